@@ -1,0 +1,3 @@
+//! Gets a container instance ready for Amazon ECS.
+
+pub mod word;
