@@ -1,3 +1,5 @@
 //! Gets a container instance ready for Amazon ECS.
 
+pub mod aws;
+pub mod http;
 pub mod word;

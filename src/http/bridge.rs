@@ -1,0 +1,77 @@
+//! Carries the one reqwest client into the AWS SDK, so that S3, STS and presigned URLs share connections, TLS and proxies.
+//!
+//! The SDK's own client would bring a second TLS stack and read the machine's CA files at every start.
+
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use std::error::Error;
+use std::time::Duration;
+
+type Cause = Box<dyn Error + Send + Sync>;
+
+#[derive(Clone, Debug)]
+pub(super) struct Bridge {
+    pub(super) client: reqwest::Client,
+    /// From the start of a request to the first byte of its answer, connecting included.
+    pub(super) limit: Option<Duration>,
+}
+
+/// No answer within the limit the SDK asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {}", humantime::format_duration(*.0))]
+pub struct NoAnswer(Duration);
+
+/// The request could not be handed over: its body is a stream, which none of ours is.
+#[derive(Debug, thiserror::Error)]
+#[error("the request's body is not in memory")]
+struct Streaming;
+
+impl HttpClient for Bridge {
+    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        let limit = settings.read_timeout().or(settings.connect_timeout());
+        SharedHttpConnector::new(Self { client: self.client.clone(), limit })
+    }
+}
+
+impl HttpConnector for Bridge {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let Self { client, limit } = self.clone();
+        HttpConnectorFuture::new(async move {
+            let request = outgoing(request).map_err(ConnectorError::user)?;
+            let answer = match limit {
+                Some(limit) => {
+                    let in_time = tokio::time::timeout(limit, client.execute(request)).await;
+                    in_time.map_err(|_| ConnectorError::timeout(NoAnswer(limit).into()))?
+                }
+                None => client.execute(request).await,
+            };
+            incoming(answer.map_err(connector_error)?)
+        })
+    }
+}
+
+fn outgoing(request: HttpRequest) -> Result<reqwest::Request, Cause> {
+    let (parts, body) = request.try_into_http1x()?.into_parts();
+    let body = body.bytes().ok_or(Streaming)?.to_vec();
+    Ok(http::Request::from_parts(parts, body).try_into()?)
+}
+
+fn incoming(answer: reqwest::Response) -> Result<HttpResponse, ConnectorError> {
+    let answer = http::Response::from(answer).map(SdkBody::from_body_1_x::<reqwest::Body, _>);
+    answer.try_into().map_err(|error: aws_smithy_runtime_api::http::HttpError| ConnectorError::other(error.into(), None))
+}
+
+/// What the SDK's retries go by: a timeout and an input/output error may pass, a certificate nobody vouches for stays as it is.
+fn connector_error(error: reqwest::Error) -> ConnectorError {
+    let error = error.without_url();
+    if error.is_timeout() {
+        ConnectorError::timeout(error.into())
+    } else if super::tls_error(&error).is_some() || error.is_builder() {
+        ConnectorError::user(error.into())
+    } else {
+        ConnectorError::io(error.into())
+    }
+}
