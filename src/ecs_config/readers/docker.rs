@@ -1,0 +1,51 @@
+//! `docker run --env-file` (docker/cli 28, pkg/kvfile and opts/file.go), which starts the agent on hosts without ecs-init.
+
+use super::{Assignment, Note, Reading, cut, trim_start};
+
+const BOM: &[u8] = b"\xef\xbb\xbf";
+/// Go's `bufio.MaxScanTokenSize`, in bytes: a line must fit into it together with its line feed.
+const MAX_LINE: usize = 64 * 1024;
+
+/// Skips empty lines and `#` comments, trims in front, keeps what is behind. Anything it does not like rejects the whole file.
+/// A name without `=` is kept without a value; duplicates are all kept, since docker sends them all.
+pub fn docker(bytes: &[u8]) -> Reading<'_> {
+    let lines: Result<Vec<_>, Note> = (1..).zip(lines(bytes)).filter_map(|(number, line)| assignment(number, line).transpose()).collect();
+    match lines {
+        Ok(variables) => Reading { variables, ..Reading::default() },
+        Err(note) => Reading::rejected(note),
+    }
+}
+
+/// As `bufio.ScanLines` cuts them: what follows the last line feed is a line only if there is something.
+fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split_inclusive(|&c| c == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line))
+}
+
+fn assignment(line: usize, text: &[u8]) -> Result<Option<Assignment<'_>>, Note> {
+    if text.len() >= MAX_LINE {
+        return Err(Note::new(line, "is longer than 65535 bytes"));
+    }
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    if str::from_utf8(text).is_err() {
+        return Err(Note::new(line, "holds bytes that are not UTF-8"));
+    }
+    let text = if line == 1 { text.strip_prefix(BOM).unwrap_or(text) } else { text };
+    match trim_start(text) {
+        [] | [b'#', ..] => Ok(None),
+        text => named(line, text).map(Some),
+    }
+}
+
+fn named(line: usize, text: &[u8]) -> Result<Assignment<'_>, Note> {
+    let (name, value) = match cut(text) {
+        Some((name, value)) => (name, Some(value.into())),
+        None => (text, None),
+    };
+    if name.is_empty() {
+        return Err(Note::new(line, "has no name before the ="));
+    }
+    if name.iter().any(|c| b" \t".contains(c)) {
+        return Err(Note::new(line, "has white space in its name"));
+    }
+    Ok(Assignment { name, value, line })
+}

@@ -1,0 +1,145 @@
+//! The programs that read `/etc/ecs/ecs.config`, each as exact as its own source: the same bytes give the same variables.
+//!
+//! Takes bytes, gives a [`Reading`]; touches nothing. Every reader takes time linear in the text and cannot fail to answer: a reader that
+//! would reject the file says so in [`Reading::error`]. The tests hold them against the real ones (`tests/readers.rs`).
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+mod docker;
+mod ecs_init;
+mod json;
+mod systemd;
+
+pub use docker::docker;
+pub use ecs_init::ecs_init;
+pub use json::{json, lossy};
+pub use systemd::{Generation, systemd};
+
+/// What one reader makes of a file.
+#[derive(Debug, Default)]
+pub struct Reading<'a> {
+    /// Every assignment it takes, in the order of the file, those that a later line overrides included. Empty if `error` is set.
+    pub variables: Vec<Assignment<'a>>,
+    /// What it passes over although it is neither blank nor a comment.
+    pub dropped: Vec<Note>,
+    /// Why it rejects the whole file: no variable is set at all.
+    pub error: Option<Note>,
+}
+
+/// One variable, as one reader sets it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Assignment<'a> {
+    pub name: &'a [u8],
+    /// `None`: the name stands alone, and docker copies the value from the environment of its CLI, if that has one.
+    pub value: Option<Cow<'a, [u8]>>,
+    /// The line on which the name stands, from 1; a line ends with a line feed.
+    pub line: usize,
+}
+
+/// Something a reader would say about a line. Holds neither values nor names: what looks like a name may be a piece of a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    pub line: usize,
+    pub what: &'static str,
+}
+
+/// The readers, as `lint --readers` names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    Systemd(Generation),
+    EcsInit,
+    Docker,
+}
+
+impl<'a> Reading<'a> {
+    fn rejected(note: Note) -> Self {
+        Reading { error: Some(note), ..Reading::default() }
+    }
+
+    /// The effective variables: of several assignments to one name the last wins, in every reader.
+    pub fn map(&self) -> BTreeMap<&[u8], Option<&[u8]>> {
+        self.variables.iter().map(|set| (set.name, set.value.as_deref())).collect()
+    }
+}
+
+impl Note {
+    const fn new(line: usize, what: &'static str) -> Self {
+        Note { line, what }
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.what)
+    }
+}
+
+/// Without the value, which may be a secret.
+impl fmt::Debug for Assignment<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}=…", self.line, lossy(self.name))
+    }
+}
+
+impl Reader {
+    pub const ALL: [Reader; 5] = [
+        Reader::Systemd(Generation::V252),
+        Reader::Systemd(Generation::V254),
+        Reader::Systemd(Generation::V219),
+        Reader::EcsInit,
+        Reader::Docker,
+    ];
+
+    /// The name users know it by; the keys of `lint --readers --output json`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reader::Systemd(Generation::V252) => "systemd",
+            Reader::Systemd(Generation::V254) => "systemd-254",
+            Reader::Systemd(Generation::V219) => "systemd-219",
+            Reader::EcsInit => "ecs-init",
+            Reader::Docker => "docker",
+        }
+    }
+
+    pub fn read(self, bytes: &[u8]) -> Reading<'_> {
+        match self {
+            Reader::Systemd(generation) => systemd(bytes, generation),
+            Reader::EcsInit => ecs_init(bytes),
+            Reader::Docker => docker(bytes),
+        }
+    }
+}
+
+/// What Go's `unicode.IsSpace` takes for white space, in UTF-8. ecs-init and docker trim these; systemd knows only the first four.
+const WHITE_SPACE: [&str; 25] = [
+    " ", "\t", "\n", "\r", "\u{b}", "\u{c}", "\u{85}", "\u{a0}", "\u{1680}", "\u{2000}", "\u{2001}", "\u{2002}", "\u{2003}", "\u{2004}",
+    "\u{2005}", "\u{2006}", "\u{2007}", "\u{2008}", "\u{2009}", "\u{200a}", "\u{2028}", "\u{2029}", "\u{202f}", "\u{205f}", "\u{3000}",
+];
+
+/// Go's `strings.TrimLeftFunc(text, unicode.IsSpace)`, for bytes that need not be UTF-8.
+fn trim_start(mut text: &[u8]) -> &[u8] {
+    while let Some(rest) = WHITE_SPACE.iter().find_map(|space| text.strip_prefix(space.as_bytes())) {
+        text = rest;
+    }
+    text
+}
+
+/// Go's `strings.TrimSpace`, for bytes that need not be UTF-8.
+fn trim(text: &[u8]) -> &[u8] {
+    let mut text = trim_start(text);
+    while let Some(rest) = WHITE_SPACE.iter().find_map(|space| text.strip_suffix(space.as_bytes())) {
+        text = rest;
+    }
+    text
+}
+
+/// Cuts a line at its first `=`, as all readers do.
+fn cut(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = line.iter().position(|&c| c == b'=')?;
+    Some((&line[..at], &line[at + 1..]))
+}
+
+#[cfg(test)]
+mod tests;

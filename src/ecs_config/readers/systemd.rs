@@ -1,0 +1,244 @@
+//! systemd's `EnvironmentFile=`, as the units of ecs-init use it (src/basic/env-file.c `parse_env_file_internal`, `load_env_file_push`,
+//! and env-util.c `strv_env_clean_with_callback`; before 2018 src/shared/fileio.c).
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::{Assignment, Note, Reading};
+
+/// The generations of its grammar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Generation {
+    /// Amazon Linux 2. Cuts the file at a NUL, takes backslashes away inside quotes too, drops values with control characters.
+    V219,
+    /// Up to 253; Amazon Linux 2023 and Debian 12 have it. A comment that ends in a backslash swallows the next line.
+    V252,
+    /// From 254 on: it no longer does.
+    V254,
+}
+
+/// The states of `parse_env_file_internal`, by their names there.
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    PreKey,
+    Key,
+    PreValue,
+    Value,
+    ValueEscape,
+    SingleQuote,
+    SingleQuoteEscape,
+    DoubleQuote,
+    DoubleQuoteEscape,
+    Comment,
+    CommentEscape,
+}
+
+struct Machine<'a> {
+    text: &'a [u8],
+    generation: Generation,
+    state: State,
+    /// The line we are on, and that on which the current name began.
+    line: usize,
+    key_line: usize,
+    /// Where the current name began; and the name, once its `=` was met.
+    key_start: usize,
+    key: &'a [u8],
+    /// The value so far: borrowed as long as it stands in the text just as it is read; then from where.
+    value: Cow<'a, [u8]>,
+    value_start: usize,
+    /// So much of the value must not be trimmed: a backslash was there.
+    solid: usize,
+    reading: Reading<'a>,
+}
+
+/// What systemd would put into ecs-init's environment. A NUL (not in 219) or a name or value that is not UTF-8 rejects the whole file, which
+/// the `-` in `EnvironmentFile=-` then hides. No limit on sizes is applied: `ARG_MAX` is above what a layer may hold.
+pub fn systemd(bytes: &[u8], generation: Generation) -> Reading<'_> {
+    match nul(bytes) {
+        Some(at) if generation == Generation::V219 => parse(&bytes[..at], generation),
+        Some(at) => Reading::rejected(Note::new(line_of(bytes, at), "holds a NUL: systemd rejects the file")),
+        None => parse(bytes, generation),
+    }
+}
+
+fn nul(bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|&c| c == 0)
+}
+
+fn line_of(bytes: &[u8], at: usize) -> usize {
+    1 + bytes[..at].iter().filter(|&&c| c == b'\n').count()
+}
+
+fn parse(text: &[u8], generation: Generation) -> Reading<'_> {
+    let mut machine = Machine {
+        text,
+        generation,
+        state: State::PreKey,
+        line: 1,
+        key_line: 1,
+        key_start: 0,
+        key: &[],
+        value: Cow::default(),
+        value_start: 0,
+        solid: 0,
+        reading: Reading::default(),
+    };
+    match machine.run() {
+        Ok(()) => clean(machine.reading, generation),
+        Err(note) => Reading::rejected(note),
+    }
+}
+
+impl<'a> Machine<'a> {
+    fn run(&mut self) -> Result<(), Note> {
+        for (at, &c) in self.text.iter().enumerate() {
+            self.state = self.step(at, c)?;
+            self.line += usize::from(c == b'\n');
+        }
+        match self.state {
+            State::PreKey | State::Comment | State::CommentEscape => {}
+            State::Key => _ = self.no_equals(),
+            state => self.push(state)?,
+        }
+        Ok(())
+    }
+
+    /// The transitions, one a row: the state we are in, the byte we see, the state it leads to.
+    fn step(&mut self, at: usize, c: u8) -> Result<State, Note> {
+        use State::*;
+        let old = self.generation == Generation::V219;
+        Ok(match (self.state, c) {
+            (PreKey, b'#' | b';') => Comment,
+            (PreKey, b' ' | b'\t' | b'\n' | b'\r') => PreKey,
+            (PreKey, _) => self.begin(at),
+
+            (Key, b'\n' | b'\r') => self.no_equals(),
+            (Key, b'=') => self.named(at),
+            (Key, _) => Key,
+
+            (state @ (PreValue | Value), b'\n' | b'\r') => {
+                self.push(state)?;
+                PreKey
+            }
+            (PreValue, b'\'') => SingleQuote,
+            (PreValue, b'"') => DoubleQuote,
+            (PreValue, b' ' | b'\t') => PreValue,
+            (PreValue | Value, b'\\') => self.solid(ValueEscape),
+            (PreValue | Value, _) => self.take(at, Value),
+            (ValueEscape, b'\n' | b'\r') => Value,
+            (ValueEscape, _) => {
+                self.take(at, Value);
+                self.solid(Value)
+            }
+
+            (SingleQuote, b'\'') | (DoubleQuote, b'"') => PreValue,
+            (SingleQuote, b'\\') if old => SingleQuoteEscape,
+            (DoubleQuote, b'\\') => DoubleQuoteEscape,
+            (quote @ (SingleQuote | DoubleQuote), _) => self.take(at, quote),
+            (SingleQuoteEscape, b'\n' | b'\r') => SingleQuote,
+            (SingleQuoteEscape, _) => self.take(at, SingleQuote),
+            (DoubleQuoteEscape, b'\r') if old => DoubleQuote,
+            (DoubleQuoteEscape, b'\n') => DoubleQuote,
+            (DoubleQuoteEscape, b'"' | b'\\' | b'`' | b'$') => self.take(at, DoubleQuote),
+            (DoubleQuoteEscape, _) => {
+                if !old {
+                    self.take(at - 1, DoubleQuote); // the backslash stays, as in a shell
+                }
+                self.take(at, DoubleQuote)
+            }
+
+            (Comment, b'\\') => CommentEscape,
+            (Comment, b'\n' | b'\r') => PreKey,
+            (CommentEscape, b'\n' | b'\r') if self.generation == Generation::V254 => PreKey,
+            (Comment | CommentEscape, _) => Comment,
+        })
+    }
+
+    fn begin(&mut self, at: usize) -> State {
+        (self.key_start, self.key_line) = (at, self.line);
+        State::Key
+    }
+
+    fn no_equals(&mut self) -> State {
+        self.reading.dropped.push(Note::new(self.key_line, "has no =; skipped without a word"));
+        State::PreKey
+    }
+
+    fn named(&mut self, at: usize) -> State {
+        self.key = trim_end(&self.text[self.key_start..at], 0);
+        (self.value, self.solid) = (Cow::default(), 0);
+        State::PreValue
+    }
+
+    /// Adds the byte at `at` to the value, without a copy as long as the value is one piece of the text.
+    fn take(&mut self, at: usize, next: State) -> State {
+        match &mut self.value {
+            Cow::Borrowed([]) => (self.value_start, self.value) = (at, Cow::Borrowed(&self.text[at..=at])),
+            Cow::Borrowed(piece) if self.value_start + piece.len() == at => *piece = &self.text[self.value_start..=at],
+            value => value.to_mut().push(self.text[at]),
+        }
+        next
+    }
+
+    fn solid(&mut self, next: State) -> State {
+        self.solid = self.value.len();
+        next
+    }
+
+    /// `load_env_file_push`: one name or value that is not UTF-8 ends the reading of the file.
+    fn push(&mut self, state: State) -> Result<(), Note> {
+        let value = match std::mem::take(&mut self.value) {
+            value if state != State::Value => value,
+            Cow::Borrowed(piece) => Cow::Borrowed(trim_end(piece, self.solid)),
+            Cow::Owned(mut piece) => {
+                piece.truncate(trim_end(&piece, self.solid).len());
+                Cow::Owned(piece)
+            }
+        };
+        if !is_utf8(self.key) || !is_utf8(&value) {
+            return Err(Note::new(self.key_line, "holds bytes that are not UTF-8: systemd rejects the file"));
+        }
+        self.keep(value);
+        Ok(())
+    }
+
+    fn keep(&mut self, value: Cow<'a, [u8]>) {
+        match is_name(self.key) {
+            true => self.reading.variables.push(Assignment { name: self.key, value: Some(value), line: self.key_line }),
+            false => self.reading.dropped.push(Note::new(self.key_line, "not a name that systemd takes; ignored")),
+        }
+    }
+}
+
+/// Without the white space at the end, but never less than `solid` bytes.
+fn trim_end(text: &[u8], solid: usize) -> &[u8] {
+    let end = text.iter().rposition(|c| !b" \t\n\r".contains(c)).map_or(0, |last| last + 1);
+    &text[..end.max(solid)]
+}
+
+/// `env_name_is_valid`: ASCII letters, digits and `_`, no digit first.
+pub(super) fn is_name(name: &[u8]) -> bool {
+    name.first().is_some_and(|c| !c.is_ascii_digit()) && name.iter().all(|&c| c.is_ascii_alphanumeric() || c == b'_')
+}
+
+/// `utf8_is_valid`: UTF-8 without the code points that Unicode sets aside for no character.
+fn is_utf8(text: &[u8]) -> bool {
+    str::from_utf8(text).is_ok_and(|text| !text.chars().any(|c| matches!(c, '\u{fdd0}'..='\u{fdef}') || (c as u32) & 0xfffe == 0xfffe))
+}
+
+/// `strv_env_clean` of 219: a value with a control character other than a tab is dropped. Since only the last assignment to a name counts,
+/// those before it do not come back.
+fn clean(mut reading: Reading<'_>, generation: Generation) -> Reading<'_> {
+    if generation != Generation::V219 {
+        return reading;
+    }
+    let is_lost: HashMap<&[u8], bool> = reading.variables.iter().map(|set| (set.name, has_control(set))).collect();
+    let lost = reading.variables.iter().filter(|set| has_control(set));
+    reading.dropped.extend(lost.map(|set| Note::new(set.line, "has a control character in its value; ignored")));
+    reading.variables.retain(|set| !has_control(set) && !is_lost[set.name]);
+    reading
+}
+
+fn has_control(set: &Assignment<'_>) -> bool {
+    set.value.iter().any(|value| value.iter().any(|&c| c.is_ascii_control() && c != b'\t'))
+}
