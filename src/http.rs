@@ -7,7 +7,6 @@
 mod bridge;
 mod proxy;
 
-pub use bridge::NoAnswer;
 pub use proxy::Proxies;
 
 use crate::word::Word;
@@ -74,6 +73,29 @@ impl Options {
     }
 }
 
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// A request that got no answer: where it went, and which proxy it took. Names no URL, for a presigned one is a secret.
+#[derive(Debug, thiserror::Error)]
+#[error("the request to {host} failed")]
+pub struct Failed {
+    pub host: String,
+    /// `host:port`.
+    pub proxy: Option<String>,
+    source: Cause,
+}
+
+impl Failed {
+    pub fn is_timeout(&self) -> bool {
+        chain(self).any(|error| error.is::<NoAnswer>() || error.downcast_ref().is_some_and(reqwest::Error::is_timeout))
+    }
+}
+
+/// The head of the answer did not come within this time.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {}", humantime::format_duration(*.0))]
+pub struct NoAnswer(Duration);
+
 /// The client. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Http {
@@ -100,12 +122,19 @@ impl Http {
 
     /// The same client, as the AWS SDK wants it.
     pub fn for_sdk(&self) -> SharedHttpClient {
-        SharedHttpClient::new(bridge::Bridge { client: self.client.clone(), limit: None })
+        SharedHttpClient::new(bridge::Bridge { http: self.clone(), limit: None })
     }
 
-    /// `host:port` of the proxy that requests for `url` go through.
-    pub fn proxy_for(&self, url: &reqwest::Url) -> Option<String> {
-        self.proxies.name_for(url)
+    /// Sends one request and waits for the head of its answer, at most `limit`.
+    pub async fn send(&self, request: reqwest::Request, limit: Duration) -> Result<reqwest::Response, Failed> {
+        let host = request.url().host_str().unwrap_or_default().to_owned();
+        let proxy = self.proxies.name_for(request.url());
+        let source: Cause = match tokio::time::timeout(limit, self.client.execute(request)).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) => error.without_url().into(),
+            Err(_) => NoAnswer(limit).into(),
+        };
+        Err(Failed { host, proxy, source })
     }
 }
 
@@ -143,17 +172,17 @@ fn from_file(variable: &'static str, path: &Path) -> Result<RootCertStore, Error
     if roots.is_empty() { Err(Error::NoCertificate { variable, path: path.into() }) } else { Ok(roots) }
 }
 
-/// The TLS error inside a failed request, if that is what it was. An `io::Error` hides what it carries from `source()`.
+/// The TLS error inside a failed request, if that is what it was.
 pub fn tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::Error> {
-    std::iter::successors(Some(error), |error| within(*error)).find_map(|error| error.downcast_ref())
+    chain(error).find_map(|error| error.downcast_ref())
 }
 
-/// The next error of a chain, the one inside an `io::Error` included.
-pub fn within<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e (dyn std::error::Error + 'static)> {
-    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+/// An error and what lies under it. An `io::Error` hides what it carries from `source()`, so its inside is looked at, too.
+pub fn chain<'e>(error: &'e (dyn std::error::Error + 'static)) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
         Some(inner) => Some(inner),
         None => error.source(),
-    }
+    })
 }
 
 #[cfg(test)]

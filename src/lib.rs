@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod aws;
 pub mod cli;
+pub mod command;
 pub mod compose;
 pub mod diff;
 pub mod digest;

@@ -2,27 +2,20 @@
 //!
 //! The SDK's own client would bring a second TLS stack and read the machine's CA files at every start.
 
+use super::{Cause, Failed, Http, SILENCE};
 use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use std::error::Error;
 use std::time::Duration;
-
-type Cause = Box<dyn Error + Send + Sync>;
 
 #[derive(Clone, Debug)]
 pub(super) struct Bridge {
-    pub(super) client: reqwest::Client,
-    /// From the start of a request to the first byte of its answer, connecting included.
+    pub(super) http: Http,
+    /// From the start of a request to the head of its answer, connecting included.
     pub(super) limit: Option<Duration>,
 }
-
-/// No answer within the limit the SDK asked for.
-#[derive(Debug, thiserror::Error)]
-#[error("no answer within {}", humantime::format_duration(*.0))]
-pub struct NoAnswer(Duration);
 
 /// The request could not be handed over: its body is a stream, which none of ours is.
 #[derive(Debug, thiserror::Error)]
@@ -32,23 +25,16 @@ struct Streaming;
 impl HttpClient for Bridge {
     fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
         let limit = settings.read_timeout().or(settings.connect_timeout());
-        SharedHttpConnector::new(Self { client: self.client.clone(), limit })
+        SharedHttpConnector::new(Self { http: self.http.clone(), limit })
     }
 }
 
 impl HttpConnector for Bridge {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Self { client, limit } = self.clone();
+        let Self { http, limit } = self.clone();
         HttpConnectorFuture::new(async move {
             let request = outgoing(request).map_err(ConnectorError::user)?;
-            let answer = match limit {
-                Some(limit) => {
-                    let in_time = tokio::time::timeout(limit, client.execute(request)).await;
-                    in_time.map_err(|_| ConnectorError::timeout(NoAnswer(limit).into()))?
-                }
-                None => client.execute(request).await,
-            };
-            incoming(answer.map_err(connector_error)?)
+            incoming(http.send(request, limit.unwrap_or(SILENCE)).await.map_err(connector_error)?)
         })
     }
 }
@@ -65,11 +51,10 @@ fn incoming(answer: reqwest::Response) -> Result<HttpResponse, ConnectorError> {
 }
 
 /// What the SDK's retries go by: a timeout and an input/output error may pass, a certificate nobody vouches for stays as it is.
-fn connector_error(error: reqwest::Error) -> ConnectorError {
-    let error = error.without_url();
+fn connector_error(error: Failed) -> ConnectorError {
     if error.is_timeout() {
         ConnectorError::timeout(error.into())
-    } else if super::tls_error(&error).is_some() || error.is_builder() {
+    } else if super::tls_error(&error).is_some() {
         ConnectorError::user(error.into())
     } else {
         ConnectorError::io(error.into())

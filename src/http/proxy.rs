@@ -157,7 +157,8 @@ mod tests {
 
     #[test]
     fn loopback_and_instance_metadata_never_go_through_a_proxy() {
-        let hosts = ["169.254.169.254", "[fd00:ec2::254]", "127.0.0.1:8080", "[::1]", "[::ffff:169.254.169.254]", "localhost", "s3.localhost"];
+        let hosts =
+            ["169.254.169.254", "[fd00:ec2::254]", "127.0.0.1:8080", "[::1]", "[::ffff:169.254.169.254]", "localhost", "s3.localhost"];
         for host in hosts {
             for scheme in ["http", "https"] {
                 assert_eq!(way(&[("ALL_PROXY", "http://proxy.test:3128")], &format!("{scheme}://{host}/latest")), "direct", "{host}");
