@@ -13,7 +13,7 @@ mod invalid;
 mod policy;
 mod retry;
 mod s3;
-mod transport;
+pub mod transport;
 
 pub use content::content_is_no_configuration;
 pub use failure::{Asked, Error, Kind};
@@ -22,6 +22,7 @@ pub use invalid::Invalid;
 
 use crate::aws::Aws;
 use crate::http::Http;
+use crate::report::Layer;
 use aws_credential_types::Credentials;
 use grammar::Place;
 use retry::Failure;
@@ -81,6 +82,24 @@ pub async fn fetch(source: &Source, access: &Access<'_>) -> Result<Fetched, Erro
     let (Read { bytes, etag, version_id, region }, sha256) =
         checked.map_err(|Failure { kind, causes, .. }| Error { from: source.to_string(), kind, attempts, causes })?;
     Ok(Fetched { source: source.clone(), bytes, etag, version_id, sha256, attempts, region })
+}
+
+/// Gets all layers at the same time; the first failure ends it.
+pub async fn fetch_all(sources: &[Source], access: &Access<'_>) -> Result<Vec<Fetched>, Error> {
+    futures_util::future::try_join_all(sources.iter().map(|source| fetch(source, access))).await
+}
+
+impl Fetched {
+    /// As the report has it: no bytes.
+    pub fn layer(&self) -> Layer {
+        Layer {
+            source: self.source.to_string(),
+            etag: self.etag.clone(),
+            version_id: self.version_id.clone(),
+            sha256: self.sha256.clone(),
+            bytes: self.bytes.len(),
+        }
+    }
 }
 
 async fn read(source: &Source, access: &Access<'_>) -> (Result<Read, Failure>, u32) {

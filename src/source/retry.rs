@@ -9,9 +9,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 /// One attempt that failed.
 #[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) kind: Kind,
-    pub(super) causes: Vec<String>,
+pub(crate) struct Failure {
+    pub(crate) kind: Kind,
+    pub(crate) causes: Vec<String>,
     pub(super) next: Next,
 }
 

@@ -7,7 +7,7 @@ use rustls::CertificateError;
 use std::error::Error;
 
 /// `host` stands in where the chain does not say whom we talked to: in the middle of a body.
-pub(super) fn failure(error: &(dyn Error + 'static), host: &str) -> Failure {
+pub(crate) fn failure(error: &(dyn Error + 'static), host: &str) -> Failure {
     let sent = chain(error).find_map(|error| error.downcast_ref::<Failed>());
     let host = sent.map_or(host, |sent| &sent.host).to_owned();
     let kind = match tls_error(error) {
@@ -48,6 +48,6 @@ fn of_network(error: &(dyn Error + 'static), host: String, proxy: Option<String>
 }
 
 /// At most 300 characters of a text that somebody else wrote, on one line.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect::<String>().trim().to_owned()
 }
