@@ -1,0 +1,48 @@
+//! Restarts the ECS agent after its configuration changed, and never waits for it.
+//!
+//! Waiting would deadlock in user data: `ecs.service` waits for cloud-final, and cloud-final for the script that called us
+//! (aws/amazon-ecs-agent#1707, #4818).
+
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+/// The agent's units: Amazon Linux, Debian and Red Hat call it `ecs`, SUSE `amazon-ecs`.
+const UNITS: [&str; 2] = ["ecs.service", "amazon-ecs.service"];
+
+/// What became of the agent.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Restarted {
+    /// The unit was active; a restart is under way.
+    Asked(&'static str),
+    NotActive,
+    /// systemctl could not be asked, or refused: the new configuration takes effect at the next start.
+    Failed(String),
+}
+
+/// Asks systemd to restart the agent if it runs.
+pub async fn restart() -> Restarted {
+    for unit in UNITS {
+        match systemctl(&["is-active", "--quiet", unit]).await {
+            Ok(true) => return ask(unit).await,
+            Ok(false) => {}
+            Err(why) => return Restarted::Failed(why),
+        }
+    }
+    Restarted::NotActive
+}
+
+async fn ask(unit: &'static str) -> Restarted {
+    match systemctl(&["restart", "--no-block", unit]).await {
+        Ok(true) => Restarted::Asked(unit),
+        Ok(false) => Restarted::Failed(format!("systemctl restart --no-block {unit} was refused")),
+        Err(why) => Restarted::Failed(why),
+    }
+}
+
+async fn systemctl(args: &[&str]) -> Result<bool, String> {
+    let mut command = Command::new("systemctl");
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let status = command.status().await.map_err(|error| format!("starting systemctl: {error}"))?;
+    Ok(status.success())
+}

@@ -1,0 +1,302 @@
+//! From what was typed to what is printed: reads the settings, runs one command, and says how it ended.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{CommandFactory, ValueEnum};
+use nix::unistd::geteuid;
+use tokio::time::Instant;
+
+use crate::aws::Aws;
+use crate::cli::{Cli, Command, Global, LogFormat, Output, RunArgs, StatusArgs};
+use crate::error::Error;
+use crate::http::{self, Http};
+use crate::identity::{self, Imds, imds};
+use crate::install;
+use crate::lock::{self, Lock};
+use crate::log::{self, Loudness};
+use crate::report::{self, Outcome, Report};
+use crate::run::{self, Boot};
+use crate::settings::{self, Given, Origin, Settings};
+use crate::status;
+
+/// Where the lock lies, below the root.
+const LOCK: &str = "/run/ecs-bootstrap/lock";
+
+/// The variables of the process.
+#[derive(Debug)]
+pub struct Environment(pub Vec<(String, String)>);
+
+impl Environment {
+    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(variable, _)| *variable == name).map(|(_, value)| value)
+    }
+}
+
+/// One call of the program: what was typed and what surrounds it.
+struct Call<'a> {
+    cli: &'a Cli,
+    environment: &'a Environment,
+    root: PathBuf,
+    output: Output,
+    format: LogFormat,
+}
+
+/// Runs the command, and gives the exit status.
+pub fn run(cli: &Cli, environment: &Environment) -> u8 {
+    let global = &cli.global;
+    let root = global.root.clone().or_else(|| settings::place(environment.iter(), "root")).unwrap_or_else(|| "/".into());
+    let mut call = Call { cli, environment, root, output: Output::Text, format: LogFormat::Auto };
+    let given = call.given();
+    let formats = call.read_formats(given.as_ref().unwrap_or(&Given::new()));
+    let loudness = Loudness { quiet: global.quiet };
+    call.format = log::start(call.format, loudness, environment.get("JOURNAL_STREAM"));
+    let given = given.and_then(|given| formats.map(|()| given));
+    match &cli.command {
+        Command::Run(args) => call.run(args, given),
+        Command::Verify(_) => call.verify(given),
+        Command::Status(args) => call.status(args),
+        Command::Completions { shell } => printed(|out| {
+            clap_complete::generate(*shell, &mut Cli::command(), "ecs-bootstrap", out);
+            Ok(())
+        }),
+        Command::Man => printed(|out| clap_mangen::Man::new(Cli::command()).render(out)),
+    }
+}
+
+/// A reader that has read enough and closes the pipe is no failure of ours.
+fn printed(print: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> u8 {
+    let mut out = Vec::new();
+    let done = print(&mut out).and_then(|()| std::io::stdout().write_all(&out));
+    u8::from(done.is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe))
+}
+
+impl Call<'_> {
+    /// Flags, environment and settings file. Tags come later: they are asked for over the network.
+    fn given(&self) -> Result<Given, settings::Error> {
+        let flags = match &self.cli.command {
+            Command::Run(args) => args.given(),
+            Command::Verify(args) => args.given(),
+            _ => Given::new(),
+        };
+        let global = self.cli.global.given();
+        let strong = settings::beneath(settings::beneath(flags, global), settings::from_environment(self.environment.iter())?);
+        Ok(settings::beneath(strong, self.file()?))
+    }
+
+    fn file(&self) -> Result<Given, settings::Error> {
+        let named = self.cli.global.settings.clone().or_else(|| settings::place(self.environment.iter(), "settings"));
+        let path = named.clone().unwrap_or_else(|| self.root.join(settings::FILE.trim_start_matches('/')));
+        match std::fs::read_to_string(&path) {
+            Ok(text) => settings::from_file(&path, &text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => Ok(Given::new()),
+            Err(error) => Err(settings::Error::File { path, why: error.to_string() }),
+        }
+    }
+
+    /// Even an error about the settings is told in the format that they ask for, as far as they can be read.
+    fn read_formats(&mut self, given: &Given) -> Result<(), settings::Error> {
+        self.output = word(given, "output", Output::Text)?;
+        self.format = word(given, "log_format", LogFormat::Auto)?;
+        Ok(())
+    }
+
+    fn settings(&self, given: &Given) -> Result<Settings, Error> {
+        let aws = Aws::from_vars(self.environment.0.iter().cloned())?;
+        Ok(Settings::new(self.root.clone(), given, aws)?)
+    }
+
+    fn run(&self, args: &RunArgs, given: Result<Given, settings::Error>) -> u8 {
+        let mut report = Report::new("run");
+        let (mut lock, mut diff) = (None, None);
+        let result = self.walk(args, given, &mut report, &mut lock, &mut diff);
+        report.finish(result.as_ref().copied());
+        if lock.is_some() {
+            self.leave(&report);
+        }
+        if let (Some(diff), Output::Text) = (&diff, self.output) {
+            printed(|out| out.write_all(diff.as_bytes()));
+        }
+        self.tell(&report)
+    }
+
+    /// The report is written under the lock, so that of two runs the later one's stands.
+    fn leave(&self, report: &Report) {
+        let path = self.root.join(report::FILE.trim_start_matches('/'));
+        if let Err(error) = install::replace(&path, format!("{}\n", report.json()).as_bytes(), 0o644) {
+            tracing::warn!("the report could not be written: {}", chain(&error));
+        }
+    }
+
+    fn walk(
+        &self,
+        args: &RunArgs,
+        given: Result<Given, settings::Error>,
+        report: &mut Report,
+        lock: &mut Option<Lock>,
+        diff: &mut Option<String>,
+    ) -> Result<Outcome, Error> {
+        let given = given?;
+        let settings = self.settings(&given)?;
+        let deadline = Instant::now() + settings.timeout;
+        self.may_replace(args)?;
+        let reach = self.reach(deadline)?;
+        runtime()?.block_on(async {
+            if !args.dry_run {
+                *lock = Some(lock::take(&settings.path(LOCK), deadline).await?);
+            }
+            let settings = self.with_tags(settings, given, &reach.imds).await?;
+            self.origins(&settings, report);
+            let boot = Boot { settings: &settings, http: &reach.http, imds: &reach.imds, deadline };
+            if args.dry_run {
+                let (outcome, difference) = run::dry_run(&boot, report).await?;
+                *diff = Some(difference);
+                return Ok(outcome);
+            }
+            run::run(&boot, report).await
+        })
+    }
+
+    /// Anybody may work below a folder of their own; the host's own files are root's.
+    fn may_replace(&self, args: &RunArgs) -> Result<(), install::Error> {
+        let uid = geteuid().as_raw();
+        match uid == 0 || args.dry_run || self.root != std::path::Path::new("/") {
+            true => Ok(()),
+            false => Err(install::Error::Privilege { what: "`run` replaces /etc/ecs/ecs.config, which", uid }),
+        }
+    }
+
+    fn reach(&self, deadline: Instant) -> Result<Reach, Error> {
+        let options = imds::Options::new(self.environment.iter()).map_err(settings::Error::Aws)?;
+        let http = Http::new(&http::Options::from_vars(self.environment.0.iter().cloned())?)?;
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
+            if self.environment.get(name).is_some() {
+                tracing::warn!("{name} is set and ignored: only the instance's own role proves which host this is");
+            }
+        }
+        Ok(Reach { http, imds: Imds::new(http::direct()?, options, deadline) })
+    }
+
+    async fn with_tags(&self, settings: Settings, given: Given, imds: &Imds) -> Result<Settings, Error> {
+        if !settings.from_tags {
+            return Ok(settings);
+        }
+        let tags = identity::tags(imds).await?.ok_or(settings::Error::NoTags)?;
+        let tags = settings::from_tags(tags.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
+        let (settings, given) = (settings, settings::between(given, tags));
+        Ok(Settings::new(settings.root, &given, settings.aws)?)
+    }
+
+    fn origins(&self, settings: &Settings, report: &mut Report) {
+        for (name, origin) in settings.origins.iter().filter(|(_, origin)| **origin != Origin::Default) {
+            if self.cli.global.verbose > 0 {
+                tracing::info!("settings: {name} is from {origin}");
+            }
+            report.settings.insert(name, origin.to_string());
+        }
+    }
+
+    fn verify(&self, given: Result<Given, settings::Error>) -> u8 {
+        let mut report = Report::new("verify");
+        let result = self.identity(given, &mut report);
+        report.finish(result.as_ref().map(|()| Outcome::Verified));
+        self.tell(&report)
+    }
+
+    fn identity(&self, given: Result<Given, settings::Error>, report: &mut Report) -> Result<(), Error> {
+        let settings = self.settings(&given?)?;
+        let deadline = Instant::now() + settings.timeout;
+        let reach = self.reach(deadline)?;
+        self.origins(&settings, report);
+        report.enter("identity");
+        let boot = Boot { settings: &settings, http: &reach.http, imds: &reach.imds, deadline };
+        let identity = runtime()?.block_on(async { run::prove(&boot, &identity::claim(boot.imds).await?).await })?;
+        report.done("identity", 1 + reach.imds.repeats(), format!("{} on {}", identity.role, identity.instance_id));
+        report.host = Some(identity);
+        Ok(())
+    }
+
+    fn status(&self, args: &StatusArgs) -> u8 {
+        let told = if args.check { status::check(&self.root) } else { status::last(&self.root).map(|report| self.status_text(&report)) };
+        match told {
+            Ok(text) => printed(|out| writeln!(out, "{text}")),
+            Err(error) => {
+                let mut report = Report::new("status");
+                report.finish(Err(&error));
+                self.tell(&report)
+            }
+        }
+    }
+
+    fn status_text(&self, report: &serde_json::Value) -> String {
+        match self.output {
+            Output::Json => serde_json::to_string_pretty(report).expect("it was JSON before"),
+            Output::Text => report::in_words(report),
+        }
+    }
+
+    /// Prints the report, and gives its exit status.
+    fn tell(&self, report: &Report) -> u8 {
+        if let Some(failure) = &report.error {
+            match self.format {
+                LogFormat::Text => eprint!("{}", failure.three_lines()),
+                _ => tracing::error!(word = failure.word.name(), "{}", failure.three_lines().trim_end().replace('\n', "; ")),
+            }
+        }
+        let text = match self.output {
+            Output::Json => report.json() + "\n",
+            Output::Text if report.error.is_none() => report::in_words(&serde_json::to_value(report).expect("a report is JSON")) + "\n",
+            Output::Text => String::new(),
+        };
+        match printed(|out| out.write_all(text.as_bytes())) {
+            0 => report.exit_status,
+            failed => failed,
+        }
+    }
+}
+
+/// The clients that a command needs.
+struct Reach {
+    http: Http,
+    imds: Imds,
+}
+
+impl Global {
+    fn given(&self) -> Given {
+        let word = |value: Option<String>| value.map(|value| (vec![value], Origin::Flag));
+        let output = word(self.output.map(name)).map(|value| ("output", value));
+        let format = word(self.log_format.map(name)).map(|value| ("log_format", value));
+        output.into_iter().chain(format).collect()
+    }
+}
+
+fn name<E: ValueEnum>(value: E) -> String {
+    value.to_possible_value().expect("no value is hidden").get_name().to_owned()
+}
+
+fn word<E: ValueEnum>(given: &Given, name: &'static str, default: E) -> Result<E, settings::Error> {
+    let Some((items, origin)) = given.get(name) else { return Ok(default) };
+    E::from_str(items.first().map_or("", String::as_str), false).map_err(|why| settings::Error::Value {
+        origin: origin.to_string(),
+        name: name.into(),
+        why,
+    })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,111 @@
+//! Every way in which a command fails: one variant a step, so that the line in `run` is bare `?`.
+//!
+//! A step's error states its own level and what would mend it; this one adds the word and joins the chain.
+
+use std::error::Error as StdError;
+
+use thiserror::Error;
+
+use crate::report::Failure;
+use crate::word::Word;
+use crate::{aws, compose, http, identity, install, lock, settings, source};
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub enum Error {
+    #[error("settings: {0}")]
+    Settings(#[from] settings::Error),
+    #[error("settings: {0}")]
+    Aws(#[from] aws::Error),
+    #[error("http: {0}")]
+    Http(#[from] http::Error),
+    #[error("lock: {0}")]
+    Lock(#[from] lock::Error),
+    #[error("identity: {0}")]
+    Identity(#[from] identity::Error),
+    #[error("fetch: {0}")]
+    Source(#[from] source::Error),
+    #[error("lint: {0}")]
+    Compose(#[from] compose::Error),
+    #[error("install: {0}")]
+    Install(#[from] install::Error),
+    #[error("starting the runtime")]
+    Runtime(#[source] std::io::Error),
+    #[error("status: {what}")]
+    Status { what: String, remedy: &'static str },
+}
+
+impl Error {
+    /// Which word, and so which exit status, it is.
+    pub fn word(&self) -> Word {
+        match self {
+            Error::Settings(_) => Word::Settings,
+            Error::Aws(error) => error.word(),
+            Error::Http(error) => error.word(),
+            Error::Lock(lock::Error::Held { .. }) => Word::Locked,
+            Error::Identity(error) => error.word(),
+            Error::Source(error) => error.word(),
+            Error::Compose(error) => error.word(),
+            Error::Lock(lock::Error::Io { .. }) | Error::Install(_) => Word::Install,
+            Error::Status { .. } => Word::Findings,
+            Error::Runtime(_) => Word::Internal,
+        }
+    }
+
+    /// The step of a run that it ended.
+    pub fn step(&self) -> Option<&'static str> {
+        match self {
+            Error::Identity(_) => Some("identity"),
+            Error::Source(_) => Some("fetch"),
+            Error::Compose(_) => Some("lint"),
+            Error::Install(_) => Some("install"),
+            _ => None,
+        }
+    }
+
+    /// What would mend it.
+    pub fn remedy(&self) -> String {
+        match self {
+            Error::Settings(error) => error.remedy(),
+            Error::Aws(error) => error.remedy(),
+            Error::Http(error) => error.remedy(),
+            Error::Lock(lock::Error::Held { .. }) => {
+                "see what the other run waits for (`ecs-bootstrap status`, `journalctl -u ecs-bootstrap`), then run again".into()
+            }
+            Error::Lock(lock::Error::Io { .. }) => "run it as root, or with `--root DIR` on a folder of your own".into(),
+            Error::Identity(error) => error.remedy(),
+            Error::Source(error) => error.remedy(),
+            Error::Compose(error) => error.remedy(),
+            Error::Install(error) => error.remedy(),
+            Error::Status { remedy, .. } => (*remedy).into(),
+            Error::Runtime(_) => "look whether the host is out of memory or file descriptors; else please report this as a bug".into(),
+        }
+    }
+
+    /// As the report has it.
+    pub fn failure(&self) -> Failure {
+        Failure { word: self.word(), message: self.to_string(), remedy: self.remedy(), causes: causes(self) }
+    }
+}
+
+/// What stands behind an error, from the nearest cause to the farthest. A cause that its effect already quotes is left out.
+fn causes(error: &Error) -> Vec<String> {
+    // What the HTTP client left was put into words where it happened, without URLs: they may be secrets.
+    match error {
+        Error::Source(error) => return error.causes.clone(),
+        Error::Identity(identity::Error::Sts { causes, .. }) => return causes.clone(),
+        _ => {}
+    }
+    let mut said = error.to_string();
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !said.contains(&text) {
+            causes.push(text.clone());
+            said = text;
+        }
+        next = cause.source();
+    }
+    causes
+}

@@ -1,0 +1,151 @@
+//! Who are we? What the host says of itself ([`Claim`]), confirmed by STS ([`Identity`]).
+//!
+//! Talks to the metadata service and to STS, with the role's own credentials and no others. STS has the last word: account, role and
+//! the instance id in the session's name must be what the host claims, and what `--expect-*` asks for.
+
+mod ec2;
+pub mod imds;
+mod sts;
+
+use aws_credential_types::Credentials;
+use serde::Serialize;
+use thiserror::Error;
+
+pub use imds::Imds;
+pub use sts::confirm;
+
+use crate::source::Kind;
+use crate::word::Word;
+
+/// What the host says of itself. Not to be shown: [`Identity`] is.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    pub kind: &'static str,
+    pub instance_id: String,
+    pub region: Option<String>,
+    pub availability_zone: Option<String>,
+    pub instance_type: Option<String>,
+    pub image_id: Option<String>,
+    pub account_id: Option<String>,
+    /// The role's name, where the host knows it.
+    pub role: Option<String>,
+    /// The role's credentials. Their `Debug` shows neither the secret key nor the token.
+    pub credentials: Credentials,
+}
+
+/// Who the host is, proven. As the report shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Identity {
+    /// `ec2` or `external`.
+    pub kind: &'static str,
+    pub instance_id: String,
+    pub region: Option<String>,
+    pub availability_zone: Option<String>,
+    pub account_id: String,
+    pub role: String,
+    pub arn: String,
+}
+
+/// What somebody said the identity must be.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Expected<'a> {
+    pub role: Option<&'a str>,
+    pub account: Option<&'a str>,
+}
+
+/// Why the host is nobody.
+#[derive(Debug, Error)]
+pub enum Error {
+    #[error("asking instance metadata who we are")]
+    Metadata(#[source] imds::Error),
+    #[error("no IAM role is attached to this instance")]
+    NoRole,
+    #[error("the credentials of the role{} did not arrive in time", role.as_deref().map(|role| format!(" {role}")).unwrap_or_default())]
+    NotDelivered { role: Option<String> },
+    #[error("EC2 could not assume the role {role}: {code}: {message}")]
+    RoleRefused { role: String, code: String, message: String },
+    #[error("the credentials of the role {role} expired {ago}")]
+    Expired { role: String, ago: String },
+    #[error("no region: neither AWS_REGION nor the host names one")]
+    NoRegion,
+    #[error("{what} is {found}, but {who} says {wanted}")]
+    Mismatch { what: &'static str, found: String, who: &'static str, wanted: String },
+    #[error("STS does not accept the credentials of the role {role}: {code}: {message}")]
+    Rejected { role: String, code: String, message: String },
+    #[error("what STS answered is no identity: {0}")]
+    Strange(String),
+    #[error("asking STS who we are: {kind}")]
+    Sts { kind: Kind, causes: Vec<String> },
+}
+
+impl Error {
+    fn not_imds(what: &str) -> Self {
+        Error::Metadata(imds::Error::NotImds { endpoint: "the metadata service's address".into(), what: what.into() })
+    }
+
+    /// Which word of the report it is.
+    pub fn word(&self) -> Word {
+        match self {
+            Error::Metadata(_) | Error::NoRegion => Word::MetadataUnreachable,
+            Error::NoRole | Error::NotDelivered { .. } | Error::RoleRefused { .. } | Error::Expired { .. } => Word::NoRole,
+            Error::Mismatch { .. } | Error::Rejected { .. } | Error::Strange(_) => Word::IdentityMismatch,
+            Error::Sts { .. } => Word::SourceUnreachable,
+        }
+    }
+
+    /// What would mend it.
+    pub fn remedy(&self) -> String {
+        match self {
+            Error::Metadata(error) => error.remedy().into(),
+            Error::NoRole => "attach an instance profile: `aws ec2 associate-iam-instance-profile --instance-id ID --iam-instance-profile \
+                 Name=ecsInstanceRole`; the next run picks it up"
+                .into(),
+            Error::NotDelivered { .. } => "run again (a new instance profile can take a minute); if it stays, look whether the profile \
+                 still holds a role: `aws iam get-instance-profile --instance-profile-name NAME`"
+                .into(),
+            Error::RoleRefused { role, .. } => format!(
+                "let EC2 assume the role: its trust policy must allow sts:AssumeRole to ec2.amazonaws.com \
+                 (`aws iam get-role --role-name {role}`)"
+            ),
+            Error::Expired { .. } => "compare this host's clock with the true time (chronyc tracking, timedatectl); if it is right, the \
+                 metadata service is stuck: stop and start the instance"
+                .into(),
+            Error::NoRegion => "set AWS_REGION".into(),
+            Error::Mismatch { who, .. } if who.starts_with("--expect") => {
+                "attach the right role to the instance, or correct the expectation".into()
+            }
+            Error::Mismatch { .. } => {
+                "find out whose metadata this host is shown (a proxy, another tool's metadata server, an old image of \
+                 another host); nothing was installed"
+                    .into()
+            }
+            Error::Rejected { .. } => "look whether the role still exists and sessions were not revoked, and whether something stands \
+                 between this host and the metadata service; then run again"
+                .into(),
+            Error::Strange(_) => "look whether AWS_ENDPOINT_URL_STS or a proxy points to something other than STS".into(),
+            Error::Sts { kind, .. } => kind.remedy(),
+        }
+    }
+}
+
+/// What the host says of itself, with the credentials to prove it.
+pub async fn claim(imds: &Imds) -> Result<Claim, Error> {
+    ec2::claim(imds).await
+}
+
+/// The instance's tags, as far as the metadata service shows them; `None` if it shows none at all.
+pub async fn tags(imds: &Imds) -> Result<Option<Vec<(String, String)>>, Error> {
+    let Some(names) = imds.get("meta-data/tags/instance/").await? else { return Ok(None) };
+    let mut tags = Vec::new();
+    for name in names.lines().map(str::trim).filter(|name| !name.is_empty()) {
+        if let Some(value) = tag(imds, name).await? {
+            tags.push((name.to_owned(), value));
+        }
+    }
+    Ok(Some(tags))
+}
+
+/// One tag of the instance.
+pub async fn tag(imds: &Imds, name: &str) -> Result<Option<String>, Error> {
+    Ok(imds.get(&format!("meta-data/tags/instance/{name}")).await?)
+}

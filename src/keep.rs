@@ -1,0 +1,51 @@
+//! The last verified file stands while its source cannot be reached.
+//!
+//! Only a file that is still, byte for byte, what one of our runs verified, and whose verification is not older than `--max-age`.
+
+use std::time::{Duration, SystemTime};
+
+use crate::digest::sha256;
+use crate::error::Error;
+use crate::install;
+use crate::report::{Config, Outcome, Report, parse_rfc3339};
+use crate::settings::Settings;
+use crate::state::{self, Generation, State, boot_id};
+use crate::status::TARGET;
+
+/// Stays on the present file, or gives the error that made us look.
+pub fn last_verified(settings: &Settings, mut known: State, unreachable: Error, report: &mut Report) -> Result<Outcome, Error> {
+    let present = install::read(&settings.path(TARGET))?;
+    let Some(mut generation) = present.as_deref().and_then(|bytes| known.generation(&sha256(bytes))).cloned() else {
+        tracing::warn!("the source cannot be reached, and {TARGET} is not a file that an earlier run verified");
+        return Err(unreachable);
+    };
+    let age = age(&generation);
+    if settings.max_age.is_some_and(|most| age.is_none_or(|age| age > most)) {
+        tracing::warn!("the source cannot be reached, and {TARGET} was verified longer ago than --max-age allows");
+        return Err(unreachable);
+    }
+    let shown = age.map_or_else(|| "at an unknown time".into(), |age| format!("{} ago", humantime::format_duration(age)));
+    tracing::warn!("the source cannot be reached; keeping {TARGET}, verified {shown}: {unreachable}");
+    report.kept(&unreachable, age);
+    report.config = Some(config(&generation, present.map_or(0, |bytes| bytes.len())));
+    generation.boot_id = boot_id();
+    known.settle(&settings.path(state::FILE), generation)?;
+    Ok(Outcome::Kept)
+}
+
+/// In whole seconds; `None` if the clock says that it lies in the future, and so proves nothing.
+fn age(generation: &Generation) -> Option<Duration> {
+    let then = parse_rfc3339(&generation.verified_at)?;
+    SystemTime::now().duration_since(then).ok().map(|age| Duration::from_secs(age.as_secs()))
+}
+
+fn config(generation: &Generation, bytes: usize) -> Config {
+    Config {
+        path: TARGET.into(),
+        sha256: generation.sha256.clone(),
+        bytes,
+        changed: false,
+        layers: generation.layers.clone(),
+        keys: Default::default(),
+    }
+}

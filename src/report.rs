@@ -1,0 +1,302 @@
+//! What happened, for people and for scripts: the report of a run, on stdout and in `/run/ecs-bootstrap/report.json`.
+//!
+//! Names, lines, digests and times only. Values of configuration keys, credentials and tokens have no field here.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime};
+
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::identity::Identity;
+use crate::word::Word;
+
+/// Where the last report lies, below the root.
+pub const FILE: &str = "/run/ecs-bootstrap/report.json";
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Installed,
+    Unchanged,
+    /// The source could not be reached; the last verified file stands.
+    Kept,
+    DryRun,
+    /// `verify`: the identity is proven.
+    Verified,
+    #[serde(untagged)]
+    Failed(Word),
+}
+
+/// One step of the line that a boot walks.
+#[derive(Clone, Debug, Serialize)]
+pub struct Step {
+    pub step: &'static str,
+    pub outcome: StepOutcome,
+    /// Since the start of the run, in milliseconds.
+    pub start_ms: u64,
+    pub duration_ms: u64,
+    pub attempts: u32,
+    pub detail: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StepOutcome {
+    Ok,
+    Skipped,
+    Failed,
+}
+
+/// One fetched layer.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Layer {
+    /// As it is shown: a presigned URL without its query.
+    pub source: String,
+    pub etag: Option<String>,
+    pub version_id: Option<String>,
+    /// In hexadecimal.
+    pub sha256: String,
+    pub bytes: usize,
+}
+
+/// The installed file.
+#[derive(Clone, Debug, Serialize)]
+pub struct Config {
+    pub path: String,
+    pub sha256: String,
+    pub bytes: usize,
+    pub changed: bool,
+    pub layers: Vec<Layer>,
+    pub keys: BTreeMap<String, KeyOrigin>,
+}
+
+/// Which layer and line a key came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeyOrigin {
+    pub from: String,
+    pub line: usize,
+}
+
+/// What the fence is worth.
+#[derive(Clone, Debug, Serialize)]
+pub struct Guard {
+    pub wanted: bool,
+    /// `effective`, `installed`, `absent` or `leaking`.
+    pub state: &'static str,
+    /// `probed` or `not_probed`.
+    pub proof: &'static str,
+    pub detail: String,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Guard { wanted: false, state: "absent", proof: "not_probed", detail: "not asked for".into() }
+    }
+}
+
+/// Why it failed, and what would mend it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failure {
+    pub word: Word,
+    pub message: String,
+    pub remedy: String,
+    pub causes: Vec<String>,
+}
+
+/// The whole report.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub schema: u32,
+    pub version: &'static str,
+    pub command: &'static str,
+    pub outcome: Outcome,
+    pub exit_status: u8,
+    /// RFC 3339.
+    pub started_at: String,
+    pub duration_ms: u64,
+    pub host: Option<Identity>,
+    pub steps: Vec<Step>,
+    pub config: Option<Config>,
+    pub guard: Guard,
+    pub findings: Vec<crate::ecs_config::lint::Finding>,
+    /// Where each setting that is not at its default came from.
+    pub settings: BTreeMap<&'static str, String>,
+    /// How long ago the kept file was verified, in seconds; only when `kept`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_age_s: Option<u64>,
+    pub error: Option<Failure>,
+    #[serde(skip)]
+    clock: Clock,
+    /// Steps that were entered and not left.
+    #[serde(skip)]
+    open: Vec<(&'static str, Duration)>,
+}
+
+/// Tells the time since a run began.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock(Instant);
+
+impl Clock {
+    /// Since the start of the run.
+    pub fn now(self) -> Duration {
+        self.0.elapsed()
+    }
+
+    /// What a step gives, and when it gave it.
+    pub async fn timed<T, E>(self, step: impl Future<Output = Result<T, E>>) -> Result<(T, Duration), E> {
+        let value = step.await?;
+        Ok((value, self.now()))
+    }
+}
+
+impl Report {
+    /// Starts the clock.
+    pub fn new(command: &'static str) -> Self {
+        Report {
+            schema: 1,
+            version: env!("CARGO_PKG_VERSION"),
+            command,
+            outcome: Outcome::Failed(Word::Internal),
+            exit_status: Word::Internal.status(),
+            started_at: rfc3339(SystemTime::now()),
+            duration_ms: 0,
+            host: None,
+            steps: Vec::new(),
+            config: None,
+            guard: Guard::default(),
+            findings: Vec::new(),
+            settings: BTreeMap::new(),
+            kept_age_s: None,
+            error: None,
+            clock: Clock(Instant::now()),
+            open: Vec::new(),
+        }
+    }
+
+    /// Stops it, and says how the command ended.
+    pub fn finish(&mut self, result: Result<Outcome, &Error>) {
+        if let Err(error) = result {
+            self.failed(error);
+        }
+        self.duration_ms = milliseconds(self.clock.now());
+        self.outcome = result.unwrap_or_else(|error| Outcome::Failed(error.word()));
+        self.exit_status = if let Outcome::Failed(word) = self.outcome { word.status() } else { 0 };
+        self.error = result.err().map(Error::failure);
+    }
+
+    /// The clock that steps are timed by; a copy, for steps that run side by side.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// A step begins.
+    pub fn enter(&mut self, step: &'static str) {
+        self.open.push((step, self.clock.now()));
+    }
+
+    /// A step that was entered has gone well.
+    pub fn done(&mut self, step: &'static str, attempts: u32, detail: impl Into<String>) {
+        self.done_at(self.clock.now(), step, attempts, detail);
+    }
+
+    /// A step that was entered went well, at a moment that has passed: steps run side by side.
+    pub fn done_at(&mut self, end: Duration, step: &'static str, attempts: u32, detail: impl Into<String>) {
+        let (start, detail) = (self.leave(step), detail.into());
+        tracing::info!("{step}: {detail} ({} ms)", milliseconds(end.saturating_sub(start)));
+        self.close(step, StepOutcome::Ok, start, end, attempts, detail);
+    }
+
+    /// A step that has nothing to do.
+    pub fn skip(&mut self, step: &'static str, why: &str) {
+        let now = self.clock.now();
+        self.close(step, StepOutcome::Skipped, now, now, 0, why.into());
+    }
+
+    /// The step that could not reach its source, while the last verified file stands.
+    pub fn kept(&mut self, unreachable: &Error, age: Option<Duration>) {
+        self.failed(unreachable);
+        self.kept_age_s = age.map(|age| age.as_secs());
+    }
+
+    /// The step whose error ended the run, and those that it cut off.
+    fn failed(&mut self, error: &Error) {
+        let now = self.clock.now();
+        for (step, start) in std::mem::take(&mut self.open) {
+            match error.step() == Some(step) {
+                true => self.close(step, StepOutcome::Failed, start, now, 1, error.word().name().into()),
+                false => self.close(step, StepOutcome::Skipped, start, now, 1, "cut off by the failure of another step".into()),
+            }
+        }
+    }
+
+    fn leave(&mut self, step: &'static str) -> Duration {
+        let entered = self.open.iter().position(|(open, _)| *open == step);
+        entered.map_or_else(|| self.clock.now(), |at| self.open.remove(at).1)
+    }
+
+    fn close(&mut self, step: &'static str, outcome: StepOutcome, start: Duration, end: Duration, attempts: u32, detail: String) {
+        let (start_ms, duration_ms) = (milliseconds(start), milliseconds(end.saturating_sub(start)));
+        self.steps.push(Step { step, outcome, start_ms, duration_ms, attempts, detail });
+    }
+
+    /// As it stands in the file and on stdout.
+    pub fn json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("names, digests and times are JSON")
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A time as the report writes it.
+pub fn rfc3339(time: SystemTime) -> String {
+    DateTime::from(time).fmt(Format::DateTime).expect("the present is within RFC 3339")
+}
+
+/// The time that [`rfc3339`] wrote.
+pub fn parse_rfc3339(text: &str) -> Option<SystemTime> {
+    SystemTime::try_from(DateTime::from_str(text, Format::DateTime).ok()?).ok()
+}
+
+impl Failure {
+    /// What, why, remedy: one line each.
+    pub fn three_lines(&self) -> String {
+        let why = if self.causes.is_empty() { self.word.meaning().to_owned() } else { self.causes.join(": ") };
+        format!("what:   {} (exit status {}, {})\nwhy:    {why}\nremedy: {}\n", self.message, self.word.status(), self.word, self.remedy)
+    }
+}
+
+/// A report in a few lines for people. Takes its JSON, since `status` has no more.
+pub fn in_words(report: &serde_json::Value) -> String {
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or("unknown").to_owned();
+    let mut lines = vec![format!("{}: {} at {}", text(&report["command"]), text(&report["outcome"]), text(&report["started_at"]))];
+    let host = &report["host"];
+    if host.is_object() {
+        let (role, account) = (text(&host["role"]), text(&host["account_id"]));
+        lines.push(format!("host:   {} in {}, role {role}, account {account}", text(&host["instance_id"]), text(&host["region"])));
+        lines.push(format!("arn:    {}", text(&host["arn"])));
+    }
+    let config = &report["config"];
+    if config.is_object() {
+        lines.push(format!("file:   {}, {} bytes, sha256 {}", text(&config["path"]), config["bytes"], text(&config["sha256"])));
+        let keys = config["keys"].as_object();
+        lines.extend(
+            keys.into_iter().flatten().map(|(key, origin)| format!("        {key} from {}:{}", text(&origin["from"]), origin["line"])),
+        );
+    }
+    for finding in report["findings"].as_array().into_iter().flatten() {
+        let place = format!("{}:{}", text(&finding["source"]), finding["line"]);
+        lines.push(format!("{}: {place}: {} ({})", text(&finding["severity"]), text(&finding["message"]), text(&finding["id"])));
+    }
+    let error = &report["error"];
+    if error.is_object() {
+        lines.push(format!("what:   {}", text(&error["message"])));
+        lines.push(format!("remedy: {}", text(&error["remedy"])));
+    }
+    lines.join("\n")
+}

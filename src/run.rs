@@ -1,0 +1,223 @@
+//! One boot, as a straight line: identity beside fetch, compose, install, agent. The fence comes before all of it.
+//!
+//! Each step needs what the one before it made; no step knows its place.
+
+use std::pin::pin;
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+
+use crate::agent::{self, Restarted};
+use crate::compose::{self, Composed, Facts, Surroundings};
+use crate::digest::sha256;
+use crate::ecs_config::expand::Placeholder;
+use crate::error::Error;
+use crate::http::Http;
+use crate::identity::{self, Claim, Expected, Identity, Imds};
+use crate::install::{self, Installed};
+use crate::report::{Config, KeyOrigin, Outcome, Report, rfc3339};
+use crate::settings::{self, Settings, Stale};
+use crate::source::{self, Fetched};
+use crate::state::{self, Generation, State, boot_id};
+use crate::status::TARGET;
+use crate::word::Word;
+use crate::{diff, keep};
+
+/// How this host reaches AWS, and until when it tries.
+pub struct Boot<'a> {
+    pub settings: &'a Settings,
+    pub http: &'a Http,
+    pub imds: &'a Imds,
+    pub deadline: Instant,
+}
+
+/// Walks the line, and installs. The caller holds the lock.
+pub async fn run(boot: &Boot<'_>, report: &mut Report) -> Result<Outcome, Error> {
+    something_to_install(boot.settings)?;
+    let known = State::read(&boot.settings.path(state::FILE));
+    let outcome = match compose(boot, &known, report).await {
+        Ok(ready) => put_in_place(boot.settings, &ready, known, report)?,
+        // Unreachable is not refused: a fleet that reboots while S3 is down stays on what it verified before.
+        Err(error) if error.word() == Word::SourceUnreachable && boot.settings.stale == Stale::Keep => {
+            keep::last_verified(boot.settings, known, error, report)?
+        }
+        Err(error) => return Err(error),
+    };
+    restart_agent(boot.settings, outcome, report).await;
+    Ok(outcome)
+}
+
+/// Walks the line up to the installation. Touches nothing; gives the difference that an installation would make.
+pub async fn dry_run(boot: &Boot<'_>, report: &mut Report) -> Result<(Outcome, String), Error> {
+    something_to_install(boot.settings)?;
+    let known = State::read(&boot.settings.path(state::FILE));
+    let ready = compose(boot, &known, report).await?;
+    let old = ready.present.as_deref().unwrap_or_default();
+    report.config = Some(ready.config(old != ready.composed.bytes));
+    Ok((Outcome::DryRun, diff::unified(TARGET, old, &ready.composed.bytes)))
+}
+
+fn something_to_install(settings: &Settings) -> Result<(), settings::Error> {
+    if settings.config.is_empty() && settings.set.is_empty() { Err(settings::Error::NoConfig) } else { Ok(()) }
+}
+
+/// What is ready to be installed, and on whose host.
+struct Ready {
+    identity: Identity,
+    fetched: Vec<Fetched>,
+    composed: Composed,
+    present: Option<Vec<u8>>,
+}
+
+async fn compose(boot: &Boot<'_>, known: &State, report: &mut Report) -> Result<Ready, Error> {
+    let (claim, identity, fetched) = who_and_what(boot, report).await?;
+    report.enter("lint");
+    let facts = facts(boot, &claim, &identity, &fetched).await?;
+    let present = install::read(&boot.settings.path(TARGET))?;
+    let surroundings = Surroundings::look(boot.settings, known, present.as_deref(), &identity);
+    let composed = compose::compose(boot.settings, &fetched, &facts, &surroundings, &mut report.findings)?;
+    report.done("lint", 1, format!("{} variables, {} findings", composed.keys.len(), report.findings.len()));
+    Ok(Ready { identity, fetched, composed, present })
+}
+
+/// Identity and fetch, side by side once the role's credentials are there: STS does not wait for S3, nor S3 for STS.
+async fn who_and_what(boot: &Boot<'_>, report: &mut Report) -> Result<(Claim, Identity, Vec<Fetched>), Error> {
+    let clock = report.clock();
+    report.enter("identity");
+    let claim = identity::claim(boot.imds).await?;
+    report.enter("fetch");
+    let identity = clock.timed(prove(boot, &claim));
+    let fetched = clock.timed(fetch_all(boot, &claim));
+    let ((identity, proven), (fetched, came)) = identity_first(identity, fetched).await?;
+    report.done_at(proven, "identity", 1 + boot.imds.repeats(), format!("{} on {}", identity.role, identity.instance_id));
+    report.done_at(came, "fetch", attempts(&fetched), in_words(&fetched));
+    report.host = Some(identity.clone());
+    Ok((claim, identity, fetched))
+}
+
+/// Both, or the first failure that tells the cause: where the identity is wrong, S3's refusal follows from it.
+async fn identity_first<I, F>(
+    identity: impl Future<Output = Result<I, Error>>,
+    fetch: impl Future<Output = Result<F, Error>>,
+) -> Result<(I, F), Error> {
+    let (mut identity, mut fetch) = (pin!(identity), pin!(fetch));
+    tokio::select! {
+        proven = &mut identity => Ok((proven?, fetch.await?)),
+        came = &mut fetch => Ok((identity.await?, came?)),
+    }
+}
+
+/// Confirms with STS who we are, within the deadline.
+pub async fn prove(boot: &Boot<'_>, claim: &Claim) -> Result<Identity, Error> {
+    let settings = boot.settings;
+    let expected = Expected { role: settings.expect_role.as_deref(), account: settings.expect_account.as_deref() };
+    let confirmed = identity::confirm(claim, expected, &settings.aws, boot.http, boot.deadline).await;
+    Ok(confirmed?)
+}
+
+async fn fetch_all(boot: &Boot<'_>, claim: &Claim) -> Result<Vec<Fetched>, Error> {
+    let access = source::Access {
+        http: boot.http,
+        aws: &boot.settings.aws,
+        credentials: Some(&claim.credentials),
+        region: claim.region.clone(),
+        deadline: boot.deadline,
+    };
+    Ok(source::fetch_all(&boot.settings.config, &access).await?)
+}
+
+fn attempts(fetched: &[Fetched]) -> u32 {
+    fetched.iter().map(|layer| layer.attempts).max().unwrap_or(0)
+}
+
+fn in_words(fetched: &[Fetched]) -> String {
+    let layers: Vec<String> = fetched.iter().map(|layer| format!("{} ({} bytes)", layer.source, layer.bytes.len())).collect();
+    if layers.is_empty() { "no layer but --set".into() } else { layers.join(", ") }
+}
+
+/// What `${…}` stands for on this host. Tags are asked for one by one, and only those that some layer names.
+async fn facts(boot: &Boot<'_>, claim: &Claim, identity: &Identity, fetched: &[Fetched]) -> Result<Facts, Error> {
+    let mut facts = Facts::default();
+    if !boot.settings.expand {
+        return Ok(facts);
+    }
+    for placeholder in compose::placeholders(boot.settings, fetched) {
+        let value = match &placeholder {
+            Placeholder::Region => identity.region.clone(),
+            Placeholder::AvailabilityZone => identity.availability_zone.clone(),
+            Placeholder::InstanceId => Some(identity.instance_id.clone()),
+            Placeholder::InstanceType => claim.instance_type.clone(),
+            Placeholder::AmiId => claim.image_id.clone(),
+            Placeholder::AccountId => Some(identity.account_id.clone()),
+            Placeholder::Tag(name) => identity::tag(boot.imds, name).await?,
+        };
+        facts.extend(value.map(|value| (placeholder, value)));
+    }
+    Ok(facts)
+}
+
+/// State before, file, state after: whenever we are killed, the next run knows which keys are ours.
+fn put_in_place(settings: &Settings, ready: &Ready, mut known: State, report: &mut Report) -> Result<Outcome, Error> {
+    report.enter("install");
+    let (target, state) = (settings.path(TARGET), settings.path(state::FILE));
+    let old = ready.present.as_deref().filter(|old| *old != ready.composed.bytes);
+    if let Some(old) = old {
+        install::replace(&settings.path(state::PREVIOUS), old, 0o600)?;
+    }
+    if ready.present.is_none() || old.is_some() {
+        known.announce(&state, ready.generation())?;
+    }
+    let installed = install::replace(&target, &ready.composed.bytes, 0o600)?;
+    known.settle(&state, ready.generation())?;
+    let changed = installed == Installed::Written;
+    report.config = Some(ready.config(changed));
+    report.done("install", 1, format!("{TARGET} {}", if changed { "written" } else { "is as it should be" }));
+    Ok(if changed { Outcome::Installed } else { Outcome::Unchanged })
+}
+
+impl Ready {
+    fn config(&self, changed: bool) -> Config {
+        let keys = self.composed.keys.iter();
+        Config {
+            path: TARGET.into(),
+            sha256: sha256(&self.composed.bytes),
+            bytes: self.composed.bytes.len(),
+            changed,
+            layers: self.fetched.iter().map(Fetched::layer).collect(),
+            keys: keys.map(|(key, origin)| (key.clone(), KeyOrigin { from: origin.from.clone(), line: origin.line })).collect(),
+        }
+    }
+
+    fn generation(&self) -> Generation {
+        Generation {
+            sha256: sha256(&self.composed.bytes),
+            keys: self.composed.owned.clone(),
+            layers: self.fetched.iter().map(Fetched::layer).collect(),
+            verified_at: rfc3339(SystemTime::now()),
+            boot_id: boot_id(),
+            instance_id: Some(self.identity.instance_id.clone()),
+        }
+    }
+}
+
+/// The agent's step: the only one whose failure is told and no failure of the run, for the file is in place.
+async fn restart_agent(settings: &Settings, outcome: Outcome, report: &mut Report) {
+    if !settings.restart_agent {
+        return report.skip("agent", "not asked for");
+    }
+    if outcome != Outcome::Installed {
+        return report.skip("agent", "its configuration did not change");
+    }
+    if settings.root != std::path::Path::new("/") {
+        return report.skip("agent", "the agent of this host does not read the files below --root");
+    }
+    report.enter("agent");
+    match agent::restart().await {
+        Restarted::Asked(unit) => report.done("agent", 1, format!("{unit} is restarting")),
+        Restarted::NotActive => report.done("agent", 1, "it is not running, and reads the file when it starts"),
+        Restarted::Failed(why) => {
+            tracing::warn!("agent: {why}; run `systemctl restart --no-block ecs`");
+            report.done("agent", 1, why);
+        }
+    }
+}

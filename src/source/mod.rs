@@ -1,0 +1,132 @@
+//! Where a layer comes from: the grammar, pure; and [`fetch`], which gets its bytes from S3, a URL or a file.
+//!
+//! Takes a [`Source`] and an [`Access`], gives a [`Fetched`] or an [`Error`] that says why not and what would mend it. Touches the
+//! network and, for file sources, reads one file. Several sources can be fetched at the same time over one [`Http`].
+
+mod answer;
+mod content;
+mod failure;
+mod file;
+mod grammar;
+mod https;
+mod invalid;
+mod policy;
+mod retry;
+mod s3;
+pub mod transport;
+
+pub use content::content_is_no_configuration;
+pub use failure::{Asked, Error, Kind};
+pub use grammar::{Bucket, Object, Source};
+pub use invalid::Invalid;
+
+use crate::aws::Aws;
+use crate::http::Http;
+use crate::report::Layer;
+use aws_credential_types::Credentials;
+use grammar::Place;
+use retry::Failure;
+use ring::digest;
+use tokio::time::Instant;
+
+/// More than this is not read of any source, in bytes.
+pub const LIMIT: usize = 1 << 20;
+
+/// What a fetch needs to know of its surroundings.
+pub struct Access<'a> {
+    pub http: &'a Http,
+    pub aws: &'a Aws,
+    /// Of the role; only S3 takes them.
+    pub credentials: Option<&'a Credentials>,
+    /// The host's region: where a bucket is looked for when neither the source nor the environment says.
+    pub region: Option<String>,
+    /// The run's. What may pass with time is tried again until then.
+    pub deadline: Instant,
+}
+
+/// A layer's bytes, and what the report says of them. `Debug` shows no bytes, for they hold values.
+#[derive(Clone)]
+pub struct Fetched {
+    pub source: Source,
+    pub bytes: Vec<u8>,
+    pub etag: Option<String>,
+    pub version_id: Option<String>,
+    /// 64 lower-case hexadecimal digits.
+    pub sha256: String,
+    /// Requests made; 0 for a file.
+    pub attempts: u32,
+    /// Where the bucket turned out to be.
+    pub region: Option<String>,
+}
+
+impl std::fmt::Debug for Fetched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Fetched({}, {} bytes)", self.source, self.bytes.len())
+    }
+}
+
+/// What one attempt brings home.
+#[derive(Debug, Default)]
+struct Read {
+    bytes: Vec<u8>,
+    etag: Option<String>,
+    version_id: Option<String>,
+    region: Option<String>,
+}
+
+/// Gets one layer's bytes, checked against the source's digest if it names one. Whether they are a configuration is
+/// [`content_is_no_configuration`]'s and the linter's to say.
+pub async fn fetch(source: &Source, access: &Access<'_>) -> Result<Fetched, Error> {
+    let (read, attempts) = read(source, access).await;
+    let checked = read.and_then(|read| check_digest(source, &read.bytes).map(|sha256| (read, sha256)));
+    let (Read { bytes, etag, version_id, region }, sha256) =
+        checked.map_err(|Failure { kind, causes, .. }| Error { from: source.to_string(), kind, attempts, causes })?;
+    Ok(Fetched { source: source.clone(), bytes, etag, version_id, sha256, attempts, region })
+}
+
+/// Gets all layers at the same time; the first failure ends it.
+pub async fn fetch_all(sources: &[Source], access: &Access<'_>) -> Result<Vec<Fetched>, Error> {
+    futures_util::future::try_join_all(sources.iter().map(|source| fetch(source, access))).await
+}
+
+impl Fetched {
+    /// As the report has it: no bytes.
+    pub fn layer(&self) -> Layer {
+        Layer {
+            source: self.source.to_string(),
+            etag: self.etag.clone(),
+            version_id: self.version_id.clone(),
+            sha256: self.sha256.clone(),
+            bytes: self.bytes.len(),
+        }
+    }
+}
+
+async fn read(source: &Source, access: &Access<'_>) -> (Result<Read, Failure>, u32) {
+    match &source.place {
+        Place::File(path) => (file::read(path).map_err(Failure::last), 0),
+        Place::Https(url) => retry::until(access.deadline, async |_| https::get(access.http, url).await).await,
+        Place::S3(_) if access.credentials.is_none() => (Err(Failure::last(Kind::NoCredentials)), 0),
+        Place::S3(object) => {
+            let mut getter = s3::Getter::new(object, access);
+            retry::until(access.deadline, async |number| getter.attempt(number).await).await
+        }
+    }
+}
+
+fn check_digest(source: &Source, bytes: &[u8]) -> Result<String, Failure> {
+    let found = hex(digest::digest(&digest::SHA256, bytes).as_ref());
+    match &source.sha256 {
+        Some(wanted) if *wanted != found => Err(Failure::last(Kind::Digest { wanted: wanted.clone(), found })),
+        _ => Ok(found),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// How large a body said it would be, for a message.
+fn announced(length: Option<u64>) -> String {
+    length.map(|length| format!("{length} bytes announced")).unwrap_or_else(|| "its length was not announced".into())
+}

@@ -1,0 +1,78 @@
+//! The smallest IAM policy statement that lets a role read one object. Pure.
+//!
+//! <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html>
+
+use super::{Bucket, Object};
+use crate::aws::Partition;
+use serde_json::json;
+
+/// What reads `object`; `region` tells the partition of a bucket that is known by its name only.
+pub fn read(object: &Object, region: &str) -> String {
+    let action = if object.version_id.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
+    statement(action, &object_arn(object, region))
+}
+
+/// What makes S3 say that a key is missing, where without it S3 only says "access denied".
+pub fn list(object: &Object, region: &str) -> String {
+    statement("s3:ListBucket", &bucket_arn(&object.bucket, region))
+}
+
+/// What decrypts an object that was stored with a key of KMS.
+pub fn decrypt(key_arn: &str) -> String {
+    statement("kms:Decrypt", key_arn)
+}
+
+fn statement(action: &str, resource: &str) -> String {
+    json!({"Effect": "Allow", "Action": action, "Resource": resource}).to_string()
+}
+
+fn bucket_arn(bucket: &Bucket, region: &str) -> String {
+    match bucket {
+        Bucket::Named { partition, name } => {
+            let partition = partition.unwrap_or_else(|| Partition::of_region(region).name);
+            format!("arn:{partition}:s3:::{name}")
+        }
+        Bucket::AccessPoint { partition, region, account, name } => {
+            format!("arn:{partition}:s3:{region}:{account}:accesspoint/{name}")
+        }
+    }
+}
+
+fn object_arn(object: &Object, region: &str) -> String {
+    let between = if matches!(object.bucket, Bucket::AccessPoint { .. }) { "/object/" } else { "/" };
+    format!("{}{between}{}", bucket_arn(&object.bucket, region), literally(&object.key))
+}
+
+/// In a policy's resource `*`, `?` and `$` mean something; so written, they mean themselves.
+fn literally(key: &str) -> String {
+    key.chars().map(|c| if matches!(c, '*' | '?' | '$') { format!("${{{c}}}") } else { c.to_string() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::grammar::Place;
+
+    #[test]
+    fn the_statement_names_exactly_the_object_in_its_own_partition() {
+        let table = [
+            ("s3://b-1/a/ecs.config", "us-west-2", "s3:GetObject", "arn:aws:s3:::b-1/a/ecs.config"),
+            ("s3://b-1/k", "cn-north-1", "s3:GetObject", "arn:aws-cn:s3:::b-1/k"),
+            ("s3://b-1/k?versionId=7", "us-gov-west-1", "s3:GetObjectVersion", "arn:aws-us-gov:s3:::b-1/k"),
+            ("arn:aws-iso:s3:::b-1/k", "us-west-2", "s3:GetObject", "arn:aws-iso:s3:::b-1/k"),
+            ("s3://b-1/a%3F*$\"", "us-west-2", "s3:GetObject", "arn:aws:s3:::b-1/a${?}${*}${$}\""),
+            (
+                "arn:aws:s3:eu-west-1:123456789012:accesspoint/mine/object/a/k",
+                "us-west-2",
+                "s3:GetObject",
+                "arn:aws:s3:eu-west-1:123456789012:accesspoint/mine/object/a/k",
+            ),
+        ];
+        for (source, region, action, resource) in table {
+            let Place::S3(object) = source.parse::<super::super::Source>().unwrap().place else { unreachable!() };
+            let read: serde_json::Value = serde_json::from_str(&read(&object, region)).unwrap();
+            assert_eq!(read, json!({"Effect": "Allow", "Action": action, "Resource": resource}), "{source}");
+            assert!(list(&object, region).contains("s3:ListBucket") && !list(&object, region).contains("/k\""));
+        }
+    }
+}

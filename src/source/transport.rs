@@ -1,0 +1,53 @@
+//! Names what kept a request from being answered, from the chain of errors that the HTTP client left.
+
+use super::failure::Kind;
+use super::retry::{Failure, Next};
+use crate::http::{Failed, NoAnswer, chain, tls_error};
+use rustls::CertificateError;
+use std::error::Error;
+
+/// `host` stands in where the chain does not say whom we talked to: in the middle of a body.
+pub(crate) fn failure(error: &(dyn Error + 'static), host: &str) -> Failure {
+    let sent = chain(error).find_map(|error| error.downcast_ref::<Failed>());
+    let host = sent.map_or(host, |sent| &sent.host).to_owned();
+    let kind = match tls_error(error) {
+        Some(tls) => of_tls(tls, host),
+        None => of_network(error, host, sent.and_then(|sent| sent.proxy.clone())),
+    };
+    let next =
+        if matches!(kind, Kind::Untrusted { .. } | Kind::CertificateTime { .. } | Kind::Tls { .. }) { Next::GiveUp } else { Next::Wait };
+    let outermost = sent.map_or(error, |sent| sent);
+    Failure { kind, causes: chain(outermost).map(|error| printable(&error.to_string())).collect(), next }
+}
+
+fn of_tls(error: &rustls::Error, host: String) -> Kind {
+    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    let why = error.to_string();
+    match error {
+        rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }) => {
+            Kind::CertificateTime { host, why }
+        }
+        rustls::Error::InvalidCertificate(_) => Kind::Untrusted { host, why },
+        _ => Kind::Tls { host, why },
+    }
+}
+
+fn of_network(error: &(dyn Error + 'static), host: String, proxy: Option<String>) -> Kind {
+    let any = |is: fn(&reqwest::Error) -> bool| chain(error).any(|error| error.downcast_ref().is_some_and(is));
+    let silent = any(reqwest::Error::is_timeout) || chain(error).any(|error| error.is::<NoAnswer>());
+    let connecting = any(reqwest::Error::is_connect);
+    let why = chain(error).last().map(|error| printable(&error.to_string())).unwrap_or_default();
+    match proxy {
+        Some(proxy) if connecting => Kind::Proxy { proxy, host, why },
+        _ if any(reqwest::Error::is_dns) => Kind::Dns(host),
+        _ if silent && connecting => Kind::Connect { host, why: "it did not answer in time".into() },
+        _ if silent => Kind::Silent(host),
+        _ if connecting => Kind::Connect { host, why },
+        _ => Kind::Cut(why),
+    }
+}
+
+/// At most 300 characters of a text that somebody else wrote, on one line.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect::<String>().trim().to_owned()
+}

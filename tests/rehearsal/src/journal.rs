@@ -1,0 +1,133 @@
+//! What the cloud saw: every request in order, with times, and never a secret. Tests count round trips with it.
+
+use std::sync::{Mutex, MutexGuard};
+use std::time::Instant;
+
+use crate::fault::Service;
+use crate::http::{Request, decoded};
+
+/// One request, from its last byte in to the last byte of the answer.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub service: Service,
+    /// Counts the cloud's connections from 1: two requests with the same number came over the same one.
+    pub connection: u64,
+    pub method: String,
+    pub host: String,
+    /// Decoded, without the query.
+    pub path: String,
+    /// The query without its values, which may be secret: `versionId&X-Amz-Signature`.
+    pub parameters: String,
+    /// A token of IMDS's came with it, good or bad.
+    pub had_token: bool,
+    /// A signature came with it, good or bad.
+    pub signed: bool,
+    /// The region the signature was made for.
+    pub signed_for: Option<String>,
+    /// A proxy had its hands on it (`X-Forwarded-For` or `Via`).
+    pub forwarded: bool,
+    /// 0 while there is no answer (and for ever, if the cloud hangs).
+    pub status: u16,
+    /// Milliseconds since the cloud began.
+    pub start_ms: u64,
+    /// Milliseconds since the cloud began; `None` while the answer is on its way.
+    pub end_ms: Option<u64>,
+}
+
+/// The longest run of requests each of which began after the one before had ended: no boot with these requests can be quicker
+/// than so many answers.
+pub fn longest_chain(requests: &[Seen]) -> usize {
+    let mut ended: Vec<(u64, u64)> = requests.iter().filter_map(|seen| Some((seen.end_ms?, seen.start_ms))).collect();
+    ended.sort_unstable();
+    let mut free_from = 0;
+    let mut chain = 0;
+    for (end, start) in ended {
+        if start >= free_from {
+            (free_from, chain) = (end, chain + 1);
+        }
+    }
+    chain
+}
+
+pub(crate) struct Journal {
+    began: Instant,
+    seen: Mutex<Vec<Seen>>,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self { began: Instant::now(), seen: Mutex::default() }
+    }
+}
+
+impl Journal {
+    /// Notes a request that has come; gives its place in the journal.
+    pub fn begins(&self, service: Service, connection: u64, request: &Request) -> usize {
+        let start_ms = self.now();
+        let mut seen = self.seen();
+        seen.push(seen_now(service, connection, request, start_ms));
+        seen.len() - 1
+    }
+
+    pub fn ends(&self, place: usize, status: u16) {
+        let end_ms = self.now();
+        if let Some(entry) = self.seen().get_mut(place) {
+            (entry.status, entry.end_ms) = (status, Some(end_ms));
+        }
+    }
+
+    pub fn all(&self) -> Vec<Seen> {
+        self.seen().clone()
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Vec<Seen>> {
+        self.seen.lock().expect("no thread panics while it holds the journal")
+    }
+}
+
+fn seen_now(service: Service, connection: u64, request: &Request, start_ms: u64) -> Seen {
+    let scope = request.header("authorization").map(str::to_owned).or_else(|| request.parameter("X-Amz-Credential"));
+    Seen {
+        service,
+        connection,
+        method: request.method.clone(),
+        host: request.host().into(),
+        path: decoded(request.path()),
+        parameters: request.query().into_iter().map(|(name, _)| name).collect::<Vec<_>>().join("&"),
+        had_token: request.header("x-aws-ec2-metadata-token").is_some(),
+        signed: scope.is_some(),
+        signed_for: scope.and_then(|scope| Some(scope.split('/').nth(2)?.to_owned())),
+        forwarded: request.header("x-forwarded-for").or_else(|| request.header("via")).is_some(),
+        status: 0,
+        start_ms,
+        end_ms: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(start_ms: u64, end_ms: u64) -> Seen {
+        let seen = seen_now(Service::Imds, 1, &Request::default(), start_ms);
+        Seen { end_ms: Some(end_ms), ..seen }
+    }
+
+    #[test]
+    fn requests_at_the_same_time_are_one_link_of_the_chain() {
+        assert_eq!(longest_chain(&[seen(0, 50), seen(51, 100), seen(52, 103), seen(104, 150)]), 3);
+        assert_eq!(longest_chain(&[]), 0);
+    }
+
+    #[test]
+    fn a_journal_holds_no_value_of_a_query() {
+        let request = Request { target: "/a%20b?X-Amz-Signature=PLANTED&v=1".into(), ..Request::default() };
+        let seen = seen_now(Service::S3, 1, &request, 0);
+        assert_eq!((seen.path.as_str(), seen.parameters.as_str()), ("/a b", "X-Amz-Signature&v"));
+        assert!(!format!("{seen:?}").contains("PLANTED"));
+    }
+}

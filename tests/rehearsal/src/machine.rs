@@ -1,0 +1,201 @@
+//! A machine that is a folder: root directory of one rehearsed host, and the only way tests run the real binary. Makes a folder
+//! under the system's temporary directory and removes it with the value.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::cloud::Cloud;
+
+const BINARY: &str = "ecs-bootstrap";
+/// The variable that keeps a program from real instance metadata.
+const IMDS: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+/// What a machine keeps of the environment: where programs are, and where coverage is written to.
+const KEPT: [&str; 2] = ["PATH", "LLVM_PROFILE_FILE"];
+
+/// One rehearsed host.
+pub struct Machine {
+    root: PathBuf,
+    binary: Option<PathBuf>,
+}
+
+impl Machine {
+    /// An empty machine.
+    ///
+    /// # Panics
+    /// When no folder can be made.
+    #[allow(clippy::new_without_default, reason = "it makes a folder: nothing a default value should do")]
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("rehearsal-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let root = std::env::temp_dir().join(name);
+        fs::create_dir(&root).expect("a new folder under the temporary directory");
+        Self { root, binary: None }
+    }
+
+    /// Runs this binary: integration tests give `env!("CARGO_BIN_EXE_ecs-bootstrap")`. Otherwise it is found or built.
+    pub fn with_binary(mut self, binary: impl Into<PathBuf>) -> Self {
+        self.binary = Some(binary.into());
+        self
+    }
+
+    /// The folder that is `/` for the program.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A file of this machine by its path on the machine: `/etc/ecs/ecs.config`.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+
+    /// The bytes of a file of this machine; `None` if it has no such file.
+    pub fn read(&self, path: &str) -> Option<Vec<u8>> {
+        fs::read(self.path(path)).ok()
+    }
+
+    /// Writes a file of this machine, and the folders on the way.
+    ///
+    /// # Panics
+    /// When it cannot.
+    pub fn write(&self, path: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("a folder on the machine");
+        fs::write(path, bytes).expect("a file on the machine");
+    }
+
+    /// The program in a clean environment in which this cloud is all there is. Arguments, `--root` among them, are the caller's.
+    pub fn command(&self, cloud: &Cloud) -> Command {
+        self.command_with(cloud.env())
+    }
+
+    /// The program with just this environment.
+    ///
+    /// # Panics
+    /// When the environment does not keep it from real instance metadata.
+    pub fn command_with<K, V>(&self, env: impl IntoIterator<Item = (K, V)>) -> Command
+    where
+        K: AsRef<OsStr>,
+        V: AsRef<OsStr>,
+    {
+        let env: Vec<(OsString, OsString)> = env.into_iter().map(|(k, v)| (k.as_ref().into(), v.as_ref().into())).collect();
+        let endpoint = env.iter().find(|(name, _)| name == IMDS).map(|(_, value)| value.to_string_lossy());
+        if let Err(reason) = kept_from_real_metadata(endpoint.as_deref()) {
+            panic!("no command for {BINARY}: {reason}");
+        }
+        self.clean_command(env)
+    }
+
+    /// The program with just this environment, metadata at its real address: for a network namespace that the test made.
+    ///
+    /// # Panics
+    /// When this thread's network is that of the machine (or nobody can tell).
+    pub fn command_inside_own_namespace<K, V>(&self, env: impl IntoIterator<Item = (K, V)>) -> Command
+    where
+        K: AsRef<OsStr>,
+        V: AsRef<OsStr>,
+    {
+        assert!(inside_own_namespace(), "no command for {BINARY}: this thread is in the network namespace of init");
+        self.clean_command(env.into_iter().map(|(k, v)| (k.as_ref().into(), v.as_ref().into())).collect())
+    }
+
+    fn clean_command(&self, env: Vec<(OsString, OsString)>) -> Command {
+        let mut command = Command::new(self.binary.as_deref().unwrap_or_else(|| binary()));
+        command.env_clear().stdin(Stdio::null());
+        command.envs(KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        command.envs(env);
+        command
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _left_for_the_system_to_clean = fs::remove_dir_all(&self.root);
+    }
+}
+
+/// Whether a network namespace other than init's is entered: no real metadata service can be there.
+pub fn inside_own_namespace() -> bool {
+    let namespace = |of: &str| fs::read_link(format!("/proc/{of}/ns/net")).ok();
+    match (namespace("thread-self"), namespace("1")) {
+        (Some(ours), Some(init)) => ours != init,
+        _ => false,
+    }
+}
+
+fn kept_from_real_metadata(endpoint: Option<&str>) -> Result<(), String> {
+    const REAL: [&str; 3] = ["169.254.", "fd00:ec2:", "instance-data"];
+    match endpoint {
+        None | Some("") => Err(format!("{IMDS} is not set, so it would ask the real metadata address. Use Machine::command(&cloud)")),
+        Some(url) if REAL.iter().any(|real| url.contains(real)) => Err(format!("{IMDS} is {url}, a real metadata address")),
+        Some(_) => Ok(()),
+    }
+}
+
+/// The binary that cargo made for this test, or the one that `cargo build` makes now.
+fn binary() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| std::env::var_os(format!("CARGO_BIN_EXE_{BINARY}")).map_or_else(build, PathBuf::from))
+}
+
+/// Builds the program as a newcomer would, and asks cargo where it is.
+///
+/// # Panics
+/// When it cannot be built; cargo has said why on stderr.
+pub fn build() -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
+    let output = Command::new(cargo)
+        .args(["build", "--bin", BINARY, "--message-format", "json-render-diagnostics", "--manifest-path"])
+        .arg(manifest)
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("cargo runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().filter_map(executable).next_back().expect("cargo builds ecs-bootstrap")
+}
+
+/// The path in cargo's message about a finished executable.
+fn executable(line: &str) -> Option<PathBuf> {
+    let message: serde_json::Value = serde_json::from_str(line).ok()?;
+    let named = message["target"]["name"] == BINARY;
+    Some(message["executable"].as_str().filter(|_| named)?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "AWS_EC2_METADATA_SERVICE_ENDPOINT is not set")]
+    fn a_command_without_a_metadata_endpoint_is_refused() {
+        Machine::new().with_binary("/bin/true").command_with([("AWS_REGION", "eu-west-1")]);
+    }
+
+    #[test]
+    #[should_panic(expected = "a real metadata address")]
+    fn a_command_with_the_real_endpoint_is_refused() {
+        Machine::new().with_binary("/bin/true").command_with([(IMDS, "http://[fd00:ec2::254]")]);
+    }
+
+    #[test]
+    fn a_machine_is_gone_with_its_value() {
+        let machine = Machine::new();
+        machine.write("/etc/ecs/ecs.config", "ECS_CLUSTER=prod\n");
+        let root = machine.root().to_owned();
+        assert!(root.join("etc/ecs/ecs.config").exists());
+        drop(machine);
+        assert!(!root.exists());
+    }
+
+    #[test]
+    fn a_command_inherits_nothing_but_the_path() {
+        let output = Machine::new().with_binary("/usr/bin/env").command_with([(IMDS, "http://127.0.0.1:1")]).output().unwrap();
+        let names: Vec<String> =
+            String::from_utf8(output.stdout).unwrap().lines().map(|l| l.split('=').next().unwrap().to_owned()).collect();
+        assert!(names.iter().all(|name| KEPT.contains(&name.as_str()) || name == IMDS), "{names:?}");
+    }
+}
