@@ -350,7 +350,7 @@ fn is_lower(name: &str) -> bool {
     name.bytes().any(|byte| byte.is_ascii_lowercase())
 }
 
-fn is_zero_width(c: char) -> bool {
+pub fn is_zero_width(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{ad}' | '\u{202a}'..='\u{202e}')
 }
 

@@ -83,7 +83,7 @@ fn closing(value: &str, quote: char) -> Option<usize> {
     None
 }
 
-fn is_json(value: &str) -> bool {
+pub fn is_json(value: &str) -> bool {
     value.starts_with(['{', '[']) && serde_json::from_str::<IgnoredAny>(value).is_ok()
 }
 

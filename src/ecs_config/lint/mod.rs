@@ -6,6 +6,7 @@
 mod bytes;
 pub mod context;
 mod disagree;
+mod excerpt;
 pub mod explain;
 pub mod fix;
 mod go;
@@ -39,6 +40,17 @@ pub enum Severity {
     Error,
     Warning,
     Note,
+}
+
+impl Severity {
+    /// As reports, SARIF and people write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        }
+    }
 }
 
 /// One thing that is wrong, as the report shows it.

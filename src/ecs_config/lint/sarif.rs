@@ -1,1 +1,63 @@
-//! sarif
+//! Findings as SARIF 2.1.0, which code hosts turn into annotations of a pull request.
+//!
+//! Lines only, no columns: ours count bytes and SARIF's count UTF-16, and an annotation stands under a line anyway.
+
+use std::collections::BTreeSet;
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use super::Finding;
+use super::explain::explain;
+use super::rules;
+
+const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+
+/// What may not stand in a URI reference as it is.
+const UNSAFE: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}').add(b'%');
+
+/// One run with its results. `version` is ours.
+pub fn document(findings: &[Finding], version: &str) -> Value {
+    let used: BTreeSet<&str> = findings.iter().map(|finding| finding.id).collect();
+    let rules: Vec<Value> = used.iter().filter_map(|id| rules::find(id)).map(rule).collect();
+    let index = |finding: &Finding| used.iter().position(|id| *id == finding.id);
+    let results: Vec<Value> = findings.iter().map(|finding| result(finding, index(finding))).collect();
+    json!({
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {"name": "ecs-bootstrap", "semanticVersion": version, "rules": rules}},
+            "results": results,
+        }],
+    })
+}
+
+fn rule(rule: &rules::Rule) -> Value {
+    json!({
+        "id": rule.id,
+        "shortDescription": {"text": rule.id.replace('-', " ")},
+        "fullDescription": {"text": rule.why},
+        "help": {"text": explain(rule)},
+        "defaultConfiguration": {"level": rule.severity.word()},
+    })
+}
+
+fn result(finding: &Finding, index: Option<usize>) -> Value {
+    let message = match &finding.fix {
+        Some(fix) => format!("{}; {fix}", finding.message),
+        None => finding.message.clone(),
+    };
+    let uri = utf8_percent_encode(&finding.source, UNSAFE).to_string();
+    let mut place = json!({"artifactLocation": {"uri": uri}});
+    if let Some(line) = finding.line {
+        place["region"] = json!({"startLine": line});
+    }
+    json!({
+        "ruleId": finding.id,
+        "ruleIndex": index,
+        "level": finding.severity.word(),
+        "message": {"text": message},
+        "locations": [{"physicalLocation": place}],
+    })
+}
