@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::guard_command;
 use crate::settings::{Given, Origin};
 
 /// Gets a container instance ready for Amazon ECS: fences containers off from instance metadata, proves who the host is, fetches
@@ -62,6 +63,9 @@ pub enum Command {
     Run(RunArgs),
     /// Prove this host's AWS identity, and print it
     Verify(VerifyArgs),
+    /// Keep containers from instance metadata
+    #[command(subcommand)]
+    Guard(guard_command::Command),
     /// The last run's report
     Status(StatusArgs),
     /// Print a completion script

@@ -10,12 +10,14 @@ use tokio::time::Instant;
 use crate::aws::Aws;
 use crate::cli::{Cli, Command, Global, LogFormat, Output, RunArgs, StatusArgs};
 use crate::error::Error;
+use crate::guard;
+use crate::guard_command;
 use crate::http::{self, Http};
 use crate::identity::{self, Imds, imds};
 use crate::install;
 use crate::lock::{self, Lock};
 use crate::log::{self, Loudness};
-use crate::report::{self, Outcome, Report};
+use crate::report::{self, Failure, Outcome, Report};
 use crate::run::{self, Boot};
 use crate::settings::{self, Given, Origin, Settings};
 use crate::status;
@@ -59,6 +61,7 @@ pub fn run(cli: &Cli, environment: &Environment) -> u8 {
     match &cli.command {
         Command::Run(args) => call.run(args, given),
         Command::Verify(_) => call.verify(given),
+        Command::Guard(command) => call.guard(command),
         Command::Status(args) => call.status(args),
         Command::Completions { shell } => printed(|out| {
             clap_complete::generate(*shell, &mut Cli::command(), "ecs-bootstrap", out);
@@ -239,13 +242,28 @@ impl Call<'_> {
         }
     }
 
+    fn guard(&self, command: &guard_command::Command) -> u8 {
+        let said = guard_command::run(command, &guard::Host::at(&self.root), self.output == Output::Json);
+        if let Some(failure) = &said.failure {
+            self.complain(failure);
+        }
+        match printed(|out| out.write_all(said.stdout.as_bytes())) {
+            0 => said.failure.map_or(0, |failure| failure.word.status()),
+            failed => failed,
+        }
+    }
+
+    fn complain(&self, failure: &Failure) {
+        match self.format {
+            LogFormat::Text => eprint!("{}", failure.three_lines()),
+            _ => tracing::error!(word = failure.word.name(), "{}", failure.three_lines().trim_end().replace('\n', "; ")),
+        }
+    }
+
     /// Prints the report, and gives its exit status.
     fn tell(&self, report: &Report) -> u8 {
         if let Some(failure) = &report.error {
-            match self.format {
-                LogFormat::Text => eprint!("{}", failure.three_lines()),
-                _ => tracing::error!(word = failure.word.name(), "{}", failure.three_lines().trim_end().replace('\n', "; ")),
-            }
+            self.complain(failure);
         }
         let text = match self.output {
             Output::Json => report.json() + "\n",

@@ -9,6 +9,8 @@ pub mod diff;
 pub mod digest;
 pub mod ecs_config;
 pub mod error;
+pub mod guard;
+pub mod guard_command;
 pub mod http;
 pub mod identity;
 pub mod install;
