@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::guard_command;
 use crate::settings::{Given, Origin};
 
 /// Gets a container instance ready for Amazon ECS: fences containers off from instance metadata, proves who the host is, fetches
@@ -62,6 +63,9 @@ pub enum Command {
     Run(RunArgs),
     /// Prove this host's AWS identity, and print it
     Verify(VerifyArgs),
+    /// Keep containers from instance metadata
+    #[command(subcommand)]
+    Guard(guard_command::Command),
     /// The last run's report
     Status(StatusArgs),
     /// Print a completion script
@@ -109,6 +113,12 @@ pub struct RunArgs {
     pub allow_default_cluster: Option<bool>,
     #[command(flatten)]
     pub identity: VerifyArgs,
+    /// Keep containers on every bridge from instance metadata
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, hide_possible_values = true)]
+    pub block_imds: Option<bool>,
+    /// Keep tasks in host network mode from it too (cgroup v2)
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, hide_possible_values = true)]
+    pub block_imds_host_tasks: Option<bool>,
     /// If the file changed and the ECS agent runs, restart it (without waiting for it)
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, hide_possible_values = true)]
     pub restart_agent: Option<bool>,
@@ -179,6 +189,8 @@ impl RunArgs {
             .switch("expand", self.expand)
             .switch("allow_default_cluster", self.allow_default_cluster)
             .identity(&self.identity)
+            .switch("block_imds", self.block_imds)
+            .switch("block_imds_host_tasks", self.block_imds_host_tasks)
             .switch("restart_agent", self.restart_agent)
             .text("stale", &self.stale)
             .text("max_age", &self.max_age)

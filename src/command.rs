@@ -10,12 +10,15 @@ use tokio::time::Instant;
 use crate::aws::Aws;
 use crate::cli::{Cli, Command, Global, LogFormat, Output, RunArgs, StatusArgs};
 use crate::error::Error;
+use crate::fence;
+use crate::guard;
+use crate::guard_command;
 use crate::http::{self, Http};
 use crate::identity::{self, Imds, imds};
 use crate::install;
 use crate::lock::{self, Lock};
 use crate::log;
-use crate::report::{self, Outcome, Report};
+use crate::report::{self, Failure, Outcome, Report};
 use crate::run::{self, Boot};
 use crate::settings::{self, Given, Origin, Settings};
 use crate::status;
@@ -58,6 +61,7 @@ pub fn run(cli: &Cli, environment: &Environment) -> u8 {
     match &cli.command {
         Command::Run(args) => call.run(args, given),
         Command::Verify(_) => call.verify(given),
+        Command::Guard(command) => call.guard(command),
         Command::Status(args) => call.status(args),
         Command::Completions { shell } => printed(|out| {
             clap_complete::generate(*shell, &mut Cli::command(), "ecs-bootstrap", out);
@@ -148,7 +152,7 @@ impl Call<'_> {
             if !args.dry_run {
                 *lock = Some(lock::take(&settings.path(LOCK), deadline).await?);
             }
-            let settings = self.with_tags(settings, given, &reach.imds).await?;
+            let settings = self.fenced(args, settings, given, &reach, report).await?;
             self.origins(&settings, report);
             let boot = Boot { settings: &settings, http: &reach.http, imds: &reach.imds, deadline };
             if args.dry_run {
@@ -178,6 +182,31 @@ impl Call<'_> {
             }
         }
         Ok(Reach { http, imds: Imds::new(http::direct()?, options, deadline) })
+    }
+
+    /// The fence stands before the first packet leaves; only if tags ask for it, it cannot stand before they are read.
+    async fn fenced(
+        &self,
+        args: &RunArgs,
+        settings: Settings,
+        given: Given,
+        reach: &Reach,
+        report: &mut Report,
+    ) -> Result<Settings, Error> {
+        if args.dry_run {
+            report.skip("guard", "this is a dry run");
+            return self.with_tags(settings, given, &reach.imds).await;
+        }
+        let wanted = fence::wanted(&settings);
+        if wanted.is_some() || !settings.from_tags {
+            fence::raise(wanted.as_ref(), &self.root, report)?;
+        }
+        let settings = self.with_tags(settings, given, &reach.imds).await?;
+        let by_tags = fence::wanted(&settings);
+        if settings.from_tags && (by_tags != wanted || by_tags.is_none()) {
+            fence::raise(by_tags.as_ref(), &self.root, report)?;
+        }
+        Ok(settings)
     }
 
     async fn with_tags(&self, settings: Settings, given: Given, imds: &Imds) -> Result<Settings, Error> {
@@ -238,14 +267,29 @@ impl Call<'_> {
         }
     }
 
+    fn guard(&self, command: &guard_command::Command) -> u8 {
+        let said = guard_command::run(command, &guard::Host::at(&self.root), self.output == Output::Json);
+        if let Some(failure) = &said.failure {
+            self.complain(failure);
+        }
+        match printed(|out| out.write_all(said.stdout.as_bytes())) {
+            0 => said.failure.map_or(0, |failure| failure.word.status()),
+            failed => failed,
+        }
+    }
+
+    fn complain(&self, failure: &Failure) {
+        match self.format {
+            LogFormat::Text => eprint!("{}", failure.three_lines()),
+            _ => tracing::error!(word = failure.word.name(), "{}", failure.three_lines().trim_end().replace('\n', "; ")),
+        }
+    }
+
     /// Prints the report, and gives its exit status.
     fn tell(&self, report: &Report) -> u8 {
         log::clear();
         if let Some(failure) = &report.error {
-            match self.format {
-                LogFormat::Text => eprint!("{}", failure.three_lines()),
-                _ => tracing::error!(word = failure.word.name(), "{}", failure.three_lines().trim_end().replace('\n', "; ")),
-            }
+            self.complain(failure);
         }
         let text = match self.output {
             Output::Json => report.json() + "\n",

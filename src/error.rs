@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::report::Failure;
 use crate::word::Word;
-use crate::{aws, compose, http, identity, install, lock, settings, source};
+use crate::{aws, compose, guard, http, identity, install, lock, settings, source};
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -21,6 +21,8 @@ pub enum Error {
     Http(#[from] http::Error),
     #[error("lock: {0}")]
     Lock(#[from] lock::Error),
+    #[error("guard: {0}")]
+    Guard(#[from] guard::Error),
     #[error("identity: {0}")]
     Identity(#[from] identity::Error),
     #[error("fetch: {0}")]
@@ -47,6 +49,7 @@ impl Error {
         match self {
             Error::Settings(_) | Error::Aws(_) | Error::Http(_) => "reading the settings",
             Error::Lock(_) => "waiting for its turn",
+            Error::Guard(_) => "fencing containers off from instance metadata",
             Error::Identity(_) => "proving who this host is",
             Error::Source(_) => "fetching the configuration",
             Error::Compose(_) => "checking the configuration",
@@ -63,6 +66,7 @@ impl Error {
             Error::Aws(error) => error.word(),
             Error::Http(error) => error.word(),
             Error::Lock(lock::Error::Held { .. }) => Word::Locked,
+            Error::Guard(error) => error.word(),
             Error::Identity(error) => error.word(),
             Error::Source(error) => error.word(),
             Error::Compose(error) => error.word(),
@@ -75,6 +79,7 @@ impl Error {
     /// The step of a run that it ended.
     pub fn step(&self) -> Option<&'static str> {
         match self {
+            Error::Guard(_) => Some("guard"),
             Error::Identity(_) => Some("identity"),
             Error::Source(_) => Some("fetch"),
             Error::Compose(_) => Some("lint"),
@@ -93,6 +98,7 @@ impl Error {
                 "see what the other run waits for (`ecs-bootstrap status`, `journalctl -u ecs-bootstrap`), then run again".into()
             }
             Error::Lock(lock::Error::Io { .. }) => "run it as root, or with `--root DIR` on a folder of your own".into(),
+            Error::Guard(error) => error.remedy(),
             Error::Identity(error) => error.remedy(),
             Error::Source(error) => error.remedy(),
             Error::Compose(error) => error.remedy(),
