@@ -256,9 +256,8 @@ impl Inner {
             }
             thread::sleep(response.manner.wait);
             set_hop_limit(wire.get_ref().socket(), response.manner.hop_limit)?;
-            let sent = write_response(wire.get_mut(), &response, request.method == "HEAD");
             self.journal.ends(place, response.status);
-            if !sent? {
+            if !write_response(wire.get_mut(), &response, request.method == "HEAD")? {
                 return Ok(());
             }
         }

@@ -67,6 +67,21 @@ impl Machine {
         fs::write(path, bytes).expect("a file on the machine");
     }
 
+    /// Every file of this machine with its bytes, to search for what must not be there.
+    pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut folders = vec![self.root.clone()];
+        let mut files = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                    _ => files.push((entry.path(), fs::read(entry.path()).unwrap_or_default())),
+                }
+            }
+        }
+        files
+    }
+
     /// The program in a clean environment in which this cloud is all there is. Arguments, `--root` among them, are the caller's.
     pub fn command(&self, cloud: &Cloud) -> Command {
         self.command_with(cloud.env())
