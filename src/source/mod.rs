@@ -130,3 +130,6 @@ fn hex(bytes: &[u8]) -> String {
 fn announced(length: Option<u64>) -> String {
     length.map(|length| format!("{length} bytes announced")).unwrap_or_else(|| "its length was not announced".into())
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,7 +40,7 @@ fn of_network(error: &(dyn Error + 'static), host: String, proxy: Option<String>
     match proxy {
         Some(proxy) if connecting => Kind::Proxy { proxy, host, why },
         _ if any(reqwest::Error::is_dns) => Kind::Dns(host),
-        _ if silent && connecting => Kind::Connect { host, why: "it did not answer in time".into() },
+        _ if silent && connecting => Kind::Connect { host, why: "its name was not resolved, or it did not answer, in time".into() },
         _ if silent => Kind::Silent(host),
         _ if connecting => Kind::Connect { host, why },
         _ => Kind::Cut(why),
