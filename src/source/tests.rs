@@ -198,8 +198,9 @@ fn what_may_pass_is_tried_again() {
 fn no_more_than_a_mebibyte_is_read_whatever_the_length_says() {
     let large = "#".repeat(LIMIT + 1);
     let full = answer(200, "", &large);
+    let lie = "HTTP/1.1 200 OK\r\nContent-Length: 1099511627776\r\n\r\nECS_CLUSTER=a\n".to_owned();
     let endless = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{large}\r\n0\r\n\r\n", large.len());
-    for body in [full, endless] {
+    for body in [full, lie, endless] {
         assert!(matches!(kind("s3://bucket/k", vec![body.clone()]), Kind::TooLarge(_)));
         let (address, _requests) = serve(vec![body]);
         let error = fetch_with(&[], &format!("http://{address}/k?MARKER"), Duration::from_secs(20)).unwrap_err();
@@ -248,6 +249,13 @@ fn a_network_that_fails_is_named_with_its_cause() {
     let error = at(&format!("https://{plain}"), "s3://bucket/k");
     assert!(matches!(&error.kind, Kind::Tls { host, .. } if host == "127.0.0.1"), "{error:?}");
     assert_eq!(error.attempts, 1);
+}
+
+#[test]
+fn a_host_name_that_aws_does_not_have_is_a_matter_of_settings() {
+    let error = fetch_with(&[("AWS_USE_FIPS_ENDPOINT", "true")], "arn:aws-cn:s3:::bucket/k", Duration::from_secs(5)).unwrap_err();
+    assert!(matches!(&error.kind, Kind::Unusable(why) if why.contains("FIPS")), "{error:?}");
+    assert_eq!(error.word(), Word::Settings);
 }
 
 #[test]
