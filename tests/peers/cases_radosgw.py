@@ -6,7 +6,7 @@ import radosgw
 from harness import Cases, equal, true
 from imds import ROLE
 from machine import installs_what_aws_s3_cp_gets
-from objects import AWKWARD_KEYS, CONFIG, KEY, KEYS_MOTO_CANNOT_VERIFY, body, source
+from objects import AWKWARD_KEYS, CONFIG, FOLDED_KEY, KEY, KEYS_MOTO_CANNOT_VERIFY, body, source
 from sts_double import sts_for
 from world import World, may
 
@@ -55,6 +55,13 @@ def a_private_object_is_installed_byte_for_byte_as_aws_s3_cp_gets_it(world):
 def an_awkward_key_is_fetched_as_aws_s3_cp_fetches_it(world, key):
     with world.instance() as machine:
         installs_what_aws_s3_cp_gets(machine, source(BUCKET, key), BUCKET, key, world.cli())
+
+
+@case
+def a_key_that_http_would_fold_is_refused_before_anything_is_asked(world):
+    with world.instance() as machine:
+        error = machine.run(source(BUCKET, FOLDED_KEY)).ended(2, "settings").report["error"]
+    true("segment" in error["message"], f"it does not say what is wrong with the key: {error}")
 
 
 @case

@@ -60,10 +60,10 @@ class Machine:
     def installed(self):
         return self.root / "etc/ecs/ecs.config"
 
-    def run(self, *sources, more=()):
+    def run(self, *sources, more=(), timeout="30s"):
         """`ecs-bootstrap run` on this machine."""
         layers = [word for source in sources for word in ("--config", source)]
-        argv = [BINARY, "run", *layers, "--root", str(self.root), "--output", "json", "--timeout", "30s", *more]
+        argv = [BINARY, "run", *layers, "--root", str(self.root), "--output", "json", "--timeout", timeout, *more]
         env = guarded(plain_environment(self.folder.name, self.env))
         done = subprocess.run(argv, env=env, capture_output=True, timeout=120)
         self.keeps_its_secrets(done.stdout + done.stderr)
