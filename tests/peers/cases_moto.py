@@ -1,11 +1,12 @@
 """The main job against moto: what IAM and S3 refuse, and what each kind of key, version and encryption gives."""
 
 import contextlib
+import json
 
 from harness import Cases, equal, true
 from imds import INSTANCE, ROLE
-from machine import installs_what_aws_s3_cp_gets
-from moto_cloud import moto_on_loopback
+from machine import aws, installs_what_aws_s3_cp_gets
+from moto_cloud import moto_on_loopback, policy
 from objects import AWKWARD_KEYS, CONFIG, KEY, body, source
 from world import World, may
 
@@ -204,6 +205,38 @@ def credentials_with_a_wrong_secret_prove_nothing(world):
 def credentials_of_another_session_are_not_this_instance(world):
     with world.instance(world.moto.credentials(ROLE, session="i-0fedcba9876543210")) as machine:
         machine.run(source(BUCKET, KEY)).ended(12, "identity_mismatch")
+
+
+@case
+def credentials_with_a_token_that_nobody_minted_prove_nothing(world):
+    with world.instance(world.credentials | {"SessionToken": "planted-token-of-nobody"}) as machine:
+        machine.run(source(BUCKET, KEY)).ended(12, "identity_mismatch")
+
+
+@case
+def verify_names_the_identity_that_the_aws_cli_names(world):
+    with world.instance() as machine:
+        host = machine.command("verify").report["host"]
+    identity = json.loads(aws(world.cli(), "sts", "get-caller-identity", "--output", "json"))
+    equal((host["arn"], host["account_id"]), (identity["Arn"], identity["Account"]), "the identity")
+
+
+@case
+def a_bucket_policy_that_denies_is_access_denied(world):
+    bucket = world.moto.bucket("denying")
+    world.put(KEY, CONFIG, bucket)
+    denial = {"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    world.s3.put_bucket_policy(Bucket=bucket, Policy=policy(denial))
+    with world.instance_that("denied", may("s3:GetObject", "*")) as (machine, _):
+        machine.run(source(bucket, KEY)).ended(20, "access_denied")
+
+
+@case
+def a_dry_run_and_the_loudest_log_keep_the_secrets(world):
+    with world.instance() as machine:
+        machine.run(source(BUCKET, KEY), more=["--dry-run", "-vvv"]).ended(0, "dry_run")
+        true(not machine.installed.exists(), "a file was installed")
+        machine.run(source(BUCKET, KEY), more=["-vvv"]).ended(0, "installed")
 
 
 @case

@@ -20,7 +20,12 @@ from world import World, may
 
 case = Cases()
 BUCKET, ARN = World.bucket, World.arn
-NAMES = [f"sts.{REGION}.amazonaws.com", "iam.amazonaws.com", f"s3.{REGION}.amazonaws.com", f"{BUCKET}.s3.{REGION}.amazonaws.com"]
+NAMES = [
+    "iam.amazonaws.com",
+    f"sts.{REGION}.api.aws",
+    *(f"{service}.{REGION}.amazonaws.com" for service in ("sts", "sts-fips", "s3")),
+    *(f"{BUCKET}.{service}.{REGION}.amazonaws.com" for service in ("s3", "s3-fips", "s3.dualstack")),
+]
 METADATA = {"IPv4": "169.254.169.254", "IPv6": "fd00:ec2::254"}
 ENTER = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--net", "--mount"]
 
@@ -88,6 +93,14 @@ def a_private_object_is_installed_byte_for_byte_as_the_documented_recipe_gets_it
 def a_denied_key_is_access_denied(world):
     with world.instance() as machine:
         machine.run(source(BUCKET, "other")).ended(20, "access_denied")
+
+
+@case(each=["AWS_USE_DUALSTACK_ENDPOINT", "AWS_USE_FIPS_ENDPOINT"])
+def other_kinds_of_endpoint_are_where_the_aws_cli_finds_them(world, variable):
+    with world.instance(**{variable: "true"}) as machine:
+        recipe = {"AWS_CA_BUNDLE": world.ca, "AWS_DEFAULT_REGION": REGION, variable: "true"}
+        machine.run(source(BUCKET, KEY)).ended(0, "installed")
+        equal(machine.installed.read_bytes(), aws_s3_cp(BUCKET, KEY, recipe), "ecs.config")
 
 
 @case

@@ -31,14 +31,17 @@ def plain_environment(home, env):
     return {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8", **env}
 
 
+def aws(env, *words):
+    """What the aws CLI prints."""
+    with tempfile.TemporaryDirectory(prefix="peers-") as home:
+        done = subprocess.run([AWS, *words], env=guarded(plain_environment(home, env)), capture_output=True, timeout=120)
+    true(done.returncode == 0, f"`aws {' '.join(words)}` failed: {done.stderr.decode()}")
+    return done.stdout
+
+
 def aws_s3_cp(bucket, key, env):
     """The object as the aws CLI copies it: what ecs-bootstrap must install."""
-    with tempfile.TemporaryDirectory(prefix="peers-") as home:
-        copy = pathlib.Path(home, "copy")
-        argv = [AWS, "s3", "cp", "--only-show-errors", f"s3://{bucket}/{key}", str(copy)]
-        done = subprocess.run(argv, env=guarded(plain_environment(home, env)), capture_output=True, timeout=120)
-        true(done.returncode == 0, f"`aws s3 cp s3://{bucket}/{key}` failed: {done.stderr.decode()}")
-        return copy.read_bytes()
+    return aws(env, "s3", "cp", "--only-show-errors", f"s3://{bucket}/{key}", "-")
 
 
 class Machine:
@@ -63,7 +66,11 @@ class Machine:
     def run(self, *sources, more=(), timeout="30s"):
         """`ecs-bootstrap run` on this machine."""
         layers = [word for source in sources for word in ("--config", source)]
-        argv = [BINARY, "run", *layers, "--root", str(self.root), "--output", "json", "--timeout", timeout, *more]
+        return self.command("run", *layers, "--timeout", timeout, *more)
+
+    def command(self, *words):
+        """Any command of ecs-bootstrap on this machine, with its report."""
+        argv = [BINARY, *words, "--root", str(self.root), "--output", "json"]
         env = guarded(plain_environment(self.folder.name, self.env))
         done = subprocess.run(argv, env=env, capture_output=True, timeout=120)
         self.keeps_its_secrets(done.stdout + done.stderr)
