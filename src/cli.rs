@@ -23,22 +23,22 @@ pub struct Cli {
 #[derive(Args, Clone, Debug)]
 pub struct Global {
     /// What goes to stdout: words for people, or the report as JSON
-    #[arg(long, global = true, value_name = "FORMAT")]
+    #[arg(long, global = true, value_name = "FORMAT", help_heading = "Global options")]
     pub output: Option<Output>,
     /// How the log on stderr is written; auto is journald under systemd and text elsewhere
-    #[arg(long, global = true, value_name = "FORMAT")]
+    #[arg(long, global = true, value_name = "FORMAT", help_heading = "Global options")]
     pub log_format: Option<LogFormat>,
     /// Say more: where each setting came from, what is waited for
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
     pub verbose: u8,
     /// Say less: warnings and errors only
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
     pub quiet: bool,
     /// Hang every file path below this folder (image bakes, tests)
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     pub root: Option<PathBuf>,
     /// Read settings from this file instead of /etc/ecs-bootstrap/ecs-bootstrap.toml
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub settings: Option<PathBuf>,
 }
 
@@ -99,18 +99,18 @@ pub struct RunArgs {
     #[arg(long, value_name = "KEY")]
     pub keep: Vec<String>,
     /// Replace the whole file: keys that others wrote are dropped
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, hide_possible_values = true)]
     pub replace: Option<bool>,
     /// Replace ${region}, ${instance_id}, ${tag:NAME} and their like in values
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, hide_possible_values = true)]
     pub expand: Option<bool>,
     /// Accept a configuration without ECS_CLUSTER: the agent joins the cluster `default`
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, hide_possible_values = true)]
     pub allow_default_cluster: Option<bool>,
     #[command(flatten)]
     pub identity: VerifyArgs,
     /// If the file changed and the ECS agent runs, restart it (without waiting for it)
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, hide_possible_values = true)]
     pub restart_agent: Option<bool>,
     /// When the source cannot be reached: keep the last verified file, or fail [default: keep]
     #[arg(long, value_name = "fail|keep")]
@@ -119,7 +119,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "DURATION")]
     pub max_age: Option<String>,
     /// Read settings from instance tags too (ecs-bootstrap:config and so on)
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, hide_possible_values = true)]
     pub from_tags: Option<bool>,
     /// Do everything up to the installation, and print the difference
     #[arg(long)]

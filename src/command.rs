@@ -14,7 +14,7 @@ use crate::http::{self, Http};
 use crate::identity::{self, Imds, imds};
 use crate::install;
 use crate::lock::{self, Lock};
-use crate::log::{self, Loudness};
+use crate::log;
 use crate::report::{self, Outcome, Report};
 use crate::run::{self, Boot};
 use crate::settings::{self, Given, Origin, Settings};
@@ -53,8 +53,7 @@ pub fn run(cli: &Cli, environment: &Environment) -> u8 {
     let mut call = Call { cli, environment, root, output: Output::Text, format: LogFormat::Auto };
     let given = call.given();
     let formats = call.read_formats(given.as_ref().unwrap_or(&Given::new()));
-    let loudness = Loudness { quiet: global.quiet };
-    call.format = log::start(call.format, loudness, environment.get("JOURNAL_STREAM"));
+    call.format = log::start(call.format, global.quiet, environment.get("JOURNAL_STREAM"));
     let given = given.and_then(|given| formats.map(|()| given));
     match &cli.command {
         Command::Run(args) => call.run(args, given),
@@ -241,6 +240,7 @@ impl Call<'_> {
 
     /// Prints the report, and gives its exit status.
     fn tell(&self, report: &Report) -> u8 {
+        log::clear();
         if let Some(failure) = &report.error {
             match self.format {
                 LogFormat::Text => eprint!("{}", failure.three_lines()),

@@ -24,7 +24,7 @@ pub enum Error {
     #[error("identity: {0}")]
     Identity(#[from] identity::Error),
     #[error("fetch: {0}")]
-    Source(#[from] source::Error),
+    Source(Box<source::Error>),
     #[error("lint: {0}")]
     Compose(#[from] compose::Error),
     #[error("install: {0}")]
@@ -35,7 +35,27 @@ pub enum Error {
     Status { what: String, remedy: &'static str },
 }
 
+impl From<source::Error> for Error {
+    fn from(error: source::Error) -> Self {
+        Error::Source(Box::new(error))
+    }
+}
+
 impl Error {
+    /// What the program was doing.
+    fn doing(&self) -> &'static str {
+        match self {
+            Error::Settings(_) | Error::Aws(_) | Error::Http(_) => "reading the settings",
+            Error::Lock(_) => "waiting for its turn",
+            Error::Identity(_) => "proving who this host is",
+            Error::Source(_) => "fetching the configuration",
+            Error::Compose(_) => "checking the configuration",
+            Error::Install(_) => "installing the configuration",
+            Error::Runtime(_) => "starting",
+            Error::Status { .. } => "looking at the installed configuration",
+        }
+    }
+
     /// Which word, and so which exit status, it is.
     pub fn word(&self) -> Word {
         match self {
@@ -84,7 +104,7 @@ impl Error {
 
     /// As the report has it.
     pub fn failure(&self) -> Failure {
-        Failure { word: self.word(), message: self.to_string(), remedy: self.remedy(), causes: causes(self) }
+        Failure { word: self.word(), message: self.to_string(), remedy: self.remedy(), causes: causes(self), doing: self.doing() }
     }
 }
 

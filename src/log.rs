@@ -1,56 +1,91 @@
-//! The log, on stderr or in the journal. What a person at a terminal reads is short lines; a collector gets JSON.
+//! The log, on stderr or in the journal. What a person at a terminal reads is short lines, live; a collector gets JSON.
 
-use std::io::{IsTerminal, stderr};
+use std::fmt;
+use std::io::{IsTerminal, Write, stderr};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use sd_notify::NotifyState;
 use tracing::level_filters::LevelFilter;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, layer};
 use tracing_subscriber::layer::SubscriberExt;
+
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, fmt};
+use tracing_subscriber::{Layer, filter};
 
 use crate::cli::LogFormat;
 
-/// How much is said.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Loudness {
-    pub quiet: bool,
-}
+/// Takes back the line that says what is being done now.
+const CLEAR_LINE: &str = "\r\x1b[2K";
 
-impl Loudness {
-    fn level(self) -> LevelFilter {
-        if self.quiet { LevelFilter::WARN } else { LevelFilter::INFO }
-    }
-}
+/// Whether a person watches: then the step that is being walked stands below the lines of those that are done.
+static LIVE: AtomicBool = AtomicBool::new(false);
 
-/// Starts the log. `journal_stream` is JOURNAL_STREAM, by which systemd says that stderr is the journal. Gives the format in
-/// use.
-pub fn start(format: LogFormat, loudness: Loudness, journal_stream: Option<&str>) -> LogFormat {
+/// Starts the log, and gives the format in use. `journal_stream` is JOURNAL_STREAM, by which systemd says that stderr is the journal.
+pub fn start(format: LogFormat, quiet: bool, journal_stream: Option<&str>) -> LogFormat {
     let format = match format {
         LogFormat::Auto if journal_stream.is_some_and(stderr_is) => LogFormat::Journald,
         LogFormat::Auto => LogFormat::Text,
         chosen => chosen,
     };
-    let layer = match format {
-        LogFormat::Json => fmt::layer().json().flatten_event(true).with_target(false).with_writer(stderr).boxed(),
-        // A host without the journal's socket still gets its log.
-        LogFormat::Journald => {
-            tracing_journald::layer().map_or_else(|_| text(), |journal| journal.with_syslog_identifier("ecs-bootstrap".into()).boxed())
-        }
-        LogFormat::Text | LogFormat::Auto => text(),
+    LIVE.store(format == LogFormat::Text && !quiet && stderr().is_terminal(), Ordering::Relaxed);
+    let written = match format {
+        LogFormat::Json => layer().json().flatten_event(true).with_target(false).with_writer(stderr).boxed(),
+        LogFormat::Journald => match tracing_journald::layer() {
+            Ok(journal) => journal.with_syslog_identifier("ecs-bootstrap".into()).boxed(),
+            // A host without the journal's socket still gets its log.
+            Err(_) => layer().event_format(Plain).with_writer(stderr).boxed(),
+        },
+        LogFormat::Text | LogFormat::Auto => layer().event_format(Plain).with_writer(stderr).boxed(),
     };
     // Our own events only: what the crates below us log is about their insides.
-    let ours = tracing_subscriber::filter::filter_fn(|event| event.target().starts_with("ecs_bootstrap"));
-    tracing_subscriber::registry().with(layer.with_filter(ours).with_filter(loudness.level())).init();
+    let ours = filter::filter_fn(|event| event.target().starts_with("ecs_bootstrap"));
+    let level = if quiet { LevelFilter::WARN } else { LevelFilter::INFO };
+    tracing_subscriber::registry().with(written.with_filter(ours).with_filter(level)).init();
     format
 }
 
-fn text<S>() -> Box<dyn Layer<S> + Send + Sync>
+/// Says which step is being walked, to a person who watches and to `systemctl status`.
+pub fn now(step: &str) {
+    if LIVE.load(Ordering::Relaxed) {
+        // A terminal that went away is no reason to stop.
+        let _ = write!(stderr(), "{CLEAR_LINE}{step} …");
+    }
+    // Without systemd there is nobody to tell.
+    let _ = sd_notify::notify(&[NotifyState::Status(step)]);
+}
+
+/// Takes the live line away, before something else is printed.
+pub fn clear() {
+    if LIVE.load(Ordering::Relaxed) {
+        let _ = write!(stderr(), "{CLEAR_LINE}");
+    }
+}
+
+/// One line an event: the message, with its level only where it is worth a look.
+struct Plain;
+
+impl<S, N> FormatEvent<S, N> for Plain
 where
-    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
 {
-    let layer = fmt::layer().with_target(false).without_time().with_ansi(stderr().is_terminal());
-    layer.with_level(true).with_writer(stderr).boxed()
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        if LIVE.load(Ordering::Relaxed) {
+            writer.write_str(CLEAR_LINE)?;
+        }
+        match *event.metadata().level() {
+            Level::ERROR => writer.write_str("error: ")?,
+            Level::WARN => writer.write_str("warning: ")?,
+            _ => {}
+        }
+        context.format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
 }
 
 /// JOURNAL_STREAM holds the device and inode of the stream: a child with its stderr elsewhere inherits the variable too.

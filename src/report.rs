@@ -105,6 +105,9 @@ pub struct Failure {
     pub message: String,
     pub remedy: String,
     pub causes: Vec<String>,
+    /// What the program was doing, for the first of the three lines that people read.
+    #[serde(skip)]
+    pub doing: &'static str,
 }
 
 /// The whole report.
@@ -195,6 +198,7 @@ impl Report {
 
     /// A step begins.
     pub fn enter(&mut self, step: &'static str) {
+        crate::log::now(step);
         self.open.push((step, self.clock.now()));
     }
 
@@ -266,8 +270,9 @@ pub fn parse_rfc3339(text: &str) -> Option<SystemTime> {
 impl Failure {
     /// What, why, remedy: one line each.
     pub fn three_lines(&self) -> String {
-        let why = if self.causes.is_empty() { self.word.meaning().to_owned() } else { self.causes.join(": ") };
-        format!("what:   {} (exit status {}, {})\nwhy:    {why}\nremedy: {}\n", self.message, self.word.status(), self.word, self.remedy)
+        let why: Vec<&str> = std::iter::once(&self.message).chain(&self.causes).map(String::as_str).collect();
+        let (word, status) = (self.word, self.word.status());
+        format!("what:   failed while {} ({word}, exit status {status})\nwhy:    {}\nremedy: {}\n", self.doing, why.join(": "), self.remedy)
     }
 }
 

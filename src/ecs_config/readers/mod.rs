@@ -1,7 +1,7 @@
 //! The programs that read `/etc/ecs/ecs.config`, each as exact as its own source: the same bytes give the same variables.
 //!
 //! Takes bytes, gives a [`Reading`]; touches nothing. Every reader takes time linear in the text and cannot fail to answer: a reader that
-//! would reject the file says so in [`Reading::error`]. The tests hold them against the real ones (`tests/readers.rs`).
+//! would reject the file says so in [`Reading::error`]. The tests hold them against the real ones (`tests/readers`).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
