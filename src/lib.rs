@@ -16,6 +16,7 @@ pub mod http;
 pub mod identity;
 pub mod install;
 pub mod keep;
+pub mod lint_command;
 pub mod lock;
 pub mod log;
 pub mod report;

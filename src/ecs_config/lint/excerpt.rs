@@ -57,13 +57,19 @@ impl<'b> Quoted<'b> {
 
     /// Where the part of the line begins that nobody may see; its length if there is none.
     fn secret_part(&self, number: usize, line: &str) -> usize {
-        match line.split_once('=').map(|(name, _)| (name, last_word(name))) {
-            Some((name, word)) if variables::is_secret(word) => name.len() + 1,
-            Some((_, word)) if variables::find(word).is_some() => line.len(),
-            _ if self.secret.iter().any(|lines| lines.contains(&number)) => 0,
-            _ => line.len(),
+        let known = line.split_once('=').is_some_and(|(name, _)| variables::find(last_word(name)).is_some());
+        if !known && self.secret.iter().any(|lines| lines.contains(&number)) {
+            return 0;
         }
+        let secret = words(line).find(|word| variables::is_secret(word));
+        secret.and_then(|word| Some(line.find(word)? + word.len() + 1)).unwrap_or(line.len())
     }
+}
+
+/// What may be names: the words left of `=`, or the first few of a line without one.
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    let names = line.split('=').next().unwrap_or(line);
+    names.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).take(4)
 }
 
 /// From a secret that does not end on its line to the next setting that is known to be one.

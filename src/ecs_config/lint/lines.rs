@@ -270,7 +270,7 @@ impl<'t> Scan<'t, '_, '_> {
         if setting.name.len() + 1 + setting.value.len() >= 131_072 {
             self.found.add(&rule::TOO_LONG, place, || say("NAME=value has 131072 bytes or more").fix("shorten it"));
         }
-        if meant.shown == 0 {
+        if meant.shown == 0 && is_name(setting.name) {
             self.empty(setting);
         }
     }

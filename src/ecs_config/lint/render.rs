@@ -162,12 +162,13 @@ pub fn readers(bytes: &[u8], readers: Readers, show_secrets: bool) -> String {
         let _ = writeln!(out, "{}", reader.name());
         for one in &reading.variables {
             let name = lossy(one.name);
+            let shown = if show_secrets || surely_a_name(&name) { escaped(one.name) } else { "[no name: redacted]".to_owned() };
             let value = match &one.value {
                 None => " (the variable of that name where docker runs)".to_owned(),
                 Some(_) if !show_secrets && variables::is_secret(&name) => "=[redacted]".to_owned(),
                 Some(value) => format!("={}", escaped(value)),
             };
-            let _ = writeln!(out, "  {}{value}", escaped(one.name));
+            let _ = writeln!(out, "  {shown}{value}");
         }
         for note in &reading.dropped {
             let _ = writeln!(out, "  dropped: {note}");
@@ -177,6 +178,13 @@ pub fn readers(bytes: &[u8], readers: Readers, show_secrets: bool) -> String {
         }
     }
     out
+}
+
+/// What stands left of `=` may be a piece of a secret that goes on over its line; a name, or a remark in front of one, is not.
+fn surely_a_name(name: &str) -> bool {
+    let bare = name.trim_start_matches(['#', ';']).trim();
+    let bare = bare.strip_prefix("export ").unwrap_or(bare).trim();
+    bare.is_empty() || super::fit_to_show(bare)
 }
 
 fn escaped(bytes: &[u8]) -> String {
