@@ -336,3 +336,31 @@ fn wait_for_the_client_to_leave(wire: &mut impl Read) -> io::Result<()> {
     while wire.read(&mut [0; 512])? > 0 {}
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_answer_to_a_token_put_is_short_lived() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        set_hop_limit(&socket, Some(1)).unwrap();
+        assert_eq!(socket.ttl().unwrap(), 1);
+        set_hop_limit(&socket, None).unwrap();
+        assert_eq!(socket.ttl().unwrap(), 64);
+    }
+
+    #[test]
+    fn a_cloud_that_ends_lets_go_of_those_who_wait() {
+        let cloud = Cloud::start(Options::default());
+        cloud.usual_fault("s3-hang");
+        let mut stream = TcpStream::connect(cloud.address(Service::S3)).unwrap();
+        io::Write::write_all(&mut stream, b"GET /b/k HTTP/1.1\r\n\r\n").unwrap();
+        while cloud.requests().is_empty() {
+            thread::yield_now();
+        }
+        drop(cloud);
+        assert!(matches!(stream.read(&mut [0]), Ok(0) | Err(_)));
+    }
+}

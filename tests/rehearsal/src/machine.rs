@@ -118,7 +118,7 @@ impl Machine {
     }
 
     fn clean_command(&self, env: Vec<(OsString, OsString)>) -> Command {
-        let mut command = Command::new(self.binary.as_deref().unwrap_or_else(|| binary()));
+        let mut command = Command::new(self.binary.as_deref().unwrap_or_else(|| program()));
         command.env_clear().stdin(Stdio::null());
         command.envs(KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         command.envs(env);
@@ -150,27 +150,32 @@ fn kept_from_real_metadata(endpoint: Option<&str>) -> Result<(), String> {
     }
 }
 
-/// The binary that cargo made for this test, or the one that `cargo build` makes now.
-fn binary() -> &'static Path {
+/// The program: what `CARGO_BIN_EXE_ecs-bootstrap` in the environment names, or what `cargo build` makes now, once a process.
+///
+/// # Panics
+/// When it cannot be built; cargo has said why on stderr.
+pub fn program() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| std::env::var_os(format!("CARGO_BIN_EXE_{BINARY}")).map_or_else(build, PathBuf::from))
 }
 
 /// Builds the program as a newcomer would, and asks cargo where it is.
-///
-/// # Panics
-/// When it cannot be built; cargo has said why on stderr.
-pub fn build() -> PathBuf {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+fn build() -> PathBuf {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_this_package(name)) {
+        cargo.env_remove(name);
+    }
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
-    let output = Command::new(cargo)
-        .args(["build", "--bin", BINARY, "--message-format", "json-render-diagnostics", "--manifest-path"])
-        .arg(manifest)
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("cargo runs");
+    cargo.args(["build", "--bin", BINARY, "--message-format", "json-render-diagnostics", "--manifest-path"]).arg(manifest);
+    let output = cargo.stderr(Stdio::inherit()).output().expect("cargo runs");
     let text = String::from_utf8_lossy(&output.stdout);
     text.lines().filter_map(executable).next_back().expect("cargo builds ecs-bootstrap")
+}
+
+/// What `cargo run` tells this program about itself: passed on, it would make build scripts that watch it (ring's) run anew.
+fn is_of_this_package(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// The path in cargo's message about a finished executable.

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use rehearsal::{Cloud, Credentials, FAULTS, Fault, Machine, Options, Seen, build};
+use rehearsal::{Cloud, Credentials, FAULTS, Fault, Machine, Options, Seen};
 use serde_json::Value;
 
 const HELP: &str = "\
@@ -165,8 +165,7 @@ impl Boot {
             "s3-wrong-owner" => "?owner=123456789012",
             _ => "",
         };
-        let machine = Machine::new().with_binary(build());
-        Self { cloud, machine, source: format!("s3://{BUCKET}/{KEY}{query}") }
+        Self { cloud, machine: Machine::new(), source: format!("s3://{BUCKET}/{KEY}{query}") }
     }
 
     /// Both streams go into one pipe, so that their lines keep their order.
