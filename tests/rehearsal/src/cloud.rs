@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
@@ -15,6 +16,7 @@ use crate::door::Door;
 use crate::fault::{self, Active, Effect, Extent, Service};
 use crate::http::{Pace, Request, Response, read_request, write_response};
 use crate::journal::{Journal, Seen};
+use crate::proxy::Proxy;
 use crate::sigv4::{self, Credentials};
 use crate::tls::{self, Certificate, Tls, Wire};
 use crate::world::{Bucket, Host, Object, World};
@@ -82,6 +84,16 @@ impl Cloud {
         [("AWS_EC2_METADATA_SERVICE_ENDPOINT", Service::Imds), ("AWS_ENDPOINT_URL_STS", Service::Sts), ("AWS_ENDPOINT_URL_S3", Service::S3)]
             .map(|(name, service)| (name.to_owned(), self.url(service)))
             .to_vec()
+    }
+
+    /// The environment in which the program finds this cloud under AWS's own names: metadata at its loopback address, all else
+    /// through a proxy in front of this cloud, trusting the CA in that file.
+    pub fn env_by_names(&self, proxy: &Proxy, ca_file: &Path) -> Vec<(String, String)> {
+        let mut env = self.env();
+        env.retain(|(name, _)| name.starts_with("AWS_EC2_METADATA"));
+        env.push(("HTTPS_PROXY".into(), proxy.url()));
+        env.push(("AWS_CA_BUNDLE".into(), ca_file.display().to_string()));
+        env
     }
 
     /// `http://127.0.0.1:PORT`, or `https` where TLS is on.
@@ -284,7 +296,7 @@ impl Inner {
 /// The door that serves all of AWS tells STS by its name.
 fn service_of(service: Service, request: &Request) -> Service {
     match service {
-        Service::S3 if request.host().starts_with("sts.") => Service::Sts,
+        Service::S3 if request.host().starts_with("sts.") || request.host().starts_with("sts-") => Service::Sts,
         service => service,
     }
 }
