@@ -107,13 +107,13 @@ impl Machine {
     /// The program with just this environment, metadata at its real address: for a network namespace that the test made.
     ///
     /// # Panics
-    /// When this thread's network is that of the machine (or nobody can tell).
+    /// Unless [`inside_own_namespace`].
     pub fn command_inside_own_namespace<K, V>(&self, env: impl IntoIterator<Item = (K, V)>) -> Command
     where
         K: AsRef<OsStr>,
         V: AsRef<OsStr>,
     {
-        assert!(inside_own_namespace(), "no command for {BINARY}: this thread is in the network namespace of init");
+        assert!(inside_own_namespace(), "no command for {BINARY}: real instance metadata may be reachable from here");
         self.clean_command(env.into_iter().map(|(k, v)| (k.as_ref().into(), v.as_ref().into())).collect())
     }
 
@@ -132,13 +132,23 @@ impl Drop for Machine {
     }
 }
 
-/// Whether a network namespace other than init's is entered: no real metadata service can be there.
+/// Whether no real metadata service can be reached from here: this thread is in another network namespace than init, or no route
+/// of its namespace leads out of loopback (init's namespace cannot be read everywhere, as in some containers).
 pub fn inside_own_namespace() -> bool {
     let namespace = |of: &str| fs::read_link(format!("/proc/{of}/ns/net")).ok();
     match (namespace("thread-self"), namespace("1")) {
         (Some(ours), Some(init)) => ours != init,
-        _ => false,
+        _ => no_route_leads_out(),
     }
+}
+
+/// Each line of these two files names a route's interface: IPv4 first (below a line of titles), IPv6 last. No IPv6, no file.
+fn no_route_leads_out() -> bool {
+    let read = |file: &str| fs::read_to_string(format!("/proc/thread-self/net/{file}"));
+    let Ok(v4) = read("route") else { return false };
+    let v6 = read("ipv6_route").unwrap_or_default();
+    let v4 = v4.lines().skip(1).filter_map(|line| line.split_whitespace().next());
+    v4.chain(v6.lines().filter_map(|line| line.split_whitespace().next_back())).all(|interface| interface == "lo")
 }
 
 fn kept_from_real_metadata(endpoint: Option<&str>) -> Result<(), String> {
@@ -199,6 +209,12 @@ mod tests {
     #[should_panic(expected = "a real metadata address")]
     fn a_command_with_the_real_endpoint_is_refused() {
         Machine::new().with_binary("/bin/true").command_with([(IMDS, "http://[fd00:ec2::254]")]);
+    }
+
+    #[test]
+    fn the_real_address_is_for_a_namespace_of_our_own_only() {
+        let command = || Machine::new().with_binary("/bin/true").command_inside_own_namespace([("A", "b")]);
+        assert_eq!(std::panic::catch_unwind(command).is_ok(), inside_own_namespace());
     }
 
     #[test]
