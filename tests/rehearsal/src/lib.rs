@@ -41,7 +41,7 @@ pub use cloud::{Cloud, Options};
 pub use fault::{Extent, FAULTS, Fault, Service};
 pub use http::{Length, Manner, Pace, Request, Response};
 pub use journal::{Seen, longest_chain};
-pub use machine::{Machine, build, inside_own_namespace};
+pub use machine::{Machine, inside_own_namespace, program};
 pub use proxy::{Manners, Proxy};
 pub use sigv4::Credentials;
 pub use tls::Certificate;

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use rehearsal::{Cloud, Credentials, FAULTS, Fault, Machine, Options, Seen, build};
+use rehearsal::{Cloud, Credentials, FAULTS, Fault, Machine, Options, Seen};
 use serde_json::Value;
 
 const HELP: &str = "\
@@ -107,14 +107,14 @@ fn fail(fault: &Fault) -> ExitCode {
 
 /// The cloud alone, for curl and for tests in other languages.
 fn serve(credentials: Option<&str>) -> ExitCode {
-    let boot_cloud = cloud();
+    let cloud = cloud_with_config();
     if let Some(file) = credentials {
         match read_credentials(file) {
-            Ok(credentials) => boot_cloud.set_credentials(credentials),
+            Ok(credentials) => cloud.set_credentials(credentials),
             Err(why) => return wrong_usage(&format!("{file}: {why}")),
         }
     }
-    for (name, value) in boot_cloud.env() {
+    for (name, value) in cloud.env() {
         println!("export {name}={value}");
     }
     println!("# s3://{BUCKET}/{KEY} is there; ends with standard input");
@@ -134,7 +134,7 @@ fn read_credentials(file: &str) -> Result<Credentials, String> {
     })
 }
 
-fn cloud() -> Cloud {
+fn cloud_with_config() -> Cloud {
     let cloud = Cloud::start(Options::default());
     cloud.set_bucket(BUCKET, |bucket| bucket.versioned = true);
     cloud.set_object(BUCKET, KEY, CONFIG);
@@ -159,14 +159,13 @@ struct Run {
 impl Boot {
     /// A source asks for what its fault refuses: a version, an owner.
     fn new(fault: &str) -> Self {
-        let cloud = cloud();
+        let cloud = cloud_with_config();
         let query = match fault {
             "s3-404-version" => "?versionId=rehearsal.version.0001",
             "s3-wrong-owner" => "?owner=123456789012",
             _ => "",
         };
-        let machine = Machine::new().with_binary(build());
-        Self { cloud, machine, source: format!("s3://{BUCKET}/{KEY}{query}") }
+        Self { cloud, machine: Machine::new(), source: format!("s3://{BUCKET}/{KEY}{query}") }
     }
 
     /// Both streams go into one pipe, so that their lines keep their order.

@@ -1,5 +1,6 @@
 //! A proxy that counts and remembers, for tests of who goes through it and who must not. CONNECT tunnels and absolute-form
-//! requests; on loopback only, and it reaches loopback only.
+//! requests; on loopback only, and it reaches loopback only. In front of a cloud it leads AWS's own names there, so that the
+//! program can be run without any endpoint of ours in its environment.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -7,7 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
+use crate::cloud::Cloud;
 use crate::door::Door;
+use crate::fault::Service;
 
 /// What a proxy does with those who come.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,6 +33,8 @@ struct Record {
     bytes: AtomicU64,
     connections: AtomicU64,
     hosts: Mutex<Vec<String>>,
+    /// Where AWS's names lead: STS, and S3.
+    aws: Option<(SocketAddr, SocketAddr)>,
 }
 
 impl Proxy {
@@ -38,7 +43,17 @@ impl Proxy {
     /// # Panics
     /// When loopback cannot be listened on.
     pub fn start(manners: Manners) -> Self {
-        let record = Arc::new(Record::default());
+        Self::with(manners, Record::default())
+    }
+
+    /// A proxy that leads every name of AWS's to this cloud: `sts.…` to its STS, all others to its S3.
+    pub fn in_front_of(cloud: &Cloud) -> Self {
+        let aws = Some((cloud.address(Service::Sts), cloud.address(Service::S3)));
+        Self::with(Manners::Forwards, Record { aws, ..Record::default() })
+    }
+
+    fn with(manners: Manners, record: Record) -> Self {
+        let record = Arc::new(record);
         let kept = record.clone();
         let serve = move |stream| {
             let _broken = kept.serve(stream, manners);
@@ -103,16 +118,35 @@ impl Record {
 
     fn tunnel(self: &Arc<Self>, mut reader: BufReader<TcpStream>, mut client: TcpStream, host: &str) -> io::Result<()> {
         self.skip_head(&mut reader)?;
-        let server = reach(host)?;
+        let server = self.reach(host)?;
         client.write_all(b"HTTP/1.1 200 Connection Established\r\n\r\n")?;
         self.shovel(reader, client, server)
     }
 
     /// The first line in the form that servers read; the rest as it comes.
     fn forward(self: &Arc<Self>, reader: BufReader<TcpStream>, client: TcpStream, host: &str, first: &str) -> io::Result<()> {
-        let mut server = reach(host)?;
+        let mut server = self.reach(host)?;
         server.write_all(format!("{first}Via: 1.1 rehearsal\r\n").as_bytes())?;
         self.shovel(reader, client, server)
+    }
+
+    /// Connects to loopback and to nothing else: a test's proxy is no way out.
+    fn reach(&self, host: &str) -> io::Result<TcpStream> {
+        let of_aws = host.contains(".amazonaws.com") || host.contains(".api.aws");
+        let address = match self.aws.filter(|_| of_aws) {
+            Some((sts, s3)) => {
+                if host.starts_with("sts") {
+                    sts
+                } else {
+                    s3
+                }
+            }
+            None => host.replace("localhost", "127.0.0.1").parse().map_err(io::Error::other)?,
+        };
+        match address.ip().is_loopback() {
+            true => TcpStream::connect(address),
+            false => Err(io::ErrorKind::PermissionDenied.into()),
+        }
     }
 
     fn skip_head(&self, reader: &mut BufReader<TcpStream>) -> io::Result<()> {
@@ -153,15 +187,6 @@ fn destination(line: &str) -> Option<(String, String, String)> {
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let port = if host.rsplit(']').next()?.contains(':') { "" } else { ":80" };
     Some((method, format!("{host}{port}"), if path.is_empty() { "/".into() } else { path.to_owned() }))
-}
-
-/// Connects to loopback and to nothing else: a test's proxy is no way out.
-fn reach(host: &str) -> io::Result<TcpStream> {
-    let address: SocketAddr = host.replace("localhost", "127.0.0.1").parse().map_err(io::Error::other)?;
-    match address.ip().is_loopback() {
-        true => TcpStream::connect(address),
-        false => Err(io::ErrorKind::PermissionDenied.into()),
-    }
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub fn requests(requests: &[Seen]) {
         let began = seen.start.saturating_sub(requests.first().map_or(seen.start, |first| first.start)).as_millis();
         println!("  {began:>6} ms  {:<4}  {:<58}  {}", name(seen.service), words(seen), answer(seen));
     }
-    println!("\n  {} requests; at most {} of them waited for one another.\n", requests.len(), longest_chain(requests));
+    println!("\n  {} requests; the longest run of one after the other has {}.\n", requests.len(), longest_chain(requests));
 }
 
 fn name(service: Service) -> &'static str {
