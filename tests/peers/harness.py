@@ -46,13 +46,14 @@ def _verdict(name, function, cloud):
     try:
         function(cloud)
     except Exception as error:  # a case may fail in any way; the others still run
-        print(f"FAILED {name}: {_why(error)}", flush=True)
+        print(f"FAILED {name}: {why(error)}", flush=True)
         return False
     print(f"ok {name}", flush=True)
     return True
 
 
-def _why(error):
+def why(error):
+    """One line: the assertion's own words, or what went wrong where."""
     if isinstance(error, AssertionError) and error.args:
         return error
     ours = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(HERE)]
