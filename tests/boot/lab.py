@@ -58,6 +58,8 @@ CONTAINER = """#!/bin/sh
 docker image inspect lab >/dev/null 2>&1 || docker import /usr/local/lib/lab.tar lab >/dev/null || exit 125
 exec docker run --rm --volume /usr:/usr:ro "$@"
 """
+SEES_BOOT_ID = "BindReadOnlyPaths=/run/boot-id:/proc/sys/kernel/random/boot_id\n"
+AUTHORITY = "AWS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -188,6 +190,7 @@ class Cloud:
     def __exit__(self, *_):
         self.process.kill()
         sh("ip", "netns", "del", "cloud")
+        shutil.rmtree(self.folder)
 
 
 class Machine:
@@ -221,6 +224,8 @@ class Machine:
         self.write("/etc/machine-id", "")
         self.write("/etc/cloud/cloud-init.disabled", "")
         self.write("/etc/systemd/network/10-ens5.network", NETWORK)
+        # nspawn's boot id is a bind mount that a unit with an own /proc does not see: the drop-in SEES_BOOT_ID puts it there again.
+        self.write("/etc/tmpfiles.d/boot-id.conf", "C /run/boot-id - - - - /proc/sys/kernel/random/boot_id\n")
         self.write("/usr/local/bin/container", CONTAINER, 0o755)
         self.write("/var/log/journal/.keep", "")
         with open(self.root / "etc/ssl/certs/ca-certificates.crt", "a") as bundle:
@@ -304,7 +309,7 @@ class Machine:
     def try_run(self, command, **options):
         """Runs a shell command in the machine: its exit status and what it printed."""
         inside = ["nsenter", "-t", *self.leader(), "-m", "-u", "-i", "-n", "-p", "-C", "--", "env", "-i", "HOME=/root", "LANG=C.UTF-8",
-                  f"PATH={PATH}", "sh", "-c", command]
+                  f"PATH={PATH}", AUTHORITY, "sh", "-c", command]
         done = subprocess.run(inside, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL, **options)
         return done.returncode, done.stdout
 
