@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::guard_command;
 use crate::settings::{Given, Origin};
+use crate::{guard_command, lint_command};
 
 /// Gets a container instance ready for Amazon ECS: fences containers off from instance metadata, proves who the host is, fetches
 /// ecs.config from a private bucket, checks it as its readers will read it, and installs it whole or not at all.
@@ -47,6 +47,8 @@ pub struct Global {
 pub enum Output {
     Text,
     Json,
+    /// For pull requests; `lint` only
+    Sarif,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
@@ -63,6 +65,8 @@ pub enum Command {
     Run(RunArgs),
     /// Prove this host's AWS identity, and print it
     Verify(VerifyArgs),
+    /// Check an ecs.config as all its readers will read it; works offline, in CI, on a laptop
+    Lint(lint_command::Args),
     /// Keep containers from instance metadata
     #[command(subcommand)]
     Guard(guard_command::Command),

@@ -1,8 +1,9 @@
 //! From what was typed to what is printed: reads the settings, runs one command, and says how it ended.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
+use aws_credential_types::Credentials;
 use clap::{CommandFactory, ValueEnum};
 use nix::unistd::geteuid;
 use tokio::time::Instant;
@@ -16,12 +17,15 @@ use crate::guard_command;
 use crate::http::{self, Http};
 use crate::identity::{self, Imds, imds};
 use crate::install;
+use crate::lint_command;
 use crate::lock::{self, Lock};
 use crate::log;
 use crate::report::{self, Failure, Outcome, Report};
 use crate::run::{self, Boot};
 use crate::settings::{self, Given, Origin, Settings};
+use crate::source::{self, Source};
 use crate::status;
+use crate::word::Word;
 
 /// Where the lock lies, below the root.
 const LOCK: &str = "/run/ecs-bootstrap/lock";
@@ -62,6 +66,7 @@ pub fn run(cli: &Cli, environment: &Environment) -> u8 {
         Command::Run(args) => call.run(args, given),
         Command::Verify(_) => call.verify(given),
         Command::Guard(command) => call.guard(command),
+        Command::Lint(args) => call.lint(args, given),
         Command::Status(args) => call.status(args),
         Command::Completions { shell } => printed(|out| {
             clap_complete::generate(*shell, &mut Cli::command(), "ecs-bootstrap", out);
@@ -103,7 +108,11 @@ impl Call<'_> {
 
     /// Even an error about the settings is told in the format that they ask for, as far as they can be read.
     fn read_formats(&mut self, given: &Given) -> Result<(), settings::Error> {
-        self.output = word(given, "output", Output::Text)?;
+        let output = word(given, "output", Output::Text)?;
+        if output == Output::Sarif && !matches!(self.cli.command, Command::Lint(_)) {
+            return Err(settings::Error::only_lint());
+        }
+        self.output = output;
         self.format = word(given, "log_format", LogFormat::Auto)?;
         Ok(())
     }
@@ -262,9 +271,53 @@ impl Call<'_> {
 
     fn status_text(&self, report: &serde_json::Value) -> String {
         match self.output {
-            Output::Json => serde_json::to_string_pretty(report).expect("it was JSON before"),
+            Output::Json | Output::Sarif => serde_json::to_string_pretty(report).expect("it was JSON before"),
             Output::Text => report::in_words(report),
         }
+    }
+
+    fn lint(&self, args: &lint_command::Args, given: Result<Given, settings::Error>) -> u8 {
+        match self.linted(args, given) {
+            Ok(linted) => match printed(|out| out.write_all(linted.text.as_bytes())) {
+                0 if linted.errors => Word::Lint.status(),
+                status => status,
+            },
+            Err(error) => {
+                self.complain(&error.failure());
+                error.word().status()
+            }
+        }
+    }
+
+    fn linted(&self, args: &lint_command::Args, given: Result<Given, settings::Error>) -> Result<lint_command::Printed, Error> {
+        let format = match self.output {
+            Output::Text => lint_command::Format::Text,
+            Output::Json => lint_command::Format::Json,
+            Output::Sarif => lint_command::Format::Sarif,
+        };
+        let color = std::io::stdout().is_terminal() && self.environment.get("NO_COLOR").is_none_or(str::is_empty);
+        let around = lint_command::Surroundings { root: &self.root, format, color };
+        let settings = self.settings(&given?)?;
+        runtime()?.block_on(lint_command::run(args, around, async |source| self.fetch_to_lint(&settings, source).await))
+    }
+
+    /// Whoever lints an object may read it with credentials of their own; on a host it is read with the role's.
+    async fn fetch_to_lint(&self, settings: &Settings, source: &str) -> Result<Vec<u8>, Error> {
+        let source: Source = source.parse().map_err(|error: source::Invalid| settings::Error::source(error.to_string()))?;
+        let deadline = Instant::now() + settings.timeout;
+        let own = |name| self.environment.get(name).filter(|value| !value.is_empty()).map(str::to_owned);
+        let by_hand = own("AWS_ACCESS_KEY_ID").zip(own("AWS_SECRET_ACCESS_KEY"));
+        let by_hand = by_hand.map(|(id, secret)| Credentials::new(id, secret, own("AWS_SESSION_TOKEN"), None, "environment"));
+        let http = Http::new(&http::Options::from_vars(self.environment.0.iter().cloned())?)?;
+        let (credentials, region) = match by_hand {
+            None if source.needs_credentials() => {
+                let claim = identity::claim(&self.reach(deadline)?.imds).await?;
+                (Some(claim.credentials), claim.region)
+            }
+            by_hand => (by_hand, None),
+        };
+        let access = source::Access { http: &http, aws: &settings.aws, credentials: credentials.as_ref(), region, deadline };
+        Ok(source::fetch(&source, &access).await?.bytes)
     }
 
     fn guard(&self, command: &guard_command::Command) -> u8 {
@@ -292,7 +345,7 @@ impl Call<'_> {
             self.complain(failure);
         }
         let text = match self.output {
-            Output::Json => report.json() + "\n",
+            Output::Json | Output::Sarif => report.json() + "\n",
             Output::Text if report.error.is_none() => report::in_words(&serde_json::to_value(report).expect("a report is JSON")) + "\n",
             Output::Text => String::new(),
         };

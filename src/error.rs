@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::report::Failure;
 use crate::word::Word;
-use crate::{aws, compose, guard, http, identity, install, lock, settings, source};
+use crate::{aws, compose, guard, http, identity, install, lint_command, lock, settings, source};
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -29,6 +29,8 @@ pub enum Error {
     Source(Box<source::Error>),
     #[error("lint: {0}")]
     Compose(#[from] compose::Error),
+    #[error("lint: {0}")]
+    Lint(#[from] lint_command::Error),
     #[error("install: {0}")]
     Install(#[from] install::Error),
     #[error("starting the runtime")]
@@ -52,7 +54,7 @@ impl Error {
             Error::Guard(_) => "fencing containers off from instance metadata",
             Error::Identity(_) => "proving who this host is",
             Error::Source(_) => "fetching the configuration",
-            Error::Compose(_) => "checking the configuration",
+            Error::Compose(_) | Error::Lint(_) => "checking the configuration",
             Error::Install(_) => "installing the configuration",
             Error::Runtime(_) => "starting",
             Error::Status { .. } => "looking at the installed configuration",
@@ -70,6 +72,8 @@ impl Error {
             Error::Identity(error) => error.word(),
             Error::Source(error) => error.word(),
             Error::Compose(error) => error.word(),
+            Error::Lint(error) if error.is_usage() => Word::Settings,
+            Error::Lint(_) => Word::Install,
             Error::Lock(lock::Error::Io { .. }) | Error::Install(_) => Word::Install,
             Error::Status { .. } => Word::Findings,
             Error::Runtime(_) => Word::Internal,
@@ -102,6 +106,7 @@ impl Error {
             Error::Identity(error) => error.remedy(),
             Error::Source(error) => error.remedy(),
             Error::Compose(error) => error.remedy(),
+            Error::Lint(error) => error.remedy(),
             Error::Install(error) => error.remedy(),
             Error::Status { remedy, .. } => (*remedy).into(),
             Error::Runtime(_) => "look whether the host is out of memory or file descriptors; else please report this as a bug".into(),
