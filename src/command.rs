@@ -14,8 +14,9 @@ use crate::error::Error;
 use crate::fence;
 use crate::guard;
 use crate::guard_command;
+use crate::host;
 use crate::http::{self, Http};
-use crate::identity::{self, Imds, imds};
+use crate::identity::{self, External, Imds, Witness, imds};
 use crate::install;
 use crate::lint_command;
 use crate::lock::{self, Lock};
@@ -156,14 +157,14 @@ impl Call<'_> {
         let settings = self.settings(&given)?;
         let deadline = Instant::now() + settings.timeout;
         self.may_replace(args)?;
-        let reach = self.reach(deadline)?;
+        let reach = self.reach(&settings, deadline)?;
         runtime()?.block_on(async {
             if !args.dry_run {
                 *lock = Some(lock::take(&settings.path(LOCK), deadline).await?);
             }
             let settings = self.fenced(args, settings, given, &reach, report).await?;
             self.origins(&settings, report);
-            let boot = Boot { settings: &settings, http: &reach.http, imds: &reach.imds, deadline };
+            let boot = Boot { settings: &settings, http: &reach.http, witness: reach.witness(), deadline };
             if args.dry_run {
                 let (outcome, difference) = run::dry_run(&boot, report).await?;
                 *diff = Some(difference);
@@ -182,7 +183,7 @@ impl Call<'_> {
         }
     }
 
-    fn reach(&self, deadline: Instant) -> Result<Reach, Error> {
+    fn reach(&self, settings: &Settings, deadline: Instant) -> Result<Reach, Error> {
         let options = imds::Options::new(self.environment.iter()).map_err(settings::Error::Aws)?;
         let http = Http::new(&http::Options::from_vars(self.environment.0.iter().cloned())?)?;
         for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
@@ -190,7 +191,8 @@ impl Call<'_> {
                 tracing::warn!("{name} is set and ignored: only the instance's own role proves which host this is");
             }
         }
-        Ok(Reach { http, imds: Imds::new(http::direct()?, options, deadline) })
+        let external = host::is_external(settings).then(|| External::new(settings, self.environment.iter(), deadline));
+        Ok(Reach { http, imds: Imds::new(http::direct()?, options, deadline), external })
     }
 
     /// The fence stands before the first packet leaves; only if tags ask for it, it cannot stand before they are read.
@@ -204,13 +206,13 @@ impl Call<'_> {
     ) -> Result<Settings, Error> {
         if args.dry_run {
             report.skip("guard", "this is a dry run");
-            return self.with_tags(settings, given, &reach.imds).await;
+            return self.with_tags(settings, given, reach.witness()).await;
         }
         let wanted = fence::wanted(&settings);
         if wanted.is_some() || !settings.from_tags {
             fence::raise(wanted.as_ref(), &self.root, report)?;
         }
-        let settings = self.with_tags(settings, given, &reach.imds).await?;
+        let settings = self.with_tags(settings, given, reach.witness()).await?;
         let by_tags = fence::wanted(&settings);
         if settings.from_tags && (by_tags != wanted || by_tags.is_none()) {
             fence::raise(by_tags.as_ref(), &self.root, report)?;
@@ -218,11 +220,11 @@ impl Call<'_> {
         Ok(settings)
     }
 
-    async fn with_tags(&self, settings: Settings, given: Given, imds: &Imds) -> Result<Settings, Error> {
+    async fn with_tags(&self, settings: Settings, given: Given, witness: Witness<'_>) -> Result<Settings, Error> {
         if !settings.from_tags {
             return Ok(settings);
         }
-        let tags = identity::tags(imds).await?.ok_or(settings::Error::NoTags)?;
+        let tags = identity::tags(witness).await?.ok_or(settings::Error::NoTags)?;
         let tags = settings::from_tags(tags.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
         let (settings, given) = (settings, settings::between(given, tags));
         Ok(Settings::new(settings.root, &given, settings.aws)?)
@@ -247,12 +249,12 @@ impl Call<'_> {
     fn identity(&self, given: Result<Given, settings::Error>, report: &mut Report) -> Result<(), Error> {
         let settings = self.settings(&given?)?;
         let deadline = Instant::now() + settings.timeout;
-        let reach = self.reach(deadline)?;
+        let reach = self.reach(&settings, deadline)?;
         self.origins(&settings, report);
         report.enter("identity");
-        let boot = Boot { settings: &settings, http: &reach.http, imds: &reach.imds, deadline };
-        let identity = runtime()?.block_on(async { run::prove(&boot, &identity::claim(boot.imds).await?).await })?;
-        report.done("identity", 1 + reach.imds.repeats(), format!("{} on {}", identity.role, identity.instance_id));
+        let boot = Boot { settings: &settings, http: &reach.http, witness: reach.witness(), deadline };
+        let identity = runtime()?.block_on(async { run::prove(&boot, &identity::claim(boot.witness).await?).await })?;
+        report.done("identity", 1 + reach.witness().repeats(), format!("{} on {}", identity.role, identity.instance_id));
         report.host = Some(identity);
         Ok(())
     }
@@ -311,7 +313,7 @@ impl Call<'_> {
         let http = Http::new(&http::Options::from_vars(self.environment.0.iter().cloned())?)?;
         let (credentials, region) = match by_hand {
             None if source.needs_credentials() => {
-                let claim = identity::claim(&self.reach(deadline)?.imds).await?;
+                let claim = identity::claim(self.reach(settings, deadline)?.witness()).await?;
                 (Some(claim.credentials), claim.region)
             }
             by_hand => (by_hand, None),
@@ -356,10 +358,17 @@ impl Call<'_> {
     }
 }
 
-/// The clients that a command needs.
+/// How a command reaches AWS, and who tells it what this host is.
 struct Reach {
     http: Http,
     imds: Imds,
+    external: Option<External>,
+}
+
+impl Reach {
+    fn witness(&self) -> Witness<'_> {
+        self.external.as_ref().map_or(Witness::Ec2(&self.imds), Witness::External)
+    }
 }
 
 impl Global {

@@ -49,6 +49,7 @@ pub mod error;
 pub mod fence;
 pub mod guard;
 pub mod guard_command;
+pub mod host;
 pub mod http;
 pub mod identity;
 pub mod install;
