@@ -24,7 +24,7 @@ class Imds:
 
     def __init__(self, credentials, role=ROLE, address=("127.0.0.1", 0)):
         self.tokens = {}
-        self.without_token = 0  # requests that version 1 would have answered
+        self.without_token = 0  # requests for data that version 1 would have answered
         self.items = _items(credentials, role)
         self.server = _Server(address, _handler(self))
         self.url = "http://{}:{}".format(*self.server.server_address)
@@ -51,7 +51,7 @@ class Imds:
     def answer(self, path, headers):
         """The answer to GET."""
         token = headers.get("X-aws-ec2-metadata-token", "")
-        self.without_token += not token
+        self.without_token += not token and not _excused(path, headers)
         if self.tokens.get(token, 0) < time.monotonic():
             return 401, b"<html>401 - Unauthorized</html>", {}
         body = self.items.get(path.rstrip("/").removeprefix("/latest/"))
@@ -89,6 +89,11 @@ def _items(credentials, role):
         "meta-data/services/domain": "amazonaws.com",
         "meta-data/services/partition": "aws",
     }
+
+
+def _excused(path, headers):
+    """Botocore falls back to version 1, and ecs-bootstrap looks for the hop limit, when a token takes a second (on a busy machine)."""
+    return "boto" in headers.get("User-Agent", "").lower() or path == "/latest/meta-data/"
 
 
 def _handler(imds):
