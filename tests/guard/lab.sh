@@ -153,15 +153,13 @@ asks() { # ADDRESS COMMAND-PREFIX...
 
 # The same from the containers on docker0, user, six, and on six over IPv6; all at once.
 asks_all() {
-  local cell
-  for cell in bridge,$V4 user,$V4 six,$V4 six,$V6; do asks "${cell#*,}" inside "c-${cell%,*}" >"$LAB/cell-$cell" & done
-  wait_jobs
+  local cell pids=()
+  for cell in bridge,$V4 user,$V4 six,$V4 six,$V6; do
+    asks "${cell#*,}" inside "c-${cell%,*}" >"$LAB/cell-$cell" &
+    pids+=($!)
+  done
+  wait "${pids[@]}"
   for cell in bridge,$V4 user,$V4 six,$V4 six,$V6; do cat "$LAB/cell-$cell"; done | xargs
-}
-
-wait_jobs() { # for the probes started just now, not for the servers
-  local job
-  for job in $(jobs -rp | tail -4); do wait "$job"; done
 }
 
 bridge_of() { docker network inspect -f '{{.Id}}' "$1" | cut -c1-12 | sed 's/^/br-/'; }
