@@ -110,7 +110,7 @@ fn fence_text(fence: &Fence) -> String {
         Change::Repaired => "repaired: it was there, but not as wanted",
         Change::Unchanged => "unchanged",
     };
-    let options = if fence.source_routes { "" } else { "; this kernel cannot match source routes" };
+    let options = if fence.source_routes { "" } else { "; this kernel cannot tell source-routed packets" };
     format!("{done} ({}{options})", method_text(fence.method))
 }
 

@@ -3,14 +3,12 @@
 //! Docker puts its own rules above it at every start. So it is repaired when it sank, and whatever goes wrong here only means that it is
 //! not shown: the fence stands already.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use super::iptables::{Change, Failure, Forward};
 use super::rules::{self, Rule};
 use super::state::{self, State};
-use super::{Error, Host, nft};
+use super::{Error, Host, QUEUE, nft};
 
 /// Whether `iptables -S FORWARD 1` shows the rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,9 +22,6 @@ pub struct Shown {
     /// Rules above it that may let a packet through before it is asked.
     pub overtaken_by: Vec<String>,
 }
-
-/// Our own lock is held for milliseconds by each of us.
-const QUEUE: Duration = Duration::from_secs(15);
 
 /// Puts the rule first.
 pub fn show(host: &Host, interface: Option<&str>) -> Shown {

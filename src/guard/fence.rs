@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::iptables::{self, Failure, Forward};
 use super::rules::{Family, Rule};
-use super::{Error, Host, netlink, nft};
+use super::{Error, Host, QUEUE, netlink, nft, state};
 
 /// Where the fence stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -35,7 +35,7 @@ pub enum Change {
 pub struct Fence {
     pub method: Method,
     pub change: Change,
-    /// Whether source-routed packets are dropped too; kernels before 5.3 cannot match them.
+    /// Whether source-routed packets are dropped too; some kernels cannot tell them.
     pub source_routes: bool,
 }
 
@@ -60,13 +60,13 @@ fn raise_nft(interface: Option<&str>) -> Result<Fence, Error> {
     let change = if before.is_some() { Change::Repaired } else { Change::Installed };
     match nft::replace(&full) {
         Ok(()) => confirm(&full).map(|()| Fence { method: Method::NfTables, change, source_routes: true }),
-        Err(error) if netlink::unsupported(&error) => raise_nft_without_options(before, interface, change),
+        Err(error) if netlink::unsupported(&error) => raise_nft_without_fib(before, interface, change),
         Err(error) => Err(refused("loading", error)),
     }
 }
 
-/// The fence for kernels that cannot match IPv4 options.
-fn raise_nft_without_options(before: Option<nft::Present>, interface: Option<&str>, change: Change) -> Result<Fence, Error> {
+/// The fence for kernels without the `fib` expression.
+fn raise_nft_without_fib(before: Option<nft::Present>, interface: Option<&str>, change: Change) -> Result<Fence, Error> {
     let plain = nft::wanted(interface, false);
     let fence = |change| Fence { method: Method::NfTables, change, source_routes: false };
     if before.is_some_and(|before| before.table == plain) {
@@ -102,6 +102,7 @@ pub fn refused(doing: &'static str, source: io::Error) -> Error {
 
 /// Both families or neither.
 fn raise_mangle(host: &Host, interface: Option<&str>) -> Result<Fence, Error> {
+    let _lock = state::lock(host, QUEUE)?;
     let mut change = Change::Unchanged;
     let mut raised = Vec::new();
     for (forward, rule) in mangle(host, interface) {

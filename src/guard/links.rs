@@ -35,8 +35,9 @@ impl Link {
         self.kind == "bridge" && (self.v4.is_some() || self.v6.is_some())
     }
 
-    /// The `nth` address from the end of its subnet that is not its own; nobody needs to answer there, but the kernel would drop a
-    /// packet from outside the subnet. `None`: it has no address of this family, or a subnet too small for guests.
+    /// An address of its subnet that is not its own, counted from the end, where Docker gives out addresses last; nobody needs to
+    /// answer there, but the kernel would drop a packet from outside the subnet. `None`: it has no address of this family, or a
+    /// subnet too small for guests.
     pub fn guest(&self, family: Family, nth: u32) -> Option<IpAddr> {
         match family {
             Family::V4 => self.v4.and_then(|(own, length)| guest_v4(own, length, nth)).map(IpAddr::V4),
@@ -48,12 +49,13 @@ impl Link {
 fn guest_v4(own: Ipv4Addr, length: u8, nth: u32) -> Option<Ipv4Addr> {
     let hosts = u32::MAX.checked_shr(length.into()).filter(|hosts| *hosts >= 7)?;
     let broadcast = own.to_bits() | hosts;
-    (1..).map(|back| broadcast - back).filter(|guest| *guest != own.to_bits()).nth(nth as usize).map(Ipv4Addr::from_bits)
+    // Without the broadcast, the subnet itself and its own: one less than two.
+    let guest = broadcast - 1 - nth % (hosts - 2);
+    Some(Ipv4Addr::from_bits(if guest <= own.to_bits() { guest - 1 } else { guest }))
 }
 
 fn guest_v6(own: Ipv6Addr, length: u8, nth: u32) -> Option<Ipv6Addr> {
-    let usable = length <= 112;
-    usable.then(|| Ipv6Addr::from_bits(own.to_bits() ^ u128::from(0xfffe - nth * 2)))
+    (length <= 112).then(|| Ipv6Addr::from_bits(own.to_bits() ^ u128::from(0xfffe - nth % 0xfff0)))
 }
 
 /// Every link of this network namespace.
@@ -169,6 +171,17 @@ mod tests {
         assert_eq!(bridge("10.0.0.1", 29).guest(Family::V4, 1), Some("10.0.0.5".parse().unwrap()));
         assert_eq!(bridge("10.0.0.1", 31).guest(Family::V4, 0), None);
         assert_eq!(bridge("10.0.0.1", 0).guest(Family::V4, 0), Some("255.255.255.254".parse().unwrap()));
+    }
+
+    #[test]
+    fn every_guest_of_a_small_subnet_is_a_host_in_it() {
+        for own in 1..=6 {
+            let link = bridge(&format!("10.0.0.{own}"), 29);
+            let guests: Vec<_> = (0..5).filter_map(|nth| link.guest(Family::V4, nth)).map(|guest| guest.to_string()).collect();
+            let mut others: Vec<_> = (1..=6).filter(|host| *host != own).map(|host| format!("10.0.0.{host}")).collect();
+            others.reverse();
+            assert_eq!(guests, others, "own {own}");
+        }
     }
 
     #[test]

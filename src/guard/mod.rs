@@ -32,11 +32,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 
+use state::State;
+
 pub use documented::Shown;
 pub use error::Error;
 pub use fence::{Change, Fence, Method};
 pub use proof::{Network, Proof, Reach};
 pub use status::status;
+
+/// How long to wait for another of us, each of which needs our lock for milliseconds.
+const QUEUE: Duration = Duration::from_secs(15);
 
 /// What the user asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,16 +101,25 @@ pub fn enforce(wanted: &Wanted, host: &Host) -> Result<Enforced, Error> {
     Ok(Enforced { changed, fence, documented_rule, host_tasks, notes })
 }
 
-/// nf_tables needs no lock of ours: each batch is whole. iptables does, and what it did is remembered.
+/// Raises the fence, and then takes away what an earlier call had put there for another interface.
 fn raise(host: &Host, interface: Option<&str>) -> Result<Fence, Error> {
     let fence = fence::raise(host, interface)?;
-    if fence.method == Method::Mangle || interface.is_some() {
-        let _lock = state::lock(host, Duration::from_secs(15))?;
-        let before = state::read(host);
-        let mangle_is_ours = before.mangle_is_ours || (fence.method == Method::Mangle && fence.change == Change::Installed);
-        state::write(host, &state::State { interface: interface.map(str::to_owned), mangle_is_ours, ..before })?;
+    let new_in_mangle = fence.method == Method::Mangle && fence.change == Change::Installed;
+    let before = state::read(host);
+    if before.interface.as_deref() == interface && (before.mangle_is_ours || !new_in_mangle) {
+        return Ok(fence);
     }
-    Ok(fence)
+    let _lock = state::lock(host, QUEUE)?;
+    let mut state = state::read(host);
+    if state.interface.as_deref() != interface {
+        documented::hide(host, &state)?;
+        if state.mangle_is_ours {
+            fence::lower_mangle(host, state.interface.as_deref())?;
+        }
+        state = State { interface: interface.map(str::to_owned), last_proof: state.last_proof, ..State::default() };
+    }
+    state.mangle_is_ours |= new_in_mangle;
+    state::write(host, &state).map(|()| fence)
 }
 
 fn narrowed(interface: Option<&str>) -> Vec<String> {
@@ -123,7 +137,7 @@ pub struct Removed {
 /// Takes away everything that [`enforce`] may have put there. Nothing there is no error.
 pub fn remove(host: &Host) -> Result<Removed, Error> {
     let fence = fence::lower_nft()?;
-    let _lock = state::lock(host, Duration::from_secs(15))?;
+    let _lock = state::lock(host, QUEUE)?;
     let state = state::read(host);
     let mangle = state.mangle_is_ours && fence::lower_mangle(host, state.interface.as_deref())?;
     let documented = documented::hide(host, &state)?;
@@ -170,7 +184,7 @@ pub fn prove(host: &Host) -> Result<Proof, Error> {
 /// Best effort: a proof that could not be written down is still one.
 fn remember(host: &Host, proof: &Proof) {
     if let Ok(_lock) = state::lock(host, Duration::from_secs(1)) {
-        _ = state::write(host, &state::State { last_proof: Some(proof.clone()), ..state::read(host) });
+        _ = state::write(host, &State { last_proof: Some(proof.clone()), ..state::read(host) });
     }
 }
 
@@ -198,7 +212,7 @@ fn warnings(host: &Host, host_tasks: bool) -> Vec<String> {
     const LIMIT: &str = "ECS_ENABLE_TASK_CPU_MEM_LIMIT";
     let source_routes = fs::read_to_string("/proc/sys/net/ipv4/conf/all/accept_source_route").is_ok_and(|value| value.trim() != "0");
     let routed = "net.ipv4.conf.all.accept_source_route is on: a source-routed packet can pass a rule on its destination; \
-                  the guard's table drops such packets where the kernel can match them (5.3 and later). Set it to 0";
+                  the guard's table drops such packets where the kernel can tell them. Set it to 0";
     let unlimited = (host_tasks || slice::present(&host.root)) && status::setting(host, LIMIT) == Some(false);
     let outside = format!("{LIMIT} is false in ecs.config: tasks are not in ecstasks.slice, and host tasks are not fenced");
     [source_routes.then(|| routed.to_owned()), unlimited.then_some(outside)].into_iter().flatten().collect()

@@ -6,16 +6,19 @@
 //! table inet ecs-bootstrap {
 //!     chain forward {
 //!         type filter hook forward priority filter - 10; policy accept;
-//!         ip option lsrr exists counter drop comment "…"
-//!         ip option ssrr exists counter drop comment "…"
+//!         meta nfproto ipv4 fib daddr type local counter drop comment "…"
 //!         ip daddr 169.254.169.254 counter drop comment "…"
 //!         ip6 daddr fd00:ec2::254 counter drop comment "…"
 //!     }
 //! }
 //! ```
 //! A drop is final in any base chain and an accept ends only its own, so no other program's rules can overtake these, and the forward
-//! hook means "not the host's own traffic" by definition. The two source-route rules close a detour: such a packet carries the host's own
-//! address here and is given metadata's only later (possible where `net.ipv4.conf.all.accept_source_route` is 1).
+//! hook means "not the host's own traffic" by definition.
+//!
+//! The first rule closes a detour: a source-routed packet carries the host's own address here and is given metadata's only afterwards
+//! (possible where `net.ipv4.conf.all.accept_source_route` is 1). No other packet is forwarded to an address of the forwarder. Matching the
+//! option instead (`ip option lsrr exists`) misses a packet whose route pointer is already advanced: the kernel parses it for a match as
+//! it would a packet of its own, and finds none.
 
 use std::net::IpAddr;
 
@@ -66,13 +69,11 @@ pub struct Rule {
     pub userdata: Vec<u8>,
 }
 
-/// The table we want. `source_routes` is false only for kernels before 5.3, which cannot match IPv4 options.
+/// The table we want. `source_routes` is false only for kernels that lack the `fib` expression for inet.
 pub fn wanted(interface: Option<&str>, source_routes: bool) -> Table {
-    const LOOSE: u8 = 131;
-    const STRICT: u8 = 137;
-    let options = [LOOSE, STRICT].into_iter().filter(|_| source_routes).map(source_route);
+    let detour = source_routes.then(to_the_forwarder);
     let addresses = Family::ALL.into_iter().map(|family| to(family.metadata()));
-    let rules = options.chain(addresses).map(|condition| rule(interface, condition)).collect();
+    let rules = detour.into_iter().chain(addresses).map(|condition| rule(interface, condition)).collect();
     let hook = InetHookNumber::Forward.into();
     let chain = Chain { kind: "filter".into(), hook, priority: BEFORE_OTHER_FILTERS, policy: POLICY_ACCEPT, flags: BASE_CHAIN };
     Table { flags: 0, members: 1, chain: Some(chain), rules }
@@ -120,15 +121,15 @@ fn from_interface(name: &str) -> Vec<Expressions> {
     vec![meta(MetaKey::Iifname), equals(&bytes)]
 }
 
-/// `ip option … exists`: linux/netfilter/nf_tables.h, enum nft_exthdr_attributes.
-fn source_route(option: u8) -> Vec<Expressions> {
-    const EXISTS: u32 = 1;
-    const IN_IPV4: u32 = 2;
+/// `fib daddr type local`: linux/netfilter/nf_tables.h, enum nft_fib_attributes.
+fn to_the_forwarder() -> Vec<Expressions> {
+    const DESTINATION: u32 = 2;
+    const ADDRESS_TYPE: u32 = 3;
+    const LOCAL: u32 = 2;
     let word = |kind, value: u32| DefaultNla::new(kind, value.to_be_bytes().to_vec());
-    let attributes =
-        vec![word(1, Register::Reg1.into()), DefaultNla::new(2, vec![option]), word(3, 0), word(4, 1), word(5, EXISTS), word(6, IN_IPV4)];
-    let load = Expressions::Other { expression_type: "exthdr".into(), attributes };
-    [protocol(Family::V4), vec![load, equals(&[1])]].concat()
+    let attributes = vec![word(1, Register::Reg1.into()), word(2, ADDRESS_TYPE), word(3, DESTINATION)];
+    let load = Expressions::Other { expression_type: "fib".into(), attributes };
+    [protocol(Family::V4), vec![load, equals(&LOCAL.to_ne_bytes())]].concat()
 }
 
 fn meta(key: MetaKey) -> Expressions {
@@ -247,7 +248,7 @@ mod tests {
     #[test]
     fn a_table_that_is_switched_off_or_has_guests_is_not_the_one_we_want() {
         let ours = wanted(None, true);
-        assert_eq!(ours.rules.len(), 4);
+        assert_eq!(ours.rules.len(), 3);
         assert_ne!(ours, Table { flags: 1, ..ours.clone() });
         assert_ne!(ours, Table { members: 2, ..ours.clone() });
         assert_ne!(ours, Table { rules: ours.rules.iter().rev().cloned().collect(), ..ours.clone() });

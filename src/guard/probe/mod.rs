@@ -169,9 +169,11 @@ impl Pair {
 impl Probe {
     fn new(bridge: Link, tap: Tap) -> Probe {
         let macs = (&tap.mac, &bridge.mac);
-        let pair = |family| Some(Pair::new(family, macs, bridge.guest(family, 0)?));
+        // Other guests each time: the host may still be looking for the last ones, and would not ask for them again so soon.
+        let guest = 2 * fastrand::u32(..500);
+        let pair = |family| Some(Pair::new(family, macs, bridge.guest(family, guest)?));
         let pairs = Family::ALL.into_iter().filter_map(pair).collect();
-        let second = bridge.guest(Family::V4, 1);
+        let second = bridge.guest(Family::V4, guest + 1);
         let credentials = second.map(|guest| (Flight::new(macs, guest, SocketAddr::new(CREDENTIALS.into(), 80)), guest));
         Probe { pairs, credentials, bridge, tap }
     }
