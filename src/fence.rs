@@ -1,6 +1,7 @@
 //! The guard as the first step of a run: raised before the first packet leaves, proven if there is a network to prove it on.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use crate::error::Error;
 use crate::guard::{self, Host, Wanted};
@@ -23,7 +24,15 @@ pub fn raise(wanted: Option<&Wanted>, root: &Path, report: &mut Report) -> Resul
     report.enter("guard");
     report.guard = Guard { wanted: true, detail: "it could not be installed".into(), ..Guard::default() };
     let host = Host::at(root);
-    let enforced = guard::enforce(wanted, &host)?;
+    let enforced = match guard::enforce(wanted, &host) {
+        Err(guard::Error::Capability) if unit_has_raised_it() => {
+            let detail = "raised and proven by ecs-bootstrap-guard.service".to_owned();
+            report.guard = Guard { wanted: true, state: "installed", proof: "not_probed", detail: detail.clone() };
+            report.done("guard", 1, detail);
+            return Ok(());
+        }
+        enforced => enforced?,
+    };
     let stands = if enforced.changed { "installed" } else { "stands" };
     report.guard = Guard { wanted: true, state: "installed", proof: "not_probed", detail: stands.into() };
     for note in enforced.notes.iter().chain(enforced.documented_rule.iter().filter_map(|rule| rule.reason.as_ref())) {
@@ -34,6 +43,13 @@ pub fn raise(wanted: Option<&Wanted>, root: &Path, report: &mut Report) -> Resul
     }
     report.done("guard", 1, format!("{}, {}", report.guard.state, report.guard.detail));
     Ok(())
+}
+
+/// The units divide the power: `ecs-bootstrap.service` may not even look at the firewall, so it takes systemd's word that the guard's
+/// unit, which comes before it and before Docker, has raised the fence in this boot.
+fn unit_has_raised_it() -> bool {
+    let asked = Command::new("systemctl").args(["is-active", "--quiet", "ecs-bootstrap-guard.service"]).stdin(Stdio::null()).status();
+    asked.is_ok_and(|status| status.success())
 }
 
 fn prove(host: &Host, report: &mut Report) -> Result<(), Error> {
