@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::role_command::RoleArgs;
 use crate::settings::{Given, Origin};
 use crate::{guard_command, lint_command};
 
@@ -70,6 +71,8 @@ pub enum Command {
     /// Keep containers from instance metadata
     #[command(subcommand)]
     Guard(guard_command::Command),
+    /// The IAM role that a host needs: what creates it, or a check of one that exists
+    Role(RoleArgs),
     /// The last run's report
     Status(StatusArgs),
     /// Print a completion script

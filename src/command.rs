@@ -22,6 +22,7 @@ use crate::lint_command;
 use crate::lock::{self, Lock};
 use crate::log;
 use crate::report::{self, Failure, Outcome, Report};
+use crate::role_command::{Job, RoleArgs};
 use crate::run::{self, Boot};
 use crate::settings::{self, Given, Origin, Settings};
 use crate::source::{self, Source};
@@ -68,6 +69,7 @@ pub fn run(cli: &Cli, environment: &Environment) -> u8 {
         Command::Verify(_) => call.verify(given),
         Command::Guard(command) => call.guard(command),
         Command::Lint(args) => call.lint(args, given),
+        Command::Role(args) => call.role(args, given),
         Command::Status(args) => call.status(args),
         Command::Completions { shell } => printed(|out| {
             clap_complete::generate(*shell, &mut Cli::command(), "ecs-bootstrap", out);
@@ -90,6 +92,7 @@ impl Call<'_> {
         let flags = match &self.cli.command {
             Command::Run(args) => args.given(),
             Command::Verify(args) => args.given(),
+            Command::Role(args) => args.given(),
             _ => Given::new(),
         };
         let global = self.cli.global.given();
@@ -257,6 +260,29 @@ impl Call<'_> {
         report.done("identity", 1 + reach.witness().repeats(), format!("{} on {}", identity.role, identity.instance_id));
         report.host = Some(identity);
         Ok(())
+    }
+
+    fn role(&self, args: &RoleArgs, given: Result<Given, settings::Error>) -> u8 {
+        let settings = given.map_err(Error::from).and_then(|given| self.settings(&given));
+        match settings.and_then(|settings| self.role_told(args, &settings)) {
+            Ok((text, status)) => printed(|out| out.write_all(text.as_bytes())).max(status),
+            Err(error) => {
+                let mut report = Report::new(args.job.name());
+                report.finish(Err(&error));
+                self.tell(&report)
+            }
+        }
+    }
+
+    fn role_told(&self, args: &RoleArgs, settings: &Settings) -> Result<(String, u8), Error> {
+        let json = self.output == Output::Json;
+        match &args.job {
+            Job::Print(args) => Ok((args.print(settings, json)?, 0)),
+            Job::Check(args) => {
+                let http = Http::new(&http::Options::from_vars(self.environment.0.iter().cloned())?)?;
+                runtime()?.block_on(args.check(settings, &http, json))
+            }
+        }
     }
 
     fn status(&self, args: &StatusArgs) -> u8 {

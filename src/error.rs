@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::report::Failure;
 use crate::word::Word;
-use crate::{aws, compose, guard, http, identity, install, lint_command, lock, settings, source};
+use crate::{aws, compose, guard, http, identity, install, lint_command, lock, role, settings, source};
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -33,6 +33,11 @@ pub enum Error {
     Lint(#[from] lint_command::Error),
     #[error("install: {0}")]
     Install(#[from] install::Error),
+    #[error("role: {0}")]
+    Role(#[from] role::Error),
+    #[cfg(feature = "role-check")]
+    #[error("role: {0}")]
+    RoleCheck(#[from] role::iam::Error),
     #[error("starting the runtime")]
     Runtime(#[source] std::io::Error),
     #[error("status: {what}")]
@@ -56,6 +61,9 @@ impl Error {
             Error::Source(_) => "fetching the configuration",
             Error::Compose(_) | Error::Lint(_) => "checking the configuration",
             Error::Install(_) => "installing the configuration",
+            Error::Role(_) => "writing the role down",
+            #[cfg(feature = "role-check")]
+            Error::RoleCheck(_) => "checking the role",
             Error::Runtime(_) => "starting",
             Error::Status { .. } => "looking at the installed configuration",
         }
@@ -76,6 +84,9 @@ impl Error {
             Error::Lint(_) => Word::Install,
             Error::Lock(lock::Error::Io { .. }) | Error::Install(_) => Word::Install,
             Error::Status { .. } => Word::Findings,
+            Error::Role(error) => error.word(),
+            #[cfg(feature = "role-check")]
+            Error::RoleCheck(error) => error.word(),
             Error::Runtime(_) => Word::Internal,
         }
     }
@@ -109,6 +120,9 @@ impl Error {
             Error::Lint(error) => error.remedy(),
             Error::Install(error) => error.remedy(),
             Error::Status { remedy, .. } => (*remedy).into(),
+            Error::Role(error) => error.remedy(),
+            #[cfg(feature = "role-check")]
+            Error::RoleCheck(error) => error.remedy(),
             Error::Runtime(_) => "look whether the host is out of memory or file descriptors; else please report this as a bug".into(),
         }
     }

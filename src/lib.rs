@@ -58,6 +58,8 @@ pub mod lint_command;
 pub mod lock;
 pub mod log;
 pub mod report;
+pub mod role;
+pub mod role_command;
 pub mod run;
 pub mod settings;
 pub mod source;

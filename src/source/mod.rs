@@ -10,7 +10,7 @@ mod file;
 mod grammar;
 mod https;
 mod invalid;
-mod policy;
+pub mod policy;
 mod retry;
 mod s3;
 pub mod transport;
