@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use ecs_bootstrap::ecs_config;
+use ecs_bootstrap::{ecs_config, source};
 
 #[path = "fuzz/src/checks.rs"]
 mod checks;
@@ -35,4 +35,9 @@ fn the_docker_corpus_holds() {
 #[test]
 fn the_merge_corpus_holds() {
     replay("merge", checks::merge);
+}
+
+#[test]
+fn the_source_corpus_holds() {
+    replay("source", checks::source);
 }

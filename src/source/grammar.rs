@@ -98,7 +98,7 @@ fn without_secrets(text: &str) -> String {
     let secret = text.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http"));
     match Url::parse(text) {
         Ok(url) if secret => shown_url(&url),
-        _ if secret => no_url(text),
+        _ if secret => no_url(text).escape_debug().to_string(),
         _ => text.escape_debug().to_string(),
     }
 }

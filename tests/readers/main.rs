@@ -21,10 +21,10 @@ type Variables = Option<BTreeMap<Vec<u8>, Vec<u8>>>;
 #[test]
 fn systemd_reads_what_we_say_it_reads() {
     let Some(real) = systemd::Library::find() else { return skip("no libsystemd-shared on this machine") };
-    let folder = Folder::new("systemd");
+    let folder = tempfile::tempdir().unwrap();
     let mut tally = Tally::default();
     for (index, file) in generator::files(FILES).enumerate() {
-        let path = folder.write(index, &file);
+        let path = write(folder.path(), index, &file);
         let ours = ours(&ecs_bootstrap::ecs_config::readers::systemd(&file, real.generation));
         assert_eq!(shown(&ours), shown(&real.read(&path)), "file {index}: {:?}", file.escape_ascii().to_string());
         tally.count(&ours);
@@ -37,11 +37,12 @@ fn docker_sends_what_we_say_it_sends() {
     if !docker::is_here() {
         return skip("no docker command on this machine");
     }
-    let folder = Folder::new("docker");
-    let daemon = docker::Daemon::start(&folder.0);
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = docker::Daemon::start(folder.path());
     let mut tally = Tally::default();
     let files: Vec<Vec<u8>> = generator::files(FILES).collect();
-    let cases: Vec<docker::Case> = (0..).zip(&files).map(|(index, file)| docker::Case::new(folder.write(index, file), file)).collect();
+    let cases: Vec<docker::Case> =
+        (0..).zip(&files).map(|(index, file)| docker::Case::new(write(folder.path(), index, file), file)).collect();
     cases
         .iter()
         .for_each(|case| tally.count(&case.expected.clone().map(|list| list.into_iter().map(|set| (set.into_bytes(), vec![])).collect())));
@@ -85,31 +86,8 @@ fn skip(reason: &str) {
     println!("skipped: {reason}");
 }
 
-/// A folder of generated files, gone at the end of the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("ecs-bootstrap-readers-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn write(&self, index: usize, file: &[u8]) -> PathBuf {
-        let path = self.0.join(index.to_string());
-        fs::write(&path, file).unwrap();
-        path
-    }
-}
-
-impl AsRef<Path> for Folder {
-    fn as_ref(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+fn write(folder: &Path, index: usize, file: &[u8]) -> PathBuf {
+    let path = folder.join(index.to_string());
+    fs::write(&path, file).unwrap();
+    path
 }

@@ -4,7 +4,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::{fs, ptr};
 
 use ecs_bootstrap::ecs_config::readers::Generation;
@@ -75,7 +75,7 @@ impl Library {
 }
 
 /// `libsystemd-shared-252.so`, `libsystemd-shared-255.4-1.fc40.so`
-fn version(path: &PathBuf) -> Option<u32> {
+fn version(path: &Path) -> Option<u32> {
     let name = path.file_name()?.to_str()?.strip_prefix("libsystemd-shared-")?.strip_suffix(".so")?;
     name.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::ecs_config::merge::{Layer, Merged, Present, Rules, merge as merged};
 use crate::ecs_config::readers::{Generation, Reader, Reading};
+use crate::source::Source;
 
 pub fn systemd(bytes: &[u8]) {
     let [old, now, new] = [Generation::V219, Generation::V252, Generation::V254].map(|generation| read(Reader::Systemd(generation), bytes));
@@ -82,5 +83,21 @@ fn check(merged: &Merged, layers: usize) {
     if layers != 1 {
         let maps = Reader::ALL.map(|reader| reader.read(&merged.bytes));
         assert!(maps.iter().all(|reading| reading.error.is_none() && reading.map() == maps[0].map()), "the readers differ");
+    }
+}
+
+/// What the grammar takes prints as one line that it takes again, unless it hides the query of a presigned URL; nothing prints that query.
+pub fn source(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    match text.parse::<Source>() {
+        Ok(source) => {
+            let shown = source.to_string();
+            assert!(!shown.is_empty() && !shown.contains(char::is_control));
+            let again: Source = shown.parse().expect("what is shown is a source");
+            assert_eq!(again.needs_credentials(), source.needs_credentials());
+            assert_eq!(again.to_string(), shown);
+            assert!(!text.starts_with("https://") || !shown.contains(['?', '#']), "a query is shown");
+        }
+        Err(invalid) => assert!(!invalid.to_string().contains('\n') && !invalid.remedy().is_empty()),
     }
 }

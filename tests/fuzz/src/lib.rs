@@ -1,7 +1,9 @@
 //! The pure modules of ecs-bootstrap, for fuzzing:
 //! `RUSTC_BOOTSTRAP=1 cargo fuzz run merge -s none --fuzz-dir tests/fuzz -- -max_total_time=600`
 
+pub mod aws;
 pub mod checks;
 pub mod ecs_config;
+pub mod source;
 #[path = "../../../src/word.rs"]
 pub mod word;
