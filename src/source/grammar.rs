@@ -96,7 +96,7 @@ impl FromStr for Source {
 
 fn without_secrets(text: &str) -> String {
     let secret = text.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http"));
-    match Url::parse(text) {
+    match url(text) {
         Ok(url) if secret => shown_url(&url),
         _ if secret => no_url(text).escape_debug().to_string(),
         _ => text.escape_debug().to_string(),
@@ -295,7 +295,7 @@ fn decode(raw: &str) -> Result<String, Fault> {
 
 /// The query belongs to the URL: it carries a presigned URL's signature. The fragment is ours, for servers never see it.
 fn web(text: &str) -> Result<Source, Fault> {
-    let mut url = Url::parse(text).map_err(|error| Fault::Url(error.to_string()))?;
+    let mut url = url(text)?;
     let sha256 = url.fragment().map(digest).transpose()?;
     url.set_fragment(None);
     let host = url.host_str().ok_or(Fault::Url("it has no host".into()))?;
@@ -303,6 +303,18 @@ fn web(text: &str) -> Result<Source, Fault> {
         return Err(Fault::PlainHttp);
     }
     Ok(Source { shown: shown_url(&url), place: Place::Https(url), sha256 })
+}
+
+/// Only with a host in ASCII, as all of AWS's are: host names in other letters need tables that this program does without.
+fn url(text: &str) -> Result<Url, Fault> {
+    let authority = text.split_once("://").and_then(|(_, rest)| rest.trim_start_matches(['/', '\\']).split(['/', '\\', '?', '#']).next());
+    let host = authority.map(|authority| authority.rsplit('@').next().unwrap_or_default());
+    match host {
+        Some(host) if host.is_ascii() && !host.contains('%') && !text.contains(char::is_control) => {
+            Url::parse(text).map_err(|error| Fault::Url(error.to_string()))
+        }
+        _ => Err(Fault::Url("its host is not in ASCII".into())),
+    }
 }
 
 fn is_loopback(host: &str) -> bool {
