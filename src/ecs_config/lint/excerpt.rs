@@ -36,22 +36,22 @@ impl<'b> Quoted<'b> {
         let line = self.lines.get(number.checked_sub(1)?)?;
         let text = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
         let secret = self.secret_part(number, &text);
-        let mut shown = String::new();
+        let mut shown: Vec<char> = Vec::new();
         let (mut start, mut end) = (None, 0);
         for (at, c) in text.char_indices() {
             if at >= columns.start {
-                start = start.or_else(|| Some(shown.chars().count()));
+                start.get_or_insert(shown.len());
             }
             match at.cmp(&secret) {
                 Ordering::Less => shown.extend(visible(c)),
-                Ordering::Equal => shown.push_str("[redacted]"),
+                Ordering::Equal => shown.extend("[redacted]".chars()),
                 Ordering::Greater => {}
             }
             if at < columns.end {
-                end = shown.chars().count();
+                end = shown.len();
             }
         }
-        let start = start.unwrap_or_else(|| shown.chars().count());
+        let start = start.unwrap_or(shown.len());
         Some(window(&shown, start..end.max(start + 1)))
     }
 
@@ -88,10 +88,11 @@ fn last_word(name: &str) -> &str {
     name.split_whitespace().next_back().unwrap_or("").trim_start_matches(['#', ';'])
 }
 
-fn window(text: &str, marked: Range<usize>) -> Excerpt {
+fn window(text: &[char], marked: Range<usize>) -> Excerpt {
     let from = if marked.start > WIDTH * 2 / 3 { marked.start - WIDTH / 3 } else { 0 };
-    let mut shown: String = text.chars().skip(from).take(WIDTH).collect();
-    if text.chars().count() > from + WIDTH {
+    let to = text.len().min(from + WIDTH);
+    let mut shown: String = text[from.min(to)..to].iter().collect();
+    if to < text.len() {
         shown.push('…');
     }
     let (mut start, mut end) = (marked.start - from, (marked.end - from).min(WIDTH));

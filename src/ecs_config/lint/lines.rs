@@ -125,7 +125,7 @@ impl<'t> Scan<'t, '_, '_> {
             self.found.add(&rule::COMMENT_WITH_EQUALS, line.all(), said);
         }
         let named = |(name, value): (&str, &str)| variables::sounds_secret(last_word(name)) && !value.trim().is_empty();
-        if remark.is_some_and(named) || line.core.split_whitespace().any(holds_access_key) {
+        if remark.is_some_and(named) || holds_access_key(line.core) {
             let said = || say("the comment holds what looks like a credential").fix("remove the line");
             self.found.add(&names::SECRET_IN_COMMENT, line.all(), said);
         }
@@ -358,9 +358,10 @@ fn last_word(name: &str) -> &str {
     name.trim_start_matches('#').split_whitespace().next_back().unwrap_or("")
 }
 
-/// The form of AWS access key ids.
-fn holds_access_key(word: &str) -> bool {
-    ["AKIA", "ASIA"]
-        .iter()
-        .any(|prefix| word.split(prefix).skip(1).any(|rest| rest.len() >= 16 && rest.bytes().take(16).all(|b| b.is_ascii_alphanumeric())))
+/// The form of AWS access key ids: a prefix and sixteen more letters and digits.
+fn holds_access_key(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let key = |at: usize| bytes.get(at + 4..at + 20).is_some_and(|rest| rest.iter().all(u8::is_ascii_alphanumeric));
+    let prefix = |four: &[u8]| four == b"AKIA" || four == b"ASIA";
+    bytes.windows(4).enumerate().any(|(at, four)| prefix(four) && key(at))
 }

@@ -159,7 +159,7 @@ impl Check<'_, '_> {
             let message = "this list is separated by commas, it is no JSON";
             return self.broken(&rule::JSON_SHAPE, message, "write the elements with commas between them");
         }
-        let trimmed = self.known.name.to_ascii_uppercase() == "NO_PROXY";
+        let trimmed = self.known.name.eq_ignore_ascii_case("NO_PROXY");
         if !trimmed && self.value.split(',').any(|element| element.trim() != element) {
             self.broken(&rule::BLANK_IN_LIST, "an element begins or ends with a blank", "remove blanks around commas");
         }
