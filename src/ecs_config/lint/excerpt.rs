@@ -1,5 +1,6 @@
 //! One line of the user's file, as it can be printed: secrets redacted, odd characters visible, not too wide.
 
+use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::ops::Range;
 
@@ -18,17 +19,24 @@ const WIDTH: usize = 100;
 
 /// A file, ready to be quoted from.
 pub struct Quoted<'b> {
+    bytes: &'b [u8],
     lines: Vec<&'b [u8]>,
-    /// Lines that may be pieces of a secret which goes on over its own line.
-    secret: Vec<Range<usize>>,
+    /// Lines that may be pieces of a secret which goes on over its own line; found out when first asked.
+    secret: OnceCell<Vec<Range<usize>>>,
 }
 
 impl<'b> Quoted<'b> {
     pub fn new(bytes: &'b [u8]) -> Self {
-        let text = String::from_utf8_lossy(bytes);
-        let settings = lines::scan(&text, &mut Findings::new("", Readers::ALL));
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        Self { lines: bytes.split(|byte| *byte == b'\n').collect(), secret: after_secrets(&settings) }
+        Self { bytes, lines: bytes.split(|byte| *byte == b'\n').collect(), secret: OnceCell::new() }
+    }
+
+    fn follows_secret(&self, number: usize) -> bool {
+        let find = || {
+            let text = String::from_utf8_lossy(self.bytes);
+            after_secrets(&lines::scan(&text, &mut Findings::new("", Readers::ALL)))
+        };
+        self.secret.get_or_init(find).iter().any(|lines| lines.contains(&number))
     }
 
     /// The line of that number, counted from one; `columns` are bytes of it.
@@ -58,7 +66,7 @@ impl<'b> Quoted<'b> {
     /// Where the part of the line begins that nobody may see; its length if there is none.
     fn secret_part(&self, number: usize, line: &str) -> usize {
         let known = line.split_once('=').is_some_and(|(name, _)| variables::find(last_word(name)).is_some());
-        if !known && self.secret.iter().any(|lines| lines.contains(&number)) {
+        if !known && self.follows_secret(number) {
             return 0;
         }
         let secret = words(line).find(|word| variables::is_secret(word));

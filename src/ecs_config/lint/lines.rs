@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::meant::{Meant, depth, looks_expandable};
+use super::plain;
 use super::rules::{names, readers as rule, values};
 use super::{At, Findings, Said, say};
 use crate::ecs_config::variables::{self, Variable};
@@ -39,7 +40,10 @@ impl<'t> Setting<'t> {
 pub fn scan<'t>(text: &'t str, found: &mut Findings) -> Vec<Setting<'t>> {
     let mut scan = Scan { found, settings: Vec::new(), first: HashMap::new(), swallow: 0, joined: false, remark: None };
     for (at, raw) in text.split('\n').enumerate() {
-        scan.line(&Line::new(at + 1, raw));
+        match plain::setting(raw) {
+            Some(cut) => scan.plain(at + 1, raw, cut),
+            None => scan.line(&Line::new(at + 1, raw)),
+        }
     }
     scan.settings
 }
@@ -91,6 +95,16 @@ const COMMANDS: [&str; 14] =
 const END_MARKS: [&str; 6] = ["EOF", "EOT", "END", "EOL", "ECS", "EOC"];
 
 impl<'t> Scan<'t, '_, '_> {
+    /// A line that is a setting and nothing else.
+    fn plain(&mut self, line: usize, text: &'t str, cut: usize) {
+        (self.swallow, self.joined) = (0, false);
+        self.after_remark(line);
+        let (name, value) = (&text[..cut], &text[cut + 1..]);
+        let setting = Setting { line, name, value, name_at: (0, cut), value_at: (cut + 1, text.len()), whole: true };
+        self.repeated(&setting);
+        self.settings.push(setting);
+    }
+
     fn line(&mut self, line: &Line<'t>) {
         if line.core.is_empty() {
             return;
@@ -107,7 +121,7 @@ impl<'t> Scan<'t, '_, '_> {
         if self.continues(line) {
             return;
         }
-        self.after_remark(line);
+        self.after_remark(line.number);
         match line.core.split_once('=') {
             _ if is_heredoc(line.core) => self.heredoc(line),
             Some(("", _)) => self.nameless(line),
@@ -149,8 +163,8 @@ impl<'t> Scan<'t, '_, '_> {
         true
     }
 
-    fn after_remark(&mut self, line: &Line) {
-        if let Some(number) = self.remark.take().filter(|number| number + 1 == line.number) {
+    fn after_remark(&mut self, line: usize) {
+        if let Some(number) = self.remark.take().filter(|number| number + 1 == line) {
             let place = At { line: Some(number), ..At::default() };
             let said = || say("systemd up to 253 joins the next line to this comment").fix("remove the backslash");
             self.found.add(&rule::COMMENT_CONTINUATION, place, said);

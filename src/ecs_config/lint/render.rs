@@ -2,13 +2,14 @@
 //!
 //! This is the one place that shows values, those of the user's own file on the user's own terminal; secrets are not.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
 use super::disagree::READERS;
 use super::excerpt::{self, Excerpt, Quoted};
 use super::rules::{self, Kind};
-use super::{File, Finding, Readers, Severity};
+use super::{File, Finding, Readers, Severity, plain};
 use crate::ecs_config::readers::{Reader, Reading, lossy};
 use crate::ecs_config::variables;
 
@@ -25,8 +26,21 @@ pub fn text(file: &File, findings: &[Finding], style: Style) -> String {
     if findings.is_empty() {
         return String::new();
     }
-    let page = Page { file, quoted: Quoted::new(file.bytes), readings: Readings::of(file.bytes, style.readers), style };
+    let compared = compared(file.bytes, findings);
+    let page = Page { file, quoted: Quoted::new(file.bytes), readings: Readings::of(&compared, style.readers), style };
     findings.iter().map(|finding| page.finding(finding)).collect()
+}
+
+/// What must be read to compare the readers on the keys of the findings: the lines that may be taken differently, and
+/// those of these keys; or all, if something goes on over the end of its line.
+fn compared<'b>(bytes: &'b [u8], findings: &[Finding]) -> Cow<'b, [u8]> {
+    const SPANNING: [&str; 5] = ["unclosed-quote", "line-continuation", "comment-continuation", "multi-line-value", "cr-only"];
+    let about_readers = |finding: &&Finding| rules::find(finding.id).is_some_and(|rule| rule.kind == Kind::Readers);
+    let keys: HashSet<&[u8]> = findings.iter().filter(about_readers).filter_map(|one| one.key.as_deref()).map(str::as_bytes).collect();
+    match findings.iter().any(|finding| SPANNING.contains(&finding.id)) {
+        true => Cow::Borrowed(bytes),
+        false => Cow::Owned(plain::doubtful(bytes, &keys)),
+    }
 }
 
 /// `2 errors, 1 warning`, or `no findings`.
