@@ -2,7 +2,7 @@
 //!
 //! A file without an error of kind `Readers` reads the same to every reader that matters; the tests hold us to that.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::lines::{Setting, is_name};
 use super::rules::readers::READERS_DISAGREE;
@@ -24,7 +24,7 @@ pub fn check(bytes: &[u8], settings: &[Setting], found: &mut Findings) {
         return;
     }
     // Without an error so far every line stands for itself, so those that nobody can take amiss need not be read.
-    let bytes = &plain::doubtful(bytes, &HashSet::new());
+    let bytes = &plain::only(bytes, |_, line| !plain::same_to_all(line));
     let lines: Vec<bool> = bytes.split(|byte| *byte == b'\n').map(|line| !line.is_empty()).collect();
     let left = settings.iter().filter(|setting| lines.get(setting.line - 1) == Some(&true));
     let meant: HashMap<&[u8], &Setting> = left.map(|setting| (setting.name.as_bytes(), setting)).collect();

@@ -208,7 +208,7 @@ impl<'t> Scan<'t, '_, '_> {
 
     fn assignment(&mut self, line: &Line<'t>, name: &'t str, value: &'t str) {
         let (bare, exported) = without_export(name);
-        if !exported && is_command(line.core) {
+        if !exported && !is_name(name.trim()) && is_command(line.core) {
             return self.command(line);
         }
         let name_end = line.start + name.len();
@@ -342,7 +342,7 @@ fn without_export(name: &str) -> (&str, bool) {
 }
 
 fn is_heredoc(core: &str) -> bool {
-    (core.starts_with("cat ") && core.contains('<')) || END_MARKS.contains(&core)
+    (core.starts_with("cat ") && core.contains('<')) || (core.len() == 3 && END_MARKS.contains(&core))
 }
 
 fn is_command(core: &str) -> bool {

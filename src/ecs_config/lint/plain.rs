@@ -1,8 +1,6 @@
 //! Lines about which there is nothing to say: most lines of most files. They are told apart first, at the cost of one
 //! look at each byte, and what is left is looked at with care.
 
-use std::collections::HashSet;
-
 use super::lines::is_name;
 
 /// Far below the 64 KiB of a line that docker takes.
@@ -27,7 +25,7 @@ fn has_plain_ends(value: &[u8]) -> bool {
 
 /// A line that every reader takes alike, whatever stands around it: a comment, nothing, or an assignment in printable
 /// ASCII without blanks at its edges, without a quote in front of its value and without a backslash.
-fn same_to_all(line: &[u8]) -> bool {
+pub fn same_to_all(line: &[u8]) -> bool {
     let printable = line.len() < LONG && line.iter().all(|byte| (b' '..=b'~').contains(byte) && *byte != b'\\');
     printable && (line.is_empty() || line[0] == b'#' || is_plain_assignment(line))
 }
@@ -39,18 +37,15 @@ fn is_plain_assignment(line: &[u8]) -> bool {
     ends && str::from_utf8(name).is_ok_and(is_name)
 }
 
-/// The file with the lines emptied that every reader takes alike, but for those that set one of `kept`.
+/// The file with all lines emptied but those to keep, told by their number and text; numbers stay as they are.
 ///
 /// What is left reads as before only if no construct goes on over the end of its line; the caller knows.
-pub fn doubtful(bytes: &[u8], kept: &HashSet<&[u8]>) -> Vec<u8> {
-    let wanted = |line: &[u8]| !kept.is_empty() && kept.contains(line.split(|byte| *byte == b'=').next().unwrap_or(line));
+pub fn only(bytes: &[u8], keep: impl Fn(usize, &[u8]) -> bool) -> Vec<u8> {
     let mut left = Vec::new();
-    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+    for (number, line) in (1..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
         let body = line.strip_suffix(b"\n").unwrap_or(line);
-        match same_to_all(body) && !wanted(body) {
-            true => left.extend_from_slice(&line[body.len()..]),
-            false => left.extend_from_slice(line),
-        }
+        let from = if keep(number, body) { 0 } else { body.len() };
+        left.extend_from_slice(&line[from..]);
     }
     left
 }
@@ -62,10 +57,8 @@ mod tests {
     #[test]
     fn only_lines_that_all_readers_take_alike_are_emptied() {
         let file = b"# a\nA=b\nA=\"b\"\nB=c\\\nA={\"b\":1}\nC= d\n\nB=x";
-        let left = doubtful(file, &HashSet::new());
+        let left = only(file, |_, line| !same_to_all(line));
         assert_eq!(left, b"\n\nA=\"b\"\nB=c\\\n\nC= d\n\n");
-        let kept = HashSet::from([b"B".as_slice()]);
-        assert!(doubtful(file, &kept).ends_with(b"\n\nB=x"));
     }
 
     #[test]

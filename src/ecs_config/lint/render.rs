@@ -31,15 +31,18 @@ pub fn text(file: &File, findings: &[Finding], style: Style) -> String {
     findings.iter().map(|finding| page.finding(finding)).collect()
 }
 
-/// What must be read to compare the readers on the keys of the findings: the lines that may be taken differently, and
-/// those of these keys; or all, if something goes on over the end of its line.
+/// What must be read to compare the readers on the keys of the findings: their lines, and those that set these keys;
+/// or all lines, if something goes on over the end of one.
 fn compared<'b>(bytes: &'b [u8], findings: &[Finding]) -> Cow<'b, [u8]> {
     const SPANNING: [&str; 5] = ["unclosed-quote", "line-continuation", "comment-continuation", "multi-line-value", "cr-only"];
     let about_readers = |finding: &&Finding| rules::find(finding.id).is_some_and(|rule| rule.kind == Kind::Readers);
     let keys: HashSet<&[u8]> = findings.iter().filter(about_readers).filter_map(|one| one.key.as_deref()).map(str::as_bytes).collect();
+    let lines: HashSet<usize> = findings.iter().filter_map(|finding| finding.line).collect();
+    let sets_key = |line: &[u8]| line.iter().position(|byte| *byte == b'=').is_some_and(|cut| keys.contains(&line[..cut]));
     match findings.iter().any(|finding| SPANNING.contains(&finding.id)) {
+        _ if keys.is_empty() => Cow::Borrowed(b""),
         true => Cow::Borrowed(bytes),
-        false => Cow::Owned(plain::doubtful(bytes, &keys)),
+        false => Cow::Owned(plain::only(bytes, |number, line| lines.contains(&number) || sets_key(line))),
     }
 }
 
