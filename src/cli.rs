@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::role_command::RoleArgs;
 use crate::settings::{Given, Origin};
+use crate::{guard_command, lint_command};
 
 /// Gets a container instance ready for Amazon ECS: fences containers off from instance metadata, proves who the host is, fetches
 /// ecs.config from a private bucket, checks it as its readers will read it, and installs it whole or not at all.
@@ -46,6 +48,8 @@ pub struct Global {
 pub enum Output {
     Text,
     Json,
+    /// For pull requests; `lint` only
+    Sarif,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
@@ -62,6 +66,13 @@ pub enum Command {
     Run(RunArgs),
     /// Prove this host's AWS identity, and print it
     Verify(VerifyArgs),
+    /// Check an ecs.config as all its readers will read it; works offline, in CI, on a laptop
+    Lint(lint_command::Args),
+    /// Keep containers from instance metadata
+    #[command(subcommand)]
+    Guard(guard_command::Command),
+    /// The IAM role that a host needs: what creates it, or a check of one that exists
+    Role(RoleArgs),
     /// The last run's report
     Status(StatusArgs),
     /// Print a completion script
@@ -109,6 +120,12 @@ pub struct RunArgs {
     pub allow_default_cluster: Option<bool>,
     #[command(flatten)]
     pub identity: VerifyArgs,
+    /// Keep containers on every bridge from instance metadata
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, hide_possible_values = true)]
+    pub block_imds: Option<bool>,
+    /// Keep tasks in host network mode from it too (cgroup v2)
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, hide_possible_values = true)]
+    pub block_imds_host_tasks: Option<bool>,
     /// If the file changed and the ECS agent runs, restart it (without waiting for it)
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, hide_possible_values = true)]
     pub restart_agent: Option<bool>,
@@ -179,6 +196,8 @@ impl RunArgs {
             .switch("expand", self.expand)
             .switch("allow_default_cluster", self.allow_default_cluster)
             .identity(&self.identity)
+            .switch("block_imds", self.block_imds)
+            .switch("block_imds_host_tasks", self.block_imds_host_tasks)
             .switch("restart_agent", self.restart_agent)
             .text("stale", &self.stale)
             .text("max_age", &self.max_age)

@@ -1,8 +1,9 @@
 //! From what was typed to what is printed: reads the settings, runs one command, and says how it ended.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
+use aws_credential_types::Credentials;
 use clap::{CommandFactory, ValueEnum};
 use nix::unistd::geteuid;
 use tokio::time::Instant;
@@ -10,15 +11,23 @@ use tokio::time::Instant;
 use crate::aws::Aws;
 use crate::cli::{Cli, Command, Global, LogFormat, Output, RunArgs, StatusArgs};
 use crate::error::Error;
+use crate::fence;
+use crate::guard;
+use crate::guard_command;
+use crate::host;
 use crate::http::{self, Http};
-use crate::identity::{self, Imds, imds};
+use crate::identity::{self, External, Imds, Witness, imds};
 use crate::install;
+use crate::lint_command;
 use crate::lock::{self, Lock};
 use crate::log;
-use crate::report::{self, Outcome, Report};
+use crate::report::{self, Failure, Outcome, Report};
+use crate::role_command::{Job, RoleArgs};
 use crate::run::{self, Boot};
 use crate::settings::{self, Given, Origin, Settings};
+use crate::source::{self, Source};
 use crate::status;
+use crate::word::Word;
 
 /// Where the lock lies, below the root.
 const LOCK: &str = "/run/ecs-bootstrap/lock";
@@ -58,6 +67,9 @@ pub fn run(cli: &Cli, environment: &Environment) -> u8 {
     match &cli.command {
         Command::Run(args) => call.run(args, given),
         Command::Verify(_) => call.verify(given),
+        Command::Guard(command) => call.guard(command),
+        Command::Lint(args) => call.lint(args, given),
+        Command::Role(args) => call.role(args, given),
         Command::Status(args) => call.status(args),
         Command::Completions { shell } => printed(|out| {
             clap_complete::generate(*shell, &mut Cli::command(), "ecs-bootstrap", out);
@@ -80,6 +92,7 @@ impl Call<'_> {
         let flags = match &self.cli.command {
             Command::Run(args) => args.given(),
             Command::Verify(args) => args.given(),
+            Command::Role(args) => args.given(),
             _ => Given::new(),
         };
         let global = self.cli.global.given();
@@ -99,7 +112,11 @@ impl Call<'_> {
 
     /// Even an error about the settings is told in the format that they ask for, as far as they can be read.
     fn read_formats(&mut self, given: &Given) -> Result<(), settings::Error> {
-        self.output = word(given, "output", Output::Text)?;
+        let output = word(given, "output", Output::Text)?;
+        if output == Output::Sarif && !matches!(self.cli.command, Command::Lint(_)) {
+            return Err(settings::Error::only_lint());
+        }
+        self.output = output;
         self.format = word(given, "log_format", LogFormat::Auto)?;
         Ok(())
     }
@@ -143,14 +160,14 @@ impl Call<'_> {
         let settings = self.settings(&given)?;
         let deadline = Instant::now() + settings.timeout;
         self.may_replace(args)?;
-        let reach = self.reach(deadline)?;
+        let reach = self.reach(&settings, deadline)?;
         runtime()?.block_on(async {
             if !args.dry_run {
                 *lock = Some(lock::take(&settings.path(LOCK), deadline).await?);
             }
-            let settings = self.with_tags(settings, given, &reach.imds).await?;
+            let settings = self.fenced(args, settings, given, &reach, report).await?;
             self.origins(&settings, report);
-            let boot = Boot { settings: &settings, http: &reach.http, imds: &reach.imds, deadline };
+            let boot = Boot { settings: &settings, http: &reach.http, witness: reach.witness(), deadline };
             if args.dry_run {
                 let (outcome, difference) = run::dry_run(&boot, report).await?;
                 *diff = Some(difference);
@@ -169,7 +186,7 @@ impl Call<'_> {
         }
     }
 
-    fn reach(&self, deadline: Instant) -> Result<Reach, Error> {
+    fn reach(&self, settings: &Settings, deadline: Instant) -> Result<Reach, Error> {
         let options = imds::Options::new(self.environment.iter()).map_err(settings::Error::Aws)?;
         let http = Http::new(&http::Options::from_vars(self.environment.0.iter().cloned())?)?;
         for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
@@ -177,14 +194,40 @@ impl Call<'_> {
                 tracing::warn!("{name} is set and ignored: only the instance's own role proves which host this is");
             }
         }
-        Ok(Reach { http, imds: Imds::new(http::direct()?, options, deadline) })
+        let external = host::is_external(settings).then(|| External::new(settings, self.environment.iter(), deadline));
+        Ok(Reach { http, imds: Imds::new(http::direct()?, options, deadline), external })
     }
 
-    async fn with_tags(&self, settings: Settings, given: Given, imds: &Imds) -> Result<Settings, Error> {
+    /// The fence stands before the first packet leaves; only if tags ask for it, it cannot stand before they are read.
+    async fn fenced(
+        &self,
+        args: &RunArgs,
+        settings: Settings,
+        given: Given,
+        reach: &Reach,
+        report: &mut Report,
+    ) -> Result<Settings, Error> {
+        if args.dry_run {
+            report.skip("guard", "this is a dry run");
+            return self.with_tags(settings, given, reach.witness()).await;
+        }
+        let wanted = fence::wanted(&settings);
+        if wanted.is_some() || !settings.from_tags {
+            fence::raise(wanted.as_ref(), &self.root, report)?;
+        }
+        let settings = self.with_tags(settings, given, reach.witness()).await?;
+        let by_tags = fence::wanted(&settings);
+        if settings.from_tags && (by_tags != wanted || by_tags.is_none()) {
+            fence::raise(by_tags.as_ref(), &self.root, report)?;
+        }
+        Ok(settings)
+    }
+
+    async fn with_tags(&self, settings: Settings, given: Given, witness: Witness<'_>) -> Result<Settings, Error> {
         if !settings.from_tags {
             return Ok(settings);
         }
-        let tags = identity::tags(imds).await?.ok_or(settings::Error::NoTags)?;
+        let tags = identity::tags(witness).await?.ok_or(settings::Error::NoTags)?;
         let tags = settings::from_tags(tags.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
         let (settings, given) = (settings, settings::between(given, tags));
         Ok(Settings::new(settings.root, &given, settings.aws)?)
@@ -209,14 +252,37 @@ impl Call<'_> {
     fn identity(&self, given: Result<Given, settings::Error>, report: &mut Report) -> Result<(), Error> {
         let settings = self.settings(&given?)?;
         let deadline = Instant::now() + settings.timeout;
-        let reach = self.reach(deadline)?;
+        let reach = self.reach(&settings, deadline)?;
         self.origins(&settings, report);
         report.enter("identity");
-        let boot = Boot { settings: &settings, http: &reach.http, imds: &reach.imds, deadline };
-        let identity = runtime()?.block_on(async { run::prove(&boot, &identity::claim(boot.imds).await?).await })?;
-        report.done("identity", 1 + reach.imds.repeats(), format!("{} on {}", identity.role, identity.instance_id));
+        let boot = Boot { settings: &settings, http: &reach.http, witness: reach.witness(), deadline };
+        let identity = runtime()?.block_on(async { run::prove(&boot, &identity::claim(boot.witness).await?).await })?;
+        report.done("identity", 1 + reach.witness().repeats(), format!("{} on {}", identity.role, identity.instance_id));
         report.host = Some(identity);
         Ok(())
+    }
+
+    fn role(&self, args: &RoleArgs, given: Result<Given, settings::Error>) -> u8 {
+        let settings = given.map_err(Error::from).and_then(|given| self.settings(&given));
+        match settings.and_then(|settings| self.role_told(args, &settings)) {
+            Ok((text, status)) => printed(|out| out.write_all(text.as_bytes())).max(status),
+            Err(error) => {
+                let mut report = Report::new(args.job.name());
+                report.finish(Err(&error));
+                self.tell(&report)
+            }
+        }
+    }
+
+    fn role_told(&self, args: &RoleArgs, settings: &Settings) -> Result<(String, u8), Error> {
+        let json = self.output == Output::Json;
+        match &args.job {
+            Job::Print(args) => Ok((args.print(settings, json)?, 0)),
+            Job::Check(args) => {
+                let http = Http::new(&http::Options::from_vars(self.environment.0.iter().cloned())?)?;
+                runtime()?.block_on(args.check(settings, &http, json))
+            }
+        }
     }
 
     fn status(&self, args: &StatusArgs) -> u8 {
@@ -233,8 +299,70 @@ impl Call<'_> {
 
     fn status_text(&self, report: &serde_json::Value) -> String {
         match self.output {
-            Output::Json => serde_json::to_string_pretty(report).expect("it was JSON before"),
+            Output::Json | Output::Sarif => serde_json::to_string_pretty(report).expect("it was JSON before"),
             Output::Text => report::in_words(report),
+        }
+    }
+
+    fn lint(&self, args: &lint_command::Args, given: Result<Given, settings::Error>) -> u8 {
+        match self.linted(args, given) {
+            Ok(linted) => match printed(|out| out.write_all(linted.text.as_bytes())) {
+                0 if linted.errors => Word::Lint.status(),
+                status => status,
+            },
+            Err(error) => {
+                self.complain(&error.failure());
+                error.word().status()
+            }
+        }
+    }
+
+    fn linted(&self, args: &lint_command::Args, given: Result<Given, settings::Error>) -> Result<lint_command::Printed, Error> {
+        let format = match self.output {
+            Output::Text => lint_command::Format::Text,
+            Output::Json => lint_command::Format::Json,
+            Output::Sarif => lint_command::Format::Sarif,
+        };
+        let color = std::io::stdout().is_terminal() && self.environment.get("NO_COLOR").is_none_or(str::is_empty);
+        let around = lint_command::Surroundings { root: &self.root, format, color };
+        let settings = self.settings(&given?)?;
+        runtime()?.block_on(lint_command::run(args, around, async |source| self.fetch_to_lint(&settings, source).await))
+    }
+
+    /// Whoever lints an object may read it with credentials of their own; on a host it is read with the role's.
+    async fn fetch_to_lint(&self, settings: &Settings, source: &str) -> Result<Vec<u8>, Error> {
+        let source: Source = source.parse().map_err(|error: source::Invalid| settings::Error::source(error.to_string()))?;
+        let deadline = Instant::now() + settings.timeout;
+        let own = |name| self.environment.get(name).filter(|value| !value.is_empty()).map(str::to_owned);
+        let by_hand = own("AWS_ACCESS_KEY_ID").zip(own("AWS_SECRET_ACCESS_KEY"));
+        let by_hand = by_hand.map(|(id, secret)| Credentials::new(id, secret, own("AWS_SESSION_TOKEN"), None, "environment"));
+        let http = Http::new(&http::Options::from_vars(self.environment.0.iter().cloned())?)?;
+        let (credentials, region) = match by_hand {
+            None if source.needs_credentials() => {
+                let claim = identity::claim(self.reach(settings, deadline)?.witness()).await?;
+                (Some(claim.credentials), claim.region)
+            }
+            by_hand => (by_hand, None),
+        };
+        let access = source::Access { http: &http, aws: &settings.aws, credentials: credentials.as_ref(), region, deadline };
+        Ok(source::fetch(&source, &access).await?.bytes)
+    }
+
+    fn guard(&self, command: &guard_command::Command) -> u8 {
+        let said = guard_command::run(command, &guard::Host::at(&self.root), self.output == Output::Json);
+        if let Some(failure) = &said.failure {
+            self.complain(failure);
+        }
+        match printed(|out| out.write_all(said.stdout.as_bytes())) {
+            0 => said.failure.map_or(0, |failure| failure.word.status()),
+            failed => failed,
+        }
+    }
+
+    fn complain(&self, failure: &Failure) {
+        match self.format {
+            LogFormat::Text => eprint!("{}", failure.three_lines()),
+            _ => tracing::error!(word = failure.word.name(), "{}", failure.three_lines().trim_end().replace('\n', "; ")),
         }
     }
 
@@ -242,13 +370,10 @@ impl Call<'_> {
     fn tell(&self, report: &Report) -> u8 {
         log::clear();
         if let Some(failure) = &report.error {
-            match self.format {
-                LogFormat::Text => eprint!("{}", failure.three_lines()),
-                _ => tracing::error!(word = failure.word.name(), "{}", failure.three_lines().trim_end().replace('\n', "; ")),
-            }
+            self.complain(failure);
         }
         let text = match self.output {
-            Output::Json => report.json() + "\n",
+            Output::Json | Output::Sarif => report.json() + "\n",
             Output::Text if report.error.is_none() => report::in_words(&serde_json::to_value(report).expect("a report is JSON")) + "\n",
             Output::Text => String::new(),
         };
@@ -259,10 +384,17 @@ impl Call<'_> {
     }
 }
 
-/// The clients that a command needs.
+/// How a command reaches AWS, and who tells it what this host is.
 struct Reach {
     http: Http,
     imds: Imds,
+    external: Option<External>,
+}
+
+impl Reach {
+    fn witness(&self) -> Witness<'_> {
+        self.external.as_ref().map_or(Witness::Ec2(&self.imds), Witness::External)
+    }
 }
 
 impl Global {

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::report::Failure;
 use crate::word::Word;
-use crate::{aws, compose, http, identity, install, lock, settings, source};
+use crate::{aws, compose, guard, http, identity, install, lint_command, lock, role, settings, source};
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -21,14 +21,23 @@ pub enum Error {
     Http(#[from] http::Error),
     #[error("lock: {0}")]
     Lock(#[from] lock::Error),
+    #[error("guard: {0}")]
+    Guard(#[from] guard::Error),
     #[error("identity: {0}")]
     Identity(#[from] identity::Error),
     #[error("fetch: {0}")]
     Source(Box<source::Error>),
     #[error("lint: {0}")]
     Compose(#[from] compose::Error),
+    #[error("lint: {0}")]
+    Lint(#[from] lint_command::Error),
     #[error("install: {0}")]
     Install(#[from] install::Error),
+    #[error("role: {0}")]
+    Role(#[from] role::Error),
+    #[cfg(feature = "role-check")]
+    #[error("role: {0}")]
+    RoleCheck(#[from] role::iam::Error),
     #[error("starting the runtime")]
     Runtime(#[source] std::io::Error),
     #[error("status: {what}")]
@@ -47,10 +56,14 @@ impl Error {
         match self {
             Error::Settings(_) | Error::Aws(_) | Error::Http(_) => "reading the settings",
             Error::Lock(_) => "waiting for its turn",
+            Error::Guard(_) => "fencing containers off from instance metadata",
             Error::Identity(_) => "proving who this host is",
             Error::Source(_) => "fetching the configuration",
-            Error::Compose(_) => "checking the configuration",
+            Error::Compose(_) | Error::Lint(_) => "checking the configuration",
             Error::Install(_) => "installing the configuration",
+            Error::Role(_) => "writing the role down",
+            #[cfg(feature = "role-check")]
+            Error::RoleCheck(_) => "checking the role",
             Error::Runtime(_) => "starting",
             Error::Status { .. } => "looking at the installed configuration",
         }
@@ -63,11 +76,17 @@ impl Error {
             Error::Aws(error) => error.word(),
             Error::Http(error) => error.word(),
             Error::Lock(lock::Error::Held { .. }) => Word::Locked,
+            Error::Guard(error) => error.word(),
             Error::Identity(error) => error.word(),
             Error::Source(error) => error.word(),
             Error::Compose(error) => error.word(),
+            Error::Lint(error) if error.is_usage() => Word::Settings,
+            Error::Lint(_) => Word::Install,
             Error::Lock(lock::Error::Io { .. }) | Error::Install(_) => Word::Install,
             Error::Status { .. } => Word::Findings,
+            Error::Role(error) => error.word(),
+            #[cfg(feature = "role-check")]
+            Error::RoleCheck(error) => error.word(),
             Error::Runtime(_) => Word::Internal,
         }
     }
@@ -75,6 +94,7 @@ impl Error {
     /// The step of a run that it ended.
     pub fn step(&self) -> Option<&'static str> {
         match self {
+            Error::Guard(_) => Some("guard"),
             Error::Identity(_) => Some("identity"),
             Error::Source(_) => Some("fetch"),
             Error::Compose(_) => Some("lint"),
@@ -93,11 +113,16 @@ impl Error {
                 "see what the other run waits for (`ecs-bootstrap status`, `journalctl -u ecs-bootstrap`), then run again".into()
             }
             Error::Lock(lock::Error::Io { .. }) => "run it as root, or with `--root DIR` on a folder of your own".into(),
+            Error::Guard(error) => error.remedy(),
             Error::Identity(error) => error.remedy(),
             Error::Source(error) => error.remedy(),
             Error::Compose(error) => error.remedy(),
+            Error::Lint(error) => error.remedy(),
             Error::Install(error) => error.remedy(),
             Error::Status { remedy, .. } => (*remedy).into(),
+            Error::Role(error) => error.remedy(),
+            #[cfg(feature = "role-check")]
+            Error::RoleCheck(error) => error.remedy(),
             Error::Runtime(_) => "look whether the host is out of memory or file descriptors; else please report this as a bug".into(),
         }
     }

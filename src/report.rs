@@ -199,7 +199,9 @@ impl Report {
     /// A step begins.
     pub fn enter(&mut self, step: &'static str) {
         crate::log::now(step);
-        self.open.push((step, self.clock.now()));
+        if !self.open.iter().any(|(open, _)| *open == step) {
+            self.open.push((step, self.clock.now()));
+        }
     }
 
     /// A step that was entered has gone well.

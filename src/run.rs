@@ -13,7 +13,7 @@ use crate::digest::sha256;
 use crate::ecs_config::expand::Placeholder;
 use crate::error::Error;
 use crate::http::Http;
-use crate::identity::{self, Claim, Expected, Identity, Imds};
+use crate::identity::{self, Claim, Expected, Identity, Witness};
 use crate::install::{self, Installed};
 use crate::report::{Config, KeyOrigin, Outcome, Report, rfc3339};
 use crate::settings::{self, Settings, Stale};
@@ -27,7 +27,7 @@ use crate::{diff, keep};
 pub struct Boot<'a> {
     pub settings: &'a Settings,
     pub http: &'a Http,
-    pub imds: &'a Imds,
+    pub witness: Witness<'a>,
     pub deadline: Instant,
 }
 
@@ -80,19 +80,29 @@ async fn compose(boot: &Boot<'_>, known: &State, report: &mut Report) -> Result<
     Ok(Ready { identity, fetched, composed, present })
 }
 
-/// Identity and fetch, side by side once the role's credentials are there: STS does not wait for S3, nor S3 for STS.
+/// Identity and fetch, side by side once the role's credentials are there: STS does not wait for S3, nor S3 for STS. Once more with each
+/// rotation of the credentials, if they have expired.
 async fn who_and_what(boot: &Boot<'_>, report: &mut Report) -> Result<(Claim, Identity, Vec<Fetched>), Error> {
-    let clock = report.clock();
     report.enter("identity");
-    let claim = identity::claim(boot.imds).await?;
+    loop {
+        let claim = identity::claim(boot.witness).await?;
+        match side_by_side(boot, &claim, report).await {
+            Err(Error::Identity(identity::Error::Expired { .. })) if boot.witness.may_have_others(&claim.credentials) => {}
+            done => return done.map(|(identity, fetched)| (claim, identity, fetched)),
+        }
+    }
+}
+
+async fn side_by_side(boot: &Boot<'_>, claim: &Claim, report: &mut Report) -> Result<(Identity, Vec<Fetched>), Error> {
+    let clock = report.clock();
     report.enter("fetch");
-    let identity = clock.timed(prove(boot, &claim));
-    let fetched = clock.timed(fetch_all(boot, &claim));
+    let identity = clock.timed(prove(boot, claim));
+    let fetched = clock.timed(fetch_all(boot, claim));
     let ((identity, proven), (fetched, came)) = identity_first(identity, fetched).await?;
-    report.done_at(proven, "identity", 1 + boot.imds.repeats(), format!("{} on {}", identity.role, identity.instance_id));
+    report.done_at(proven, "identity", 1 + boot.witness.repeats(), format!("{} on {}", identity.role, identity.instance_id));
     report.done_at(came, "fetch", attempts(&fetched), in_words(&fetched));
     report.host = Some(identity.clone());
-    Ok((claim, identity, fetched))
+    Ok((identity, fetched))
 }
 
 /// Both, or the first failure that tells the cause: where the identity is wrong, S3's refusal follows from it.
@@ -149,7 +159,7 @@ async fn facts(boot: &Boot<'_>, claim: &Claim, identity: &Identity, fetched: &[F
             Placeholder::InstanceType => claim.instance_type.clone(),
             Placeholder::AmiId => claim.image_id.clone(),
             Placeholder::AccountId => Some(identity.account_id.clone()),
-            Placeholder::Tag(name) => identity::tag(boot.imds, name).await?,
+            Placeholder::Tag(name) => identity::tag(boot.witness, name).await?,
         };
         facts.extend(value.map(|value| (placeholder, value)));
     }

@@ -93,6 +93,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// A source on the command line that is none.
+    pub fn source(why: String) -> Self {
+        Error::Value { origin: "argument".into(), name: "SOURCE".into(), why }
+    }
+
+    /// SARIF holds findings, which the other commands have none of.
+    pub fn only_lint() -> Self {
+        Error::Value { origin: "flag".into(), name: "output".into(), why: "sarif is for `lint`; expected text or json".into() }
+    }
+
     /// What would mend it.
     pub fn remedy(&self) -> String {
         match self {

@@ -198,6 +198,8 @@ mod tests {
             assert!(!format!("{error} {error:?}").contains("MARKER"), "{error}");
             assert!(error.to_string().contains("HTTPS_PROXY"), "{error}");
         }
-        assert!(!format!("{:?}", proxies(&[("HTTPS_PROXY", "http://u:MARKER@proxy.test:3128")])).contains("MARKER"));
+        let proxies = proxies(&[("HTTPS_PROXY", "http://u:MARKER@proxy.test:3128")]);
+        let http = crate::http::Http::new(&crate::http::Options { ca_file: None, proxies }).unwrap();
+        assert!(!format!("{http:?}").contains("MARKER"));
     }
 }

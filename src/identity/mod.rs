@@ -4,13 +4,17 @@
 //! the instance id in the session's name must be what the host claims, and what `--expect-*` asks for.
 
 mod ec2;
+mod external;
 pub mod imds;
 mod sts;
+
+use std::path::PathBuf;
 
 use aws_credential_types::Credentials;
 use serde::Serialize;
 use thiserror::Error;
 
+pub use external::External;
 pub use imds::Imds;
 pub use sts::confirm;
 
@@ -66,6 +70,10 @@ pub enum Error {
     RoleRefused { role: String, code: String, message: String },
     #[error("the credentials of the role {role} expired {ago}")]
     Expired { role: String, ago: String },
+    #[error("this host is to be external, and the SSM agent is not registered: {} holds no mi- id", crate::host::REGISTRATION)]
+    NotRegistered,
+    #[error("no credentials of the SSM agent in {} (profile {profile}): {why}", file.display())]
+    NoSsmCredentials { file: PathBuf, profile: String, why: String },
     #[error("no region: neither AWS_REGION nor the host names one")]
     NoRegion,
     #[error("{what} is {found}, but {who} says {wanted}")]
@@ -88,6 +96,7 @@ impl Error {
         match self {
             Error::Metadata(_) | Error::NoRegion => Word::MetadataUnreachable,
             Error::NoRole | Error::NotDelivered { .. } | Error::RoleRefused { .. } | Error::Expired { .. } => Word::NoRole,
+            Error::NotRegistered | Error::NoSsmCredentials { .. } => Word::NoRole,
             Error::Mismatch { .. } | Error::Rejected { .. } | Error::Strange(_) => Word::IdentityMismatch,
             Error::Sts { .. } => Word::SourceUnreachable,
         }
@@ -110,6 +119,12 @@ impl Error {
             Error::Expired { .. } => "compare this host's clock with the true time (chronyc tracking, timedatectl); if it is right, the \
                  metadata service is stuck: stop and start the instance"
                 .into(),
+            Error::NotRegistered => "register it: `amazon-ssm-agent -register -code CODE -id ID -region REGION`, or run AWS's \
+                 ecs-anywhere-install.sh with --no-start first; on an EC2 instance use `--host ec2`"
+                .into(),
+            Error::NoSsmCredentials { .. } => "see that the SSM agent runs (`systemctl status amazon-ssm-agent` or \
+                 snap.amazon-ssm-agent.amazon-ssm-agent) and reaches Systems Manager; it writes fresh credentials every 30 minutes"
+                .into(),
             Error::NoRegion => "set AWS_REGION".into(),
             Error::Mismatch { who, .. } if who.starts_with("--expect") => {
                 "attach the right role to the instance, or correct the expectation".into()
@@ -128,17 +143,46 @@ impl Error {
     }
 }
 
-/// What the host says of itself, with the credentials to prove it.
-pub async fn claim(imds: &Imds) -> Result<Claim, Error> {
-    ec2::claim(imds).await
+/// Who tells what this host is.
+#[derive(Clone, Copy)]
+pub enum Witness<'a> {
+    Ec2(&'a Imds),
+    External(&'a External),
 }
 
-/// The instance's tags, as far as the metadata service shows them; `None` if it shows none at all.
-pub async fn tags(imds: &Imds) -> Result<Option<Vec<(String, String)>>, Error> {
+/// What the host says of itself, with the credentials to prove it.
+pub async fn claim(witness: Witness<'_>) -> Result<Claim, Error> {
+    match witness {
+        Witness::Ec2(imds) => ec2::claim(imds).await,
+        Witness::External(external) => external.claim().await,
+    }
+}
+
+impl Witness<'_> {
+    /// How often something had to be asked again so far.
+    pub fn repeats(self) -> u32 {
+        match self {
+            Witness::Ec2(imds) => imds.repeats(),
+            Witness::External(_) => 0,
+        }
+    }
+
+    /// Whether it is worth asking again after STS called these credentials expired: the SSM agent rotates its own.
+    pub fn may_have_others(self, expired: &Credentials) -> bool {
+        match self {
+            Witness::Ec2(_) => false,
+            Witness::External(external) => external.pass_over(expired),
+        }
+    }
+}
+
+/// The instance's tags, as far as the metadata service shows them; `None` if it shows none at all, as outside EC2.
+pub async fn tags(witness: Witness<'_>) -> Result<Option<Vec<(String, String)>>, Error> {
+    let Witness::Ec2(imds) = witness else { return Ok(None) };
     let Some(names) = imds.get("meta-data/tags/instance/").await? else { return Ok(None) };
     let mut tags = Vec::new();
     for name in names.lines().map(str::trim).filter(|name| !name.is_empty()) {
-        if let Some(value) = tag(imds, name).await? {
+        if let Some(value) = tag(witness, name).await? {
             tags.push((name.to_owned(), value));
         }
     }
@@ -146,6 +190,7 @@ pub async fn tags(imds: &Imds) -> Result<Option<Vec<(String, String)>>, Error> {
 }
 
 /// One tag of the instance.
-pub async fn tag(imds: &Imds, name: &str) -> Result<Option<String>, Error> {
+pub async fn tag(witness: Witness<'_>, name: &str) -> Result<Option<String>, Error> {
+    let Witness::Ec2(imds) = witness else { return Ok(None) };
     Ok(imds.get(&format!("meta-data/tags/instance/{name}")).await?)
 }

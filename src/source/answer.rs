@@ -140,3 +140,121 @@ fn seconds_since(date: &str, now: SystemTime) -> Option<i64> {
     let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
     Some(i64::try_from(now).ok()? - date.secs())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Object;
+    use crate::word::Word;
+
+    fn asked() -> Asked {
+        Asked { object: Object { key: "k".into(), version_id: Some("v".into()), ..Object::default() }, region: "us-west-2".into() }
+    }
+
+    fn kind(status: u16, code: &str, message: &str) -> (Kind, Next) {
+        Answer { status, code: code.into(), message: message.into(), ..Answer::default() }.kind(&asked(), &["us-west-2".into()])
+    }
+
+    #[test]
+    fn every_documented_error_has_its_word_and_its_chance() {
+        use Next::{GiveUp, Wait};
+        let table = [
+            (403, "AccessDenied", Word::AccessDenied, GiveUp),
+            (403, "AllAccessDisabled", Word::AccessDenied, GiveUp),
+            (403, "", Word::AccessDenied, GiveUp),
+            (403, "InvalidAccessKeyId", Word::AccessDenied, GiveUp),
+            (403, "SignatureDoesNotMatch", Word::AccessDenied, GiveUp),
+            (400, "ExpiredToken", Word::AccessDenied, GiveUp),
+            (400, "InvalidToken", Word::AccessDenied, GiveUp),
+            (403, "RequestTimeTooSkewed", Word::AccessDenied, GiveUp),
+            (403, "InvalidObjectState", Word::AccessDenied, GiveUp),
+            (400, "KMS.DisabledException", Word::AccessDenied, GiveUp),
+            (400, "InvalidRequest", Word::AccessDenied, GiveUp),
+            (405, "MethodNotAllowed", Word::AccessDenied, GiveUp),
+            (404, "NoSuchKey", Word::NotFound, GiveUp),
+            (404, "NoSuchBucket", Word::NotFound, GiveUp),
+            (404, "NoSuchVersion", Word::NotFound, GiveUp),
+            (404, "NoSuchAccessPoint", Word::NotFound, GiveUp),
+            (400, "InvalidArgument", Word::NotFound, GiveUp),
+            (404, "", Word::NotFound, GiveUp),
+            (301, "PermanentRedirect", Word::SourceUnreachable, GiveUp),
+            (400, "AuthorizationHeaderMalformed", Word::SourceUnreachable, GiveUp),
+            (503, "SlowDown", Word::SourceUnreachable, Wait),
+            (503, "ServiceUnavailable", Word::SourceUnreachable, Wait),
+            (503, "", Word::SourceUnreachable, Wait),
+            (500, "InternalError", Word::SourceUnreachable, Wait),
+            (429, "TooManyRequestsException", Word::SourceUnreachable, Wait),
+            (400, "RequestTimeout", Word::SourceUnreachable, Wait),
+        ];
+        for (status, code, word, next) in table {
+            let (kind, found) = kind(status, code, "");
+            assert_eq!((kind.word(), found), (word, next), "{status} {code}: {kind}");
+            assert!(!kind.remedy().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_delete_marker_is_told_from_a_missing_key() {
+        for (status, code) in [(404, "NoSuchKey"), (405, "MethodNotAllowed")] {
+            let answer = Answer { status, code: code.into(), delete_marker: true, ..Answer::default() };
+            assert_eq!(answer.kind(&asked(), &[]).0, Kind::DeleteMarker);
+        }
+    }
+
+    #[test]
+    fn a_refusal_of_kms_names_the_key_where_s3_does() {
+        let key = "arn:aws:kms:us-west-2:123456789012:key/1234abcd-12ab";
+        let who = "User: arn:aws:sts::123456789012:assumed-role/r/i-1 is not authorized to perform: kms:Decrypt on";
+        let table = [
+            (format!("{who} resource: {key} because no identity-based policy allows the kms:Decrypt action"), Some(key)),
+            (format!("{who} this resource because the resource does not exist in this Region, no resource-based policies allow"), None),
+            ("The ciphertext refers to a customer master key that does not exist".to_owned(), None),
+        ];
+        for (message, key) in table {
+            let found = kind(403, "AccessDenied", &message).0;
+            assert_eq!(found, Kind::KmsDenied { key: key.map(str::to_owned) });
+            assert!(key.is_none_or(|key| found.to_string().contains(&format!(r#""Action":"kms:Decrypt","Resource":"{key}""#))), "{found}");
+        }
+    }
+
+    #[test]
+    fn a_signature_that_does_not_match_is_the_clocks_fault_when_the_clock_is_off() {
+        let answer = |ahead| Answer { status: 403, code: "SignatureDoesNotMatch".into(), clock_ahead: Some(ahead), ..Answer::default() };
+        assert_eq!(answer(-3600).kind(&asked(), &[]).0, Kind::ClockSkew { ahead: Some(-3600) });
+        assert_eq!(answer(5).kind(&asked(), &[]).0, Kind::Credentials { code: "SignatureDoesNotMatch".into() });
+        assert!(Kind::ClockSkew { ahead: Some(-3600) }.to_string().contains("3600 s behind"));
+    }
+
+    #[test]
+    fn the_region_is_read_from_header_element_or_host() {
+        let table = [
+            ("bucket.s3.eu-west-1.amazonaws.com", Some("eu-west-1")),
+            ("bucket.s3-eu-west-1.amazonaws.com", Some("eu-west-1")),
+            ("bucket.s3.dualstack.eu-west-1.amazonaws.com", Some("eu-west-1")),
+            ("s3.us-iso-east-1.c2s.ic.gov", Some("us-iso-east-1")),
+            ("bucket.s3.amazonaws.com", None),
+            ("example.com", None),
+        ];
+        for (host, region) in table {
+            assert_eq!(region_in(host).as_deref(), region, "{host}");
+        }
+        let evil = Answer::new(301, |_| None, b"<Error><Code>PermanentRedirect</Code><Region>evil.test/</Region></Error>");
+        assert_eq!(evil.other_region("us-west-2"), None);
+    }
+
+    #[test]
+    fn what_s3_said_is_quoted_on_one_line_and_in_measure() {
+        let body = format!("<Error><Code>X</Code><Message>a &amp;lt; b\n\x1b[31m{}</Message></Error>", "m".repeat(1000));
+        let said = Answer::new(403, |name| (name == "x-amz-request-id").then(|| "R1".to_owned()), body.as_bytes()).said();
+        assert!(said.starts_with("S3 said: 403 X a &lt; b  [31mmm") && said.ends_with("m (request R1)"), "{said}");
+        assert!(said.len() < 350);
+    }
+
+    #[test]
+    fn the_clock_is_compared_with_the_date_header() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_420_452_000);
+        assert_eq!(seconds_since("Mon, 05 Jan 2015 09:00:00 GMT", now), Some(3600));
+        assert_eq!(seconds_since("Mon, 05 Jan 2015 10:20:00 GMT", now), Some(-1200));
+        assert_eq!(seconds_since("yesterday", now), None);
+    }
+}

@@ -69,6 +69,8 @@ pub enum Kind {
     Untrusted { host: String, why: String },
     #[error("the TLS certificate of {host} is not valid at this time by our clock: {why}")]
     CertificateTime { host: String, why: String },
+    #[error("what answered for {host} has the TLS certificate of another name: {why}")]
+    WrongName { host: String, why: String },
     #[error("the TLS handshake with {host} failed: {why}")]
     Tls { host: String, why: String },
     #[error("the name {0} cannot be resolved")]
@@ -77,8 +79,8 @@ pub enum Kind {
     Connect { host: String, why: String },
     #[error("{0} did not answer in time")]
     Silent(String),
-    #[error("the proxy {proxy} did not connect us to {host}: {why}")]
-    Proxy { proxy: String, host: String, why: String },
+    #[error("the proxy {proxy} did not connect us to {to}")]
+    Proxy { proxy: String, to: String },
     #[error("the answer was cut off: {0}")]
     Cut(String),
     #[error("the run's deadline passed before the first answer")]
@@ -140,9 +142,15 @@ impl Kind {
             NoPlainFile(_) | Unusable(_) => Word::Settings,
             NoCredentials => Word::NoRole,
             Throttled(_) | Server(_) | RegionLoop(_) | Redirected(_) | Unexpected(_) | Deadline | FileIo(_) => Word::SourceUnreachable,
-            Untrusted { .. } | CertificateTime { .. } | Tls { .. } | Dns(_) | Connect { .. } | Silent(_) | Proxy { .. } | Cut(_) => {
-                Word::SourceUnreachable
-            }
+            Untrusted { .. }
+            | WrongName { .. }
+            | CertificateTime { .. }
+            | Tls { .. }
+            | Dns(_)
+            | Connect { .. }
+            | Silent(_)
+            | Proxy { .. }
+            | Cut(_) => Word::SourceUnreachable,
         }
     }
 
@@ -180,6 +188,9 @@ impl Kind {
             Kind::RegionLoop(_) => "Name the bucket's region with ?region=, and check the endpoint that AWS_ENDPOINT_URL_S3 names.",
             Kind::Redirected(_) | Kind::Unexpected(_) => "Name the final URL of the object itself.",
             Kind::Untrusted { .. } => "If a proxy or a private endpoint has a CA of its own, name its certificate's file in AWS_CA_BUNDLE.",
+            Kind::WrongName { .. } => {
+                "Check the endpoint's name and what DNS says of it: a proxy or a captive portal may answer in its place."
+            }
             Kind::Tls { .. } => "Check that this is a TLS server (https) with TLS 1.2 or 1.3, and that no proxy breaks the connection.",
             Kind::Dns(_) => "Check the spelling of the name and the region, and DNS in the VPC (enableDnsSupport).",
             Kind::Connect { .. } => {

@@ -76,6 +76,14 @@ impl Source {
     pub fn needs_credentials(&self) -> bool {
         matches!(self.place, Place::S3(_))
     }
+
+    /// The object in S3 that it names, if it names one.
+    pub fn object(&self) -> Option<&Object> {
+        match &self.place {
+            Place::S3(object) => Some(object),
+            _ => None,
+        }
+    }
 }
 
 impl FromStr for Source {

@@ -4,7 +4,7 @@ use super::answer::{Answer, element};
 use super::failure::Kind;
 use super::retry::{Failure, Next};
 use super::transport::{self, printable};
-use super::{LIMIT, Read, grammar};
+use super::{Body, Read, grammar};
 use crate::http::{Http, SILENCE};
 use reqwest::{Method, Request, Response, Url, header};
 
@@ -20,16 +20,13 @@ pub(super) async fn get(http: &Http, url: &Url) -> Result<Read, Failure> {
     Ok(Read { bytes: body(answer, host).await?, etag, version_id, region: None })
 }
 
-/// At most 1 MiB, whatever `Content-Length` says. One that is shorter than announced is an error of the HTTP client's already.
+/// A body that is shorter than announced is an error of the HTTP client's already.
 async fn body(mut answer: Response, host: &str) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
+    let mut body = Body::begin(answer.content_length())?;
     while let Some(more) = answer.chunk().await.map_err(|error| transport::failure(&error.without_url(), host))? {
-        bytes.extend_from_slice(&more);
-        if bytes.len() > LIMIT {
-            return Err(Failure::last(Kind::TooLarge(super::announced(answer.content_length()))));
-        }
+        body.add(&more)?;
     }
-    Ok(bytes)
+    Ok(body.bytes)
 }
 
 async fn refused(answer: Response, url: &Url) -> Failure {

@@ -10,7 +10,7 @@ mod file;
 mod grammar;
 mod https;
 mod invalid;
-mod policy;
+pub mod policy;
 mod retry;
 mod s3;
 pub mod transport;
@@ -126,7 +126,25 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// How large a body said it would be, for a message.
-fn announced(length: Option<u64>) -> String {
-    length.map(|length| format!("{length} bytes announced")).unwrap_or_else(|| "its length was not announced".into())
+/// A body as it grows, up to [`LIMIT`]. One that announces more is refused before it is read, one that grows beyond when it does.
+#[derive(Default)]
+struct Body {
+    bytes: Vec<u8>,
 }
+
+impl Body {
+    fn begin(announced: Option<u64>) -> Result<Self, Failure> {
+        match announced.filter(|length| *length > LIMIT as u64) {
+            Some(length) => Err(Failure::last(Kind::TooLarge(format!("{length} bytes announced")))),
+            None => Ok(Self::default()),
+        }
+    }
+
+    fn add(&mut self, more: &[u8]) -> Result<(), Failure> {
+        self.bytes.extend_from_slice(more);
+        if self.bytes.len() > LIMIT { Err(Failure::last(Kind::TooLarge("and did not announce its length".into()))) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,8 +8,12 @@ use serde_json::json;
 
 /// What reads `object`; `region` tells the partition of a bucket that is known by its name only.
 pub fn read(object: &Object, region: &str) -> String {
-    let action = if object.version_id.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
-    statement(action, &object_arn(object, region))
+    statement(action(object), &object_arn(object, region))
+}
+
+/// What a role must be allowed to read it: a pinned version takes an action of its own, and that one alone.
+pub fn action(object: &Object) -> &'static str {
+    if object.version_id.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" }
 }
 
 /// What makes S3 say that a key is missing, where without it S3 only says "access denied".
@@ -38,7 +42,8 @@ fn bucket_arn(bucket: &Bucket, region: &str) -> String {
     }
 }
 
-fn object_arn(object: &Object, region: &str) -> String {
+/// As the resource of a policy's statement.
+pub fn object_arn(object: &Object, region: &str) -> String {
     let between = if matches!(object.bucket, Bucket::AccessPoint { .. }) { "/object/" } else { "/" };
     format!("{}{between}{}", bucket_arn(&object.bucket, region), literally(&object.key))
 }

@@ -43,8 +43,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What came of it, and after how many attempts.
 pub(super) async fn until<T>(deadline: Instant, mut attempt: impl AsyncFnMut(u32) -> Result<T, Failure>) -> (Result<T, Failure>, u32) {
-    let mut before = Failure::last(Kind::Deadline);
-    for number in 1.. {
+    let (mut before, mut number) = (Failure::last(Kind::Deadline), 0);
+    loop {
+        number += 1;
         let failure = match timeout_at(deadline, attempt(number)).await {
             Ok(Ok(done)) => return (Ok(done), number),
             Ok(Err(failure)) => failure,
@@ -58,7 +59,6 @@ pub(super) async fn until<T>(deadline: Instant, mut attempt: impl AsyncFnMut(u32
         before = failure;
         sleep(pause).await;
     }
-    unreachable!("2^32 attempts take longer than any deadline")
 }
 
 /// Doubles up to 5 s; jitter takes up to half of it, so that a fleet that boots together does not come back together.

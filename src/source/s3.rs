@@ -7,7 +7,7 @@ use super::answer::Answer;
 use super::failure::{Asked, Kind};
 use super::retry::{Failure, Next};
 use super::transport;
-use super::{Access, Bucket, LIMIT, Object, Read};
+use super::{Access, Body, Bucket, Object, Read};
 use crate::aws::{self, Partition, Service};
 use crate::http::{Failed, chain};
 use aws_sdk_s3::Client;
@@ -134,16 +134,12 @@ fn bucket(bucket: &Bucket) -> String {
     }
 }
 
-/// At most 1 MiB, whatever `Content-Length` says.
 async fn body(mut stream: ByteStream, length: Option<i64>, region: &str) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
+    let mut body = Body::begin(length.and_then(|length| length.try_into().ok()))?;
     while let Some(more) = stream.next().await {
-        bytes.extend_from_slice(&more.map_err(|error| broken(&error, region))?);
-        if bytes.len() > LIMIT {
-            return Err(Failure::last(Kind::TooLarge(super::announced(length.and_then(|length| length.try_into().ok())))));
-        }
+        body.add(&more.map_err(|error| broken(&error, region))?)?;
     }
-    Ok(bytes)
+    Ok(body.bytes)
 }
 
 /// The SDK's checksum error is of a crate that is not ours to name; a test holds its words.

@@ -9,9 +9,10 @@ pub fn ecs_init(bytes: &[u8]) -> Reading<'_> {
     let skipped = bytes.len() - trim_start(bytes).len();
     let first = 1 + bytes[..skipped].iter().filter(|&&c| c == b'\n').count();
     for (line, text) in (first..).zip(trim(bytes).split(|&c| c == b'\n')) {
-        match cut(trim(text)) {
+        let text = trim(text);
+        match cut(text) {
             Some((name, value)) => reading.variables.push(Assignment { name, value: Some(value.into()), line }),
-            None if matches!(trim(text).first(), None | Some(b'#')) => {}
+            None if matches!(text.first(), None | Some(b'#')) => {}
             None => reading.dropped.push(Note::new(line, "has no =; skipped")),
         }
     }

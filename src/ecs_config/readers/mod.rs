@@ -120,7 +120,9 @@ const WHITE_SPACE: [&str; 25] = [
 
 /// Go's `strings.TrimLeftFunc(text, unicode.IsSpace)`, for bytes that need not be UTF-8.
 fn trim_start(mut text: &[u8]) -> &[u8] {
-    while let Some(rest) = WHITE_SPACE.iter().find_map(|space| text.strip_prefix(space.as_bytes())) {
+    while !text.first().is_none_or(u8::is_ascii_graphic)
+        && let Some(rest) = WHITE_SPACE.iter().find_map(|space| text.strip_prefix(space.as_bytes()))
+    {
         text = rest;
     }
     text
@@ -129,7 +131,9 @@ fn trim_start(mut text: &[u8]) -> &[u8] {
 /// Go's `strings.TrimSpace`, for bytes that need not be UTF-8.
 fn trim(text: &[u8]) -> &[u8] {
     let mut text = trim_start(text);
-    while let Some(rest) = WHITE_SPACE.iter().find_map(|space| text.strip_suffix(space.as_bytes())) {
+    while !text.last().is_none_or(u8::is_ascii_graphic)
+        && let Some(rest) = WHITE_SPACE.iter().find_map(|space| text.strip_suffix(space.as_bytes()))
+    {
         text = rest;
     }
     text

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
@@ -15,6 +16,7 @@ use crate::door::Door;
 use crate::fault::{self, Active, Effect, Extent, Service};
 use crate::http::{Pace, Request, Response, read_request, write_response};
 use crate::journal::{Journal, Seen};
+use crate::proxy::Proxy;
 use crate::sigv4::{self, Credentials};
 use crate::tls::{self, Certificate, Tls, Wire};
 use crate::world::{Bucket, Host, Object, World};
@@ -82,6 +84,16 @@ impl Cloud {
         [("AWS_EC2_METADATA_SERVICE_ENDPOINT", Service::Imds), ("AWS_ENDPOINT_URL_STS", Service::Sts), ("AWS_ENDPOINT_URL_S3", Service::S3)]
             .map(|(name, service)| (name.to_owned(), self.url(service)))
             .to_vec()
+    }
+
+    /// The environment in which the program finds this cloud under AWS's own names: metadata at its loopback address, all else
+    /// through a proxy in front of this cloud, trusting the CA in that file.
+    pub fn env_by_names(&self, proxy: &Proxy, ca_file: &Path) -> Vec<(String, String)> {
+        let mut env = self.env();
+        env.retain(|(name, _)| name.starts_with("AWS_EC2_METADATA"));
+        env.push(("HTTPS_PROXY".into(), proxy.url()));
+        env.push(("AWS_CA_BUNDLE".into(), ca_file.display().to_string()));
+        env
     }
 
     /// `http://127.0.0.1:PORT`, or `https` where TLS is on.
@@ -256,9 +268,8 @@ impl Inner {
             }
             thread::sleep(response.manner.wait);
             set_hop_limit(wire.get_ref().socket(), response.manner.hop_limit)?;
-            let sent = write_response(wire.get_mut(), &response, request.method == "HEAD");
             self.journal.ends(place, response.status);
-            if !sent? {
+            if !write_response(wire.get_mut(), &response, request.method == "HEAD")? {
                 return Ok(());
             }
         }
@@ -285,7 +296,7 @@ impl Inner {
 /// The door that serves all of AWS tells STS by its name.
 fn service_of(service: Service, request: &Request) -> Service {
     match service {
-        Service::S3 if request.host().starts_with("sts.") => Service::Sts,
+        Service::S3 if request.host().starts_with("sts.") || request.host().starts_with("sts-") => Service::Sts,
         service => service,
     }
 }
@@ -336,4 +347,32 @@ fn set_hop_limit(socket: &TcpStream, hops: Option<u32>) -> io::Result<()> {
 fn wait_for_the_client_to_leave(wire: &mut impl Read) -> io::Result<()> {
     while wire.read(&mut [0; 512])? > 0 {}
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_answer_to_a_token_put_is_short_lived() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        set_hop_limit(&socket, Some(1)).unwrap();
+        assert_eq!(socket.ttl().unwrap(), 1);
+        set_hop_limit(&socket, None).unwrap();
+        assert_eq!(socket.ttl().unwrap(), 64);
+    }
+
+    #[test]
+    fn a_cloud_that_ends_lets_go_of_those_who_wait() {
+        let cloud = Cloud::start(Options::default());
+        cloud.usual_fault("s3-hang");
+        let mut stream = TcpStream::connect(cloud.address(Service::S3)).unwrap();
+        io::Write::write_all(&mut stream, b"GET /b/k HTTP/1.1\r\n\r\n").unwrap();
+        while cloud.requests().is_empty() {
+            thread::yield_now();
+        }
+        drop(cloud);
+        assert!(matches!(stream.read(&mut [0]), Ok(0) | Err(_)));
+    }
 }

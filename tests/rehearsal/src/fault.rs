@@ -215,9 +215,9 @@ pub const FAULTS: &[Fault] = faults! {
     "role-expired" Credentials Always, Instead(effect::expired_credentials), 11;
         "the credentials ran out an hour ago";
         "expired credentials, since when, and what to look at";
-    "truncated-json" Credentials Always, Spoils(effect::half_the_body), 11;
+    "truncated-json" Credentials Always, Spoils(effect::half_the_body), 10;
         "the credentials end in the middle";
-        "credentials that cannot be read, without showing them";
+        "what answers does not speak as IMDS does; the credentials are not shown";
     "sts-wrong-account" Sts Always, Spoils(effect::wrong_account), 12;
         "STS says the credentials belong to account 999999999999";
         "identity mismatch: both accounts named";
@@ -242,9 +242,9 @@ pub const FAULTS: &[Fault] = faults! {
     "s3-404-version" S3 Always, Spoils(effect::s3_404_version), 21;
         "there is no such version";
         "not found: the version";
-    "s3-wrong-owner" S3 Always, Instead(effect::s3_wrong_owner), 20;
+    "s3-wrong-owner" S3 Always, Instead(effect::s3_wrong_owner), 23;
         "the bucket belongs to another account than expected";
-        "access denied: perhaps not the expected owner";
+        "integrity: the bucket is not the expected account's";
     "s3-wrong-region" S3 Always, Instead(effect::s3_wrong_region_301), 0;
         "the bucket is in us-west-2: 301 PermanentRedirect to whoever signs for another region";
         "nothing: one round trip more";

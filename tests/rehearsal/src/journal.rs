@@ -1,12 +1,12 @@
 //! What the cloud saw: every request in order, with times, and never a secret. Tests count round trips with it.
 
 use std::sync::{Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::fault::Service;
 use crate::http::{Request, decoded};
 
-/// One request, from its last byte in to the last byte of the answer.
+/// One request and when it was answered.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub service: Service,
@@ -28,18 +28,19 @@ pub struct Seen {
     pub forwarded: bool,
     /// 0 while there is no answer (and for ever, if the cloud hangs).
     pub status: u16,
-    /// Milliseconds since the cloud began.
-    pub start_ms: u64,
-    /// Milliseconds since the cloud began; `None` while the answer is on its way.
-    pub end_ms: Option<u64>,
+    /// When its last byte had come, since the cloud began.
+    pub start: Duration,
+    /// When the first byte of the answer left, since the cloud began: whatever the client does because of it comes later.
+    /// `None` while it waits.
+    pub end: Option<Duration>,
 }
 
 /// The longest run of requests each of which began after the one before had ended: no boot with these requests can be quicker
 /// than so many answers.
 pub fn longest_chain(requests: &[Seen]) -> usize {
-    let mut ended: Vec<(u64, u64)> = requests.iter().filter_map(|seen| Some((seen.end_ms?, seen.start_ms))).collect();
+    let mut ended: Vec<(Duration, Duration)> = requests.iter().filter_map(|seen| Some((seen.end?, seen.start))).collect();
     ended.sort_unstable();
-    let mut free_from = 0;
+    let mut free_from = Duration::ZERO;
     let mut chain = 0;
     for (end, start) in ended {
         if start >= free_from {
@@ -63,16 +64,17 @@ impl Default for Journal {
 impl Journal {
     /// Notes a request that has come; gives its place in the journal.
     pub fn begins(&self, service: Service, connection: u64, request: &Request) -> usize {
-        let start_ms = self.now();
+        let start = self.began.elapsed();
         let mut seen = self.seen();
-        seen.push(seen_now(service, connection, request, start_ms));
+        seen.push(seen_now(service, connection, request, start));
         seen.len() - 1
     }
 
+    /// Notes that the answer is about to leave.
     pub fn ends(&self, place: usize, status: u16) {
-        let end_ms = self.now();
+        let end = self.began.elapsed();
         if let Some(entry) = self.seen().get_mut(place) {
-            (entry.status, entry.end_ms) = (status, Some(end_ms));
+            (entry.status, entry.end) = (status, Some(end));
         }
     }
 
@@ -80,16 +82,12 @@ impl Journal {
         self.seen().clone()
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
     fn seen(&self) -> MutexGuard<'_, Vec<Seen>> {
         self.seen.lock().expect("no thread panics while it holds the journal")
     }
 }
 
-fn seen_now(service: Service, connection: u64, request: &Request, start_ms: u64) -> Seen {
+fn seen_now(service: Service, connection: u64, request: &Request, start: Duration) -> Seen {
     let scope = request.header("authorization").map(str::to_owned).or_else(|| request.parameter("X-Amz-Credential"));
     Seen {
         service,
@@ -103,8 +101,8 @@ fn seen_now(service: Service, connection: u64, request: &Request, start_ms: u64)
         signed_for: scope.and_then(|scope| Some(scope.split('/').nth(2)?.to_owned())),
         forwarded: request.header("x-forwarded-for").or_else(|| request.header("via")).is_some(),
         status: 0,
-        start_ms,
-        end_ms: None,
+        start,
+        end: None,
     }
 }
 
@@ -113,8 +111,8 @@ mod tests {
     use super::*;
 
     fn seen(start_ms: u64, end_ms: u64) -> Seen {
-        let seen = seen_now(Service::Imds, 1, &Request::default(), start_ms);
-        Seen { end_ms: Some(end_ms), ..seen }
+        let seen = seen_now(Service::Imds, 1, &Request::default(), Duration::from_millis(start_ms));
+        Seen { end: Some(Duration::from_millis(end_ms)), ..seen }
     }
 
     #[test]
@@ -126,7 +124,7 @@ mod tests {
     #[test]
     fn a_journal_holds_no_value_of_a_query() {
         let request = Request { target: "/a%20b?X-Amz-Signature=PLANTED&v=1".into(), ..Request::default() };
-        let seen = seen_now(Service::S3, 1, &request, 0);
+        let seen = seen_now(Service::S3, 1, &request, Duration::ZERO);
         assert_eq!((seen.path.as_str(), seen.parameters.as_str()), ("/a b", "X-Amz-Signature&v"));
         assert!(!format!("{seen:?}").contains("PLANTED"));
     }

@@ -67,6 +67,21 @@ impl Machine {
         fs::write(path, bytes).expect("a file on the machine");
     }
 
+    /// Every file of this machine with its bytes, to search for what must not be there.
+    pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut folders = vec![self.root.clone()];
+        let mut files = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                    _ => files.push((entry.path(), fs::read(entry.path()).unwrap_or_default())),
+                }
+            }
+        }
+        files
+    }
+
     /// The program in a clean environment in which this cloud is all there is. Arguments, `--root` among them, are the caller's.
     pub fn command(&self, cloud: &Cloud) -> Command {
         self.command_with(cloud.env())
@@ -92,18 +107,18 @@ impl Machine {
     /// The program with just this environment, metadata at its real address: for a network namespace that the test made.
     ///
     /// # Panics
-    /// When this thread's network is that of the machine (or nobody can tell).
+    /// Unless [`inside_own_namespace`].
     pub fn command_inside_own_namespace<K, V>(&self, env: impl IntoIterator<Item = (K, V)>) -> Command
     where
         K: AsRef<OsStr>,
         V: AsRef<OsStr>,
     {
-        assert!(inside_own_namespace(), "no command for {BINARY}: this thread is in the network namespace of init");
+        assert!(inside_own_namespace(), "no command for {BINARY}: real instance metadata may be reachable from here");
         self.clean_command(env.into_iter().map(|(k, v)| (k.as_ref().into(), v.as_ref().into())).collect())
     }
 
     fn clean_command(&self, env: Vec<(OsString, OsString)>) -> Command {
-        let mut command = Command::new(self.binary.as_deref().unwrap_or_else(|| binary()));
+        let mut command = Command::new(self.binary.as_deref().unwrap_or_else(|| program()));
         command.env_clear().stdin(Stdio::null());
         command.envs(KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         command.envs(env);
@@ -117,13 +132,23 @@ impl Drop for Machine {
     }
 }
 
-/// Whether a network namespace other than init's is entered: no real metadata service can be there.
+/// Whether no real metadata service can be reached from here: this thread is in another network namespace than init, or no route
+/// of its namespace leads out of loopback (init's namespace cannot be read everywhere, as in some containers).
 pub fn inside_own_namespace() -> bool {
     let namespace = |of: &str| fs::read_link(format!("/proc/{of}/ns/net")).ok();
     match (namespace("thread-self"), namespace("1")) {
         (Some(ours), Some(init)) => ours != init,
-        _ => false,
+        _ => no_route_leads_out(),
     }
+}
+
+/// Each line of these two files names a route's interface: IPv4 first (below a line of titles), IPv6 last. No IPv6, no file.
+fn no_route_leads_out() -> bool {
+    let read = |file: &str| fs::read_to_string(format!("/proc/thread-self/net/{file}"));
+    let Ok(v4) = read("route") else { return false };
+    let v6 = read("ipv6_route").unwrap_or_default();
+    let v4 = v4.lines().skip(1).filter_map(|line| line.split_whitespace().next());
+    v4.chain(v6.lines().filter_map(|line| line.split_whitespace().next_back())).all(|interface| interface == "lo")
 }
 
 fn kept_from_real_metadata(endpoint: Option<&str>) -> Result<(), String> {
@@ -135,27 +160,32 @@ fn kept_from_real_metadata(endpoint: Option<&str>) -> Result<(), String> {
     }
 }
 
-/// The binary that cargo made for this test, or the one that `cargo build` makes now.
-fn binary() -> &'static Path {
+/// The program: what `CARGO_BIN_EXE_ecs-bootstrap` in the environment names, or what `cargo build` makes now, once a process.
+///
+/// # Panics
+/// When it cannot be built; cargo has said why on stderr.
+pub fn program() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| std::env::var_os(format!("CARGO_BIN_EXE_{BINARY}")).map_or_else(build, PathBuf::from))
 }
 
 /// Builds the program as a newcomer would, and asks cargo where it is.
-///
-/// # Panics
-/// When it cannot be built; cargo has said why on stderr.
-pub fn build() -> PathBuf {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+fn build() -> PathBuf {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_this_package(name)) {
+        cargo.env_remove(name);
+    }
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
-    let output = Command::new(cargo)
-        .args(["build", "--bin", BINARY, "--message-format", "json-render-diagnostics", "--manifest-path"])
-        .arg(manifest)
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("cargo runs");
+    cargo.args(["build", "--bin", BINARY, "--message-format", "json-render-diagnostics", "--manifest-path"]).arg(manifest);
+    let output = cargo.stderr(Stdio::inherit()).output().expect("cargo runs");
     let text = String::from_utf8_lossy(&output.stdout);
     text.lines().filter_map(executable).next_back().expect("cargo builds ecs-bootstrap")
+}
+
+/// What `cargo run` tells this program about itself: passed on, it would make build scripts that watch it (ring's) run anew.
+fn is_of_this_package(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// The path in cargo's message about a finished executable.
@@ -179,6 +209,12 @@ mod tests {
     #[should_panic(expected = "a real metadata address")]
     fn a_command_with_the_real_endpoint_is_refused() {
         Machine::new().with_binary("/bin/true").command_with([(IMDS, "http://[fd00:ec2::254]")]);
+    }
+
+    #[test]
+    fn the_real_address_is_for_a_namespace_of_our_own_only() {
+        let command = || Machine::new().with_binary("/bin/true").command_inside_own_namespace([("A", "b")]);
+        assert_eq!(std::panic::catch_unwind(command).is_ok(), inside_own_namespace());
     }
 
     #[test]

@@ -26,16 +26,21 @@ pub(crate) struct Tls {
     pub config: Arc<ServerConfig>,
 }
 
-/// The names of AWS's own under which an unmodified program finds this cloud, inside a namespace whose hosts file says so.
-const AWS_NAMES: [&str; 7] = [
-    "localhost",
-    "*.amazonaws.com",
-    "*.eu-west-1.amazonaws.com",
-    "*.s3.eu-west-1.amazonaws.com",
-    "*.s3-accesspoint.eu-west-1.amazonaws.com",
-    "*.s3.us-west-2.amazonaws.com",
-    "*.us-west-2.amazonaws.com",
-];
+/// The regions of the names below: the host's own, where faults move buckets to, and the one that clients fall back on.
+const REGIONS: [&str; 3] = ["eu-west-1", "us-west-2", "us-east-1"];
+/// What stands before a region in the names of STS and S3: also virtual hosts, access points, FIPS and dual stack.
+const BEFORE_REGION: [&str; 6] = ["*.", "*.s3.", "*.s3-fips.", "*.s3.dualstack.", "*.s3-fips.dualstack.", "*.s3-accesspoint."];
+
+/// Loopback, and the names of AWS's own under which an unmodified program finds this cloud, through a proxy or a hosts file.
+fn names() -> Vec<String> {
+    let everywhere = ["127.0.0.1", "::1", "localhost", "*.amazonaws.com"].map(str::to_owned);
+    let regional = |region: &&str| {
+        let dual_stack = format!("*.{region}.api.aws");
+        let names = BEFORE_REGION.iter().map(|before| format!("{before}{region}.amazonaws.com"));
+        names.chain([dual_stack]).collect::<Vec<_>>()
+    };
+    everywhere.into_iter().chain(REGIONS.iter().flat_map(regional)).collect()
+}
 
 pub(crate) fn make(certificate: Certificate) -> Result<Tls, rcgen::Error> {
     let (ca_key, key) = (KeyPair::generate()?, KeyPair::generate()?);
@@ -58,7 +63,7 @@ fn ca_params() -> CertificateParams {
 fn leaf_params(certificate: Certificate) -> Result<CertificateParams, rcgen::Error> {
     let names: Vec<String> = match certificate {
         Certificate::WrongName => vec!["elsewhere.example".into()],
-        _ => AWS_NAMES.iter().chain(&["127.0.0.1", "::1"]).map(|name| (*name).to_owned()).collect(),
+        _ => names(),
     };
     let mut params = CertificateParams::new(names)?;
     if certificate == Certificate::Expired {

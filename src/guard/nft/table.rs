@@ -1,0 +1,274 @@
+//! The fence as a table of nf_tables: what we want, and what a dump says is there, in the same types, so that `==` compares them in full. Pure.
+//!
+//! As `nft list` shows it:
+//!
+//! ```text
+//! table inet ecs-bootstrap {
+//!     chain forward {
+//!         type filter hook forward priority filter - 10; policy accept;
+//!         meta nfproto ipv4 fib daddr type local counter drop comment "…"
+//!         ip daddr 169.254.169.254 counter drop comment "…"
+//!         ip6 daddr fd00:ec2::254 counter drop comment "…"
+//!     }
+//! }
+//! ```
+//! A drop is final in any base chain and an accept ends only its own, so no other program's rules can overtake these, and the forward
+//! hook means "not the host's own traffic" by definition.
+//!
+//! The first rule closes a detour: a source-routed packet carries the host's own address here and is given metadata's only afterwards
+//! (possible where `net.ipv4.conf.all.accept_source_route` is 1). No other packet is forwarded to an address of the forwarder. Matching the
+//! option instead (`ip option lsrr exists`) misses a packet whose route pointer is already advanced: the kernel parses it for a match as
+//! it would a packet of its own, and finds none.
+
+use std::net::IpAddr;
+
+use netlink_packet_core::DefaultNla;
+use netlink_packet_netfilter::nftables::{
+    ChainAttribute, Cmp, DataAttribute, ExpressionAttribute, Expressions, Hook, Immediate, InetHookNumber, ListAttribute, Meta, MetaKey,
+    Operator, Payload, Register, RuleAttribute, TableAttribute, Verdict, VerdictAttribute,
+};
+
+use super::super::rules::Family;
+
+/// The table's name; its family is inet.
+pub const NAME: &str = "ecs-bootstrap";
+/// Not `fwd`, which is a reserved word of nft.
+pub const CHAIN: &str = "forward";
+
+const COMMENT: &str = "ecs-bootstrap: containers stay away from instance metadata";
+const BEFORE_OTHER_FILTERS: i32 = -10;
+const POLICY_ACCEPT: u32 = 1;
+const BASE_CHAIN: u32 = 1;
+const DROP: u32 = 0;
+
+/// One table with the one chain it should have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Dormant is a flag: a table may be listed and switched off.
+    pub flags: u32,
+    /// Chains, sets and objects inside: more than one is somebody else's addition.
+    pub members: u32,
+    pub chain: Option<Chain>,
+    pub rules: Vec<Rule>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chain {
+    pub kind: String,
+    pub hook: u32,
+    pub priority: i32,
+    pub policy: u32,
+    pub flags: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    pub chain: String,
+    pub expressions: Vec<Expressions>,
+    /// The comment, in the layout of libnftnl.
+    pub userdata: Vec<u8>,
+}
+
+/// The table we want. `source_routes` is false only for kernels that lack the `fib` expression for inet.
+pub fn wanted(interface: Option<&str>, source_routes: bool) -> Table {
+    let detour = source_routes.then(to_the_forwarder);
+    let addresses = Family::ALL.into_iter().map(|family| to(family.metadata()));
+    let rules = detour.into_iter().chain(addresses).map(|condition| rule(interface, condition)).collect();
+    let hook = InetHookNumber::Forward.into();
+    let chain = Chain { kind: "filter".into(), hook, priority: BEFORE_OTHER_FILTERS, policy: POLICY_ACCEPT, flags: BASE_CHAIN };
+    Table { flags: 0, members: 1, chain: Some(chain), rules }
+}
+
+fn rule(interface: Option<&str>, condition: Vec<Expressions>) -> Rule {
+    let expressions = interface.map_or(vec![], from_interface).into_iter().chain(condition).chain([counter(), drop()]);
+    Rule { chain: CHAIN.into(), expressions: expressions.collect(), userdata: comment() }
+}
+
+/// `ip daddr ADDRESS`, which in family inet begins with the protocol.
+fn to(address: IpAddr) -> Vec<Expressions> {
+    const AT_V4: u32 = 16;
+    const AT_V6: u32 = 24;
+    match address {
+        IpAddr::V4(address) => [protocol(Family::V4), destination(AT_V4, &address.octets())].concat(),
+        IpAddr::V6(address) => [protocol(Family::V6), destination(AT_V6, &address.octets())].concat(),
+    }
+}
+
+fn protocol(family: Family) -> Vec<Expressions> {
+    const NFPROTO_IPV4: u8 = 2;
+    const NFPROTO_IPV6: u8 = 10;
+    let number = match family {
+        Family::V4 => NFPROTO_IPV4,
+        Family::V6 => NFPROTO_IPV6,
+    };
+    vec![meta(MetaKey::Nfproto), equals(&[number])]
+}
+
+fn destination(offset: u32, octets: &[u8]) -> Vec<Expressions> {
+    const NETWORK_HEADER: u32 = 1;
+    let length = octets.len() as u32;
+    let load = [Payload::DestinationRegister(Register::Reg1), Payload::Base(NETWORK_HEADER), Payload::Offset(offset), Payload::Len(length)];
+    vec![Expressions::Payload(load.to_vec()), equals(octets)]
+}
+
+/// `iifname NAME`; a trailing `+` or `*` means any ending, as iptables and nft say it.
+fn from_interface(name: &str) -> Vec<Expressions> {
+    const IFNAMSIZ: usize = 16;
+    let mut bytes = name.trim_end_matches(['+', '*']).as_bytes().to_vec();
+    if bytes.len() == name.len() {
+        bytes.resize(IFNAMSIZ, 0);
+    }
+    vec![meta(MetaKey::Iifname), equals(&bytes)]
+}
+
+/// `fib daddr type local`: linux/netfilter/nf_tables.h, enum nft_fib_attributes.
+fn to_the_forwarder() -> Vec<Expressions> {
+    const DESTINATION: u32 = 2;
+    const ADDRESS_TYPE: u32 = 3;
+    const LOCAL: u32 = 2;
+    let word = |kind, value: u32| DefaultNla::new(kind, value.to_be_bytes().to_vec());
+    let attributes = vec![word(1, Register::Reg1.into()), word(2, ADDRESS_TYPE), word(3, DESTINATION)];
+    let load = Expressions::Other { expression_type: "fib".into(), attributes };
+    [protocol(Family::V4), vec![load, equals(&LOCAL.to_ne_bytes())]].concat()
+}
+
+fn meta(key: MetaKey) -> Expressions {
+    Expressions::Meta(vec![Meta::Key(key), Meta::DestinationRegister(Register::Reg1)])
+}
+
+fn equals(bytes: &[u8]) -> Expressions {
+    let data = Cmp::Data(DataAttribute::Value(bytes.to_vec()));
+    Expressions::Cmp(vec![Cmp::SourceRegister(Register::Reg1), Cmp::Op(Operator::Equal), data])
+}
+
+/// A counter as wanted: without numbers, which are the kernel's business.
+fn counter() -> Expressions {
+    Expressions::Other { expression_type: "counter".into(), attributes: vec![] }
+}
+
+fn drop() -> Expressions {
+    let verdict = DataAttribute::Verdict(vec![VerdictAttribute::Code(Verdict::Other(DROP))]);
+    Expressions::Immediate(vec![Immediate::DestinationRegister(Register::Verdict), Immediate::Data(verdict)])
+}
+
+/// libnftnl's type, length, value; a comment is type 0 and ends in a NUL.
+fn comment() -> Vec<u8> {
+    let length = u8::try_from(COMMENT.len() + 1).expect("the comment is short");
+    [&[0, length], COMMENT.as_bytes(), &[0]].concat()
+}
+
+/// What a dumped table says of itself.
+pub fn read_table(attributes: &[TableAttribute]) -> Table {
+    let mut table = Table { flags: 0, members: 0, chain: None, rules: vec![] };
+    for attribute in attributes {
+        match attribute {
+            TableAttribute::Flags(flags) => table.flags = flags.bits(),
+            TableAttribute::Use(count) => table.members = *count,
+            _ => {}
+        }
+    }
+    table
+}
+
+/// What a dumped chain says of itself.
+pub fn read_chain(attributes: &[ChainAttribute]) -> Chain {
+    let mut chain = Chain::default();
+    for attribute in attributes {
+        match attribute {
+            ChainAttribute::Type(kind) => chain.kind.clone_from(kind),
+            ChainAttribute::Policy(policy) => chain.policy = *policy,
+            ChainAttribute::Flags(flags) => chain.flags = flags.bits(),
+            ChainAttribute::Hook(hook) => hook.iter().for_each(|attribute| read_hook(attribute, &mut chain)),
+            _ => {}
+        }
+    }
+    chain
+}
+
+fn read_hook(attribute: &Hook, chain: &mut Chain) {
+    match attribute {
+        Hook::Number(number) => chain.hook = (*number).into(),
+        Hook::Priority(priority) => chain.priority = priority.cast_signed(),
+        _ => {}
+    }
+}
+
+/// A dumped rule, and how many packets its counter has seen.
+pub fn read_rule(attributes: Vec<RuleAttribute>) -> (Rule, u64) {
+    let (mut rule, mut packets) = (Rule { chain: String::new(), expressions: vec![], userdata: vec![] }, 0);
+    for attribute in attributes {
+        match attribute {
+            RuleAttribute::Chain(chain) => rule.chain = chain,
+            RuleAttribute::UserData(bytes) => rule.userdata = bytes,
+            RuleAttribute::Expressions(list) => {
+                rule.expressions = list.into_iter().map(|item| read_expression(item, &mut packets)).collect()
+            }
+            _ => {}
+        }
+    }
+    (rule, packets)
+}
+
+fn read_expression(item: ListAttribute<ExpressionAttribute>, packets: &mut u64) -> Expressions {
+    let ListAttribute::Element(attributes) = item else { return Expressions::Unknown(vec![]) };
+    let data = attributes.into_iter().find_map(|attribute| match attribute {
+        ExpressionAttribute::Data(data) => Some(data),
+        _ => None,
+    });
+    match data {
+        Some(Expressions::Other { expression_type, attributes }) => read_other(expression_type, attributes, packets),
+        other => other.unwrap_or(Expressions::Unknown(vec![])),
+    }
+}
+
+/// Expressions that the crate has no types for: the counter without its numbers, the others in the order of their attributes' kinds.
+fn read_other(expression_type: String, mut attributes: Vec<DefaultNla>, packets: &mut u64) -> Expressions {
+    use netlink_packet_core::Nla;
+    const PACKETS: u16 = 2;
+    if expression_type == "counter" {
+        let number = attributes.iter().find(|attribute| attribute.kind() == PACKETS).and_then(|attribute| value(attribute).try_into().ok());
+        *packets += number.map_or(0, u64::from_be_bytes);
+        return counter();
+    }
+    attributes.sort_by_key(Nla::kind);
+    Expressions::Other { expression_type, attributes }
+}
+
+fn value(attribute: &DefaultNla) -> Vec<u8> {
+    use netlink_packet_core::Nla;
+    let mut bytes = vec![0; attribute.value_len()];
+    attribute.emit_value(&mut bytes);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_is_switched_off_or_has_guests_is_not_the_one_we_want() {
+        let ours = wanted(None, true);
+        assert_eq!(ours.rules.len(), 3);
+        assert_ne!(ours, Table { flags: 1, ..ours.clone() });
+        assert_ne!(ours, Table { members: 2, ..ours.clone() });
+        assert_ne!(ours, Table { rules: ours.rules.iter().rev().cloned().collect(), ..ours.clone() });
+    }
+
+    #[test]
+    fn numbers_in_a_counter_make_no_difference_and_are_added_up() {
+        let numbers = vec![DefaultNla::new(1, 840u64.to_be_bytes().to_vec()), DefaultNla::new(2, 14u64.to_be_bytes().to_vec())];
+        let mut packets = 0;
+        assert_eq!(read_other("counter".into(), numbers, &mut packets), counter());
+        assert_eq!(packets, 14);
+    }
+
+    #[test]
+    fn an_interface_matches_whole_unless_it_ends_in_a_plus() {
+        let compared = |name| match &from_interface(name)[1] {
+            Expressions::Cmp(parts) => format!("{:?}", parts[2]).matches(',').count() + 1,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(compared("docker0"), 16);
+        assert_eq!(compared("br-+"), 3);
+    }
+}

@@ -1,0 +1,140 @@
+//! `role check` as a whole: whose credentials these are, what IAM shows of the role, or, where it shows nothing, what the role can do.
+
+use serde_json::json;
+use tokio::time::{Duration, Instant};
+
+use super::finding::{Finding, Severity};
+use super::iam::{self, Caller, Eyes, Look};
+use super::{Documents, Role, Wish, check, shell};
+use crate::aws::Aws;
+use crate::error::Error;
+use crate::http::Http;
+use crate::source::{self, Access, Source};
+use crate::word::Word;
+
+/// How long one probe may take.
+const PROBE: Duration = Duration::from_secs(10);
+
+/// What came of it.
+pub struct Inquiry {
+    pub role: String,
+    /// Who asked.
+    pub caller: String,
+    pub findings: Vec<Finding>,
+    /// What could not be seen, and so is not vouched for.
+    pub unseen: Vec<String>,
+}
+
+impl Inquiry {
+    /// 70 if anything is wrong; what is merely too much is not.
+    pub fn status(&self) -> u8 {
+        let wrong = self.findings.iter().any(|finding| finding.severity == Severity::Error);
+        if wrong { Word::Findings.status() } else { 0 }
+    }
+
+    /// The report's head, and what was found.
+    pub fn json(&self) -> String {
+        let report = json!({
+            "schema": 1,
+            "version": env!("CARGO_PKG_VERSION"),
+            "command": "role check",
+            "outcome": if self.status() == 0 { "ok" } else { Word::Findings.name() },
+            "exit_status": self.status(),
+            "role": self.role,
+            "checked_as": self.caller,
+            "findings": self.findings,
+            "not_seen": self.unseen,
+            "error": null,
+        });
+        format!("{report:#}\n")
+    }
+
+    /// For people: each finding with the command that mends it.
+    pub fn text(&self) -> String {
+        let findings = self.findings.iter().map(|finding| {
+            let fix = finding.fix.lines().map(|line| format!("    {line}\n")).collect::<String>();
+            format!("{}: {}: {}\n{fix}", finding.severity.name(), finding.id, finding.message)
+        });
+        let unseen = self.unseen.iter().map(|what| format!("not seen: {what}\n"));
+        let sums = [Severity::Error, Severity::Warning, Severity::Note].map(|severity| {
+            let count = self.findings.iter().filter(|finding| finding.severity == severity).count();
+            format!("{count} {}{}", severity.name(), if count == 1 { "" } else { "s" })
+        });
+        format!("{}{}role {}: {}\n", findings.collect::<String>(), unseen.collect::<String>(), self.role, sums.join(", "))
+    }
+}
+
+/// What nothing that the role's owner may read can tell.
+const NEVER_SEEN: &str = "policies of the bucket, the KMS key, VPC endpoints and the organisation";
+
+pub async fn inquire(wish: Wish, kind_given: bool, http: &Http, aws: &Aws, deadline: Instant) -> Result<Inquiry, Error> {
+    let region = wish.region.clone().or_else(|| aws.region.clone());
+    let eyes = iam::within(deadline, Eyes::open(http, region.as_deref())).await?;
+    let caller = iam::within(deadline, eyes.caller()).await?;
+    let sources = wish.sources.clone();
+    let role = Role::new(filled(wish, kind_given, &caller))?;
+    let look = iam::within(deadline, eyes.look(&role)).await?;
+    let never = NEVER_SEEN.to_owned();
+    let (findings, unseen) = match look {
+        Look::Absent => (check::absent(&role), Vec::new()),
+        Look::Seen { seen, unseen } => (check::findings(&role, &seen), unseen.into_iter().chain([never]).collect()),
+        Look::Forbidden if caller.session().is_some_and(|(name, _)| name == role.name) => {
+            let access = Access { http, aws, credentials: Some(&eyes.credentials), region, deadline: deadline.min(Instant::now() + PROBE) };
+            (
+                probe(&role, &sources, &access).await,
+                vec![format!("its trust, its policies and its instance profile (iam:GetRole is not allowed to {})", caller.arn)],
+            )
+        }
+        Look::Forbidden => (vec![blind(&role, &caller)], Vec::new()),
+    };
+    Ok(Inquiry { role: role.name, caller: caller.arn, findings, unseen })
+}
+
+/// What was not typed and the credentials tell.
+fn filled(wish: Wish, kind_given: bool, caller: &Caller) -> Wish {
+    let host = caller.host();
+    let kind = host.filter(|_| !kind_given).map_or(wish.kind, |(_, kind)| kind);
+    let name = wish.name.or_else(|| host.map(|(role, _)| role.to_owned()));
+    let partition = wish.partition.or_else(|| Some(caller.partition().to_owned()).filter(|_| wish.region.is_none()));
+    Wish { kind, name, partition, ..wish }
+}
+
+/// On the host itself: the very fetch that a run would make, with the role's own credentials.
+async fn probe(role: &Role, sources: &[Source], access: &Access<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for source in sources.iter().filter(|source| source.needs_credentials()) {
+        if let Err(error) = source::fetch(source, access).await {
+            findings.push(unread(role, source, &error));
+        }
+    }
+    findings
+}
+
+fn unread(role: &Role, source: &Source, error: &source::Error) -> Finding {
+    let documents = Documents::of(role);
+    let put: Vec<String> = documents.inline.iter().map(|(name, document)| shell::put(role, name, document)).collect();
+    let (id, fix) = match error.word() {
+        Word::AccessDenied => ("object-not-readable", shell::all(&put)),
+        Word::NotFound => ("object-missing", error.remedy()),
+        _ => ("object-not-fetched", error.remedy()),
+    };
+    Finding::new(Severity::Error, id, format!("the role's own credentials do not get it: {error}"), fix).about(&source.to_string())
+}
+
+/// Nothing was seen at all: that is no clean bill.
+fn blind(role: &Role, caller: &Caller) -> Finding {
+    let read = role.managed("IAMReadOnlyAccess");
+    let who = caller.arn.rsplit(':').next().unwrap_or_default();
+    let fix = match (who.strip_prefix("user/"), caller.session()) {
+        (Some(user), _) => {
+            shell::iam(role, "attach-user-policy", &[("user-name", user.rsplit('/').next().unwrap_or(user)), ("policy-arn", &read)])
+        }
+        (None, Some((name, _))) => shell::iam(role, "attach-role-policy", &[("role-name", name), ("policy-arn", &read)]),
+        (None, None) => String::new(),
+    };
+    let message = format!(
+        "nothing could be seen of role {}: {} is not allowed iam:GetRole, and its credentials are not the role's",
+        role.name, caller.arn
+    );
+    Finding::new(Severity::Error, "not-seen", message, fix)
+}

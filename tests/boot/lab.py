@@ -1,0 +1,332 @@
+"""A container instance that boots in about two seconds, beside a cloud of its own, in namespaces of their own.
+
+The machine is Debian with the real systemd as PID 1 (systemd-nspawn) and the real Docker. Beside it stands `cloud.py`: instance
+metadata at its true addresses, STS and S3 under their true names. `isolate()` puts the caller into own mount, network and PID
+namespaces first, so whatever ends the caller ends all of it, and the host's network and firewall are never seen.
+
+    isolate()
+    with Cloud() as cloud, Machine("web") as machine:   # a fresh disk over the cached Debian
+        machine.boot()
+        machine.run("systemctl is-active docker")
+        machine.reboot()
+
+Needs root and the Debian packages in `TOOLS`, which `tools()` installs by name. Touches `target/boot` (the cached Debian, 0.5 GB, and
+the machines' disks while they live) and one cgroup per machine, removed with it.
+"""
+
+import atexit
+import fcntl
+import hashlib
+import io
+import json
+import os
+import shlex
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CACHE = HERE.parent.parent / "target" / "boot"
+RUN = CACHE / f"run-{os.environ.get('LAB_PID', os.getpid())}"
+
+TOOLS = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container", "ip": "iproute2", "openssl": "openssl"}
+PACKAGES = "systemd-sysv dbus udev iproute2 iptables nftables docker.io curl ca-certificates kmod procps cloud-init".split()
+REGION, BUCKET, GATEWAY = "us-west-2", "my-ecs-config", "10.213.0.1"
+NAMES = [f"{name}.{REGION}.amazonaws.com" for name in ("sts", "s3", f"{BUCKET}.s3", "my-artifacts.s3")]
+QUIET = """apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer
+    getty@tty1.service console-getty.service systemd-timesyncd.service""".split()
+NETWORK = f"""[Match]
+Name=ens5
+[Network]
+Address=10.213.0.10/24
+Address=fd00:b007::10/64
+Gateway={GATEWAY}
+Gateway=fd00:b007::1
+IPv6AcceptRA=no
+IPv6DuplicateAddressDetection=0
+[Route]
+Destination=169.254.169.254/32
+Scope=link
+"""
+# A container of nothing but links into the machine's own /usr: no registry is needed, and curl and sh work in it.
+CONTAINER = """#!/bin/sh
+docker image inspect lab >/dev/null 2>&1 || docker import /usr/local/lib/lab.tar lab >/dev/null || exit 125
+exec docker run --rm --volume /usr:/usr:ro "$@"
+"""
+SEES_BOOT_ID = "BindReadOnlyPaths=/run/boot-id:/proc/sys/kernel/random/boot_id\n"
+AUTHORITY = "AWS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def sh(*command, **options):
+    """Runs a command on this side and gives what it printed, which is also in the exception when it fails."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+    if done.returncode:
+        raise RuntimeError(f"{shlex.join(map(str, command))}: exit status {done.returncode}\n{done.stdout[-3000:]}")
+    return done.stdout
+
+
+def wait_for(what, fact, seconds=30):
+    """Waits for a fact, and gives it; the exception says what did not come."""
+    end = time.monotonic() + seconds
+    while not (found := fact()):
+        if time.monotonic() > end:
+            raise RuntimeError(f"waited {seconds} s for {what}")
+        time.sleep(0.05)
+    return found
+
+
+def tools():
+    """Installs the tools that are missing, by their Debian names."""
+    missing = [package for command, package in TOOLS.items() if not shutil.which(command)]
+    if missing:
+        sh("apt-get", "update", "-qq")
+        sh("apt-get", "install", "-qq", "--yes", "--no-install-recommends", *missing)
+
+
+def isolate():
+    """Starts the caller anew in own mount, network and PID namespaces, which the kernel ends with it, however it ends."""
+    if "LAB_PID" not in os.environ:
+        sweep()
+        os.environ["LAB_PID"] = str(os.getpid())
+        unshare = "unshare --mount --net --pid --fork --kill-child --mount-proc --propagation private --".split()
+        os.execvp("unshare", [*unshare, sys.executable, *sys.argv])
+    RUN.mkdir(parents=True)
+    atexit.register(shutil.rmtree, RUN)
+    Path("/run/netns").mkdir(exist_ok=True)
+    sh("mount", "-t", "tmpfs", "lab", "/run/netns")
+
+
+def sweep():
+    """Removes disks and cgroups of labs that were killed: those whose process is gone."""
+    for folder in CACHE.glob("run-*"):
+        pid = folder.name.removeprefix("run-")
+        if not Path("/proc", pid).exists():
+            sh("rm", "-rf", "--one-file-system", folder)
+            remove_cgroups(f"boot-{pid}-*")
+
+
+def cgroup_roots():
+    """The hierarchies that systemd uses: the unified one, or the two of a hybrid host."""
+    roots = [Path("/sys/fs/cgroup", name) for name in ("systemd", "unified", "")]
+    return [root for root in roots if (root / "cgroup.procs").exists()]
+
+
+def remove_cgroups(pattern):
+    for root in cgroup_roots():
+        for top in root.glob(pattern):
+            for folder in sorted(filter(Path.is_dir, [top, *top.rglob("*")]), key=lambda f: -len(f.parts)):
+                folder.rmdir()
+
+
+def debian():
+    """The cached Debian, made once for one list of packages."""
+    key = hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:12]
+    root = CACHE / f"debian-{key}"
+    with open(CACHE / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not root.exists():
+            sh("rm", "-rf", "--one-file-system", f"{root}.new")
+            sh("mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", "--aptopt=Acquire::Languages \"none\"",
+               "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*", "bookworm", f"{root}.new")
+            Path(f"{root}.new").rename(root)
+    return root
+
+
+def certificates(folder):
+    """An authority and a certificate of it for the cloud's names."""
+    ca, server = folder / "ca.pem", folder / "server.pem"
+    if not server.exists():
+        new = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30".split()
+        sh(*new, "-keyout", folder / "ca.key", "-out", ca, "-subj", "/CN=boot laboratory")
+        sh(*new, "-keyout", folder / "server.key", "-out", server, "-CA", ca, "-CAkey", folder / "ca.key", "-subj", "/CN=cloud",
+           "-addext", "basicConstraints=critical,CA:FALSE", "-addext", "subjectAltName=" + ",".join(f"DNS:{name}" for name in NAMES))
+    return ca
+
+
+class Cloud:
+    """Metadata, STS and S3 in a namespace of their own; `world` says how they answer from the next request on."""
+
+    def __init__(self, **world):
+        self.folder, self.world = RUN / "cloud", {"s3": "healthy", "role": "ecsInstanceRole", "user_data": None, **world}
+        (self.folder / BUCKET).mkdir(parents=True)
+        (self.folder / "my-artifacts").mkdir()
+        certificates(self.folder)
+        self.set()
+
+    def set(self, **world):
+        self.world.update(world)
+        new = self.folder / "world.new"
+        new.write_text(json.dumps(self.world))
+        new.rename(self.folder / "world.json")
+
+    def put(self, key, content, bucket=BUCKET):
+        content = content.encode() if isinstance(content, str) else content
+        (self.folder / bucket / key).write_bytes(content)
+
+    def requests(self):
+        """What was asked so far, oldest first."""
+        return [json.loads(line) for line in (self.folder / "log").read_text().splitlines()]
+
+    def __enter__(self):
+        sh("ip", "netns", "add", "cloud")
+        sh("ip", "-n", "cloud", "link", "set", "lo", "up")
+        for address in (f"{GATEWAY}/32", "169.254.169.254/32", "fd00:ec2::254/128"):
+            sh("ip", "-n", "cloud", "addr", "add", address, "dev", "lo")
+        ready, write = os.pipe()
+        with open(self.folder / "errors", "w") as errors:
+            command = ["ip", "netns", "exec", "cloud", sys.executable, HERE / "cloud.py", self.folder, str(write)]
+            self.process = subprocess.Popen(command, stderr=errors, pass_fds=[write])
+        os.close(write)
+        if os.read(ready, 1) != b"1":
+            raise RuntimeError("the cloud did not start:\n" + (self.folder / "errors").read_text())
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        sh("ip", "netns", "del", "cloud")
+        shutil.rmtree(self.folder)
+
+
+class Machine:
+    """One container instance: a disk, and while it is on, a systemd as PID 1."""
+
+    def __init__(self, name):
+        self.name, self.id = name, f"boot-{os.environ['LAB_PID']}-{name}"
+        self.folder, self.root, self.nspawn = RUN / name, RUN / name / "root", None
+        for part in ("upper", "work", "root", "docker", "containerd"):
+            (self.folder / part).mkdir(parents=True)
+        layers = f"lowerdir={debian()},upperdir={self.folder}/upper,workdir={self.folder}/work"
+        sh("mount", "-t", "overlay", self.id, "-o", layers, self.root)
+        # A node of its own: the machine's udev would change the mode of the host's.
+        os.mknod(self.folder / "tun", 0o600 | stat.S_IFCHR, os.makedev(10, 200))
+        self.customise()
+
+    def write(self, path, content, mode=0o644):
+        """Writes a file of the machine, on or off."""
+        file = self.root / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+        file.chmod(mode)
+
+    def read(self, path):
+        return (self.root / path.lstrip("/")).read_text()
+
+    def customise(self):
+        """What makes a plain Debian a machine of the laboratory: network, names, the cloud's authority, nothing periodic."""
+        self.write("/etc/hostname", self.name)
+        self.write("/etc/hosts", f"127.0.0.1 localhost {self.name}\n{GATEWAY} {' '.join(NAMES)}\n")
+        self.write("/etc/machine-id", "")
+        self.write("/etc/cloud/cloud-init.disabled", "")
+        self.write("/etc/systemd/network/10-ens5.network", NETWORK)
+        # nspawn's boot id is a bind mount that a unit with an own /proc does not see: the drop-in SEES_BOOT_ID puts it there again.
+        self.write("/etc/tmpfiles.d/boot-id.conf", "C /run/boot-id - - - - /proc/sys/kernel/random/boot_id\n")
+        self.write("/usr/local/bin/container", CONTAINER, 0o755)
+        self.write("/var/log/journal/.keep", "")
+        with open(self.root / "etc/ssl/certs/ca-certificates.crt", "a") as bundle:
+            bundle.write((RUN / "cloud/ca.pem").read_text())
+        with tarfile.open(self.root / "usr/local/lib/lab.tar", "w") as image:
+            for name in ("bin", "sbin", "lib", "lib64"):
+                link = tarfile.TarInfo(name)
+                link.type, link.linkname = tarfile.SYMTYPE, f"usr/{name}"
+                image.addfile(link)
+            passwd = b"root:x:0:0:root:/:/bin/sh\n"
+            entry = tarfile.TarInfo("etc/passwd")
+            entry.size = len(passwd)
+            image.addfile(entry, io.BytesIO(passwd))
+        sh("systemctl", f"--root={self.root}", "--quiet", "enable", "systemd-networkd", "systemd-networkd-wait-online")
+        sh("systemctl", f"--root={self.root}", "--quiet", "mask", *QUIET)
+
+    # --- on and off -----------------------------------------------------------------------------------------------------------------
+
+    def cable(self):
+        """A new network namespace, so that no rule outlives a boot, as on real hardware."""
+        sh("ip", "netns", "add", self.name)
+        sh("ip", "-n", "cloud", "link", "add", self.name, "type", "veth", "peer", "name", "ens5", "netns", self.name)
+        sh("ip", "-n", "cloud", "link", "set", self.name, "up")
+        sh("ip", "-n", "cloud", "addr", "add", f"{GATEWAY}/24", "dev", self.name)
+        sh("ip", "-n", "cloud", "addr", "add", "fd00:b007::1/64", "dev", self.name, "nodad")
+
+    def spawn(self):
+        # Every setting is needed: UNIFIED_HIERARCHY gives a pure cgroup v2 tree also on a hybrid host, API_VFS_WRITABLE lets dockerd
+        # set net.* sysctls, CAP_NET_ADMIN is dropped when the namespace comes by path, dockerd and runc call keyctl and bpf. An own
+        # cgroup, because nspawn would otherwise share one with all others that were started from here.
+        def into_own_cgroup():
+            for root in cgroup_roots():
+                (root / self.id).mkdir(exist_ok=True)
+                (root / self.id / "cgroup.procs").write_text(str(os.getpid()))
+
+        variables = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1", "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}
+        with open(self.folder / "console", "a") as console:
+            self.nspawn = subprocess.Popen(
+                ["systemd-nspawn", "--quiet", "--boot", "--settings=no", "--register=no", "--keep-unit", f"--machine={self.id[:60]}",
+                 f"--directory={self.root}", "--console=pipe", f"--network-namespace-path=/run/netns/{self.name}",
+                 "--capability=CAP_NET_ADMIN", "--system-call-filter=add_key keyctl bpf", "--resolv-conf=off", "--timezone=off",
+                 "--link-journal=no", f"--bind={self.folder}/tun:/dev/net/tun", f"--bind={self.folder}/docker:/var/lib/docker",
+                 f"--bind={self.folder}/containerd:/var/lib/containerd"],
+                stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=variables, preexec_fn=into_own_cgroup)
+
+    def leader(self):
+        """The machine's PID 1 as this side counts."""
+        children = Path(f"/proc/{self.nspawn.pid}/task/{self.nspawn.pid}/children")
+        return children.read_text().split()[0:1] if self.nspawn.poll() is None else None
+
+    def boot(self):
+        """Boots and waits until all jobs are done; gives systemd's word: running, or degraded."""
+        self.cable()
+        self.spawn()
+        wait_for("PID 1", self.leader)
+        return wait_for("the boot", self.settled, 120)
+
+    def settled(self):
+        if self.nspawn.poll() is not None:
+            raise RuntimeError("the machine went off while booting:\n" + (self.folder / "console").read_text()[-3000:])
+        state = self.try_run("systemctl is-system-running")[1].strip()
+        return state if state in ("running", "degraded") else None
+
+    def off(self):
+        """An orderly shutdown."""
+        os.kill(int(self.leader()[0]), signal.SIGRTMIN + 4)
+        self.nspawn.wait(timeout=90)
+        self.uncable()
+
+    def uncable(self):
+        sh("ip", "-n", "cloud", "link", "del", self.name)
+        sh("ip", "netns", "del", self.name)
+        remove_cgroups(self.id)
+
+    def reboot(self):
+        self.off()
+        return self.boot()
+
+    # --- inside ---------------------------------------------------------------------------------------------------------------------
+
+    def try_run(self, command, **options):
+        """Runs a shell command in the machine: its exit status and what it printed."""
+        inside = ["nsenter", "-t", *self.leader(), "-m", "-u", "-i", "-n", "-p", "-C", "--", "env", "-i", "HOME=/root", "LANG=C.UTF-8",
+                  f"PATH={PATH}", AUTHORITY, "sh", "-c", command]
+        done = subprocess.run(inside, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL, **options)
+        return done.returncode, done.stdout
+
+    def run(self, command, **options):
+        """The same for a command that must succeed; gives what it printed."""
+        status, printed = self.try_run(command, **options)
+        if status:
+            raise RuntimeError(f"in the machine: {command}: exit status {status}\n{printed[-3000:]}")
+        return printed
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.nspawn and self.nspawn.poll() is None:
+            os.kill(int(self.leader()[0]), signal.SIGKILL)
+            self.nspawn.wait(timeout=20)
+            self.uncable()
+        sh("umount", self.root)
+        sh("rm", "-rf", "--one-file-system", self.folder)

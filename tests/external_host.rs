@@ -1,0 +1,112 @@
+//! A host outside EC2: its registration and credentials are the SSM agent's, and instance metadata is never asked.
+
+use std::process::Output;
+use std::time::{Duration, SystemTime};
+
+use rehearsal::{Cloud, Credentials, Machine, Options, Service};
+
+const ID: &str = "mi-0123456789abcdef0";
+const REGISTRATION: &str = "/var/lib/amazon/ssm/Vault/Store/RegistrationKey";
+const FILE: &str = "/root/.aws/credentials";
+
+fn cloud() -> Cloud {
+    let cloud = Cloud::start(Options::default());
+    cloud.set_object("fleet-config", "ecs.config", "ECS_CLUSTER=edge\n");
+    cloud.set_host(|host| host.instance_id = ID.into());
+    cloud
+}
+
+fn machine(id: &str) -> Machine {
+    let machine = Machine::new().with_binary(env!("CARGO_BIN_EXE_ecs-bootstrap"));
+    machine.write(REGISTRATION, format!("{{\"instanceID\":\"{id}\",\"region\":\"eu-west-1\"}}"));
+    machine
+}
+
+/// Credentials as the SSM agent would have got them, good for this long or expired for this long.
+fn credentials(name: &str, expires: SystemTime) -> Credentials {
+    Credentials {
+        access_key_id: format!("ASIAPLANTED{name}"),
+        secret_access_key: format!("PLANTED-SECRET-{name}"),
+        session_token: format!("PLANTED-TOKEN-{name}"),
+        expires,
+    }
+}
+
+fn written(credentials: &Credentials) -> String {
+    let Credentials { access_key_id, secret_access_key, session_token, .. } = credentials;
+    format!("[default]\naws_access_key_id = {access_key_id}\naws_secret_access_key = {secret_access_key}\naws_session_token = {session_token}\n")
+}
+
+fn run(machine: &Machine, cloud: &Cloud, args: &[&str]) -> Output {
+    let mut command = machine.command(cloud);
+    command.args(["run", "--output", "json", "--config", "s3://fleet-config/ecs.config", "--root"]).arg(machine.root()).args(args);
+    command.output().unwrap()
+}
+
+fn report(output: &Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+fn asked_imds(cloud: &Cloud) -> bool {
+    cloud.requests().iter().any(|seen| seen.service == Service::Imds)
+}
+
+#[test]
+fn an_external_host_installs_without_asking_instance_metadata() {
+    let (cloud, machine) = (cloud(), machine(ID));
+    let good = credentials("ONE", SystemTime::now() + Duration::from_secs(3600));
+    machine.write(FILE, written(&good));
+    cloud.set_credentials(good);
+    let output = run(&machine, &cloud, &["--timeout", "20s"]);
+    let report = report(&output);
+    assert_eq!((output.status.code(), &report["outcome"]), (Some(0), &"installed".into()), "{report:#}");
+    assert_eq!((&report["host"]["kind"], &report["host"]["instance_id"]), (&"external".into(), &ID.into()));
+    assert!(!asked_imds(&cloud));
+}
+
+#[test]
+fn a_session_of_another_host_is_an_identity_mismatch() {
+    let (cloud, machine) = (cloud(), machine("mi-0fffffffffffffff0"));
+    let good = credentials("ONE", SystemTime::now() + Duration::from_secs(3600));
+    machine.write(FILE, written(&good));
+    cloud.set_credentials(good);
+    let output = run(&machine, &cloud, &["--timeout", "20s"]);
+    assert_eq!((output.status.code(), &report(&output)["error"]["word"]), (Some(12), &"identity_mismatch".into()));
+}
+
+#[test]
+fn expired_credentials_are_waited_out_until_the_ssm_agent_rotates_them() {
+    let (cloud, machine) = (cloud(), machine(ID));
+    let old = credentials("OLD", SystemTime::now() - Duration::from_secs(60));
+    let new = credentials("NEW", SystemTime::now() + Duration::from_secs(3600));
+    machine.write(FILE, written(&old));
+    cloud.set_credentials(old);
+    cloud.set_credentials(new.clone());
+    let output = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_secs(3));
+            machine.write(FILE, written(&new));
+        });
+        run(&machine, &cloud, &["--timeout", "60s"])
+    });
+    assert_eq!(output.status.code(), Some(0), "{:#}", report(&output));
+    assert!(!asked_imds(&cloud));
+}
+
+#[test]
+fn no_credentials_of_the_ssm_agent_is_no_role() {
+    let (cloud, machine) = (cloud(), machine(ID));
+    let output = run(&machine, &cloud, &["--timeout", "2s"]);
+    let report = report(&output);
+    assert_eq!((output.status.code(), &report["error"]["word"]), (Some(11), &"no_role".into()));
+    assert!(report["error"]["remedy"].as_str().unwrap().contains("amazon-ssm-agent"), "{report:#}");
+    assert!(!asked_imds(&cloud));
+}
+
+#[test]
+fn a_host_that_is_said_to_be_external_and_is_not_registered_says_so() {
+    let (cloud, machine) = (cloud(), Machine::new().with_binary(env!("CARGO_BIN_EXE_ecs-bootstrap")));
+    let output = run(&machine, &cloud, &["--timeout", "2s", "--host", "external"]);
+    assert_eq!(output.status.code(), Some(11));
+    assert!(report(&output)["error"]["message"].as_str().unwrap().contains("not registered"));
+}

@@ -1,0 +1,86 @@
+//! What must hold for every input, one check a fuzz target. `tests/corpus.rs` replays the corpora through them.
+
+use std::collections::BTreeSet;
+
+use crate::ecs_config::merge::{Layer, Merged, Present, Rules, merge as merged};
+use crate::ecs_config::readers::{Generation, Reader, Reading};
+
+pub fn systemd(bytes: &[u8]) {
+    let [old, now, new] = [Generation::V219, Generation::V252, Generation::V254].map(|generation| read(Reader::Systemd(generation), bytes));
+    for reading in [&old, &now, &new] {
+        assert!(reading.variables.iter().all(|set| set.name.iter().all(|c| c.is_ascii_alphanumeric() || *c == b'_')));
+        assert!(reading.variables.iter().all(|set| str::from_utf8(set.value.as_deref().unwrap()).is_ok()));
+    }
+    if !bytes.contains(&b'#') && !bytes.contains(&b';') {
+        assert_eq!(now.variables, new.variables, "252 and 254 differ only in comments");
+    }
+    let differs_from_219 = |c: &u8| *c == b'\\' || (c.is_ascii_control() && !b"\t\n\r".contains(c));
+    if !bytes.iter().any(differs_from_219) && now.error.is_none() && !now.variables.iter().any(spans_lines) {
+        assert_eq!(old.variables, now.variables, "219 and 252 differ only in backslashes and control characters");
+    }
+}
+
+fn spans_lines(set: &crate::ecs_config::readers::Assignment<'_>) -> bool {
+    set.value.as_deref().unwrap().iter().any(|c| b"\n\r".contains(c))
+}
+
+pub fn ecs_init(bytes: &[u8]) {
+    let reading = read(Reader::EcsInit, bytes);
+    assert!(reading.error.is_none());
+    assert!(reading.variables.iter().all(|set| !set.name.contains(&b'=') && !set.name.contains(&b'\n')));
+    assert!(reading.variables.iter().all(|set| !set.value.as_deref().unwrap().contains(&b'\n')));
+}
+
+pub fn docker(bytes: &[u8]) {
+    let reading = read(Reader::Docker, bytes);
+    assert!(reading.variables.iter().all(|set| !set.name.is_empty() && !set.name.iter().any(|c| b"= \t\n".contains(c))));
+    assert!(reading.error.is_none() || reading.variables.is_empty());
+}
+
+fn read(reader: Reader, bytes: &[u8]) -> Reading<'_> {
+    let reading = reader.read(bytes);
+    let lines = 1 + bytes.iter().filter(|&&c| c == b'\n').count();
+    let notes = reading.dropped.iter().chain(&reading.error).map(|note| note.line);
+    assert!(reading.variables.iter().map(|set| set.line).chain(notes).all(|line| (1..=lines).contains(&line)));
+    assert!(reading.map().len() <= reading.variables.len());
+    reading
+}
+
+/// A first byte of flags, then the present file and up to three layers, with 0xFE between them.
+pub fn merge(bytes: &[u8]) {
+    let Some((flags, rest)) = bytes.split_first() else { return };
+    let mut files = rest.splitn(4, |&c| c == 0xfe);
+    let present = files.next().unwrap_or_default();
+    let layers: Vec<_> = files.map(|bytes| Layer { name: "layer", bytes }).collect();
+    let owned = if flags & 1 == 0 { BTreeSet::new() } else { BTreeSet::from(["A".into(), "ECS_CLUSTER".into()]) };
+    let keep = if flags & 2 == 0 { vec![] } else { vec!["B".into(), "ECS_CLUSTER".into()] };
+    let rules = Rules { keep: &keep, replace: flags & 4 != 0, path: "/etc/ecs/ecs.config" };
+    let Ok(first) = merged(&layers, Some(Present { bytes: present, owned: &owned }), rules) else { return };
+
+    check(&first, layers.len());
+    // A layer alone is not judged here but by the linter: it may hold what the linter refuses, a cluster twice for instance.
+    if layers.len() > 1 {
+        let again = merged(&layers, Some(Present { bytes: &first.bytes, owned: &first.owned }), rules).expect("our own file merges");
+        assert!(
+            again.bytes == first.bytes && again.owned == first.owned && origins(&again).eq(origins(&first)),
+            "running twice changes something"
+        );
+    }
+    if keep.is_empty() {
+        assert!(merged(&layers, None, rules).is_ok(), "what merges with a present file merges without");
+    }
+}
+
+/// A key that stays from the present file may stand on another line of it the second time.
+fn origins(merged: &Merged) -> impl Iterator<Item = (&String, &String)> {
+    merged.keys.iter().map(|(key, origin)| (key, &origin.from))
+}
+
+fn check(merged: &Merged, layers: usize) {
+    assert!(merged.bytes.is_empty() || merged.bytes.ends_with(b"\n"));
+    assert!(merged.owned.iter().all(|key| merged.keys.contains_key(key)));
+    if layers != 1 {
+        let maps = Reader::ALL.map(|reader| reader.read(&merged.bytes));
+        assert!(maps.iter().all(|reading| reading.error.is_none() && reading.map() == maps[0].map()), "the readers differ");
+    }
+}

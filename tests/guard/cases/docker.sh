@@ -1,0 +1,177 @@
+# shellcheck shell=bash
+# What Docker and other people's flushes do to a host, with nothing, the documented rule, and the guard.
+
+group_a() {
+  lab_up || { echo "not ok the lab stands"; return; }
+  check "T1 without a guard every container reaches metadata, and prove says so" leaks
+  check "T1 the documented rule alone covers docker0 only" documented_alone
+  check "T10 the documented rule is listed after a Docker restart, and leaks" documented_after_restart
+  before=$(firewall)
+  check "T2 after install no container reaches metadata" t2
+  check "T3 installing twice changes nothing" t3
+  check "the documented rule is the first of FORWARD" shown_first
+  check "T16 task credentials' address answers through the guard" t16
+  check "T26 the VPC's resolver stays reachable" t26
+  check "T25 a loose source route is warned of and does not get through" t25
+  check "T7 a network made after install is blocked" t7
+  check "T4 a Docker restart" after dockerd_restart
+  check "the documented rule sank, is repaired, and stands once" sunk
+  check "T5 Docker killed and started" after dockerd_restart KILL
+  check "T8 all of iptables flushed" after flush_iptables
+  check "T15 dockerd stopped, docker0 left: blocked with the guard, leaking without" t15
+  check "T9 nft flush ruleset leaks, and install mends it" t9
+  check "a weakened table is seen, told and mended in full" weakened
+  check "status tells rules, counters, networks and the last proof" status_tells
+  check "20 installs at once and 100 in a row leave each rule once" crowd
+  check "T12 remove leaves the firewall as before" t12
+  check "T23 a host without IPv6 networks is proven on IPv4 alone, and told so" t23
+}
+
+documented() { host iptables -I FORWARD 1 -i docker+ -d $V4/32 -j DROP; }
+
+documented_alone() {
+  documented
+  cells blocked open open open
+}
+
+documented_after_restart() {
+  dockerd_restart && lab_containers
+  host iptables -S FORWARD | grep -q -- "-d $V4/32 -i docker+ -j DROP" && all open && exits 51 guard prove
+  local status=$?
+  host iptables -D FORWARD -i docker+ -d $V4/32 -j DROP
+  return $status
+}
+
+t2() { exits 0 guard install && holds; }
+
+# Rules without what changes by itself.
+table() { host nft -j list table inet ecs-bootstrap | sed -E 's/"(packets|bytes|handle)": [0-9]+//g'; }
+
+t3() {
+  local before
+  before=$(table)
+  says '"changed": false' guard install --output json && [[ $before == "$(table)" ]] && (($(host nft list table inet ecs-bootstrap | grep -c drop) == 3))
+}
+
+shown_first() { says "-A FORWARD -d $V4/32 -i docker+ -j DROP" host iptables -S FORWARD 1; }
+
+t16() {
+  local network
+  host sysctl -qw net.ipv4.conf.all.route_localnet=1
+  host iptables -t nat -A PREROUTING -p tcp -d 169.254.170.2 --dport 80 -j DNAT --to-destination 127.0.0.1:51679
+  host setsid python3 "$HERE/imds.py" "$LAB/agent" 127.0.0.1,51679 </dev/null >/dev/null 2>&1 &
+  wait_for "the agent's stand-in" eval '[[ $(PORT=51679 asks 127.0.0.1 host) == open ]]'
+  for network in bridge user; do
+    [[ $(asks 169.254.170.2 inside c-$network) == open ]] || { echo "$network does not reach task credentials"; return 1; }
+  done
+  says "docker0 to task credentials: passes" guard prove
+}
+
+t26() { [[ $(PORT=53 asks 169.254.169.253 inside c-bridge)$(PORT=53 asks fd00:ec2::253 inside c-six) == openopen ]]; }
+
+t25() {
+  local gateway address
+  gateway=$(docker inspect -f '{{.NetworkSettings.Gateway}}' c-bridge) address=$(docker inspect -f '{{.NetworkSettings.IPAddress}}' c-bridge)
+  host sysctl -qw net.ipv4.conf.all.accept_source_route=1
+  aws nft add table ip seen
+  aws nft add chain ip seen in '{ type filter hook prerouting priority 0; }'
+  aws nft add rule ip seen in ip daddr $V4 ip hdrlength gt 5 counter
+  arrived() { aws nft list table ip seen | grep -oP 'packets \K[0-9]+'; }
+  inside c-bridge python3 "$HERE/lsrr.py" "$address" "$gateway" $V4
+  local guarded
+  guarded=$(arrived)
+  says accept_source_route guard prove && says accept_source_route guard status || return 1
+  guard remove >/dev/null
+  inside c-bridge python3 "$HERE/lsrr.py" "$address" "$gateway" $V4
+  sleep 0.2
+  local bare
+  bare=$(arrived)
+  guard install >/dev/null
+  host sysctl -qw net.ipv4.conf.all.accept_source_route=0
+  ((guarded == 0 && bare == 2)) || { echo "arrived with the guard: $guarded, without: $bare"; return 1; }
+}
+
+t7() {
+  docker network create later >/dev/null
+  docker run -d --init --name c-later --network later tiny sleep 999 >/dev/null
+  wait_for "c-later" running c-later
+  [[ $(asks $V4 inside c-later) == blocked ]] && exits 0 guard prove && says "$(bridge_of later) IPv4: blocked" guard prove
+  local status=$?
+  docker rm -f c-later >/dev/null
+  docker network rm later >/dev/null
+  return $status
+}
+
+after() { # WHAT...: holds afterwards, without anybody mending
+  "$@" && lab_containers && holds
+}
+
+sunk() {
+  says "sunk to FORWARD" guard status && says "put at FORWARD 1" guard install && shown_first &&
+    (($(host iptables -S FORWARD | grep -c -- "-d $V4/32 -i docker+ -j DROP") == 1))
+}
+
+flush_iptables() { for table in filter mangle raw; do host iptables -t $table -F; done; host iptables -P FORWARD ACCEPT; }
+
+t15() {
+  dockerd_stop
+  exits 0 guard prove && guard remove >/dev/null && exits 51 guard prove && guard install >/dev/null && exits 0 guard prove
+  local status=$?
+  dockerd_start && lab_containers
+  return $status
+}
+
+t9() {
+  host nft flush ruleset
+  dockerd_restart && lab_containers
+  leaks && says "fence: installed" guard install && holds
+}
+
+weakened() {
+  local spoil
+  for spoil in "insert rule inet ecs-bootstrap forward accept" "add table inet ecs-bootstrap { flags dormant; }" \
+    "flush chain inet ecs-bootstrap forward" "add chain inet ecs-bootstrap guest"; do
+    host nft "$spoil" || return
+    says "fence: weakened" guard status && says "fence: repaired" guard install && says "fence: effective" guard status || { echo "after: $spoil"; return 1; }
+  done
+  # An accept above the fence opens it for containers, and prove sees that.
+  host iptables -D FORWARD -i docker+ -d $V4/32 -j DROP
+  host nft insert rule inet ecs-bootstrap forward accept
+  all open && exits 51 guard prove && guard install >/dev/null && holds
+}
+
+status_tells() {
+  guard status --output json | python3 -c '
+import json, sys
+said = json.load(sys.stdin)
+assert said["state"] == "effective" and said["held_by"] == "nf_tables", said
+assert said["dropped_packets"] > 0 and said["documented_rule"]["place"] == 1, said
+assert len(said["networks"]) == 3 and all(network["covered"] for network in said["networks"]), said
+assert said["last_proof"]["age_seconds"] < 60 and said["error"] is None, said'
+}
+
+crowd() {
+  local pids=() pid
+  guard remove >/dev/null
+  for _ in {1..20}; do guard install >/dev/null 2>&1 & pids+=($!); done
+  for pid in "${pids[@]}"; do wait "$pid" || { echo "one of 20 failed"; return 1; }; done
+  for _ in {1..100}; do guard install >/dev/null || return; done
+  (($(host iptables -S FORWARD | grep -c -- "$V4") == 1 && $(host nft list table inet ecs-bootstrap | grep -c drop) == 3))
+}
+
+firewall() { host iptables-save | sed -E 's/^#.*//; s/\[[0-9:]+\]//'; host ip6tables-save | sed -E 's/^#.*//; s/\[[0-9:]+\]//'; host nft list ruleset | sed -E 's/packets [0-9]+ bytes [0-9]+//'; }
+
+t12() {
+  local before
+  guard remove >/dev/null
+  before=$(firewall)
+  guard install >/dev/null && exits 0 guard remove || return
+  [[ $before == "$(firewall)" ]] || { diff <(echo "$before") <(firewall); return 1; }
+  leaks && exits 0 guard remove && says "was not there" guard remove
+}
+
+t23() {
+  guard install >/dev/null
+  docker rm -f c-six >/dev/null && docker network rm six >/dev/null
+  exits 0 guard prove && says "docker0 has no global IPv6 address: IPv6 was not probed there" guard prove
+}

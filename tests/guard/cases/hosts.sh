@@ -1,0 +1,222 @@
+# shellcheck shell=bash
+# Hosts that lack something: programs, capabilities, nf_tables, bridges; and what the guard leaves behind.
+
+group_c() {
+  lab_up || { echo "not ok the lab stands"; return; }
+  check "T19 without iptables and nft in PATH the fence stands and is proven" t19
+  check "T13 without CAP_NET_ADMIN: exit 50, and nothing changed" t13
+  check "a held xtables lock does not delay the fence" held_lock
+  check "a kernel without nf_tables: iptables' mangle table, both families, said so" mangle
+  check "an interface narrows the fence, and leaving it out widens it again" narrowed
+  check "prove takes at most 1.5 s for three bridges" quick
+  check "100 kills at any moment leave no interface, rule, address or route" kills
+  check "T14 forwarding off: exit 52 with the reason" t14
+  check "T20 a hop limit of 1 is no fence: prove still says leaks" t20
+  check "host tasks: a drop-in on cgroup v2, exit 50 on v1" host_tasks
+  check "saved rule sets and ecs.config are read by status" saved
+}
+
+group_d() {
+  lab_legacy
+  lab_up || { echo "not ok the lab stands"; return; }
+  check "T17 Docker on iptables-legacy: install" t17
+  check "T17 Docker on iptables-legacy: a Docker restart" after dockerd_restart
+  check "a held legacy lock does not delay the fence, and remove says what it waits for" held_legacy_lock
+  check "on iptables-legacy remove leaves the firewall as before" t17_remove
+  lab_down
+  unset DOCKERD_PATH
+  LAB=/tmp/gl-none
+  lab_up --iptables=false || { echo "not ok the second lab stands"; return; }
+  check "T18 Docker's nftables backend in shape" t18
+  check "T11 DOCKER-USER with no jump to it is listed and leaks" t11
+  check "T14 no bridge at all: exit 52 with the reason; remove leaves an empty firewall empty" bare
+}
+
+# A reduced PATH; the binary itself is called by its full path.
+poor() { host env -i PATH=/nonexistent "$BIN" --root "$LAB/root" guard "$@"; }
+
+t19() {
+  says "not shown: this host has no iptables" poor install && exits 0 poor prove && holds && poor remove >/dev/null && leaks
+}
+
+weak() { host setpriv --bounding-set=-net_admin --inh-caps=-net_admin "$BIN" --root "$LAB/root" guard "$@"; }
+
+t13() {
+  local before
+  before=$(firewall)
+  exits 50 weak install && says CAP_NET_ADMIN weak install && says "remedy" weak install && exits 52 weak prove && [[ $before == "$(firewall)" ]]
+}
+
+hold_lock() { # SECONDS
+  flock "$LAB/xtables.lock" sleep "$1" &
+  echo $! >"$LAB/holder"
+  wait_for "the lock" eval '! flock -n "$LAB/xtables.lock" true'
+}
+
+held_lock() {
+  local start=$SECONDS
+  hold_lock 30
+  exits 0 guard install && ((SECONDS - start <= 4)) && holds
+  local status=$?
+  kill "$(cat "$LAB/holder")"
+  guard remove >/dev/null
+  return $status
+}
+
+held_legacy_lock() {
+  local start status
+  legacy guard remove >/dev/null
+  hold_lock 30
+  start=$SECONDS
+  legacy says "documented rule: not shown" guard install && ((SECONDS - start <= 4)) && exits 0 guard prove
+  status=$?
+  kill "$(cat "$LAB/holder")"
+  legacy guard install >/dev/null
+  return $status
+}
+
+bare_kernel() { host env PATH="$LEGACY:$PATH" XTABLES_LOCKFILE="$LAB/xtables.lock" python3 "$HERE/without_nf_tables.py" "$BIN" --root "$LAB/root" guard "$@"; }
+
+mangle() {
+  make_legacy
+  says "iptables mangle FORWARD, since this kernel has no nf_tables" bare_kernel install || return
+  says "$V4/32 -j DROP" host iptables-legacy -t mangle -S FORWARD && says "$V6/128 -j DROP" host ip6tables-legacy -t mangle -S FORWARD || return
+  says '"changed": false' bare_kernel install --output json && all blocked && says "effective (iptables mangle" bare_kernel status || return
+  exits 0 bare_kernel remove && ! host iptables-legacy -t mangle -S FORWARD | grep -q $V4 && leaks
+}
+
+narrowed() {
+  exits 0 guard install --interface docker0 && cells blocked open open open && exits 51 guard prove && says "narrowed" guard install --interface docker0 || return
+  exits 0 guard install && holds && (($(host iptables -S FORWARD | grep -c $V4) == 1))
+}
+
+quick() {
+  local start end
+  for _ in 1 2 3; do
+    start=$(date +%s%3N)
+    exits 0 guard prove || return
+    end=$(date +%s%3N)
+    ((end - start <= 1500)) && return 0
+  done
+  echo "$((end - start)) ms"
+  return 1
+}
+
+# Everything that a probe could leave.
+traces() { host ip -o link | cut -d: -f2 && host ip -o addr | awk '{print $2, $4}' && host ip route && host ip -6 route && ip netns list | grep -c "gl-$ID-" && table; }
+
+kills() {
+  local before pid
+  before=$(traces)
+  for _ in {1..100}; do
+    (exec nsenter --net="/run/netns/gl-$ID-host" -- "$BIN" --root "$LAB/root" guard prove) >/dev/null 2>&1 &
+    pid=$!
+    sleep "0.$((RANDOM % 30 + 100))"
+    kill -KILL "$pid" 2>/dev/null
+    wait "$pid" 2>/dev/null
+  done
+  wait_for "the last port to go" eval '! host ip -o link | grep -q ecsb-probe'
+  [[ $before == "$(traces)" ]] || { diff <(echo "$before") <(traces); return 1; }
+}
+
+t14() {
+  host sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
+  exits 52 guard prove && says "forwarding is off" guard prove
+  local status=$?
+  host sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+  return $status
+}
+
+t20() {
+  guard remove >/dev/null
+  kill_inside "gl-$ID-aws"
+  HOP_LIMIT=1 lab_metadata
+  wait_for "metadata with one hop" eval '[[ $(asks $V4 host) == open ]]'
+  [[ $(asks $V4 inside c-bridge) == blocked ]] && exits 51 guard prove
+}
+
+# On a folder that looks like a host with cgroup v2 and systemd.
+tasks() { PATH="$LAB/fake:$PATH" host "$BIN" --root "$LAB/tasks" guard "$@"; }
+
+host_tasks() {
+  local dropin=$LAB/tasks/etc/systemd/system/ecstasks.slice.d/50-ecs-bootstrap-imds.conf
+  mkdir -p "$LAB/fake" "$LAB/tasks/run/systemd/system" "$LAB/tasks/sys/fs/cgroup" "$LAB/tasks/etc/ecs"
+  printf '#!/bin/sh\necho "$@" >>%s/systemctl.log\n' "$LAB" >"$LAB/fake/systemctl"
+  chmod +x "$LAB/fake/systemctl"
+  exits 50 tasks install --block-imds-host-tasks && says "cgroup v2" tasks install --block-imds-host-tasks || return
+  host nft list tables | grep -q ecs-bootstrap && { echo "half a guard"; return 1; }
+  touch "$LAB/tasks/sys/fs/cgroup/cgroup.controllers"
+  exits 0 tasks install --block-imds-host-tasks && grep -qx "IPAddressDeny=$V4 $V6" "$dropin" && grep -qx daemon-reload "$LAB/systemctl.log" || return
+  exits 0 tasks install --block-imds-host-tasks && (($(wc -l <"$LAB/systemctl.log") == 1)) || { echo "reloaded again for nothing"; return 1; }
+  echo ECS_ENABLE_TASK_CPU_MEM_LIMIT=false >"$LAB/tasks/etc/ecs/ecs.config"
+  says "ECS_ENABLE_TASK_CPU_MEM_LIMIT" tasks install --block-imds-host-tasks && exits 0 tasks remove && [[ ! -e ${dropin%/*} ]]
+}
+
+saved() {
+  mkdir -p "$LAB/root/etc/ecs" "$LAB/root/etc/sysconfig"
+  echo "ECS_AWSVPC_BLOCK_IMDS=true" >"$LAB/root/etc/ecs/ecs.config"
+  printf 'flush ruleset\n' >"$LAB/root/etc/nftables.conf"
+  echo "-A FORWARD -i docker+ -d $V4/32 -j DROP" >"$LAB/root/etc/sysconfig/iptables"
+  says "/etc/nftables.conf: " guard status && says "/etc/sysconfig/iptables: " guard status && says "awsvpc network mode: covered" guard status
+}
+
+make_legacy() { # a folder whose iptables is the legacy one
+  local name
+  LEGACY=$LAB/legacy
+  mkdir -p "$LEGACY"
+  for name in iptables ip6tables; do
+    ln -sf "$(command -v $name-legacy)" "$LEGACY/$name"
+    ln -sf "$(command -v $name-legacy-restore)" "$LEGACY/$name-restore"
+  done
+}
+
+lab_legacy() {
+  local keep=$LAB
+  LAB=/tmp/gl-$ID-legacy
+  make_legacy
+  LAB=$keep DOCKERD_PATH=$LEGACY
+}
+
+legacy() { PATH=$DOCKERD_PATH:$PATH "$@"; }
+
+t17() { legacy exits 0 guard install && holds && says "-d $V4/32 -i docker+ -j DROP" host iptables-legacy -S FORWARD 1; }
+
+t17_remove() {
+  legacy exits 0 guard remove && ! (host iptables-legacy-save; host nft list tables) | grep -E "$V4|ecs-bootstrap"
+  local status=$?
+  rm -rf "$DOCKERD_PATH"
+  return $status
+}
+
+t18() {
+  local name
+  host sysctl -qw net.ipv4.ip_forward=1
+  host nft -f - <<'NFT'
+table ip docker-bridges {
+  chain forward { type filter hook forward priority filter; policy drop; ct state established,related accept; iifname != "eth0" accept; }
+  chain postrouting { type nat hook postrouting priority srcnat; oifname "eth0" masquerade; }
+}
+NFT
+  leaks && exits 0 guard install && holds
+}
+
+t11() {
+  guard remove >/dev/null
+  host iptables -N DOCKER-USER
+  host iptables -I DOCKER-USER -d $V4/32 -j DROP
+  leaks
+}
+
+bare() {
+  local before
+  dockerd_stop
+  kill_inside "gl-$ID-host"
+  lab_unmount
+  ip netns del "gl-$ID-host"
+  aws ip link del eth0 2>/dev/null
+  rm -rf "$LAB/root/run"
+  lab_host
+  before=$(host nft list ruleset)
+  exits 52 guard prove && says "no bridge" guard prove && exits 0 guard install && shown_first && exits 0 guard remove || return
+  [[ -z $before && -z $(host nft list ruleset) ]] || { host nft list ruleset; return 1; }
+}

@@ -1,0 +1,47 @@
+"""A metadata service that counts: any GET answers the instance id, and one line per request goes to the log.
+
+usage: imds.py LOG ADDRESS... ; with HOP_LIMIT set, answers travel that many hops only, as on EC2.
+"""
+import http.server
+import os
+import socket
+import sys
+import threading
+
+LOG = open(sys.argv[1], "a", buffering=1)
+HOPS = int(os.environ.get("HOP_LIMIT", "64"))
+
+
+class Metadata(http.server.BaseHTTPRequestHandler):
+    def answer(self):
+        LOG.write("%s %s %s\n" % (self.client_address[0], self.command, self.path))
+        if self.connection.family == socket.AF_INET6:
+            self.connection.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, HOPS)
+        else:
+            self.connection.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, HOPS)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"i-0123456789abcdef0")
+
+    do_GET = do_PUT = answer
+
+    def log_message(self, *_):
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+
+
+class Server6(Server):
+    address_family = socket.AF_INET6
+
+
+threads = []
+for address in sys.argv[2:]:
+    host, port = address.rsplit(",", 1)
+    server = (Server6 if ":" in host else Server)((host, int(port)), Metadata)
+    threads.append(threading.Thread(target=server.serve_forever))
+for thread in threads:
+    thread.start()

@@ -1,0 +1,246 @@
+"""The main job against moto: what IAM and S3 refuse, and what each kind of key, version and encryption gives."""
+
+import contextlib
+import json
+
+from harness import Cases, equal, true
+from imds import INSTANCE, ROLE
+from machine import aws, installs_what_aws_s3_cp_gets
+from moto_cloud import moto_on_loopback, policy
+from objects import AWKWARD_KEYS, CONFIG, KEY, body, source
+from world import World, may
+
+case = Cases()
+BUCKET, ARN = World.bucket, World.arn
+
+
+@contextlib.contextmanager
+def world(scratch):
+    with moto_on_loopback(scratch) as moto:
+        yield MotoWorld(moto)
+
+
+class MotoWorld(World):
+    """Seeded, then closed: from here on IAM decides."""
+
+    def __init__(self, moto):
+        self.moto, self.iam, self.buckets = moto, moto.iam, 0
+        moto.bucket(BUCKET)
+        allowed = may("s3:GetObject", *(f"{ARN}/{key}" for key in (KEY, *AWKWARD_KEYS)))
+        super().__init__({"AWS_ENDPOINT_URL": moto.endpoint}, moto.s3, moto.role(ROLE, allowed))
+        self.put(KEY, CONFIG)
+        for key in AWKWARD_KEYS:
+            self.put(key, body(key))
+        moto.enforce()
+
+    @contextlib.contextmanager
+    def versions(self):
+        """A bucket with two versions of ecs.config, for one case: its name, the older version, the newer."""
+        self.buckets += 1
+        bucket = self.moto.bucket(f"versions-{self.buckets}")
+        self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        bodies = (b"ECS_CLUSTER=older\n", b"ECS_CLUSTER=newer\n")
+        yield bucket, *(self.put("ecs.config", text, bucket)["VersionId"] for text in bodies)
+
+    @contextlib.contextmanager
+    def instance_that(self, name, *statements):
+        """A machine with a role of its own, and the role's credentials."""
+        credentials = self.moto.role(name, *statements)
+        with self.instance(credentials, name) as machine:
+            yield machine, credentials
+
+
+@case
+def moto_enforces_what_these_cases_rely_on(world):
+    stranger = world.moto.client("s3", world.moto.role("stranger"))
+    try:
+        stranger.get_object(Bucket=BUCKET, Key=KEY)
+    except stranger.exceptions.ClientError as error:
+        return equal(error.response["Error"]["Code"], "AccessDenied", "the refusal")
+    raise AssertionError("moto let a role without any S3 permission read")
+
+
+@case
+def a_private_object_is_installed_byte_for_byte_as_aws_s3_cp_gets_it(world):
+    with world.instance() as machine:
+        boot = installs_what_aws_s3_cp_gets(machine, source(BUCKET, KEY), BUCKET, KEY, world.cli())
+    equal(boot.report["host"]["arn"], f"arn:aws:sts::123456789012:assumed-role/{ROLE}/{INSTANCE}", "the reported ARN")
+    equal(boot.report["config"]["bytes"], len(CONFIG), "the reported size")
+
+
+@case
+def a_second_run_leaves_the_same_inode_and_time(world):
+    with world.instance() as machine:
+        machine.run(source(BUCKET, KEY)).ended(0, "installed")
+        before = machine.installed.stat()
+        machine.run(source(BUCKET, KEY)).ended(0, "unchanged")
+        after = machine.installed.stat()
+    equal((after.st_ino, after.st_mtime_ns), (before.st_ino, before.st_mtime_ns), "inode and mtime")
+    equal(oct(after.st_mode & 0o7777), "0o600", "the mode")
+
+
+@case
+def a_changed_object_replaces_the_file_whole(world):
+    with world.instance_that("changing", may("s3:GetObject", f"{ARN}/changing")) as (machine, _):
+        for text in (b"ECS_CLUSTER=before\nECS_LOGLEVEL=warn\n", b"ECS_CLUSTER=after\n"):
+            world.put("changing", text)
+            machine.run(source(BUCKET, "changing")).ended(0, "installed")
+            equal(machine.installed.read_bytes(), text, "ecs.config")
+        equal([path.name for path in machine.installed.parent.iterdir()], ["ecs.config"], "the folder")
+
+
+@case(each=AWKWARD_KEYS)
+def an_awkward_key_is_fetched_as_aws_s3_cp_fetches_it(world, key):
+    with world.instance() as machine:
+        installs_what_aws_s3_cp_gets(machine, source(BUCKET, key), BUCKET, key, world.cli())
+
+
+@case
+def an_arn_is_a_source(world):
+    with world.instance() as machine:
+        installs_what_aws_s3_cp_gets(machine, f"{ARN}/{KEY}", BUCKET, KEY, world.cli())
+
+
+@case
+def another_key_is_access_denied_and_nothing_is_written(world):
+    world.put("other", CONFIG)
+    with world.instance() as machine:
+        machine.run(source(BUCKET, "other")).ended(20, "access_denied")
+        true(not machine.installed.exists(), "a file was installed")
+
+
+@case
+def the_printed_statement_mends_the_role_and_allows_nothing_more(world):
+    world.put("mended/ecs.config", CONFIG)
+    wanted = source(BUCKET, "mended/ecs.config")
+    with world.instance_that("mended") as (machine, credentials):
+        statement = machine.run(wanted).ended(20, "access_denied").statement("s3:GetObject")
+        world.moto.allow("mended", statement)
+        installs_what_aws_s3_cp_gets(machine, wanted, BUCKET, "mended/ecs.config", world.cli(credentials))
+        machine.run(source(BUCKET, KEY)).ended(20, "access_denied")
+
+
+@case
+def the_printed_statement_for_a_version_mends_the_role(world):
+    with world.versions() as (bucket, older, _), world.instance_that("pinned", may("s3:GetObject", f"arn:aws:s3:::{bucket}/*")) as (machine, _):
+        pinned = source(bucket, "ecs.config", f"?versionId={older}")
+        statement = machine.run(pinned).ended(20, "access_denied").statement("s3:GetObjectVersion")
+        world.moto.allow("pinned", statement)
+        machine.run(pinned).ended(0, "installed")
+        equal(machine.installed.read_bytes(), b"ECS_CLUSTER=older\n", "ecs.config")
+
+
+@case
+def a_version_is_the_one_asked_for_and_the_newest_without_asking(world):
+    with world.versions() as (bucket, older, newer):
+        allowed = may(["s3:GetObject", "s3:GetObjectVersion"], f"arn:aws:s3:::{bucket}/*")
+        with world.instance_that("versioned", allowed) as (machine, credentials):
+            newest = source(bucket, "ecs.config")
+            boot = installs_what_aws_s3_cp_gets(machine, newest, bucket, "ecs.config", world.cli(credentials))
+            equal(boot.report["config"]["layers"][0]["version_id"], newer, "the reported version")
+            machine.run(f"{newest}?versionId={older}").ended(0, "installed")
+            equal(machine.installed.read_bytes(), b"ECS_CLUSTER=older\n", "ecs.config")
+            machine.run(f"{newest}?versionId=11111111-2222-4333-8444-555555555555").ended(21, "not_found")
+
+
+@case
+def a_missing_key_without_list_permission_is_access_denied_and_says_so(world):
+    with world.instance() as machine:
+        error = machine.run(source(BUCKET, "absent")).ended(20, "access_denied").report["error"]
+    true("ListBucket" in "{message} {remedy}".format(**error), f"it does not say that the key may be missing: {error}")
+
+
+@case
+def a_missing_key_with_list_permission_is_not_found(world):
+    with world.instance_that("lister", may("s3:GetObject", f"{ARN}/*"), may("s3:ListBucket", ARN)) as (machine, _):
+        machine.run(source(BUCKET, "absent")).ended(21, "not_found")
+
+
+@case
+def a_missing_bucket_is_not_found(world):
+    with world.instance_that("everywhere", may("s3:*", "*")) as (machine, _):
+        machine.run(source("no-such-bucket-here", KEY)).ended(21, "not_found")
+
+
+@case
+def an_object_encrypted_by_kms_is_installed(world):
+    world.put("encrypted", CONFIG, ServerSideEncryption="aws:kms", SSEKMSKeyId="alias/aws/s3")
+    allowed = may("s3:GetObject", f"{ARN}/encrypted"), may("kms:Decrypt", "*")
+    with world.instance_that("decrypter", *allowed) as (machine, credentials):
+        installs_what_aws_s3_cp_gets(machine, source(BUCKET, "encrypted"), BUCKET, "encrypted", world.cli(credentials))
+
+
+@case(each=["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"])
+def an_object_with_a_stored_checksum_is_installed(world, algorithm):
+    key = f"checksum/{algorithm}"
+    world.put(key, CONFIG, ChecksumAlgorithm=algorithm)
+    with world.instance_that(f"sum{algorithm}", may("s3:GetObject", f"{ARN}/{key}")) as (machine, _):
+        machine.run(source(BUCKET, key)).ended(0, "installed")
+        equal(machine.installed.read_bytes(), CONFIG, "ecs.config")
+
+
+@case
+def an_object_over_one_mebibyte_is_refused(world):
+    world.put("large", b"ECS_CLUSTER=prod\n" + b"#" * (1 << 20) + b"\n")
+    with world.instance_that("large", may("s3:GetObject", f"{ARN}/large")) as (machine, _):
+        machine.run(source(BUCKET, "large")).ended(23, "integrity")
+
+
+@case
+def a_digest_that_differs_is_refused(world):
+    with world.instance() as machine:
+        machine.run(source(BUCKET, KEY, "#sha256=" + "0" * 64)).ended(23, "integrity")
+        true(not machine.installed.exists(), "a file was installed")
+
+
+@case
+def credentials_with_a_wrong_secret_prove_nothing(world):
+    wrong = world.credentials | {"SecretAccessKey": "wrong-" + world.credentials["SecretAccessKey"][6:]}
+    with world.instance(wrong) as machine:
+        machine.run(source(BUCKET, KEY)).ended(12, "identity_mismatch")
+        true(not machine.installed.exists(), "a file was installed")
+
+
+@case
+def credentials_of_another_session_are_not_this_instance(world):
+    with world.instance(world.moto.credentials(ROLE, session="i-0fedcba9876543210")) as machine:
+        machine.run(source(BUCKET, KEY)).ended(12, "identity_mismatch")
+
+
+@case
+def credentials_with_a_token_that_nobody_minted_prove_nothing(world):
+    with world.instance(world.credentials | {"SessionToken": "planted-token-of-nobody"}) as machine:
+        machine.run(source(BUCKET, KEY)).ended(12, "identity_mismatch")
+
+
+@case
+def verify_names_the_identity_that_the_aws_cli_names(world):
+    with world.instance() as machine:
+        host = machine.command("verify").report["host"]
+    identity = json.loads(aws(world.cli(), "sts", "get-caller-identity", "--output", "json"))
+    equal((host["arn"], host["account_id"]), (identity["Arn"], identity["Account"]), "the identity")
+
+
+@case
+def a_bucket_policy_that_denies_is_access_denied(world):
+    bucket = world.moto.bucket("denying")
+    world.put(KEY, CONFIG, bucket)
+    denial = {"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    world.s3.put_bucket_policy(Bucket=bucket, Policy=policy(denial))
+    with world.instance_that("denied", may("s3:GetObject", "*")) as (machine, _):
+        machine.run(source(bucket, KEY)).ended(20, "access_denied")
+
+
+@case
+def a_dry_run_and_the_loudest_log_keep_the_secrets(world):
+    with world.instance() as machine:
+        machine.run(source(BUCKET, KEY), more=["--dry-run", "-vvv"]).ended(0, "dry_run")
+        true(not machine.installed.exists(), "a file was installed")
+        machine.run(source(BUCKET, KEY), more=["-vvv"]).ended(0, "installed")
+
+
+@case
+def an_unexpected_account_is_named(world):
+    with world.instance() as machine:
+        boot = machine.run(source(BUCKET, KEY), more=["--expect-account", "999999999999"]).ended(12, "identity_mismatch")
+    true("123456789012" in boot.report["error"]["message"], f"the account is not named: {boot.report['error']}")

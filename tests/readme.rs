@@ -1,0 +1,51 @@
+//! What README.md says is what the program does.
+
+use ecs_bootstrap::cli::Cli;
+use ecs_bootstrap::settings;
+use ecs_bootstrap::word::Word;
+
+const README: &str = include_str!("../README.md");
+
+/// The cells of every row of README's tables that begins with this cell.
+fn rows(first: &str) -> Vec<Vec<&'static str>> {
+    let cells = |line: &'static str| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>();
+    README.lines().filter(|line| line.starts_with('|')).map(cells).filter(|row| row[0] == first).collect()
+}
+
+#[test]
+fn every_exit_status_stands_in_the_table_with_its_word_and_a_remedy() {
+    for word in Word::all() {
+        let rows = rows(&word.status().to_string());
+        let row = rows.first().unwrap_or_else(|| panic!("{word} is not in README.md"));
+        assert_eq!(row[1], format!("`{}`", word.name()));
+        assert!(row[3].len() > 10, "{word} has no remedy");
+    }
+}
+
+#[test]
+fn the_statuses_that_pass_with_time_are_named() {
+    let retried: Vec<String> = Word::all().filter(|word| word.passes_with_time()).map(|word| word.status().to_string()).collect();
+    let (last, first) = retried.split_last().unwrap();
+    assert!(README.contains(&format!("{} and {last} can pass with time", first.join(", "))));
+}
+
+#[test]
+fn every_setting_and_every_flag_of_run_is_described() {
+    let table = README.split("## Settings").nth(1).unwrap();
+    for name in settings::names() {
+        assert!(table.contains(&format!("`{name}`")), "{name}");
+    }
+    let command = <Cli as clap::CommandFactory>::command();
+    let run = command.find_subcommand("run").unwrap();
+    for flag in run.get_arguments().filter_map(|argument| argument.get_long()).filter(|flag| *flag != "help") {
+        assert!(table.contains(&format!("--{flag}")), "--{flag}");
+    }
+}
+
+#[test]
+fn every_command_is_in_the_table() {
+    let command = <Cli as clap::CommandFactory>::command();
+    for name in command.get_subcommands().map(clap::Command::get_name).filter(|name| *name != "help") {
+        assert!(README.contains(&format!("`ecs-bootstrap {name}")) || README.contains(&format!("`{name}`")), "{name}");
+    }
+}

@@ -1,0 +1,271 @@
+//! Each fault of the table, met by a plain client: what the cloud really does when it is set, and that it ends.
+
+mod client;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use client::{Answer, Signed, ask, item, key, token};
+use rehearsal::{Cloud, Extent, FAULTS, Options, Service};
+
+const TTL: &str = "X-aws-ec2-metadata-token-ttl-seconds";
+const CONFIG: &str = "ECS_CLUSTER=prod\n# thirty-two bytes\n";
+
+fn cloud() -> Cloud {
+    let cloud = Cloud::start(Options::default());
+    cloud.set_object("fleet", "ecs.config", CONFIG);
+    cloud
+}
+
+/// A cloud with a fault, and credentials that were fetched before it.
+fn with_fault(name: &str) -> (Cloud, aws_credential_types::Credentials) {
+    let cloud = cloud();
+    let key = key(&cloud);
+    cloud.usual_fault(name);
+    (cloud, key)
+}
+
+fn put_token(name: &str) -> String {
+    let (cloud, _) = with_fault(name);
+    let answer = ask(cloud.address(Service::Imds), "PUT", "/latest/api/token", &[(TTL, "60")], "");
+    format!("{} {}", answer.status, answer.header("content-type").unwrap_or_default())
+}
+
+fn role(name: &str) -> String {
+    let (cloud, _) = with_fault(name);
+    let answer = item(&cloud, "meta-data/iam/security-credentials/");
+    format!("{} {}", answer.status, answer.text().lines().next().unwrap_or("empty"))
+}
+
+/// Whether IMDS hands out credentials of the past, and what STS says to them.
+fn expired(name: &str) -> String {
+    let (cloud, _) = with_fault(name);
+    let document = item(&cloud, "meta-data/iam/security-credentials/ecsInstanceRole").body;
+    let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
+    let past = document["Expiration"].as_str().unwrap() < document["LastUpdated"].as_str().unwrap();
+    format!("{past} {}", Signed::sts(&cloud).send(&cloud).xml("Code").unwrap())
+}
+
+/// Status and (if it is JSON) `Code` of the credentials, then the status of a second attempt.
+fn credentials(name: &str) -> String {
+    let (cloud, _) = with_fault(name);
+    let first = item(&cloud, "meta-data/iam/security-credentials/ecsInstanceRole");
+    let role = item(&cloud, "meta-data/iam/security-credentials/").text();
+    let second = item(&cloud, &format!("meta-data/iam/security-credentials/{}", role.trim()));
+    let document = serde_json::from_slice::<serde_json::Value>(&first.body);
+    let code = document.map_or("unreadable".into(), |d| d["Code"].as_str().unwrap_or_default().to_owned());
+    format!("{} {code} {}", first.status, second.status)
+}
+
+fn sts(name: &str) -> String {
+    let (cloud, key) = with_fault(name);
+    let answer = Signed { key, ..Signed::sts(&Cloud::start(Options::default())) }.send(&cloud);
+    format!("{} {}", answer.status, answer.xml("Code").or(answer.xml("Arn")).unwrap_or_default())
+}
+
+fn get(cloud: &Cloud, key: aws_credential_types::Credentials, region: &str) -> Answer {
+    let headers = &[("x-amz-expected-bucket-owner", "123456789012"), ("x-amz-checksum-mode", "ENABLED")];
+    Signed { key, region, headers, ..Signed::s3(&self::cloud(), "/fleet/ecs.config") }.send(cloud)
+}
+
+fn s3(name: &str) -> String {
+    let (cloud, key) = with_fault(name);
+    let answer = get(&cloud, key, "eu-west-1");
+    format!("{} {}", answer.status, answer.xml("Code").unwrap_or_else(|| answer.body.len().to_string()))
+}
+
+/// What S3 says to one who signs for the region that the first answer named.
+fn s3_elsewhere(name: &str) -> String {
+    let (cloud, key) = with_fault(name);
+    let first = get(&cloud, key.clone(), "eu-west-1");
+    let region = first.xml("Region").or(first.header("x-amz-bucket-region").map(str::to_owned)).unwrap();
+    format!("{} {region} {}", first.status, get(&cloud, key, &region).status)
+}
+
+/// How connecting fails.
+fn knock(name: &str) -> String {
+    let (cloud, _) = with_fault(name);
+    let service = if name.starts_with("s3") { Service::S3 } else { Service::Imds };
+    let error = TcpStream::connect_timeout(&cloud.address(service), Duration::from_millis(300)).unwrap_err();
+    format!("{:?}", error.kind())
+}
+
+/// Whether a request is left without a byte of answer.
+fn hangs(name: &str) -> String {
+    let (cloud, _) = with_fault(name);
+    let (service, request) = match name {
+        "hop-limit" => (Service::Imds, "PUT /latest/api/token HTTP/1.1\r\n\r\n"),
+        _ => (Service::S3, "GET /fleet/ecs.config HTTP/1.1\r\n\r\n"),
+    };
+    let mut stream = TcpStream::connect(cloud.address(service)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let silent = stream.read(&mut [0]).is_err_and(|e| e.kind() == ErrorKind::WouldBlock);
+    let tokenless = ask(cloud.address(Service::Imds), "GET", "/latest/meta-data/mac", &[], "").status;
+    format!("{silent} {tokenless}")
+}
+
+/// Whether the answer takes at least the usual time of the fault.
+fn takes_longer(name: &str) -> String {
+    let Extent::By(size) = FAULTS.iter().find(|fault| fault.name == name).unwrap().extent else { panic!("{name} has a size") };
+    let (cloud, key) = with_fault(name);
+    let began = Instant::now();
+    match name {
+        "s3-slow-body" => drop(get(&cloud, key, "eu-west-1")),
+        _ => drop(token(&cloud)),
+    }
+    (began.elapsed() >= size).to_string()
+}
+
+/// By how many hours the server's clock is ahead, and what S3 says.
+fn skew(name: &str) -> String {
+    let (cloud, key) = with_fault(name);
+    let answer = get(&cloud, key, "eu-west-1");
+    let hour = |xml: &str, at: usize| answer.xml(xml).unwrap()[at..at + 2].parse::<u32>().unwrap();
+    let ahead = (24 + hour("ServerTime", 11) - hour("RequestTime", 9)) % 24;
+    format!("{} {} {ahead}", answer.status, answer.xml("Code").unwrap())
+}
+
+/// Claimed length, and bytes that really came.
+fn body(name: &str) -> String {
+    let (cloud, key) = with_fault(name);
+    let answer = get(&cloud, key, "eu-west-1");
+    format!("{} {}", answer.header("content-length").unwrap_or("unsaid"), answer.body.len())
+}
+
+fn content(name: &str) -> String {
+    let (cloud, key) = with_fault(name);
+    let answer = get(&cloud, key, "eu-west-1");
+    let sum = answer.header("x-amz-checksum-crc32").is_some();
+    format!("{} {sum} {}", answer.status, String::from_utf8_lossy(&answer.body[..4]).escape_default())
+}
+
+type Case = (&'static str, fn(&str) -> String, &'static str);
+
+#[rustfmt::skip]
+const CASES: &[Case] = &[
+    ("late-imds", knock, "ConnectionRefused"),
+    ("imds-refused", knock, "ConnectionRefused"),
+    ("imds-blackhole", knock, "TimedOut"),
+    ("imds-off", put_token, "403 text/html"),
+    ("imds-proxy-html", put_token, "200 text/html; charset=utf-8"),
+    ("hop-limit", hangs, "true 401"),
+    ("token-503", put_token, "503 text/html"),
+    ("token-400", put_token, "400 text/html"),
+    ("slow-imds", takes_longer, "true"),
+    ("token-revoked", credentials, "401 unreadable 200"),
+    ("no-role", role, "404 <?xml version=\"1.0\" encoding=\"iso-8859-1\"?>"),
+    ("no-role-empty", role, "200 empty"),
+    ("role-404", role, "404 <?xml version=\"1.0\" encoding=\"iso-8859-1\"?>"),
+    ("role-renamed", credentials, "404 unreadable 200"),
+    ("role-code-failed", credentials, "200 AssumeRoleUnauthorizedAccess 200"),
+    ("role-expired", expired, "true ExpiredToken"),
+    ("truncated-json", credentials, "200 unreadable 200"),
+    ("sts-wrong-account", sts, "200 arn:aws:sts::999999999999:assumed-role/ecsInstanceRole/i-0ec5b007572a90001"),
+    ("sts-wrong-instance", sts, "200 arn:aws:sts::123456789012:assumed-role/ecsInstanceRole/i-0ec5b007572affff1"),
+    ("sts-denied", sts, "403 AccessDenied"),
+    ("sts-503", sts, "503 ServiceUnavailable"),
+    ("s3-403", s3, "403 AccessDenied"),
+    ("s3-404-key", s3, "404 NoSuchKey"),
+    ("s3-404-bucket", s3, "404 NoSuchBucket"),
+    ("s3-404-version", s3, "404 NoSuchVersion"),
+    ("s3-wrong-owner", s3, "403 AccessDenied"),
+    ("s3-wrong-region", s3_elsewhere, "301 us-west-2 200"),
+    ("s3-wrong-region-400", s3_elsewhere, "400 us-west-2 200"),
+    ("s3-redirect-loop", s3_elsewhere, "301 us-west-2 301"),
+    ("s3-kms-denied", s3, "403 AccessDenied"),
+    ("s3-kms-disabled", s3, "400 KMS.DisabledException"),
+    ("s3-slow-body", takes_longer, "true"),
+    ("s3-cut-body", body, "36 18"),
+    ("s3-bad-checksum", content, "200 true DCS_"),
+    ("s3-oversize", body, "1048577 1048577"),
+    ("s3-oversize-unsaid", body, "unsaid 1048577"),
+    ("s3-oversize-lie", body, "1099511627776 1048577"),
+    ("s3-throttle", s3, "503 SlowDown"),
+    ("s3-throttle-forever", s3, "503 SlowDown"),
+    ("s3-500", s3, "500 InternalError"),
+    ("s3-hang", hangs, "true 401"),
+    ("s3-refused", knock, "ConnectionRefused"),
+    ("s3-html", content, "200 false <!DO"),
+    ("s3-utf16", content, "200 false \\u{fffd}\\u{fffd}E\\u{0}"),
+    ("clock-skew", skew, "403 RequestTimeTooSkewed 1"),
+    ("delay", takes_longer, "true"),
+];
+
+#[test]
+fn every_fault_does_what_the_table_says() {
+    let wrong: Vec<String> = CASES
+        .iter()
+        .filter_map(|(name, probe, expected)| {
+            let got = probe(name);
+            (got != *expected).then(|| format!("{name}: expected {expected}, got {got}"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn no_fault_goes_untested() {
+    let tested: Vec<&str> = CASES.iter().map(|case| case.0).collect();
+    let faults: Vec<&str> = FAULTS.iter().map(|fault| fault.name).collect();
+    assert_eq!(faults, tested);
+}
+
+#[test]
+fn a_fault_ends_after_its_time_or_its_number() {
+    let cloud = cloud();
+    let token = || ask(cloud.address(Service::Imds), "PUT", "/latest/api/token", &[(TTL, "60")], "").status;
+    cloud.fault("token-503", Duration::from_millis(200));
+    std::thread::sleep(Duration::from_millis(250));
+    assert_eq!(token(), 503, "it counts from the first request that meets it");
+    assert!((0..40).any(|_| {
+        std::thread::sleep(Duration::from_millis(25));
+        token() == 200
+    }));
+    cloud.fault("token-503", 2);
+    assert_eq!([token(), token(), token()], [503, 503, 200]);
+    cloud.fault("token-503", Extent::Always);
+    assert_eq!(token(), 503);
+    cloud.heal();
+    assert_eq!(token(), 200);
+}
+
+#[test]
+fn a_late_door_opens_by_itself_and_healing_opens_every_door() {
+    let cloud = cloud();
+    let open = |service| TcpStream::connect(cloud.address(service)).is_ok();
+    cloud.fault("late-imds", Duration::from_millis(200));
+    assert!(!open(Service::Imds));
+    assert!((0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        open(Service::Imds)
+    }));
+    cloud.usual_fault("s3-refused");
+    assert!(!open(Service::S3));
+    cloud.heal();
+    assert!(open(Service::S3));
+}
+
+#[test]
+fn two_faults_work_one_after_the_other() {
+    let cloud = cloud();
+    cloud.fault("s3-throttle", 1);
+    cloud.usual_fault("s3-wrong-region");
+    let key = key(&cloud);
+    let status = |region| get(&cloud, key.clone(), region).status;
+    assert_eq!([status("eu-west-1"), status("eu-west-1"), status("us-west-2")], [503, 301, 200]);
+}
+
+#[test]
+#[should_panic(expected = "no fault is called s3-402; there are: late-imds")]
+fn an_unknown_fault_is_told_at_once() {
+    cloud().usual_fault("s3-402");
+}
+
+#[test]
+fn a_signature_is_wrong_also_when_a_fault_would_answer_next() {
+    let cloud = cloud();
+    cloud.usual_fault("s3-404-key");
+    assert_eq!(ask(cloud.address(Service::S3), "GET", "/fleet/ecs.config", &[], "").xml("Code").unwrap(), "AccessDenied");
+}
