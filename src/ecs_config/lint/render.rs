@@ -31,12 +31,18 @@ pub fn text(file: &File, findings: &[Finding], style: Style) -> String {
     findings.iter().map(|finding| page.finding(finding)).collect()
 }
 
+/// Whether it helps to see what each reader sets. Of a key that stands twice the message says all.
+fn compares(finding: &Finding) -> bool {
+    let about_readers = rules::find(finding.id).is_some_and(|rule| rule.kind == Kind::Readers);
+    about_readers && !["duplicate-key", "conflicting-duplicate"].contains(&finding.id)
+}
+
 /// What must be read to compare the readers on the keys of the findings: their lines, and those that set these keys;
 /// or all lines, if something goes on over the end of one.
 fn compared<'b>(bytes: &'b [u8], findings: &[Finding]) -> Cow<'b, [u8]> {
     const SPANNING: [&str; 5] = ["unclosed-quote", "line-continuation", "comment-continuation", "multi-line-value", "cr-only"];
-    let about_readers = |finding: &&Finding| rules::find(finding.id).is_some_and(|rule| rule.kind == Kind::Readers);
-    let keys: HashSet<&[u8]> = findings.iter().filter(about_readers).filter_map(|one| one.key.as_deref()).map(str::as_bytes).collect();
+    let keys: HashSet<&[u8]> =
+        findings.iter().filter(|finding| compares(finding)).filter_map(|one| one.key.as_deref()).map(str::as_bytes).collect();
     let lines: HashSet<usize> = findings.iter().filter_map(|finding| finding.line).collect();
     let sets_key = |line: &[u8]| line.iter().position(|byte| *byte == b'=').is_some_and(|cut| keys.contains(&line[..cut]));
     match findings.iter().any(|finding| SPANNING.contains(&finding.id)) {
@@ -131,8 +137,7 @@ impl<'b> Readings<'b> {
 
     /// For a finding about readers: what they set, those that agree together. Nothing if all do.
     fn about(&self, finding: &Finding) -> Vec<(String, String)> {
-        let about_readers = rules::find(finding.id).is_some_and(|rule| rule.kind == Kind::Readers);
-        let Some(key) = finding.key.as_deref().filter(|_| about_readers) else { return Vec::new() };
+        let Some(key) = finding.key.as_deref().filter(|_| compares(finding)) else { return Vec::new() };
         let mut outcomes: Vec<(String, String)> = Vec::new();
         for (reader, reading, set) in &self.list {
             let outcome = outcome(key, reading, set);
