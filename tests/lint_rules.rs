@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use ecs_bootstrap::ecs_config::lint::registered::Registered;
 use ecs_bootstrap::ecs_config::lint::rules::{self, Rule, Under};
 use ecs_bootstrap::ecs_config::lint::{self, Context, File, Place, Severity};
+use ecs_bootstrap::ecs_config::merge;
 
 /// What an example needs around it. `mended` tells the two that differ by their surroundings alone.
 fn context(under: Under, mended: bool) -> Context<'static> {
     let plain = Context::default();
     match under {
-        Under::Plain | Under::Stretched => plain,
+        Under::Plain | Under::Stretched | Under::Installed => plain,
         Under::Whole => Context { whole: true, ..plain },
         Under::HostTasks => Context { block_host_tasks: true, ..plain },
         Under::External => Context { host: "external".parse().ok(), ..plain },
@@ -25,6 +26,10 @@ fn context(under: Under, mended: bool) -> Context<'static> {
 
 fn ids(rule: &Rule, lines: &[u8], mended: bool) -> BTreeSet<&'static str> {
     let bytes = rule.example(lines);
+    if rule.under == Under::Installed {
+        let done = merge::mend(&bytes).1;
+        return done.iter().map(|_| rule.id).collect();
+    }
     let file = File { source: "example", bytes: &bytes };
     lint::check(&file, &context(rule.under, mended)).into_iter().map(|finding| finding.id).collect()
 }

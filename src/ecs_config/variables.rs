@@ -218,13 +218,30 @@ pub fn nearest(name: &str) -> Option<&'static str> {
 /// Within three edits, and within a third of the name: beyond that a suggestion confuses more than it helps.
 fn closest(name: &str) -> Option<&'static str> {
     let limit = (name.len() / 3).min(3);
+    let letters = letters(name);
     all()
         .iter()
         .filter(|known| known.name.len().abs_diff(name.len()) <= limit)
+        .filter(|known| apart(&letters, &self::letters(known.name)) <= 2 * limit)
         .map(|known| (strsim::osa_distance(known.name, name), known.name))
         .filter(|(distance, _)| *distance <= limit)
         .min()
         .map(|(_, known)| known)
+}
+
+/// How often each letter, digit or `_` stands in a name. One edit changes two of the counts at most, which tells
+/// names that are far apart without measuring how far.
+fn letters(name: &str) -> [u8; 32] {
+    let mut counts = [0; 32];
+    for byte in name.bytes() {
+        let count: &mut u8 = &mut counts[usize::from(byte & 31)];
+        *count = count.saturating_add(1);
+    }
+    counts
+}
+
+fn apart(one: &[u8; 32], other: &[u8; 32]) -> usize {
+    one.iter().zip(other).map(|(a, b)| usize::from(a.abs_diff(*b))).sum()
 }
 
 /// Words that make an unknown name look like a credential's.

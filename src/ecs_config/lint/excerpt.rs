@@ -1,5 +1,6 @@
 //! One line of the user's file, as it can be printed: secrets redacted, odd characters visible, not too wide.
 
+use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::ops::Range;
 
@@ -18,17 +19,24 @@ const WIDTH: usize = 100;
 
 /// A file, ready to be quoted from.
 pub struct Quoted<'b> {
+    bytes: &'b [u8],
     lines: Vec<&'b [u8]>,
-    /// Lines that may be pieces of a secret which goes on over its own line.
-    secret: Vec<Range<usize>>,
+    /// Lines that may be pieces of a secret which goes on over its own line; found out when first asked.
+    secret: OnceCell<Vec<Range<usize>>>,
 }
 
 impl<'b> Quoted<'b> {
     pub fn new(bytes: &'b [u8]) -> Self {
-        let text = String::from_utf8_lossy(bytes);
-        let settings = lines::scan(&text, &mut Findings::new("", Readers::ALL));
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        Self { lines: bytes.split(|byte| *byte == b'\n').collect(), secret: after_secrets(&settings) }
+        Self { bytes, lines: bytes.split(|byte| *byte == b'\n').collect(), secret: OnceCell::new() }
+    }
+
+    fn follows_secret(&self, number: usize) -> bool {
+        let find = || {
+            let text = String::from_utf8_lossy(self.bytes);
+            after_secrets(&lines::scan(&text, &mut Findings::new("", Readers::ALL)))
+        };
+        self.secret.get_or_init(find).iter().any(|lines| lines.contains(&number))
     }
 
     /// The line of that number, counted from one; `columns` are bytes of it.
@@ -36,29 +44,29 @@ impl<'b> Quoted<'b> {
         let line = self.lines.get(number.checked_sub(1)?)?;
         let text = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
         let secret = self.secret_part(number, &text);
-        let mut shown = String::new();
+        let mut shown: Vec<char> = Vec::new();
         let (mut start, mut end) = (None, 0);
         for (at, c) in text.char_indices() {
             if at >= columns.start {
-                start = start.or_else(|| Some(shown.chars().count()));
+                start.get_or_insert(shown.len());
             }
             match at.cmp(&secret) {
                 Ordering::Less => shown.extend(visible(c)),
-                Ordering::Equal => shown.push_str("[redacted]"),
+                Ordering::Equal => shown.extend("[redacted]".chars()),
                 Ordering::Greater => {}
             }
             if at < columns.end {
-                end = shown.chars().count();
+                end = shown.len();
             }
         }
-        let start = start.unwrap_or_else(|| shown.chars().count());
+        let start = start.unwrap_or(shown.len());
         Some(window(&shown, start..end.max(start + 1)))
     }
 
     /// Where the part of the line begins that nobody may see; its length if there is none.
     fn secret_part(&self, number: usize, line: &str) -> usize {
         let known = line.split_once('=').is_some_and(|(name, _)| variables::find(last_word(name)).is_some());
-        if !known && self.secret.iter().any(|lines| lines.contains(&number)) {
+        if !known && self.follows_secret(number) {
             return 0;
         }
         let secret = words(line).find(|word| variables::is_secret(word));
@@ -88,10 +96,11 @@ fn last_word(name: &str) -> &str {
     name.split_whitespace().next_back().unwrap_or("").trim_start_matches(['#', ';'])
 }
 
-fn window(text: &str, marked: Range<usize>) -> Excerpt {
+fn window(text: &[char], marked: Range<usize>) -> Excerpt {
     let from = if marked.start > WIDTH * 2 / 3 { marked.start - WIDTH / 3 } else { 0 };
-    let mut shown: String = text.chars().skip(from).take(WIDTH).collect();
-    if text.chars().count() > from + WIDTH {
+    let to = text.len().min(from + WIDTH);
+    let mut shown: String = text[from.min(to)..to].iter().collect();
+    if to < text.len() {
         shown.push('…');
     }
     let (mut start, mut end) = (marked.start - from, (marked.end - from).min(WIDTH));

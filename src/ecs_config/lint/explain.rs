@@ -26,6 +26,7 @@ fn surroundings(under: Under) -> &'static str {
         Under::External => "With --for external,\n",
         Under::InstanceFile => "In /var/lib/ecs/ecs.config, with --for al2023,\n",
         Under::JsonFile => "With a file /etc/ecs/ecs.config.json that holds `[`, for instance,\n",
+        Under::Installed => "When `run` installs it,\n",
         Under::JoinedGreen => "Where an agent has joined the cluster green,\n",
         Under::JoinedSome => "Where an agent has joined a cluster that nobody knows,\n",
     }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::meant::{Meant, depth, looks_expandable};
+use super::plain;
 use super::rules::{names, readers as rule, values};
 use super::{At, Findings, Said, say};
 use crate::ecs_config::variables::{self, Variable};
@@ -39,7 +40,10 @@ impl<'t> Setting<'t> {
 pub fn scan<'t>(text: &'t str, found: &mut Findings) -> Vec<Setting<'t>> {
     let mut scan = Scan { found, settings: Vec::new(), first: HashMap::new(), swallow: 0, joined: false, remark: None };
     for (at, raw) in text.split('\n').enumerate() {
-        scan.line(&Line::new(at + 1, raw));
+        match plain::setting(raw) {
+            Some(cut) => scan.plain(at + 1, raw, cut),
+            None => scan.line(&Line::new(at + 1, raw)),
+        }
     }
     scan.settings
 }
@@ -91,6 +95,16 @@ const COMMANDS: [&str; 14] =
 const END_MARKS: [&str; 6] = ["EOF", "EOT", "END", "EOL", "ECS", "EOC"];
 
 impl<'t> Scan<'t, '_, '_> {
+    /// A line that is a setting and nothing else.
+    fn plain(&mut self, line: usize, text: &'t str, cut: usize) {
+        (self.swallow, self.joined) = (0, false);
+        self.after_remark(line);
+        let (name, value) = (&text[..cut], &text[cut + 1..]);
+        let setting = Setting { line, name, value, name_at: (0, cut), value_at: (cut + 1, text.len()), whole: true };
+        self.repeated(&setting);
+        self.settings.push(setting);
+    }
+
     fn line(&mut self, line: &Line<'t>) {
         if line.core.is_empty() {
             return;
@@ -107,7 +121,7 @@ impl<'t> Scan<'t, '_, '_> {
         if self.continues(line) {
             return;
         }
-        self.after_remark(line);
+        self.after_remark(line.number);
         match line.core.split_once('=') {
             _ if is_heredoc(line.core) => self.heredoc(line),
             Some(("", _)) => self.nameless(line),
@@ -125,7 +139,7 @@ impl<'t> Scan<'t, '_, '_> {
             self.found.add(&rule::COMMENT_WITH_EQUALS, line.all(), said);
         }
         let named = |(name, value): (&str, &str)| variables::sounds_secret(last_word(name)) && !value.trim().is_empty();
-        if remark.is_some_and(named) || line.core.split_whitespace().any(holds_access_key) {
+        if remark.is_some_and(named) || holds_access_key(line.core) {
             let said = || say("the comment holds what looks like a credential").fix("remove the line");
             self.found.add(&names::SECRET_IN_COMMENT, line.all(), said);
         }
@@ -149,8 +163,8 @@ impl<'t> Scan<'t, '_, '_> {
         true
     }
 
-    fn after_remark(&mut self, line: &Line) {
-        if let Some(number) = self.remark.take().filter(|number| number + 1 == line.number) {
+    fn after_remark(&mut self, line: usize) {
+        if let Some(number) = self.remark.take().filter(|number| number + 1 == line) {
             let place = At { line: Some(number), ..At::default() };
             let said = || say("systemd up to 253 joins the next line to this comment").fix("remove the backslash");
             self.found.add(&rule::COMMENT_CONTINUATION, place, said);
@@ -194,7 +208,7 @@ impl<'t> Scan<'t, '_, '_> {
 
     fn assignment(&mut self, line: &Line<'t>, name: &'t str, value: &'t str) {
         let (bare, exported) = without_export(name);
-        if !exported && is_command(line.core) {
+        if !exported && !is_name(name.trim()) && is_command(line.core) {
             return self.command(line);
         }
         let name_end = line.start + name.len();
@@ -328,7 +342,7 @@ fn without_export(name: &str) -> (&str, bool) {
 }
 
 fn is_heredoc(core: &str) -> bool {
-    (core.starts_with("cat ") && core.contains('<')) || END_MARKS.contains(&core)
+    (core.starts_with("cat ") && core.contains('<')) || (core.len() == 3 && END_MARKS.contains(&core))
 }
 
 fn is_command(core: &str) -> bool {
@@ -358,9 +372,10 @@ fn last_word(name: &str) -> &str {
     name.trim_start_matches('#').split_whitespace().next_back().unwrap_or("")
 }
 
-/// The form of AWS access key ids.
-fn holds_access_key(word: &str) -> bool {
-    ["AKIA", "ASIA"]
-        .iter()
-        .any(|prefix| word.split(prefix).skip(1).any(|rest| rest.len() >= 16 && rest.bytes().take(16).all(|b| b.is_ascii_alphanumeric())))
+/// The form of AWS access key ids: a prefix and sixteen more letters and digits.
+fn holds_access_key(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let key = |at: usize| bytes.get(at + 4..at + 20).is_some_and(|rest| rest.iter().all(u8::is_ascii_alphanumeric));
+    let prefix = |four: &[u8]| four == b"AKIA" || four == b"ASIA";
+    bytes.windows(4).enumerate().any(|(at, four)| prefix(four) && key(at))
 }

@@ -54,7 +54,9 @@ impl<'t> Meant<'t> {
     }
 
     fn without_remark(mut self) -> Self {
-        if let Some(at) = self.value.find(" #").or_else(|| self.value.find("\t#")).filter(|_| !is_json(self.value)) {
+        let blank_and_hash = |pair: &[u8]| matches!(pair, [b' ' | b'\t', b'#']);
+        let remark = self.value.as_bytes().windows(2).position(blank_and_hash);
+        if let Some(at) = remark.filter(|_| !is_json(self.value)) {
             self.remark = true;
             self.value = self.value[..at].trim_end();
         } else if self.value.ends_with('\\') {
@@ -89,7 +91,8 @@ pub fn is_json(value: &str) -> bool {
 
 /// JSON that is right so far and then stops.
 fn is_cut_json(value: &str) -> bool {
-    value.starts_with(['{', '[']) && serde_json::from_str::<IgnoredAny>(value).is_err_and(|error| error.is_eof())
+    let open = value.starts_with(['{', '[']) && depth(value) > 0;
+    open && serde_json::from_str::<IgnoredAny>(value).is_err_and(|error| error.is_eof())
 }
 
 /// Brackets opened less brackets closed, outside strings.

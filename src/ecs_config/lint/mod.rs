@@ -14,6 +14,7 @@ mod json;
 mod lines;
 mod meant;
 mod names;
+mod plain;
 pub mod registered;
 pub mod render;
 pub mod rules;
@@ -123,7 +124,8 @@ pub struct Owned<'a> {
 fn check_lines<'t>(text: &'t str, bytes: &[u8], context: &Context, found: &mut Findings) -> Vec<Setting<'t>> {
     let settings = lines::scan(text, found);
     disagree::check(bytes, &settings, found);
-    let siblings: BTreeMap<&str, &str> = settings.iter().map(|setting| (setting.name, setting.value)).collect();
+    let consulted = |setting: &&Setting<'t>| values::CONSULTED.contains(&setting.name);
+    let siblings: BTreeMap<&str, &str> = settings.iter().filter(consulted).map(|setting| (setting.name, setting.value)).collect();
     for setting in &settings {
         names::check(setting, context, found);
         values::check(setting, &siblings, found);

@@ -2,13 +2,14 @@
 //!
 //! This is the one place that shows values, those of the user's own file on the user's own terminal; secrets are not.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
 use super::disagree::READERS;
 use super::excerpt::{self, Excerpt, Quoted};
 use super::rules::{self, Kind};
-use super::{File, Finding, Readers, Severity};
+use super::{File, Finding, Readers, Severity, plain};
 use crate::ecs_config::readers::{Reader, Reading, lossy};
 use crate::ecs_config::variables;
 
@@ -25,8 +26,30 @@ pub fn text(file: &File, findings: &[Finding], style: Style) -> String {
     if findings.is_empty() {
         return String::new();
     }
-    let page = Page { file, quoted: Quoted::new(file.bytes), readings: Readings::of(file.bytes, style.readers), style };
+    let compared = compared(file.bytes, findings);
+    let page = Page { file, quoted: Quoted::new(file.bytes), readings: Readings::of(&compared, style.readers), style };
     findings.iter().map(|finding| page.finding(finding)).collect()
+}
+
+/// Whether it helps to see what each reader sets. Of a key that stands twice the message says all.
+fn compares(finding: &Finding) -> bool {
+    let about_readers = rules::find(finding.id).is_some_and(|rule| rule.kind == Kind::Readers);
+    about_readers && !["duplicate-key", "conflicting-duplicate"].contains(&finding.id)
+}
+
+/// What must be read to compare the readers on the keys of the findings: their lines, and those that set these keys;
+/// or all lines, if something goes on over the end of one.
+fn compared<'b>(bytes: &'b [u8], findings: &[Finding]) -> Cow<'b, [u8]> {
+    const SPANNING: [&str; 5] = ["unclosed-quote", "line-continuation", "comment-continuation", "multi-line-value", "cr-only"];
+    let keys: HashSet<&[u8]> =
+        findings.iter().filter(|finding| compares(finding)).filter_map(|one| one.key.as_deref()).map(str::as_bytes).collect();
+    let lines: HashSet<usize> = findings.iter().filter_map(|finding| finding.line).collect();
+    let sets_key = |line: &[u8]| line.iter().position(|byte| *byte == b'=').is_some_and(|cut| keys.contains(&line[..cut]));
+    match findings.iter().any(|finding| SPANNING.contains(&finding.id)) {
+        _ if keys.is_empty() => Cow::Borrowed(b""),
+        true => Cow::Borrowed(bytes),
+        false => Cow::Owned(plain::only(bytes, |number, line| lines.contains(&number) || sets_key(line))),
+    }
 }
 
 /// `2 errors, 1 warning`, or `no findings`.
@@ -114,8 +137,7 @@ impl<'b> Readings<'b> {
 
     /// For a finding about readers: what they set, those that agree together. Nothing if all do.
     fn about(&self, finding: &Finding) -> Vec<(String, String)> {
-        let about_readers = rules::find(finding.id).is_some_and(|rule| rule.kind == Kind::Readers);
-        let Some(key) = finding.key.as_deref().filter(|_| about_readers) else { return Vec::new() };
+        let Some(key) = finding.key.as_deref().filter(|_| compares(finding)) else { return Vec::new() };
         let mut outcomes: Vec<(String, String)> = Vec::new();
         for (reader, reading, set) in &self.list {
             let outcome = outcome(key, reading, set);

@@ -38,6 +38,8 @@ pub enum Under {
     JoinedGreen,
     /// An agent has run on the host, in a cluster that nobody knows; not so for the mended example.
     JoinedSome,
+    /// The file is installed by `run`, which reports it; `lint` does not.
+    Installed,
     /// `...` in the example stands for 64 KiB of text.
     Stretched,
 }

@@ -130,8 +130,8 @@ impl Merged<'_> {
     }
 
     fn external(&self, found: &mut Findings) {
-        let said_here = self.is_true("ECS_EXTERNAL");
-        if !said_here && !(self.context.external() && self.context.whole) {
+        let known = self.context.external() && self.context.whole;
+        if !known && !self.is_true("ECS_EXTERNAL") {
             return;
         }
         if self.get("AWS_DEFAULT_REGION").is_none() {

@@ -9,7 +9,10 @@ use super::rules::values as rule;
 use super::{Findings, Rule, go, json, say};
 use crate::ecs_config::variables::{self, Kind, OnInvalid, Variable};
 
-/// Checks the value of one setting; `siblings` are all settings of its file, for rules that one repairs for another.
+/// Settings that decide how another one is checked.
+pub const CONSULTED: [&str; 2] = ["ECS_LOGLEVEL_ON_INSTANCE", "ECS_ENGINE_AUTH_TYPE"];
+
+/// Checks the value of one setting; `siblings` are those of [`CONSULTED`] that stand in its file.
 pub fn check(setting: &Setting, siblings: &BTreeMap<&str, &str>, found: &mut Findings) {
     let Some(known) = variables::find(setting.name) else { return };
     if setting.whole && !setting.value.is_empty() {
@@ -159,7 +162,7 @@ impl Check<'_, '_> {
             let message = "this list is separated by commas, it is no JSON";
             return self.broken(&rule::JSON_SHAPE, message, "write the elements with commas between them");
         }
-        let trimmed = self.known.name.to_ascii_uppercase() == "NO_PROXY";
+        let trimmed = self.known.name.eq_ignore_ascii_case("NO_PROXY");
         if !trimmed && self.value.split(',').any(|element| element.trim() != element) {
             self.broken(&rule::BLANK_IN_LIST, "an element begins or ends with a blank", "remove blanks around commas");
         }

@@ -158,6 +158,10 @@ NOT_A_CONFIGURATION "not-a-configuration" Error ALL
 "The file begins with `<`: it is XML or HTML, most likely the error page of a download that nobody checked."
 b"<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code></Error>\n" => b"ECS_CLUSTER=prod\n";
 
+MENDED "mended" Note ALL
+"`run` installed the layer otherwise than it was fetched: without a byte order mark, with LF for CR LF, or with a final newline. The readers take the result as the author meant it."
+b"ECS_CLUSTER=prod\r\n" => b"ECS_CLUSTER=prod\n" in Installed;
+
 READERS_DISAGREE "readers-disagree" Error ALL
 "The programs that read this file would set different values, for a reason that no other rule names; a line of 64 KiB, which docker refuses, is one. `lint --readers` shows what each would set."
 b"ECS_NVIDIA_RUNTIME=...\n" => b"ECS_NVIDIA_RUNTIME=nvidia\n" in Stretched;
