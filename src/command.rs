@@ -13,7 +13,7 @@ use crate::cli::{Cli, Command, Global, LogFormat, Output, RunArgs, StatusArgs};
 use crate::error::Error;
 use crate::fence;
 use crate::guard;
-use crate::guard_command;
+use crate::guard_command::{self, Form};
 use crate::host;
 use crate::http::{self, Http};
 use crate::identity::{self, External, Imds, Witness, imds};
@@ -349,7 +349,12 @@ impl Call<'_> {
     }
 
     fn guard(&self, command: &guard_command::Command) -> u8 {
-        let said = guard_command::run(command, &guard::Host::at(&self.root), self.output == Output::Json);
+        let form = match self.output {
+            Output::Json => Form::Json,
+            Output::Text if self.cli.global.quiet => Form::Quiet,
+            Output::Text => Form::Text,
+        };
+        let said = guard_command::run(command, &guard::Host::at(&self.root), form);
         if let Some(failure) = &said.failure {
             self.complain(failure);
         }
