@@ -351,8 +351,8 @@ impl Call<'_> {
     fn guard(&self, command: &guard_command::Command) -> u8 {
         let form = match self.output {
             Output::Json => Form::Json,
-            Output::Text if self.cli.global.quiet => Form::Quiet,
-            Output::Text => Form::Text,
+            _ if self.cli.global.quiet => Form::Quiet,
+            _ => Form::Text,
         };
         let said = guard_command::run(command, &guard::Host::at(&self.root), form);
         if let Some(failure) = &said.failure {

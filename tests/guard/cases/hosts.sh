@@ -50,7 +50,7 @@ t13() {
 }
 
 hold_lock() { # SECONDS
-  flock "$LAB/xtables.lock" sleep "$1" &
+  flock -o "$LAB/xtables.lock" sleep "$1" & # -o: the lock dies with flock, not with its sleep
   echo $! >"$LAB/holder"
   wait_for "the lock" eval '! flock -n "$LAB/xtables.lock" true'
 }
