@@ -61,7 +61,7 @@ pub fn run(cli: &Cli, environment: &Environment) -> u8 {
     let root = global.root.clone().or_else(|| settings::place(environment.iter(), "root")).unwrap_or_else(|| "/".into());
     let mut call = Call { cli, environment, root, output: Output::Text, format: LogFormat::Auto };
     let given = call.given();
-    let formats = call.read_formats(given.as_ref().unwrap_or(&Given::new()));
+    let formats = call.read_formats(given.as_ref().unwrap_or(&cli.global.given()));
     call.format = log::start(call.format, global.quiet, environment.get("JOURNAL_STREAM"));
     let given = given.and_then(|given| formats.map(|()| given));
     match &cli.command {
