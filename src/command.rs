@@ -13,7 +13,7 @@ use crate::cli::{Cli, Command, Global, LogFormat, Output, RunArgs, StatusArgs};
 use crate::error::Error;
 use crate::fence;
 use crate::guard;
-use crate::guard_command;
+use crate::guard_command::{self, Form};
 use crate::host;
 use crate::http::{self, Http};
 use crate::identity::{self, External, Imds, Witness, imds};
@@ -61,7 +61,7 @@ pub fn run(cli: &Cli, environment: &Environment) -> u8 {
     let root = global.root.clone().or_else(|| settings::place(environment.iter(), "root")).unwrap_or_else(|| "/".into());
     let mut call = Call { cli, environment, root, output: Output::Text, format: LogFormat::Auto };
     let given = call.given();
-    let formats = call.read_formats(given.as_ref().unwrap_or(&Given::new()));
+    let formats = call.read_formats(given.as_ref().unwrap_or(&cli.global.given()));
     call.format = log::start(call.format, global.quiet, environment.get("JOURNAL_STREAM"));
     let given = given.and_then(|given| formats.map(|()| given));
     match &cli.command {
@@ -349,7 +349,12 @@ impl Call<'_> {
     }
 
     fn guard(&self, command: &guard_command::Command) -> u8 {
-        let said = guard_command::run(command, &guard::Host::at(&self.root), self.output == Output::Json);
+        let form = match self.output {
+            Output::Json => Form::Json,
+            _ if self.cli.global.quiet => Form::Quiet,
+            _ => Form::Text,
+        };
+        let said = guard_command::run(command, &guard::Host::at(&self.root), form);
         if let Some(failure) = &said.failure {
             self.complain(failure);
         }

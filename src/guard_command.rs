@@ -49,38 +49,56 @@ pub struct Said {
     pub failure: Option<Failure>,
 }
 
+/// How much to say on stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Text,
+    /// Only what was changed or went wrong: for the unit that looks after the fence every five minutes.
+    Quiet,
+    /// What was done stands beside `error`, which is null if all went well.
+    Json,
+}
+
 /// What a verb gave, if anything, and how it ended: a leak is both shown and an error.
 struct Done {
     text: String,
     value: serde_json::Value,
+    news: bool,
     result: Result<(), guard::Error>,
-}
-
-/// Does what the command says. As JSON, what was done stands beside `error`, which is null if all went well.
-pub fn run(command: &Command, host: &Host, json: bool) -> Said {
-    let Done { text, mut value, result } = match command {
-        Command::Install(install) => done(guard::enforce(&install.wanted(), host), enforced, |_| Ok(())),
-        Command::Remove => done(guard::remove(host), removed, |_| Ok(())),
-        Command::Status => done(guard::status(host), status_text, |_| Ok(())),
-        Command::Prove => done(guard::prove(host), proof_text, Proof::outcome),
-    };
-    let failure = result.err().map(|error| Error::from(error).failure());
-    value["error"] = serde_json::to_value(&failure).expect(PLAIN);
-    let stdout = if json { format!("{value:#}\n") } else { text };
-    Said { stdout, failure }
 }
 
 const PLAIN: &str = "plain strings, numbers and lists";
 
+/// Does what the command says.
+pub fn run(command: &Command, host: &Host, form: Form) -> Said {
+    let Done { text, mut value, news, result } = match command {
+        Command::Install(install) => done(guard::enforce(&install.wanted(), host), enforced, |done| (done.changed, Ok(()))),
+        Command::Remove => done(guard::remove(host), removed, |done| (done.changed, Ok(()))),
+        Command::Status => done(guard::status(host), status_text, |_| (true, Ok(()))),
+        Command::Prove => done(guard::prove(host), proof_text, |proof| (proof.outcome().is_err(), proof.outcome())),
+    };
+    let failure = result.err().map(|error| Error::from(error).failure());
+    value["error"] = serde_json::to_value(&failure).expect(PLAIN);
+    let stdout = match form {
+        Form::Json => format!("{value:#}\n"),
+        Form::Quiet if !news => String::new(),
+        Form::Text | Form::Quiet => text,
+    };
+    Said { stdout, failure }
+}
+
+/// `ended` says whether there is news, and how it ended.
 fn done<T: Serialize>(
     tried: Result<T, guard::Error>,
     text: impl Fn(&T) -> String,
-    outcome: impl Fn(&T) -> Result<(), guard::Error>,
+    ended: impl Fn(&T) -> (bool, Result<(), guard::Error>),
 ) -> Done {
-    match tried {
-        Ok(given) => Done { text: text(&given), value: serde_json::to_value(&given).expect(PLAIN), result: outcome(&given) },
-        Err(error) => Done { text: String::new(), value: serde_json::json!({}), result: Err(error) },
-    }
+    let given = match tried {
+        Ok(given) => given,
+        Err(error) => return Done { text: String::new(), value: serde_json::json!({}), news: true, result: Err(error) },
+    };
+    let (news, result) = ended(&given);
+    Done { text: text(&given), value: serde_json::to_value(&given).expect(PLAIN), news, result }
 }
 
 impl Install {
@@ -130,10 +148,17 @@ fn shown_text(shown: &Shown) -> String {
             format!(
                 "sunk to FORWARD {}, below: {} (the fence does not rely on it)",
                 place.unwrap_or_default(),
-                shown.overtaken_by.join("; ")
+                above_text(&shown.overtaken_by)
             )
         }
     }
+}
+
+fn above_text(rules: &[String]) -> String {
+    const ENOUGH: usize = 3;
+    let more = rules.len().saturating_sub(ENOUGH);
+    let named = rules[..rules.len() - more].join("; ");
+    if more == 0 { named } else { format!("{named}; and {more} more") }
 }
 
 fn removed(done: &Removed) -> String {

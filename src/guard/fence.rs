@@ -147,9 +147,9 @@ fn mangle<'a>(host: &'a Host, interface: Option<&str>) -> Vec<(Forward<'a>, Rule
 
 fn fallback(failure: Failure) -> Error {
     let Failure { command, said, .. } = failure;
-    if said.contains("Permission denied") || said.contains("Operation not permitted") {
-        Error::Capability
-    } else {
-        Error::Fallback { command, said }
+    match &said {
+        said if said.contains("Permission denied") || said.contains("not permitted") => Error::Capability,
+        said if said.contains("lock") => Error::Iptables { command, said: said.clone() },
+        _ => Error::Fallback { command, said },
     }
 }

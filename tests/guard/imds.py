@@ -1,20 +1,25 @@
-"""A metadata service that counts: any GET answers the instance id, and one line per request goes to the log.
+"""A metadata service that counts: any request answers the instance id, and leaves one line in the log.
 
-usage: imds.py LOG ADDRESS... ; with HOP_LIMIT set, answers travel that many hops only, as on EC2.
+usage: imds.py LOG ADDRESS,PORT...
+With HOP_LIMIT set, answers travel that many hops only, as on EC2. With ON_REQUEST set, that command runs at the moment of each request,
+and the line says whether it succeeded.
 """
 import http.server
 import os
 import socket
+import subprocess
 import sys
 import threading
 
 LOG = open(sys.argv[1], "a", buffering=1)
+WITNESS = os.environ.get("ON_REQUEST", "true").split()
 HOPS = int(os.environ.get("HOP_LIMIT", "64"))
 
 
 class Metadata(http.server.BaseHTTPRequestHandler):
     def answer(self):
-        LOG.write("%s %s %s\n" % (self.client_address[0], self.command, self.path))
+        seen = subprocess.run(WITNESS, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+        LOG.write("%s %s %s %s\n" % (self.client_address[0], self.command, self.path, "fenced" if seen else "open"))
         if self.connection.family == socket.AF_INET6:
             self.connection.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, HOPS)
         else:

@@ -9,13 +9,12 @@
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 V4=169.254.169.254 V6=fd00:ec2::254
 
-lab_install_tools() { # what the lab needs, from Debian's archive
-  local missing=() tool
-  for tool in dockerd:docker.io iptables:iptables nft:nftables ip:iproute2 busybox:busybox-static python3:python3 setpriv:util-linux; do
-    command -v "${tool%%:*}" >/dev/null || missing+=("${tool##*:}")
-  done
-  ((${#missing[@]} == 0)) && return 0
-  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+lab_install_tools() { # from Debian's archive, those of tests/guard/packages that are missing
+  local missing package
+  missing=$(grep -v '^#' "$HERE/packages" | while read -r package; do dpkg-query -s "$package" >/dev/null 2>&1 || echo "$package"; done)
+  [[ -z $missing ]] && return 0
+  # shellcheck disable=SC2086 # package names have no blanks
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing; } >/dev/null
 }
 
 # Enters only the network namespace, and never the caller's own by accident.
@@ -56,6 +55,7 @@ lab_aws() {
 }
 
 lab_metadata() { # and something to connect to at the resolver's address
+  export ON_REQUEST="nsenter --net=/run/netns/gl-$ID-host nft list table inet ecs-bootstrap"
   aws setsid python3 "$HERE/imds.py" "$LAB/requests" $V4,80 $V6,80 169.254.169.253,53 fd00:ec2::253,53 </dev/null >"$LAB/imds.log" 2>&1 &
 }
 

@@ -12,6 +12,8 @@ group_c() {
   check "100 kills at any moment leave no interface, rule, address or route" kills
   check "T14 forwarding off: exit 52 with the reason" t14
   check "T20 a hop limit of 1 is no fence: prove still says leaks" t20
+  check "run --block-imds: the fence stands before the first packet to metadata, and stays when the fetch fails" run_fences_first
+  check "mending is told, and a quiet round says nothing" quiet_rounds
   check "host tasks: a drop-in on cgroup v2, exit 50 on v1" host_tasks
   check "saved rule sets and ecs.config are read by status" saved
 }
@@ -48,7 +50,7 @@ t13() {
 }
 
 hold_lock() { # SECONDS
-  flock "$LAB/xtables.lock" sleep "$1" &
+  flock -o "$LAB/xtables.lock" sleep "$1" & # -o: the lock dies with flock, not with its sleep
   echo $! >"$LAB/holder"
   wait_for "the lock" eval '! flock -n "$LAB/xtables.lock" true'
 }
@@ -133,6 +135,25 @@ t20() {
   HOP_LIMIT=1 lab_metadata
   wait_for "metadata with one hop" eval '[[ $(asks $V4 host) == open ]]'
   [[ $(asks $V4 inside c-bridge) == blocked ]] && exits 51 guard prove
+}
+
+run_fences_first() {
+  local before asked
+  guard remove >/dev/null
+  before=$(requests)
+  host "$BIN" --root "$LAB/root" run --block-imds --timeout 10s --config s3://bucket/key && { echo "there is no S3 here"; return 1; }
+  asked=$(tail -n +$((before + 1)) "$LAB/requests")
+  [[ -n $asked ]] && ! grep -v ' fenced$' <<<"$asked" && all blocked
+}
+
+quiet() { host "$BIN" --root "$LAB/root" --quiet guard "$@"; }
+
+quiet_rounds() {
+  guard install >/dev/null
+  [[ -z $(quiet install)$(quiet prove) ]] || { echo "said something: $(quiet install)$(quiet prove)"; return 1; }
+  host nft flush ruleset
+  # Without Docker's own rules too, its networks are open.
+  exits 51 quiet prove && says "fence: installed" quiet install && [[ $(proves_all) != *open* ]]
 }
 
 # On a folder that looks like a host with cgroup v2 and systemd.
