@@ -17,6 +17,7 @@ use aws_sdk_iam::Client;
 use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, EvaluationResult, PolicyEvaluationDecisionType};
 use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
@@ -306,19 +307,22 @@ enum Got<T> {
     Forbidden(Error),
 }
 
-fn got<T, E, R>(action: &'static str, answer: Result<T, SdkError<E, R>>) -> Result<Got<T>, Error>
+fn got<T, E>(action: &'static str, answer: Result<T, SdkError<E, HttpResponse>>) -> Result<Got<T>, Error>
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
 {
     let error = match answer {
         Ok(answer) => return Ok(Got::Answer(answer)),
         Err(error) => error,
     };
-    let Some((code, message)) = error.as_service_error().and_then(|refusal| Some((refusal.code()?, refusal.message()))) else {
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    let metadata = error.as_service_error().map(|refusal| refusal.meta());
+    // Not every double of AWS and not every gateway on the way writes its 403 as IAM does.
+    let code = metadata.and_then(|meta| meta.code()).or((status == Some(403)).then_some("AccessDenied"));
+    let Some(code) = code.map(str::to_owned) else {
         return Err(Error::NoAnswer { action, source: Box::new(error) });
     };
-    let (code, message) = (code.to_owned(), message.unwrap_or("no reason given").to_owned());
+    let message = metadata.and_then(|meta| meta.message()).unwrap_or("no reason given").to_owned();
     let refused = Error::Refused { action, code: code.clone(), message };
     match code.as_str() {
         "NoSuchEntity" | "NoSuchEntityException" => Ok(Got::Absent(refused)),
