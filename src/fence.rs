@@ -26,7 +26,7 @@ pub fn raise(wanted: Option<&Wanted>, root: &Path, report: &mut Report) -> Resul
     let host = Host::at(root);
     let enforced = match guard::enforce(wanted, &host) {
         Err(guard::Error::Capability) if unit_has_raised_it() => {
-            let detail = "raised and proven by ecs-bootstrap-guard.service".to_owned();
+            let detail = "raised by ecs-bootstrap-guard.service, and proven by its verify unit when Docker is up".to_owned();
             report.guard = Guard { wanted: true, state: "installed", proof: "not_probed", detail: detail.clone() };
             report.done("guard", 1, detail);
             return Ok(());

@@ -4,6 +4,12 @@
 # On Debian and Ubuntu the agent does not wait for user data: bake the package into the image there.
 set -eu
 
+# Until all of this has succeeded, the agent does not start: it would join the cluster `default`. The package's own interlock follows.
+interlock=/etc/systemd/system/ecs.service.d/50-ecs-bootstrap.conf
+mkdir -p "${interlock%/*}"
+printf '[Service]\nExecStartPre=/usr/bin/ecs-bootstrap status --check\n' >$interlock
+systemctl daemon-reload
+
 from=https://my-artifacts.s3.us-west-2.amazonaws.com
 version=0.1.0
 sums=0000000000000000000000000000000000000000000000000000000000000000 # sha256sum SHA256SUMS
@@ -30,5 +36,6 @@ cat >/etc/ecs-bootstrap/ecs-bootstrap.toml <<'EOF'
 config = ["s3://my-ecs-config/ecs.config"]
 block_imds = true
 EOF
+rm $interlock
 systemctl enable ecs-bootstrap-guard ecs-bootstrap
 systemctl start ecs-bootstrap-guard ecs-bootstrap

@@ -58,8 +58,6 @@ def metadata(now_world):
         "meta-data/services/domain": "amazonaws.com",
         "meta-data/services/partition": "aws",
     }
-    if now_world["user_data"]:
-        answers["user-data"] = now_world["user_data"]
     if role:
         stamps = {"LastUpdated": time.strftime(STAMP, time.gmtime(now)), "Expiration": time.strftime(STAMP, time.gmtime(now + 21600))}
         credentials = {"Code": "Success", "Type": "AWS-HMAC", "AccessKeyId": KEY_ID, "SecretAccessKey": "boot-laboratory", "Token": SESSION}
@@ -112,7 +110,6 @@ class Metadata(Handler):
     def do_GET(self):
         if TOKENS.get(self.headers.get("X-aws-ec2-metadata-token"), 0) < time.monotonic():
             return self.answer(401)
-        # Instances have dated versions of the interface beside `latest`; cloud-init asks for one.
         answers, path = metadata(world()), self.path.split("?")[0].lstrip("/").partition("/")[2]
         found = answers.get(path.rstrip("/")) or listing(answers, path)
         self.answer(200, found) if found else self.answer(404)

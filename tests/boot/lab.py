@@ -15,6 +15,7 @@ the machines' disks while they live) and one cgroup per machine, removed with it
 """
 
 import atexit
+import contextlib
 import fcntl
 import hashlib
 import io
@@ -153,7 +154,7 @@ class Cloud:
     """Metadata, STS and S3 in a namespace of their own; `world` says how they answer from the next request on."""
 
     def __init__(self, **world):
-        self.folder, self.world = RUN / "cloud", {"s3": "healthy", "role": "ecsInstanceRole", "user_data": None, **world}
+        self.folder, self.world = RUN / "cloud", {"s3": "healthy", "role": "ecsInstanceRole", **world}
         (self.folder / BUCKET).mkdir(parents=True)
         (self.folder / "my-artifacts").mkdir()
         certificates(self.folder)
@@ -222,6 +223,7 @@ class Machine:
         self.write("/etc/hostname", self.name)
         self.write("/etc/hosts", f"127.0.0.1 localhost {self.name}\n{GATEWAY} {' '.join(NAMES)}\n")
         self.write("/etc/machine-id", "")
+        self.write("/etc/resolv.conf", "")
         self.write("/etc/cloud/cloud-init.disabled", "")
         self.write("/etc/systemd/network/10-ens5.network", NETWORK)
         # nspawn's boot id is a bind mount that a unit with an own /proc does not see: the drop-in SEES_BOOT_ID puts it there again.
@@ -281,7 +283,7 @@ class Machine:
         self.cable()
         self.spawn()
         wait_for("PID 1", self.leader)
-        return wait_for("the boot", self.settled, 120)
+        return wait_for("the boot", self.settled, 60)
 
     def settled(self):
         if self.nspawn.poll() is not None:
@@ -326,7 +328,10 @@ class Machine:
     def __exit__(self, *_):
         if self.nspawn and self.nspawn.poll() is None:
             os.kill(int(self.leader()[0]), signal.SIGKILL)
-            self.nspawn.wait(timeout=20)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.nspawn.wait(timeout=10)
+            self.nspawn.kill()
+            self.nspawn.wait()
             self.uncable()
         sh("umount", self.root)
         sh("rm", "-rf", "--one-file-system", self.folder)

@@ -2,11 +2,10 @@
 
 import contextlib
 import dataclasses
+import functools
+import hashlib
 import json
-import shlex
-import time
 import traceback
-from pathlib import Path
 
 from lab import AUTHORITY, BUCKET, HERE, SEES_BOOT_ID, Cloud, Machine, sh, wait_for
 
@@ -15,7 +14,7 @@ FIRST = "ECS_CLUSTER=blue\nECS_ENABLE_TASK_IAM_ROLE=true\n"
 SECOND = "ECS_CLUSTER=blue\nECS_ENABLE_TASK_IAM_ROLE=true\nECS_LOGLEVEL=warn\n"
 # The laboratory's certificates, and less patience than on a real host.
 LAB = f"[Service]\nEnvironment={AUTHORITY}\nRestartSec=1s\n{SEES_BOOT_ID}"
-UNITS = "ecs-bootstrap.service ecs-bootstrap-refresh.service ecs-bootstrap-refresh.timer ecs.service"
+UNITS = "ecs.service docker.service $(cd /lib/systemd/system && ls ecs-bootstrap*)"
 # What systemd itself puts into a service's environment.
 SYSTEMDS = {"LANG", "PATH", "INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID", "PWD"}
 TOKEN = "curl -sm 2 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token"
@@ -40,15 +39,32 @@ class Tally:
             print(f"ok {name}", flush=True)
 
 
+@contextlib.contextmanager
+def host(name, deb):
+    """A cloud and a container instance that is off, with the package on its disk."""
+    with Cloud() as cloud, Machine(name) as machine:
+        cloud.put("ecs.config", FIRST)
+        equip(machine, deb)
+        yield cloud, machine
+
+
+def on_a_machine(story):
+    """A story of one machine."""
+
+    @functools.wraps(story)
+    def told(tally, deb):
+        with host(story.__name__.replace("_", "-"), deb) as (cloud, machine):
+            story(tally, cloud, machine)
+
+    return told
+
+
 def tell(deb, word):
     """Tells all stories whose name has the word."""
     tally = Tally()
-    for story in (healthy, edited, source_down, refused, late, package_life):
+    for story in (healthy, fence, edited, source_down, refused, late, package_life, user_data, circle):
         if word in story.__name__:
-            with Cloud() as cloud, Machine(story.__name__.replace("_", "-")) as machine:
-                cloud.put("ecs.config", FIRST)
-                equip(machine, deb)
-                story(tally, cloud, machine)
+            story(tally, deb)
     return tally
 
 
@@ -57,7 +73,7 @@ def equip(machine, deb):
     machine.write("/usr/libexec/amazon-ecs-init", (HERE / "agent/amazon-ecs-init").read_text(), 0o755)
     machine.write("/etc/systemd/system/ecs.service", (HERE / "agent/debian.service").read_text())
     machine.write("/etc/ecs/ecs.config", "")
-    for unit in ("ecs-bootstrap", "ecs-bootstrap-refresh"):
+    for unit in ("ecs-bootstrap", "ecs-bootstrap-refresh", "ecs-bootstrap-guard", "ecs-bootstrap-guard-verify"):
         machine.write(f"/etc/systemd/system/{unit}.service.d/lab.conf", LAB)
     sh("cp", deb, machine.root / "root/ecs-bootstrap.deb")
     sh("systemctl", f"--root={machine.root}", "--quiet", "enable", "ecs.service")
@@ -98,6 +114,8 @@ def report(machine):
 
 
 def agents_variables(machine):
+    # The unit is active before its program has written anything.
+    wait_for("the agent's first act", lambda: machine.try_run("test -e /run/agent/environment")[0] == 0)
     lines = machine.run("cat /run/agent/environment").splitlines()
     return {name: value for name, _, value in (line.partition("=") for line in lines) if name not in SYSTEMDS}
 
@@ -106,6 +124,7 @@ def as_variables(text):
     return dict(line.split("=", 1) for line in text.splitlines())
 
 
+@on_a_machine
 def healthy(tally, cloud, machine):
     machine.boot()
     with tally.case("installing the package alone neither enables anything nor keeps the agent from starting"):
@@ -159,6 +178,70 @@ def refresh(tally, cloud, machine):
         equal(agents_variables(machine), as_variables(SECOND))
 
 
+@on_a_machine
+def fence(tally, cloud, machine):
+    def blocked(command):
+        expect(machine.try_run(command)[0] != 0, f"{command} got an answer")
+
+    def fenced():
+        blocked(f"container lab {TOKEN}")
+        machine.run(TOKEN)
+
+    installed(machine)
+    machine.run("docker network create other")
+    with tally.case("without the guard a container reaches instance metadata"):
+        expect(machine.run(f"container lab {TOKEN}"), "no token came")
+    machine.write("/etc/ecs-bootstrap/ecs-bootstrap.toml", SETTINGS + "block_imds = true\n")
+    machine.run("systemctl enable ecs-bootstrap-guard")
+    machine.reboot()
+    with tally.case("the fence stands before Docker starts"):
+        stands = int(show(machine, "ecs-bootstrap-guard", "ExecMainExitTimestampMonotonic"))
+        docker = int(show(machine, "docker", "ExecMainStartTimestampMonotonic"))
+        expect(0 < stands < docker, f"fence at {stands}, Docker at {docker}")
+    with tally.case("after a boot no container reaches instance metadata, and the host does"):
+        fenced()
+        blocked(f"container --network other lab {TOKEN}")
+        equal((report(machine)["outcome"], report(machine)["guard"]["state"]), ("installed", "installed"))
+        equal(state(machine), "active")
+    with tally.case("the verify unit has proven the fence after Docker"):
+        equal(show(machine, "ecs-bootstrap-guard-verify", "Result"), "success")
+        contains(machine.run("journalctl --boot --unit ecs-bootstrap-guard-verify --output cat"), "docker0 IPv4: blocked")
+    with tally.case("after a restart of Docker no container reaches instance metadata, and the host does"):
+        machine.run("systemctl restart docker")
+        fenced()
+    with tally.case("after another reboot no container reaches instance metadata, and the host does"):
+        machine.reboot()
+        fenced()
+    with tally.case("when somebody flushed all rules, `guard prove` says that it leaks"):
+        machine.run("nft flush ruleset")
+        equal(machine.try_run("ecs-bootstrap guard prove")[0], 51)
+    with tally.case("the verify unit mends what was flushed, and its journal says so"):
+        machine.run("systemctl restart ecs-bootstrap-guard-verify && ecs-bootstrap guard prove")
+        contains(machine.run("journalctl --boot --unit ecs-bootstrap-guard-verify --output cat"), "fence: installed")
+    host_tasks(tally, machine, blocked)
+    with tally.case("without its fence Docker does not start, nor does the agent"):
+        machine.write("/etc/systemd/system/ecs-bootstrap-guard.service.d/fails.conf", "[Service]\nExecStart=\nExecStart=/bin/false\n")
+        machine.reboot()
+        expect("active" not in (state(machine, "docker"), state(machine)), "Docker or the agent runs")
+
+
+def host_tasks(tally, machine, blocked):
+    task = f"systemd-run --quiet --wait --pipe --slice ecstasks.slice {TOKEN}"
+    with tally.case("without host task blocking, a task in ecstasks.slice reaches instance metadata"):
+        machine.run(task)
+    with tally.case("with it, a process and a host network container in ecstasks.slice are refused, and the agent's slice is not"):
+        machine.run("ecs-bootstrap guard install --block-imds-host-tasks")
+        blocked(task)
+        machine.run(f"container --network host lab {TOKEN}")
+        blocked(f"container --network host --cgroup-parent ecstasks-one.slice lab {TOKEN}")
+        machine.run(f"systemd-run --quiet --wait --pipe --slice ecs.slice {TOKEN}")
+    with tally.case("tasks stay refused after their slice was stopped and started again"):
+        machine.run("systemctl stop ecstasks.slice")
+        blocked(task)
+        blocked(f"container --network host --cgroup-parent ecstasks-two.slice lab {TOKEN}")
+
+
+@on_a_machine
 def edited(tally, cloud, machine):
     installed(machine)
     machine.reboot()
@@ -180,6 +263,7 @@ def edited(tally, cloud, machine):
         equal(agents_variables(machine), as_variables(FIRST))
 
 
+@on_a_machine
 def source_down(tally, cloud, machine):
     installed(machine)
     machine.reboot()
@@ -199,6 +283,7 @@ def source_down(tally, cloud, machine):
         equal(state(machine), "inactive")
 
 
+@on_a_machine
 def refused(tally, cloud, machine):
     installed(machine)
     cloud.set(s3="refuse")
@@ -220,6 +305,7 @@ def refused(tally, cloud, machine):
         equal(agents_variables(machine), as_variables(FIRST))
 
 
+@on_a_machine
 def late(tally, cloud, machine):
     installed(machine)
     cloud.set(s3="down")
@@ -234,13 +320,14 @@ def late(tally, cloud, machine):
         equal(agents_variables(machine), as_variables(FIRST))
 
 
+@on_a_machine
 def package_life(tally, cloud, machine):
     machine.boot()
     before, rules = files(machine), firewall(machine)
     older(machine)
     machine.run("dpkg --install /root/older.deb")
     machine.write("/etc/ecs-bootstrap/ecs-bootstrap.toml", SETTINGS)
-    machine.run("systemctl enable ecs-bootstrap && systemctl restart ecs")
+    machine.run("systemctl enable --quiet ecs-bootstrap ecs-bootstrap-guard && systemctl start ecs-bootstrap-guard-verify && systemctl restart ecs")
     with tally.case("an upgrade keeps the settings and runs nothing under a live agent"):
         facts = [("ecs-bootstrap", "InvocationID"), ("ecs", "InvocationID")]
         was = [show(machine, *fact) for fact in facts]
@@ -258,8 +345,74 @@ def package_life(tally, cloud, machine):
         equal(firewall(machine), rules)
         equal(machine.run("cat /etc/ecs/ecs.config"), FIRST)
     with tally.case("a package that is purged while installed leaves nothing either"):
-        machine.run("dpkg --install /root/ecs-bootstrap.deb && systemctl enable ecs-bootstrap && dpkg --purge ecs-bootstrap")
+        machine.run("dpkg --install /root/ecs-bootstrap.deb && systemctl enable --quiet ecs-bootstrap ecs-bootstrap-guard && dpkg --purge ecs-bootstrap")
         equal(files(machine) - before, {"/root/older.deb"})
+
+
+def user_data(tally, deb):
+    folder = HERE.parent.parent / "packaging/user-data"
+    batch = "\n--==part==\nContent-Type: text/x-shellscript\n\n#!/bin/sh\necho ECS_CLUSTER=batch-7 >>/etc/ecs/ecs.config\n\n--==part==--\n"
+    appended = as_variables(FIRST) | {"ECS_CLUSTER": "batch-7"}
+    for file, ending, variables in (
+        ("shell.sh", "", as_variables(FIRST)),
+        ("cloud-config.yaml", "", as_variables(FIRST)),
+        ("multipart.txt", batch, appended),
+    ):
+        with host("user-data", deb) as (cloud, machine), tally.case(f"user data boots a host as it is printed: {file}"):
+            text = (folder / file).read_text().removesuffix("\n--==part==--\n" if ending else "") + ending
+            with_user_data(machine, offer(cloud, deb, text))
+            like_amazon_linux(machine)
+            machine.boot()
+            equal(state(machine), "active")
+            equal(agents_variables(machine), variables)
+            expect(machine.try_run(f"container lab {TOKEN}")[0] != 0, "a container reaches instance metadata")
+    with host("user-data", deb) as (cloud, machine), tally.case("user data does not run a package with another checksum, and the agent stays down"):
+        text = offer(cloud, deb, (folder / "shell.sh").read_text())
+        cloud.put(package_name(deb), b"not the package", "my-artifacts")
+        with_user_data(machine, text)
+        like_amazon_linux(machine)
+        machine.boot()
+        expect(machine.try_run("command -v ecs-bootstrap")[0] != 0, "it was installed")
+        expect(state(machine) != "active", "the agent runs")
+
+
+@on_a_machine
+def circle(tally, cloud, machine):
+    installed(machine)
+    place = "/etc/systemd/system/ecs-bootstrap.service.d/after-user-data.conf"
+    machine.write(place, machine.read("/usr/share/ecs-bootstrap/after-user-data.conf"))
+    with_user_data(machine, "#cloud-config\n")
+    machine.reboot()
+    with tally.case("on Debian after-user-data.conf closes a circle, which systemd names"):
+        contains(machine.run("journalctl --boot --output cat _PID=1"), "Found ordering cycle", "cloud-final.service")
+
+
+def package_name(deb):
+    return sh("dpkg-deb", "--show", "--showformat=${Package}_${Version}_${Architecture}.deb", deb)
+
+
+def offer(cloud, deb, text):
+    """Puts a release where user data looks for it, and gives the user data with what a user fills in: the checksum of checksums."""
+    name, content = package_name(deb), deb.read_bytes()
+    sums = f"{hashlib.sha256(content).hexdigest()}  {name}\n"
+    cloud.put(name, content, "my-artifacts")
+    cloud.put("SHA256SUMS", sums, "my-artifacts")
+    return text.replace("0" * 64, hashlib.sha256(sums.encode()).hexdigest())
+
+
+def with_user_data(machine, user_data):
+    """cloud-init is on, with user data from the disk: it asks EC2's metadata only on EC2's hardware."""
+    (machine.root / "etc/cloud/cloud-init.disabled").unlink()
+    machine.write("/etc/cloud/cloud.cfg.d/99-lab.cfg", "datasource_list: [NoCloud]\nnetwork: {config: disabled}\n")
+    machine.write("/var/lib/cloud/seed/nocloud/meta-data", "instance-id: i-1234567890abcdef0\n")
+    machine.write("/var/lib/cloud/seed/nocloud/user-data", user_data)
+
+
+def like_amazon_linux(machine):
+    """An agent that waits for user data, which on Debian waits for all of multi-user.target itself."""
+    machine.write("/etc/systemd/system/ecs.service", (HERE / "agent/amazon-linux.service").read_text())
+    final = machine.read("/lib/systemd/system/cloud-final.service")
+    machine.write("/etc/systemd/system/cloud-final.service", final.replace(" multi-user.target", ""))
 
 
 def older(machine):
