@@ -61,7 +61,7 @@ pub fn run(cli: &Cli, environment: &Environment) -> u8 {
     let root = global.root.clone().or_else(|| settings::place(environment.iter(), "root")).unwrap_or_else(|| "/".into());
     let mut call = Call { cli, environment, root, output: Output::Text, format: LogFormat::Auto };
     let given = call.given();
-    let formats = call.read_formats(given.as_ref().unwrap_or(&cli.global.given()));
+    let formats = call.read_formats(given.as_ref().unwrap_or(&call.formats()));
     call.format = log::start(call.format, global.quiet, environment.get("JOURNAL_STREAM"));
     let given = given.and_then(|given| formats.map(|()| given));
     match &cli.command {
@@ -98,6 +98,13 @@ impl Call<'_> {
         let global = self.cli.global.given();
         let strong = settings::beneath(settings::beneath(flags, global), settings::from_environment(self.environment.iter())?);
         Ok(settings::beneath(strong, self.file()?))
+    }
+
+    /// The formats alone, in the two strongest ways: what is left to go by where not all settings can be read.
+    fn formats(&self) -> Given {
+        let formats = ["ECS_BOOTSTRAP_OUTPUT", "ECS_BOOTSTRAP_LOG_FORMAT"];
+        let named = self.environment.iter().filter(|(name, _)| formats.contains(name));
+        settings::beneath(self.cli.global.given(), settings::from_environment(named).unwrap_or_default())
     }
 
     fn file(&self) -> Result<Given, settings::Error> {

@@ -137,17 +137,20 @@ pub fn compose(
     let layers = expanded(settings, fetched, facts)?;
     let context = context(settings, around);
     for (name, bytes) in &layers {
-        findings.extend(lint::check_layer(&File { source: name, bytes }, &context));
+        // What is mended on the way in is no error of the file that will stand; the mending itself is noted below.
+        let (bytes, _) = merge::mend(bytes);
+        findings.extend(lint::check_layer(&File { source: name, bytes: &bytes }, &context));
     }
     refuse_errors(findings)?;
     let merged = merged(settings, &layers, around)?;
     findings.extend(merged.mended.iter().map(mended));
     findings.extend(whole(&merged, &context));
-    refuse_errors(findings)?;
-    match registered::conflict(cluster(&merged.bytes).as_deref(), &around.registered) {
-        Some(_) => Err(Error::Joined),
-        None => Ok(merged),
+    // Before the linter's error of the same meaning: a conflict with what is on the host is no error in the configuration.
+    if registered::conflict(cluster(&merged.bytes).as_deref(), &around.registered).is_some() {
+        return Err(Error::Joined);
     }
+    refuse_errors(findings)?;
+    Ok(merged)
 }
 
 /// The layers by name, `--set` last, with their placeholders replaced if that was asked for.

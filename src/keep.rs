@@ -1,6 +1,7 @@
 //! The last verified file stands while its source cannot be reached.
 //!
-//! Only a file that is still, byte for byte, what one of our runs verified, and whose verification is not older than `--max-age`.
+//! Only a file that is still, byte for byte, what one of our runs verified, from the sources that are set now, and whose verification is
+//! not older than `--max-age`.
 
 use std::time::{Duration, SystemTime};
 
@@ -19,6 +20,10 @@ pub fn last_verified(settings: &Settings, mut known: State, unreachable: Error, 
         tracing::warn!("the source cannot be reached, and {TARGET} is not a file that an earlier run verified");
         return Err(unreachable);
     };
+    if !generation.layers.iter().map(|layer| &layer.source).eq(&shown(settings)) {
+        tracing::warn!("the source cannot be reached, and {TARGET} was verified from other sources than those that are set now");
+        return Err(unreachable);
+    }
     let age = age(&generation);
     if settings.max_age.is_some_and(|most| age.is_none_or(|age| age > most)) {
         tracing::warn!("the source cannot be reached, and {TARGET} was verified longer ago than --max-age allows");
@@ -31,6 +36,11 @@ pub fn last_verified(settings: &Settings, mut known: State, unreachable: Error, 
     generation.boot_id = boot_id();
     known.settle(&settings.path(state::FILE), generation)?;
     Ok(Outcome::Kept)
+}
+
+/// The sources as a report names them.
+fn shown(settings: &Settings) -> Vec<String> {
+    settings.config.iter().map(ToString::to_string).collect()
 }
 
 /// In whole seconds; `None` if the clock says that it lies in the future, and so proves nothing.

@@ -228,14 +228,18 @@ impl Report {
         self.kept_age_s = age.map(|age| age.as_secs());
     }
 
-    /// The step whose error ended the run, and those that it cut off.
+    /// The step whose error ended the run, and those that it cut off. An error can come before its step: what cannot be replaced is
+    /// found while the file is compared.
     fn failed(&mut self, error: &Error) {
         let now = self.clock.now();
-        for (step, start) in std::mem::take(&mut self.open) {
-            match error.step() == Some(step) {
-                true => self.close(step, StepOutcome::Failed, start, now, 1, error.word().name().into()),
-                false => self.close(step, StepOutcome::Skipped, start, now, 1, "cut off by the failure of another step".into()),
-            }
+        let open = std::mem::take(&mut self.open);
+        let (own, others): (Vec<_>, Vec<_>) = open.into_iter().partition(|(step, _)| error.step() == Some(step));
+        for (step, start) in others {
+            self.close(step, StepOutcome::Skipped, start, now, 1, "cut off by the failure of another step".into());
+        }
+        if let Some(step) = error.step() {
+            let start = own.first().map_or(now, |(_, start)| *start);
+            self.close(step, StepOutcome::Failed, start, now, 1, error.word().name().into());
         }
     }
 

@@ -34,7 +34,9 @@ fn credentials(name: &str, expires: SystemTime) -> Credentials {
 
 fn written(credentials: &Credentials) -> String {
     let Credentials { access_key_id, secret_access_key, session_token, .. } = credentials;
-    format!("[default]\naws_access_key_id = {access_key_id}\naws_secret_access_key = {secret_access_key}\naws_session_token = {session_token}\n")
+    format!(
+        "[default]\naws_access_key_id = {access_key_id}\naws_secret_access_key = {secret_access_key}\naws_session_token = {session_token}\n"
+    )
 }
 
 fn run(machine: &Machine, cloud: &Cloud, args: &[&str]) -> Output {

@@ -111,7 +111,8 @@ async fn read(file: &Path, profile: &str) -> Result<Credentials, String> {
     }
     let files = EnvConfigFiles::builder().with_file(EnvConfigFileKind::Credentials, file).build();
     // The parser's error may quote the file.
-    let found = profile::load(&Fs::real(), &Env::from_slice(&[]), &files, None).await.map_err(|_| "it has written no profiles".to_owned())?;
+    let found =
+        profile::load(&Fs::real(), &Env::from_slice(&[]), &files, None).await.map_err(|_| "it has written no profiles".to_owned())?;
     let found = found.get_profile(profile).ok_or_else(|| format!("there is no profile `{profile}`"))?;
     let get = |name| found.get(name).filter(|value| !value.is_empty()).map(str::to_owned);
     match (get("aws_access_key_id"), get("aws_secret_access_key"), get("aws_session_token")) {

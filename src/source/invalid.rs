@@ -42,7 +42,7 @@ pub(super) enum Fault {
     LongKey(usize),
     #[error("the key has a segment `.` or `..`, which HTTP clients fold away before S3 sees it")]
     DotSegment,
-    #[error("`{0}` is no %XX code: unlike the AWS CLI, this program decodes %XX in keys")]
+    #[error("`{0}` is no %XX code: unlike the AWS CLI, this program decodes %XX in keys; write %25 for a percent sign")]
     StrayPercent(String),
     #[error("the %XX codes give bytes that are not UTF-8, which no key or path here can be")]
     NotUtf8,

@@ -1,0 +1,228 @@
+//! Exit status 40: whatever the file system does, the old file stands whole, nothing is left beside it, and the error says what
+//! happened. And a run that is killed anywhere leaves the next one nothing to repair by hand.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::process::Command;
+
+use support::{Ended, Host, PREVIOUS, SOURCE, STATE, TARGET, TEXT, for_each, is_root, skip, works};
+
+const OLD: &str = "ECS_CLUSTER=prod\n# the old one\n";
+
+/// A host on which an earlier run installed [`OLD`]; its bucket has [`TEXT`] by now.
+fn host_with_old_file() -> Host {
+    let host = Host::default().stores(OLD);
+    host.boots("installed");
+    host.stores(TEXT)
+}
+
+/// The old file is whole, has no neighbours, and a run without the fault installs.
+fn old_file_stands(host: &Host) {
+    assert_eq!(host.installed().as_deref(), Some(OLD));
+    no_neighbours(host);
+}
+
+fn no_neighbours(host: &Host) {
+    assert_eq!(host.names("/etc/ecs"), ["ecs.config"]);
+    let names = host.names("/var/lib/ecs-bootstrap");
+    assert!(names.iter().all(|name| ["state.json", "ecs.config.previous"].contains(&name.as_str())), "{names:?}");
+}
+
+#[test]
+fn a_link_a_folder_and_somebody_elses_file_are_refused_and_left_alone() {
+    let host = Host::default().with_file("/elsewhere", "theirs").with_file("/etc/ecs/x", "");
+    symlink(host.machine.path("/elsewhere"), host.machine.path(TARGET)).unwrap();
+    host.boot().fails_as("install", 40, &["is a symbolic link", "plain file"]);
+    assert_eq!(host.machine.read("/elsewhere").as_deref(), Some(&b"theirs"[..]));
+
+    let host = Host::default().with_file("/etc/ecs/ecs.config/x", "theirs");
+    host.boot().fails_as("install", 40, &["is not a plain file", "move it away"]);
+    assert_eq!(host.names(TARGET), ["x"]);
+
+    if !is_root() {
+        return skip("giving a file to somebody else needs root");
+    }
+    let host = Host::default().with_file(TARGET, "theirs\n");
+    chown(host.machine.path(TARGET), Some(4711), None).unwrap();
+    host.boot().fails_as("install", 40, &["belongs to user id 4711", "chown root:root"]);
+    assert_eq!(host.installed().as_deref(), Some("theirs\n"));
+}
+
+#[test]
+fn a_folder_of_state_that_is_a_file_and_a_lock_that_is_a_link_are_told() {
+    let host = Host::default().with_file("/var/lib/ecs-bootstrap", "");
+    host.boot().fails_as("install", 40, &["/var/lib/ecs-bootstrap", "Not a directory"]);
+    assert_eq!(host.installed(), None);
+
+    let host = Host::default().with_file("/run/ecs-bootstrap/x", "").with_file("/elsewhere", "theirs");
+    symlink(host.machine.path("/elsewhere"), host.machine.path(support::LOCK)).unwrap();
+    let ended = host.boot();
+    assert_eq!((ended.status, &ended.report["error"]["word"]), (40, &"install".into()), "{}", ended.stderr);
+    assert_eq!(host.machine.read("/elsewhere").as_deref(), Some(&b"theirs"[..]));
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_a_warning_and_no_failure() {
+    let host = Host::default().with_file("/run/ecs-bootstrap/report.json/x", "");
+    let ended = host.boots("installed");
+    assert!(ended.stderr.contains("warning: the report could not be written"), "{}", ended.stderr);
+}
+
+/// Runs the program where a file system of its own lies at `/etc/ecs` of the machine.
+fn on_a_mount(host: &Host, mount: &str) -> Ended {
+    let script = format!("set -e; cd {}; {mount}; shift 0; exec \"$@\"", host.machine.root().display());
+    let run = host.command();
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", &script, "sh"]).arg(run.get_program()).args(run.get_args());
+    command.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Ended::of(command.args(["run", "--output", "json", "--timeout", "20s", "--config", SOURCE]))
+}
+
+fn mounts_can_be_made() -> bool {
+    let can = is_root() && works("unshare", &["--mount", "--propagation", "private", "true"]).is_some();
+    if !can {
+        skip("a mount namespace needs root and unshare(1)");
+    }
+    can
+}
+
+#[test]
+fn a_full_disk_is_told_with_its_name_and_the_old_file_stands() {
+    if !mounts_can_be_made() {
+        return;
+    }
+    let host = host_with_old_file();
+    // Room for the old file, and for no other.
+    let ended = on_a_mount(&host, "cp -p etc/ecs/ecs.config old; mount -t tmpfs -o size=4k none etc/ecs; mv old etc/ecs/ecs.config");
+    ended.fails_as("install", 40, &["No space left on device", "make room"]);
+
+    let host = host_with_old_file();
+    let ended = on_a_mount(&host, "cp -p etc/ecs/ecs.config old; mount -t tmpfs -o nr_inodes=2 none etc/ecs; mv old etc/ecs/ecs.config");
+    ended.fails_as("install", 40, &["No space left on device"]);
+    old_file_stands(&host);
+}
+
+#[test]
+fn a_disk_that_became_read_only_is_told_with_its_name() {
+    if !mounts_can_be_made() {
+        return;
+    }
+    let host = host_with_old_file();
+    let ended = on_a_mount(&host, "mount --bind etc/ecs etc/ecs; mount -o remount,bind,ro etc/ecs");
+    ended.fails_as("install", 40, &["Read-only file system", "read-write"]);
+    old_file_stands(&host);
+    host.boots("installed");
+}
+
+/// The program under strace, with a fault at the files that an installation touches.
+fn under_strace(host: &Host, inject: &str) -> Ended {
+    let run = host.command();
+    let mut command = Command::new("strace");
+    command.args(["-qq", "-f", "-o", "/dev/null", "-e", "trace=openat,write,fsync,rename,unlink,fchmod,mkdir", "-e", inject]);
+    for path in ["/etc/ecs/.ecs.config.ecs-bootstrap", TARGET, "/etc/ecs"] {
+        command.arg("-P").arg(host.machine.path(path));
+    }
+    command.arg(run.get_program()).args(run.get_args());
+    command.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Ended::of(command.args(["run", "--output", "json", "--timeout", "30s", "--config", SOURCE]))
+}
+
+fn strace_is_there() -> bool {
+    let there = works("strace", &["-qq", "-o", "/dev/null", "-e", "trace=none", "true"]).is_some();
+    if !there {
+        skip("strace(1) is not there, or may not trace");
+    }
+    there
+}
+
+/// Where an installation of the target can break, in the order of its calls: the system call, and which of its kind. The file is opened
+/// once to see what is there, once (and it may fail: it is about to be replaced) to compare, and the third time is its successor.
+const CALLS: [(&str, u32); 7] = [("openat", 1), ("openat", 3), ("fchmod", 1), ("write", 1), ("fsync", 1), ("rename", 1), ("unlink", 1)];
+
+#[test]
+fn an_error_at_any_call_leaves_the_old_file_and_names_the_error() {
+    if !strace_is_there() {
+        return;
+    }
+    let errors = [
+        ("ENOSPC", "No space left on device"),
+        ("EIO", "Input/output error"),
+        ("EACCES", "Permission denied"),
+        ("EROFS", "Read-only file system"),
+    ];
+    let table: Vec<_> = CALLS.iter().flat_map(|call| errors.map(|error| (*call, error))).collect();
+    for_each(
+        &table,
+        |((call, nth), (errno, _))| format!("{errno} at {call} {nth}"),
+        |((call, nth), (errno, words))| {
+            let host = host_with_old_file();
+            let ended = under_strace(&host, &format!("inject={call}:error={errno}:when={nth}"));
+            ended.fails_as("install", 40, &[words, "ecs.config"]);
+            old_file_stands(&host);
+            host.boots("installed");
+            assert_eq!(host.installed().as_deref(), Some(TEXT));
+        },
+    );
+}
+
+/// The name already points at the new file then: it is whole, and we know that it is ours.
+#[test]
+fn an_error_after_the_rename_is_an_error_and_the_new_file_is_whole() {
+    if !strace_is_there() {
+        return;
+    }
+    let host = host_with_old_file();
+    under_strace(&host, "inject=fsync:error=EIO:when=2").fails_as("install", 40, &["Input/output error"]);
+    assert_eq!(host.installed().as_deref(), Some(TEXT));
+    no_neighbours(&host);
+    host.boots("unchanged");
+}
+
+#[test]
+fn after_a_kill_at_any_call_the_file_is_whole_and_the_next_run_is_right() {
+    if !strace_is_there() {
+        return;
+    }
+    let table: Vec<_> = CALLS.iter().chain(&[("fsync", 2)]).collect();
+    for_each(
+        &table,
+        |(call, nth)| format!("{call} {nth}"),
+        |(call, nth)| {
+            let host = host_with_old_file();
+            let killed = under_strace(&host, &format!("inject={call}:signal=KILL:when={nth}"));
+            assert!(killed.report.is_null(), "it was not killed: {}", killed.stderr);
+            let found = host.installed().unwrap();
+            assert!([OLD, TEXT].contains(&found.as_str()), "{found:?}");
+            // A key that the new generation no longer has must go, whichever of the two files it finds.
+            let host = host.stores("ECS_CLUSTER=prod\n");
+            let ended = host.boot();
+            ended.succeeds_as("installed");
+            assert_eq!(host.installed().as_deref(), Some("ECS_CLUSTER=prod\n"));
+            no_neighbours(&host);
+        },
+    );
+}
+
+#[test]
+fn state_that_is_torn_foreign_or_newer_costs_nothing_but_what_it_knew() {
+    for state in ["", "{\"schema\": 1, \"inst", "null", "[]", "{\"schema\": 99}"] {
+        let host = Host::default();
+        host.boots("installed");
+        host.machine.write(STATE, state);
+        host.boots("unchanged");
+        host.boots("unchanged");
+        assert_eq!(host.json(STATE)["schema"], 1);
+    }
+}
+
+#[test]
+fn a_mode_that_somebody_widened_is_put_right() {
+    let host = Host::default();
+    host.boots("installed");
+    fs::set_permissions(host.machine.path(TARGET), fs::Permissions::from_mode(0o644)).unwrap();
+    host.boots("installed");
+    assert_eq!(fs::metadata(host.machine.path(TARGET)).unwrap().permissions().mode() & 0o7777, 0o600);
+    assert!(host.machine.read(PREVIOUS).is_none(), "the bytes did not change");
+}

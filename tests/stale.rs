@@ -1,0 +1,102 @@
+//! The source cannot be reached, and the last verified file stands; or does not, where that would be wrong.
+
+mod support;
+
+use serde_json::json;
+use support::{Host, PREVIOUS, REPORT, SOURCE, STATE, TARGET, TEXT};
+
+const SHORT: [&str; 4] = ["--config", SOURCE, "--timeout", "3s"];
+
+/// A host that booted well once, and whose S3 is gone since.
+fn host_without_s3() -> Host {
+    let host = Host::default();
+    host.boots("installed");
+    host.with_fault("s3-refused")
+}
+
+fn run(host: &Host, more: &[&str]) -> support::Ended {
+    host.run(&[&SHORT, more].concat())
+}
+
+/// Makes our last verification one of the year 2020.
+fn verified_long_ago(host: &Host) {
+    let mut state = host.json(STATE);
+    state["installed"]["verified_at"] = json!("2020-01-01T00:00:00Z");
+    host.machine.write(STATE, state.to_string());
+}
+
+#[test]
+fn an_unreachable_source_keeps_the_last_verified_file_and_says_why_and_how_old_it_is() {
+    let host = host_without_s3();
+    let ended = run(&host, &[]);
+    ended.succeeds_as("kept");
+    assert_eq!(host.installed().as_deref(), Some(TEXT));
+    assert!(ended.stderr.contains("warning: the source cannot be reached; keeping /etc/ecs/ecs.config"), "{}", ended.stderr);
+    assert!(ended.report["kept_age_s"].is_u64(), "{:#}", ended.report);
+    let steps = ended.report["steps"].as_array().unwrap();
+    assert!(steps.iter().any(|step| step["step"] == "fetch" && step["outcome"] == "failed"), "{:#}", ended.report);
+    assert_eq!(ended.report, host.json(REPORT));
+    assert_eq!(ended.report["config"]["changed"], false);
+}
+
+#[test]
+fn sts_that_cannot_be_reached_keeps_it_too() {
+    let host = Host::default();
+    host.boots("installed");
+    host.cloud.fault("sts-503", rehearsal::Extent::Always);
+    run(&host, &[]).succeeds_as("kept");
+}
+
+#[test]
+fn stale_fail_fails() {
+    run(&host_without_s3(), &["--stale", "fail"]).fails_as("source_unreachable", 22, &["Connection refused"]);
+}
+
+#[test]
+fn a_refusal_is_no_absence_and_keeps_nothing() {
+    for (fault, word, status) in [("s3-403", "access_denied", 20), ("s3-404-key", "not_found", 21), ("s3-bad-checksum", "integrity", 23)] {
+        let host = Host::default();
+        host.boots("installed");
+        host.with_fault(fault).boot().fails_as(word, status, &[]);
+    }
+}
+
+#[test]
+fn without_a_verified_file_there_is_nothing_to_keep() {
+    run(&Host::default().with_fault("s3-refused"), &[]).fails_as("source_unreachable", 22, &[]);
+    let host = Host::default().with_fault("s3-refused").with_file(TARGET, "ECS_CLUSTER=byhand\n");
+    run(&host, &[]).fails_as("source_unreachable", 22, &[]);
+    let host = host_without_s3();
+    host.machine.write(TARGET, format!("{TEXT}ECS_LOGLEVEL=debug\n"));
+    let ended = run(&host, &[]);
+    ended.fails_as("source_unreachable", 22, &[]);
+    assert!(ended.stderr.contains("is not a file that an earlier run verified"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_verification_older_than_max_age_counts_no_more() {
+    let host = host_without_s3();
+    run(&host, &["--max-age", "1h"]).succeeds_as("kept");
+    verified_long_ago(&host);
+    run(&host, &[]).succeeds_as("kept");
+    run(&host, &["--max-age", "52w"]).fails_as("source_unreachable", 22, &[]);
+}
+
+#[test]
+fn keeping_does_not_make_the_verification_younger() {
+    let host = host_without_s3();
+    verified_long_ago(&host);
+    run(&host, &[]).succeeds_as("kept");
+    assert_eq!(host.json(STATE)["installed"]["verified_at"], "2020-01-01T00:00:00Z");
+    assert!(host.machine.read(PREVIOUS).is_none());
+}
+
+#[test]
+fn a_file_that_was_verified_from_another_source_is_not_what_is_asked_for() {
+    let host = host_without_s3();
+    let ended = host.run(&["--config", "s3://other-bucket/ecs.config", "--timeout", "3s"]);
+    ended.fails_as("source_unreachable", 22, &["s3://other-bucket/ecs.config"]);
+    assert!(ended.stderr.contains("was verified from other sources"), "{}", ended.stderr);
+    let ended = host.run(&["--config", SOURCE, "--config", "s3://other-bucket/ecs.config", "--timeout", "3s"]);
+    ended.fails_as("source_unreachable", 22, &[]);
+}

@@ -1,0 +1,228 @@
+//! One host before one boot, and how the boot ended: what the files beside this folder share. Each uses a part of it.
+#![allow(dead_code, reason = "every promise is a crate of its own and needs another part")]
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rehearsal::{Cloud, Machine, Object, Options};
+use serde_json::Value;
+
+pub const SOURCE: &str = "s3://fleet-config/ecs.config";
+pub const TEXT: &str = "# our fleet\nECS_CLUSTER=prod\nECS_ENABLE_SPOT_INSTANCE_DRAINING=true\n";
+pub const TARGET: &str = "/etc/ecs/ecs.config";
+pub const STATE: &str = "/var/lib/ecs-bootstrap/state.json";
+pub const PREVIOUS: &str = "/var/lib/ecs-bootstrap/ecs.config.previous";
+pub const REPORT: &str = "/run/ecs-bootstrap/report.json";
+pub const LOCK: &str = "/run/ecs-bootstrap/lock";
+
+/// A host in a cloud whose bucket holds [`TEXT`].
+pub struct Host {
+    pub cloud: Cloud,
+    pub machine: Machine,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        Self::of(Options::default())
+    }
+}
+
+impl Host {
+    pub fn of(options: Options) -> Self {
+        let cloud = Cloud::start(options);
+        cloud.set_object("fleet-config", "ecs.config", TEXT);
+        Self { cloud, machine: machine() }
+    }
+
+    pub fn stores(self, object: impl Into<Object>) -> Self {
+        self.cloud.set_object("fleet-config", "ecs.config", object);
+        self
+    }
+
+    pub fn with_fault(self, name: &str) -> Self {
+        self.cloud.usual_fault(name);
+        self
+    }
+
+    pub fn with_file(self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
+        self.machine.write(path, bytes);
+        self
+    }
+
+    /// The program on this host, with nothing typed yet but the root.
+    pub fn command(&self) -> Command {
+        let mut command = self.machine.command(&self.cloud);
+        command.arg("--root").arg(self.machine.root());
+        command
+    }
+
+    /// Words after `run`, as JSON; not for longer than 20 s.
+    pub fn run(&self, args: &[&str]) -> Ended {
+        self.run_with(&[], args)
+    }
+
+    pub fn run_with(&self, env: &[(&str, &str)], args: &[&str]) -> Ended {
+        let mut command = self.command();
+        command.args(["run", "--output", "json"]).args(args).envs(env.iter().copied());
+        if !args.contains(&"--timeout") {
+            command.args(["--timeout", "20s"]);
+        }
+        Ended::of(&mut command)
+    }
+
+    /// The usual boot: one layer from S3.
+    pub fn boot(&self) -> Ended {
+        self.run(&["--config", SOURCE])
+    }
+
+    pub fn boots(&self, outcome: &str) -> Ended {
+        let ended = self.boot();
+        ended.succeeds_as(outcome);
+        ended
+    }
+
+    /// Any command, in words.
+    pub fn says(&self, words: &[&str]) -> Ended {
+        Ended::of(self.command().args(words))
+    }
+
+    pub fn installed(&self) -> Option<String> {
+        self.machine.read(TARGET).map(|bytes| String::from_utf8(bytes).unwrap())
+    }
+
+    pub fn json(&self, path: &str) -> Value {
+        serde_json::from_slice(&self.machine.read(path).unwrap_or_else(|| panic!("there is no {path}"))).unwrap()
+    }
+
+    /// The names of the files below a folder, temporary ones too.
+    pub fn names(&self, folder: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.machine.path(folder)).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+pub fn machine() -> Machine {
+    Machine::new().with_binary(env!("CARGO_BIN_EXE_ecs-bootstrap"))
+}
+
+/// A process that ended.
+pub struct Ended {
+    pub status: i32,
+    /// `null` where stdout was no JSON.
+    pub report: Value,
+    pub stdout: String,
+    pub stderr: String,
+    pub took: Duration,
+}
+
+impl Ended {
+    pub fn of(command: &mut Command) -> Self {
+        let began = Instant::now();
+        let output = command.output().unwrap();
+        Self { took: began.elapsed(), ..Self::from(output) }
+    }
+
+    pub fn outcome(&self) -> &str {
+        self.report["outcome"].as_str().unwrap_or("nothing")
+    }
+
+    #[track_caller]
+    pub fn succeeds_as(&self, outcome: &str) {
+        assert_eq!((self.status, self.outcome()), (0, outcome), "{}\n{:#}", self.stderr, self.report);
+        assert_eq!((&self.report["exit_status"], &self.report["error"]), (&0.into(), &Value::Null));
+    }
+
+    /// Word, exit status, report and the three lines on stderr belong together and leave nothing out; each of `words` is in the message,
+    /// the remedy or a cause.
+    #[track_caller]
+    pub fn fails_as(&self, word: &str, status: i32, words: &[&str]) {
+        let told = format!("{}\n{:#}", self.stderr, self.report);
+        let error = &self.report["error"];
+        assert_eq!((self.status, self.outcome()), (status, word), "{told}");
+        assert_eq!((&self.report["exit_status"], &error["word"]), (&status.into(), &word.into()), "{told}");
+        for part in ["message", "remedy"] {
+            assert!(error[part].as_str().is_some_and(|text| text.len() > 10), "no {part}: {told}");
+        }
+        let causes = error["causes"].as_array().unwrap_or_else(|| panic!("no causes: {told}"));
+        assert!(causes.iter().all(|cause| cause.as_str().is_some_and(|text| !text.is_empty())), "{told}");
+        for wanted in words {
+            assert!(error.to_string().contains(wanted), "{wanted:?} is in no part of the error: {told}");
+        }
+        self.has_three_lines(&told);
+        self.marks_the_failed_step(&told);
+    }
+
+    #[track_caller]
+    fn has_three_lines(&self, told: &str) {
+        let lines: Vec<&str> = self.stderr.lines().rev().take(3).collect();
+        for (line, start) in lines.iter().zip(["remedy: ", "why:    ", "what:   "]) {
+            assert!(line.starts_with(start), "the last lines are not what, why, remedy: {told}");
+        }
+    }
+
+    /// Steps of a run are told in full only once the settings are read and the lock is held.
+    #[track_caller]
+    fn marks_the_failed_step(&self, told: &str) {
+        let may_be: &[&str] = match self.status {
+            10..20 => &["identity"],
+            // STS can be out of reach, too; that the bytes are no configuration is seen when they are read.
+            20..24 => &["fetch", "identity", "lint"],
+            30 | 31 => &["lint"],
+            40 => &["install"],
+            _ => return,
+        };
+        let steps = self.report["steps"].as_array().unwrap();
+        let failed: Vec<&str> = steps.iter().filter(|step| step["outcome"] == "failed").filter_map(|step| step["step"].as_str()).collect();
+        assert!(failed.len() == 1 && may_be.contains(&failed[0]), "one of {may_be:?} should be marked as failed, not {failed:?}: {told}");
+    }
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self {
+            status: output.status.code().unwrap_or(-1),
+            report: serde_json::from_slice(&output.stdout).unwrap_or_default(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+            took: Duration::ZERO,
+        }
+    }
+}
+
+/// Runs one check for each row of a table, some at the same time, for most of them wait; then panics with all that failed.
+pub fn for_each<T: Sync>(table: &[T], name: impl Fn(&T) -> String + Sync, check: impl Fn(&T) + Sync) {
+    const AT_ONCE: usize = 8;
+    let (waiting, broken) = (Mutex::new(table.iter()), Mutex::new(Vec::new()));
+    let work = || {
+        while let Some(row) = { waiting.lock().unwrap().next() } {
+            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(row))).is_err() {
+                broken.lock().unwrap().push(name(row));
+            }
+        }
+    };
+    thread::scope(|scope| (0..AT_ONCE).for_each(|_| drop(scope.spawn(work))));
+    let broken = broken.into_inner().unwrap();
+    assert!(broken.is_empty(), "these failed, see above: {}", broken.join(", "));
+}
+
+/// Says that something cannot be tested here; with CI=true that is a failure.
+pub fn skip(reason: &str) {
+    let _nobody_reads_it = writeln!(std::io::stdout(), "skipped: {reason}");
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "with CI=true nothing may be skipped: {reason}");
+}
+
+pub fn is_root() -> bool {
+    works("id", &["-u"]).is_some_and(|id| id.trim() == "0")
+}
+
+/// What a program prints, if it is there and ends well.
+pub fn works(program: &str, args: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(args).stdin(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
