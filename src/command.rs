@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use aws_credential_types::Credentials;
 use clap::{CommandFactory, ValueEnum};
+use clap_mangen::roff::{Roff, bold, roman};
 use nix::unistd::geteuid;
 use tokio::time::Instant;
 
 use crate::aws::Aws;
 use crate::cli::{Cli, Command, Global, LogFormat, Output, RunArgs, StatusArgs};
+use crate::ecs_config::lint::explain;
 use crate::error::Error;
 use crate::fence;
 use crate::guard;
@@ -75,7 +77,7 @@ pub fn run(cli: &Cli, environment: &Environment) -> u8 {
             clap_complete::generate(*shell, &mut Cli::command(), "ecs-bootstrap", out);
             Ok(())
         }),
-        Command::Man => printed(|out| clap_mangen::Man::new(Cli::command()).render(out)),
+        Command::Man => printed(manual),
     }
 }
 
@@ -84,6 +86,20 @@ fn printed(print: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> u8 {
     let mut out = Vec::new();
     let done = print(&mut out).and_then(|()| std::io::stdout().write_all(&out));
     u8::from(done.is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe))
+}
+
+/// The manual page: commands and flags, exit statuses, rules of the linter.
+fn manual(out: &mut Vec<u8>) -> std::io::Result<()> {
+    clap_mangen::Man::new(Cli::command()).render(out)?;
+    let mut page = Roff::new();
+    page.control("SH", ["EXIT STATUS"]);
+    for word in Word::all() {
+        page.control("TP", []);
+        page.text([bold(word.status().to_string())]);
+        page.text([roman(format!("{word}: {}", word.meaning()))]);
+    }
+    explain::manual(&mut page);
+    page.to_writer(out)
 }
 
 impl Call<'_> {
