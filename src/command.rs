@@ -154,6 +154,9 @@ impl Call<'_> {
         let (mut lock, mut diff) = (None, None);
         let result = self.walk(args, given, &mut report, &mut lock, &mut diff);
         report.finish(result.as_ref().copied());
+        if !args.dry_run && lock.is_none() {
+            lock = self.lock_at_once();
+        }
         if lock.is_some() {
             self.leave(&report);
         }
@@ -161,6 +164,12 @@ impl Call<'_> {
             printed(|out| out.write_all(diff.as_bytes()));
         }
         self.tell(&report)
+    }
+
+    /// For the report of a run that ended before it had its turn; `None` if another run is at work: then its report is the last.
+    fn lock_at_once(&self) -> Option<Lock> {
+        let path = self.root.join(LOCK.trim_start_matches('/'));
+        runtime().ok()?.block_on(lock::take(&path, Instant::now())).ok()
     }
 
     /// The report is written under the lock, so that of two runs the later one's stands.
