@@ -161,6 +161,7 @@ tasks() { PATH="$LAB/fake:$PATH" host "$BIN" --root "$LAB/tasks" guard "$@"; }
 
 host_tasks() {
   local dropin=$LAB/tasks/etc/systemd/system/ecstasks.slice.d/50-ecs-bootstrap-imds.conf
+  guard remove >/dev/null
   mkdir -p "$LAB/fake" "$LAB/tasks/run/systemd/system" "$LAB/tasks/sys/fs/cgroup" "$LAB/tasks/etc/ecs"
   printf '#!/bin/sh\necho "$@" >>%s/systemctl.log\n' "$LAB" >"$LAB/fake/systemctl"
   chmod +x "$LAB/fake/systemctl"
