@@ -37,6 +37,8 @@
 //! [`ecs_config`], [`settings`], [`compose`] and [`diff`] are pure: they take text, never a path (but [`compose::Surroundings::look`],
 //! which reads what lies around the file).
 
+#![deny(unsafe_code)]
+
 pub mod agent;
 pub mod aws;
 pub mod cli;

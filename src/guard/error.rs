@@ -8,7 +8,7 @@ use crate::word::Word;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("the kernel refused to change the firewall: this process lacks CAP_NET_ADMIN")]
+    #[error("the kernel lets nobody read or change the firewall without CAP_NET_ADMIN, which this process lacks")]
     Capability,
     #[error("sending a probe packet: this process lacks CAP_NET_ADMIN or CAP_NET_RAW")]
     ProbeCapability,
@@ -61,7 +61,7 @@ impl Error {
             Error::Iptables { .. } => "run the command by hand to see why; if another program holds the xtables lock, wait for it to end",
             Error::Busy { .. } => "wait for the other run to end, then try again",
             Error::HostTasks(_) => {
-                "boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1), or leave out --block-imds-host-tasks and keep IMDS from host tasks by not using host network mode"
+                "boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1), or leave out --block-imds-host-tasks and run no tasks in host network mode"
             }
             Error::File { .. } => "make the path writable for root",
             Error::Reload(_) => "run `systemctl daemon-reload` by hand; until then the drop-in has no effect",

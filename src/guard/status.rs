@@ -141,8 +141,8 @@ fn awsvpc_tasks(host: &Host) -> Covered {
 /// A switch in the installed ecs.config, read as the agent's strconv.ParseBool does; `None`: not set, or no boolean.
 pub fn setting(host: &Host, key: &str) -> Option<bool> {
     let text = fs::read_to_string(host.root.join("etc/ecs/ecs.config")).ok()?;
-    let values = text.lines().filter_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='));
-    boolean(values.last()?.trim().trim_matches(['"', '\'']))
+    let mut values = text.lines().filter_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='));
+    boolean(values.next_back()?.trim().trim_matches(['"', '\'']))
 }
 
 fn boolean(value: &str) -> Option<bool> {

@@ -101,7 +101,7 @@ dockerd_restart() {
 }
 
 # The host namespace is thrown away with all rules, routes and settings; COMMAND is what runs at boot before Docker.
-reboot() { # COMMAND...
+lab_reboot() { # COMMAND...
   dockerd_stop
   kill_inside "gl-$ID-host"
   lab_unmount # dockerd keeps a handle on its namespace

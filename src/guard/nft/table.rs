@@ -1,4 +1,5 @@
-//! The fence as a table of nf_tables: what we want, and what a dump says is there, in the same types, so that `==` compares them in full. Pure.
+//! The fence as a table of nf_tables: what we want, and what a dump says is there, in the same types, so that `==` compares
+//! them in full. Pure.
 //!
 //! As `nft list` shows it:
 //!

@@ -10,7 +10,7 @@ group_b() {
   check "T24 a container that outlives its daemon stays blocked" t24
 }
 
-boots_guarded() { guard install >/dev/null && reboot guard install >/dev/null && holds; }
+boots_guarded() { guard install >/dev/null && lab_reboot guard install >/dev/null && holds; }
 
 hammer() {
   docker run -d --init --restart always --name hammer --network bridge tiny \
@@ -24,7 +24,7 @@ t22() {
   local before
   hammer && hammer_is_heard || return
   before=$(requests)
-  reboot guard install >/dev/null && running hammer && sleep 2
+  lab_reboot guard install >/dev/null && running hammer && sleep 2
   (($(requests) == before)) || { echo "$(($(requests) - before)) requests got through"; return 1; }
 }
 
@@ -40,8 +40,8 @@ ten_restarts() {
 t21() {
   local unit=$HERE/../../systemd/ecs-bootstrap-guard.service
   grep -q '^RequiredBy=.*docker.service' "$unit" && grep -q '^Before=.*docker.service' "$unit" || { echo "the unit does not say so"; return 1; }
-  reboot guard_without_capability >/dev/null 2>&1 && { echo "Docker was started without the guard"; return 1; }
-  reboot guard install >/dev/null && holds
+  lab_reboot guard_without_capability >/dev/null 2>&1 && { echo "Docker was started without the guard"; return 1; }
+  lab_reboot guard install >/dev/null && holds
 }
 
 guard_without_capability() { host setpriv --bounding-set=-net_admin --inh-caps=-net_admin "$BIN" --root "$LAB/root" guard install; }

@@ -19,7 +19,8 @@ group_c() {
 }
 
 group_d() {
-  lab_legacy
+  make_legacy
+  DOCKERD_PATH=$LEGACY
   lab_up || { echo "not ok the lab stands"; return; }
   check "T17 Docker on iptables-legacy: install" t17
   check "T17 Docker on iptables-legacy: a Docker restart" after dockerd_restart
@@ -161,6 +162,7 @@ tasks() { PATH="$LAB/fake:$PATH" host "$BIN" --root "$LAB/tasks" guard "$@"; }
 
 host_tasks() {
   local dropin=$LAB/tasks/etc/systemd/system/ecstasks.slice.d/50-ecs-bootstrap-imds.conf
+  guard remove >/dev/null
   mkdir -p "$LAB/fake" "$LAB/tasks/run/systemd/system" "$LAB/tasks/sys/fs/cgroup" "$LAB/tasks/etc/ecs"
   printf '#!/bin/sh\necho "$@" >>%s/systemctl.log\n' "$LAB" >"$LAB/fake/systemctl"
   chmod +x "$LAB/fake/systemctl"
@@ -183,19 +185,12 @@ saved() {
 
 make_legacy() { # a folder whose iptables is the legacy one
   local name
-  LEGACY=$LAB/legacy
+  LEGACY=$output/legacy-$ID
   mkdir -p "$LEGACY"
   for name in iptables ip6tables; do
     ln -sf "$(command -v $name-legacy)" "$LEGACY/$name"
     ln -sf "$(command -v $name-legacy-restore)" "$LEGACY/$name-restore"
   done
-}
-
-lab_legacy() {
-  local keep=$LAB
-  LAB=/tmp/gl-$ID-legacy
-  make_legacy
-  LAB=$keep DOCKERD_PATH=$LEGACY
 }
 
 legacy() { PATH=$DOCKERD_PATH:$PATH "$@"; }
@@ -204,9 +199,6 @@ t17() { legacy exits 0 guard install && holds && says "-d $V4/32 -i docker+ -j D
 
 t17_remove() {
   legacy exits 0 guard remove && ! (host iptables-legacy-save; host nft list tables) | grep -E "$V4|ecs-bootstrap"
-  local status=$?
-  rm -rf "$DOCKERD_PATH"
-  return $status
 }
 
 t18() {
