@@ -49,7 +49,7 @@ fn finding(role: &Role, seen: &Seen, needs: &[Need], at: usize, policy: &SeenPol
     let more = if extra.len() > 6 { format!(" and {} more", extra.len() - 6) } else { String::new() };
     let wide = extra.iter().any(|text| text.split(" on ").next().is_some_and(|action| action.contains('*')));
     let severity = if wide { Severity::Warning } else { Severity::Note };
-    let message = format!("beyond need: {policy} also allows {shown}{more}");
+    let message = format!("{policy} also allows {shown}{more}, which such a host does not need");
     (!extra.is_empty()).then(|| Finding::new(severity, "beyond-need", message, narrowed(role, seen, needs, at)))
 }
 
@@ -79,8 +79,9 @@ fn is_needed(action: &str, statement: &Statement, needs: &[Need]) -> bool {
 fn narrowed(role: &Role, seen: &Seen, needs: &[Need], at: usize) -> String {
     let mut rest = seen.clone();
     let policy = rest.policies.remove(at);
-    let policies = rest.read();
-    let lost: Vec<&Need> = needs.iter().filter(|need| decide(&policies, &request(need)) == Verdict::Missing).collect();
+    let (before, after) = (seen.read(), rest.read());
+    let is_missing = |policies: &[Policy], need: &Need| decide(policies, &request(need)) == Verdict::Missing;
+    let lost: Vec<&Need> = needs.iter().filter(|need| is_missing(&after, need) && !is_missing(&before, need)).collect();
     let grant = mend::grant(role, &rest, &lost);
     // Where the grant goes into the policy of that very name, writing it replaces it.
     let same = policy.arn.is_none() && grant.iter().any(|command| command.contains(&format!("--policy-name {} ", policy.name)));

@@ -26,7 +26,7 @@ pub fn findings(role: &Role, seen: &Seen) -> Vec<Finding> {
     all.extend(check.bounded());
     all.extend(check.overruled(&verdicts));
     all.extend(check.unsure(&verdicts));
-    all.extend(check.equivalent());
+    all.extend(check.equivalent(&verdicts));
     all.extend(beyond::findings(role, seen, &check.needs));
     all.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     all
@@ -158,8 +158,9 @@ impl Check<'_> {
     }
 
     /// All that is needed is granted, though not by AWS's policy.
-    fn equivalent(&self) -> Option<Finding> {
-        let attached = self.seen.has(&self.role.managed(ECS_POLICY));
+    fn equivalent(&self, verdicts: &[Verdict]) -> Option<Finding> {
+        let lacking = self.needs.iter().zip(verdicts).any(|(need, verdict)| need.group == Group::Agent && *verdict == Verdict::Missing);
+        let attached = lacking || self.seen.has(&self.role.managed(ECS_POLICY));
         let message = "its own policies stand in for AmazonEC2ContainerServiceforEC2Role: what AWS adds to that for new features must be added to them by hand";
         (!attached && !self.role.custom)
             .then(|| Finding::new(Severity::Note, "own-policy", message, shell::attach(self.role, &self.role.managed(ECS_POLICY))))

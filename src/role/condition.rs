@@ -11,6 +11,9 @@ use super::policy::texts;
 /// What is known about a request: the names and values of condition keys.
 pub type Context = [(&'static str, String)];
 
+/// What holds for every request that a host makes.
+const ALWAYS: [(&str, &str); 1] = [("aws:SecureTransport", "true")];
+
 /// One operator on one key.
 #[derive(Clone, Debug)]
 pub struct Condition {
@@ -62,7 +65,9 @@ impl Condition {
     /// Whether the request meets it.
     pub fn met(&self, context: &Context) -> Sure {
         let name = self.operator.strip_suffix("IfExists").unwrap_or(&self.operator);
-        let known = context.iter().find(|(key, _)| key.eq_ignore_ascii_case(&self.key)).map(|(_, value)| value);
+        let always = ALWAYS.iter().copied();
+        let mut known = context.iter().map(|(key, value)| (*key, value.as_str())).chain(always);
+        let known = known.find(|(key, _)| key.eq_ignore_ascii_case(&self.key)).map(|(_, value)| value);
         match (known, OPERATORS.iter().find(|(operator, ..)| *operator == name)) {
             (Some(value), Some((_, compare, wanted))) => self.compare(value, *compare, *wanted),
             (Some(_), None) if name == "Null" => self.values.iter().any(|value| value == "false").into(),
@@ -107,7 +112,9 @@ mod tests {
             (json!({"Null": {"aws:SourceAccount": "false"}}), Yes),
             (json!({"Null": {"aws:SourceAccount": true}}), No),
             (json!({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}), Maybe),
-            (json!({"Bool": {"aws:SecureTransport": "true"}}), Maybe),
+            (json!({"Bool": {"aws:SecureTransport": "true"}}), Yes),
+            (json!({"Bool": {"aws:SecureTransport": "false"}}), No),
+            (json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}}), Maybe),
             (json!({"ForAnyValue:StringEquals": {"aws:SourceAccount": "1"}}), Maybe),
         ];
         for (element, want) in table {

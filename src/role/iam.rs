@@ -163,6 +163,9 @@ impl Eyes {
     }
 }
 
+const NO_SIMULATOR: &str = "what IAM's simulator says (iam:SimulatePrincipalPolicy): the policies were read without it, \
+     so neither the organisation's policies nor conditions on the principal are known";
+
 /// One look at one role.
 struct Looking<'a> {
     client: Client,
@@ -243,13 +246,13 @@ impl Looking<'_> {
 
     /// IAM's own simulator knows what is not seen here: conditions on the principal, and the organisation's policies.
     async fn simulate(&mut self, arn: &str) -> Vec<Simulated> {
+        let needs = needs::of(self.role);
         let mut answers = Vec::new();
-        for need in needs::of(self.role) {
-            match self.simulate_one(arn, &need).await {
-                Some(answer) => answers.push(answer),
+        for group in needs.chunk_by(|one, next| one.written == next.written && one.context == next.context) {
+            match self.simulate_group(arn, group).await {
+                Some(group) => answers.extend(group),
                 None => {
-                    let what = "IAM's simulator (iam:SimulatePrincipalPolicy): the policies were read as ecs-bootstrap understands them, without the organisation's";
-                    self.unseen.push(what.into());
+                    self.unseen.push(NO_SIMULATOR.into());
                     return Vec::new();
                 }
             }
@@ -257,17 +260,20 @@ impl Looking<'_> {
         answers
     }
 
-    async fn simulate_one(&self, arn: &str, need: &Need) -> Option<Simulated> {
+    /// In the order of the needs, which are about one resource.
+    async fn simulate_group(&self, arn: &str, needs: &[Need]) -> Option<Vec<Simulated>> {
         let entry = |(key, value): &(&'static str, String)| {
             let entry = ContextEntry::builder().context_key_name(*key).context_key_type(ContextKeyTypeEnum::String);
             entry.context_key_values(value).build()
         };
         // Where there is no simulator, as in many doubles of AWS, asking again does not bring it.
         let once = aws_sdk_iam::config::Builder::new().retry_config(RetryConfig::disabled());
-        let call = self.client.simulate_principal_policy().policy_source_arn(arn).action_names(need.action).resource_arns(&need.written);
-        let call = call.set_context_entries(Some(need.context.iter().map(entry).collect()));
-        let answer = call.customize().config_override(once).send().await.ok()?;
-        answer.evaluation_results.unwrap_or_default().first().map(simulated)
+        let call = self.client.simulate_principal_policy().policy_source_arn(arn).resource_arns(&needs[0].written);
+        let call = call.set_action_names(Some(needs.iter().map(|need| need.action.to_owned()).collect()));
+        let call = call.set_context_entries(Some(needs[0].context.iter().map(entry).collect()));
+        let results = call.customize().config_override(once).send().await.ok()?.evaluation_results.unwrap_or_default();
+        let of = |need: &Need| results.iter().find(|result| result.eval_action_name == need.action).map(simulated);
+        needs.iter().map(of).collect()
     }
 
     fn policy_part<T>(&mut self, answer: Got<T>) -> Option<T> {

@@ -200,7 +200,11 @@ mod tests {
             (json!({"Effect": "Deny", "Action": "*", "NotResource": "arn:aws:s3:::config/*"}), "allowed"),
             (json!({"Effect": "Deny", "Action": "*", "NotResource": "arn:aws:s3:::other/*"}), "denied"),
             (json!({"Effect": "Deny", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::other/*"}), "allowed"),
-            (json!({"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}), "unsure"),
+            (json!({"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}), "allowed"),
+            (
+                json!({"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"StringNotEquals": {"aws:SourceVpc": "vpc-1"}}}),
+                "unsure",
+            ),
         ];
         for (deny, want) in table {
             check(json!([deny.clone(), allow.clone()]), want);

@@ -122,7 +122,7 @@ impl Trust<'_> {
         let everyone = others.iter().any(|name| name == "*" || name.starts_with("everyone"));
         let (severity, id) = if everyone { (Severity::Warning, "trust-open") } else { (Severity::Note, "trust-others") };
         let fix = shell::update_trust(self.role, &documents::trust(self.role));
-        let message = format!("beyond need: its trust policy also lends it to {}", others.join(", "));
+        let message = format!("its trust policy also lends it to {}, which such a host does not need", others.join(", "));
         (!others.is_empty()).then(|| Finding::new(severity, id, message, fix))
     }
 }
@@ -138,4 +138,78 @@ fn principals(statement: &Statement) -> Vec<String> {
         all => texts(all.as_ref()),
     };
     if statement.not_principal { vec![format!("everyone but {}", named.join(", "))] } else { named }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::role::{Kind, Wish};
+    use serde_json::json;
+
+    fn role(kind: Kind, partition: &str) -> Role {
+        let none = || None::<String>;
+        Role::new(Wish {
+            kind,
+            name: none(),
+            sources: Vec::new(),
+            kms_keys: Vec::new(),
+            create_cluster: false,
+            tag_authorization: false,
+            task_execution: false,
+            custom: false,
+            region: none(),
+            here: none(),
+            partition: Some(partition.into()),
+            account: none(),
+        })
+        .unwrap()
+    }
+
+    /// The ids that are found, and that nothing is wrong once the first command's document stands.
+    #[track_caller]
+    fn check(role: &Role, statement: Value, want: &[&str]) {
+        let trust = json!({"Version": "2008-10-17", "Statement": statement});
+        let seen = Seen { arn: "arn:aws:iam::123456789012:role/r".into(), trust, ..Seen::default() };
+        let found = findings(role, &seen);
+        assert_eq!(found.iter().map(|finding| finding.id).collect::<Vec<_>>(), want, "{}", seen.trust);
+        let trust = Trust { role, seen: &seen, statements: Policy::read(&seen.trust).statements }.mended();
+        let errors = findings(role, &Seen { trust, ..seen }).into_iter().filter(|finding| finding.severity == Severity::Error).count();
+        assert_eq!(errors, 0, "the mended document is right");
+    }
+
+    fn allow(principal: Value, action: Value) -> Value {
+        json!({"Sid": "", "Effect": "Allow", "Principal": principal, "Action": action})
+    }
+
+    #[test]
+    fn what_is_met_in_the_wild_is_right() {
+        let ec2 = role(Kind::Ec2, "aws");
+        check(&ec2, allow(json!({"Service": "ec2.amazonaws.com"}), json!("sts:AssumeRole")), &[]);
+        check(&ec2, json!([allow(json!({"Service": ["ec2.amazonaws.com"]}), json!(["sts:TagSession", "STS:assumerole"]))]), &[]);
+        check(&ec2, allow(json!({"Service": "ec2.amazonaws.com"}), json!("sts:*")), &[]);
+        let mut conditioned = allow(json!({"Service": "ssm.amazonaws.com"}), json!("sts:AssumeRole"));
+        conditioned["Condition"] = json!({"StringEquals": {"aws:SourceAccount": "123456789012"}});
+        check(&role(Kind::External, "aws"), conditioned, &[]);
+        let chinese = allow(json!({"Service": "ec2.amazonaws.com.cn"}), json!("sts:AssumeRole"));
+        check(&role(Kind::Batch, "aws-cn"), chinese.clone(), &[]);
+        check(&ec2, chinese, &["trust-principal"]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let ec2 = role(Kind::Ec2, "aws");
+        let right = allow(json!({"Service": "ec2.amazonaws.com"}), json!("sts:AssumeRole"));
+        let service = json!({"Service": "ec2.amazonaws.com"});
+        check(&ec2, json!([]), &["trust-principal"]);
+        check(&ec2, allow(json!({"Service": "ecs.amazonaws.com"}), json!("sts:AssumeRole")), &["trust-principal", "trust-others"]);
+        check(&ec2, allow(service.clone(), json!("sts:AssumeRoleWithSAML")), &["trust-action"]);
+        check(&ec2, json!([right, {"Effect": "Deny", "Principal": service, "Action": "sts:*"}]), &["trust-denied"]);
+        check(&ec2, json!([right, {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}]), &["trust-denied"]);
+        check(&ec2, json!([right, {"Effect": "Deny", "NotPrincipal": service, "Action": "sts:AssumeRole"}]), &[]);
+        check(&ec2, json!([right, allow(json!({"AWS": "arn:aws:iam::123456789012:root"}), json!("sts:AssumeRole"))]), &["trust-others"]);
+        check(&ec2, json!([right, allow(json!("*"), json!("sts:AssumeRole"))]), &["trust-open"]);
+        let mut doubtful = right.clone();
+        doubtful["Condition"] = json!({"ArnLike": {"aws:SourceArn": "arn:aws:ec2:*:*:instance/*"}});
+        check(&ec2, doubtful, &["trust-condition"]);
+    }
 }

@@ -3,6 +3,7 @@
 from harness import Cases, equal, true
 from imds import INSTANCE
 from moto_cloud import policy
+from simulator import simulator
 from world import ACCOUNT
 
 case = Cases()
@@ -66,6 +67,28 @@ def without_credentials_the_check_ends_with_11(world):
     env = {name: value for name, value in world.environment().items() if not name.startswith("AWS_") or "METADATA" in name}
     check = world.check(env=env)
     equal((check.status, check.report["error"]["word"]), (11, "no_role"), "the end")
+
+
+@case
+def what_depends_on_the_request_is_unsure_until_the_simulator_decides(world):
+    world.sh(world.print("--name", "tagged"))
+    grant = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::config/ecs.config"}
+    grant["Condition"] = {"StringEquals": {"aws:PrincipalTag/stage": "prod"}}
+    world.iam.put_role_policy(RoleName="tagged", PolicyName="own", PolicyDocument=policy(grant))
+    doubt = world.check("--role", "tagged", "--config", SOURCE).remarks("unsure")
+    true("s3:GetObject" in doubt["message"] and "aws:PrincipalTag/stage" in doubt["message"], doubt)
+    with simulator(world.moto.endpoint) as endpoint:
+        check = world.check("--role", "tagged", "--config", SOURCE, env=world.environment() | {"AWS_ENDPOINT_URL": endpoint})
+    check.is_clean()
+    true(not any("simulator" in line for line in check.report["not_seen"]), check.report)
+
+
+@case
+def what_the_organisation_refuses_is_found_by_the_simulator(world):
+    world.sh(world.print("--name", "organised", "--config", SOURCE))
+    with simulator(world.moto.endpoint, ["s3:GetObject"]) as endpoint:
+        check = world.check("--role", "organised", "--config", SOURCE, env=world.environment() | {"AWS_ENDPOINT_URL": endpoint})
+    equal(check.names("organisation"), "", "the command, for no command of the account mends it")
 
 
 def session(world, role, name=INSTANCE):
