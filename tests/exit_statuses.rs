@@ -200,7 +200,8 @@ fn source_unreachable_is_22() {
         faulty("S3 fails", || Host::default().with_fault("s3-500"), SHORT, &["500"]),
         faulty("S3 cuts the body", || Host::default().with_fault("s3-cut-body"), SHORT, &["cut off"]),
         faulty("S3 leads round in circles", || Host::default().with_fault("s3-redirect-loop"), SHORT, &["another region"]),
-        faulty("STS fails for ever", || never_ending("sts-503"), SHORT, &["STS"]),
+        faulty("STS fails for ever", || never_ending("sts-503"), SHORT, &["STS", "503"]),
+        with_env("STS refuses connections", &[("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1")], SHORT, &["refused", "REGION.sts"]),
     ];
     check("source_unreachable", 22, &cases);
 }

@@ -138,6 +138,14 @@ impl Error {
                  between this host and the metadata service; then run again"
                 .into(),
             Error::Strange(_) => "look whether AWS_ENDPOINT_URL_STS or a proxy points to something other than STS".into(),
+            Error::Sts { kind: Kind::Connect { .. } | Kind::Silent(_) | Kind::Dns(_), .. } => {
+                "look at route, security group and DNS: STS needs a VPC interface endpoint (com.amazonaws.REGION.sts), a NAT or an internet \
+                 gateway, port 443"
+                    .into()
+            }
+            Error::Sts { kind: Kind::Proxy { proxy, .. }, .. } => {
+                format!("let the proxy {proxy} connect to STS, or name sts.REGION.amazonaws.com in NO_PROXY, or use a VPC endpoint")
+            }
             Error::Sts { kind, .. } => kind.remedy(),
         }
     }

@@ -1,49 +1,70 @@
 //! STS has the last word: GetCallerIdentity, with exactly the credentials that the host claims to have.
 
+use aws_sdk_sts::Client;
+use aws_sdk_sts::config::{Builder, retry::RetryConfig};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::get_caller_identity::{GetCallerIdentityError, GetCallerIdentityOutput};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::{Claim, Error, Expected, Identity};
 use crate::aws::{Aws, Service, sdk_config};
 use crate::http::Http;
+use crate::source::retry::{self, Failure, Next};
 use crate::source::{Kind, transport};
 
 type Refusal = SdkError<GetCallerIdentityError>;
 
 /// Codes with which STS says that the credentials are too old. https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
 const EXPIRED: [&str; 2] = ["ExpiredToken", "ExpiredTokenException"];
+const THROTTLED: [&str; 2] = ["Throttling", "RequestLimitExceeded"];
+/// Codes that a clock gone wrong can be the reason of. The SDK learns STS's time from the answer, and signs the next attempt with it.
+const PERHAPS_SKEWED: [&str; 3] = ["SignatureDoesNotMatch", "RequestExpired", "InvalidSignatureException"];
 
 /// Asks STS who holds the claim's credentials, and compares.
 ///
-/// Retries are the SDK's, until `deadline`: throttling and a network that is not up yet pass with time, a refusal does not.
+/// Tries until `deadline`: throttling and a network that is not up yet pass with time, a refusal does not.
 pub async fn confirm(claim: &Claim, expected: Expected<'_>, aws: &Aws, http: &Http, deadline: Instant) -> Result<Identity, Error> {
     let region = aws.region.as_deref().or(claim.region.as_deref()).ok_or(Error::NoRegion)?;
     let config = sdk_config(aws, Service::Sts, http, Some(claim.credentials.clone()), region);
-    let call = aws_sdk_sts::Client::new(&config).get_caller_identity().send();
-    let answer = match timeout_at(deadline, call).await {
-        Err(_) => return Err(Error::Sts { kind: Kind::Deadline, causes: Vec::new() }),
-        Ok(answer) => answer.map_err(|error| refusal(&error, claim))?,
-    };
+    let client = Client::from_conf(Builder::from(&config).retry_config(RetryConfig::disabled()).build());
+    let (answered, _) = retry::until(deadline, async |number| ask(&client, claim, number).await).await;
+    let answer = answered.map_err(|Failure { kind, causes, .. }| Error::Sts { kind, causes })??;
     let identity = identity(&answer, claim, region)?;
     compare(&identity, claim, expected).map(|()| identity)
 }
 
+/// One GetCallerIdentity: what STS said, be it a refusal; or why it said nothing that lasts.
+async fn ask(client: &Client, claim: &Claim, number: u32) -> Result<Result<GetCallerIdentityOutput, Error>, Failure> {
+    match client.get_caller_identity().send().await {
+        Ok(answer) => Ok(Ok(answer)),
+        Err(error) => match passing(&error, number) {
+            Some(failure) => Err(failure),
+            None => Ok(Err(refusal(&error, claim))),
+        },
+    }
+}
+
+fn passing(error: &Refusal, number: u32) -> Option<Failure> {
+    let is_one_of = |codes: &[&str]| error.code().is_some_and(|code| codes.contains(&code));
+    let wait = |kind| Some(Failure { next: Next::Wait, ..Failure::last(kind) });
+    match error.raw_response().map(|response| response.status().as_u16()) {
+        None => Some(transport::failure(error, "STS")),
+        Some(status) if is_one_of(&THROTTLED) || status == 429 => wait(Kind::Throttled(status)),
+        Some(status @ 500..) => wait(Kind::Server(status)),
+        Some(_) if number == 1 && is_one_of(&PERHAPS_SKEWED) => {
+            Some(Failure { next: Next::AtOnce, ..Failure::last(Kind::ClockSkew { ahead: None }) })
+        }
+        Some(_) => None,
+    }
+}
+
 fn refusal(error: &Refusal, claim: &Claim) -> Error {
     let role = claim.role.clone().unwrap_or_else(|| "of this host".into());
-    let status = error.raw_response().map(|response| response.status().as_u16());
-    match (error.code(), status) {
-        (Some(code), _) if EXPIRED.contains(&code) => Error::Expired { role, ago: ago(claim) },
-        (Some("Throttling" | "RequestLimitExceeded"), _) => Error::Sts { kind: Kind::Throttled(status.unwrap_or(400)), causes: Vec::new() },
-        (Some(code), Some(400..500)) => {
-            Error::Rejected { role, code: code.into(), message: transport::printable(error.message().unwrap_or("no message")) }
-        }
-        (_, Some(status @ 500..)) => Error::Sts { kind: Kind::Server(status), causes: Vec::new() },
-        (_, Some(status)) => Error::Strange(format!("HTTP status {status} without an error of STS")),
-        (_, None) => {
-            let failure = transport::failure(error, "STS");
-            Error::Sts { kind: failure.kind, causes: failure.causes }
-        }
+    let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+    match error.code() {
+        Some(code) if EXPIRED.contains(&code) => Error::Expired { role, ago: ago(claim) },
+        Some(code) => Error::Rejected { role, code: code.into(), message: transport::printable(error.message().unwrap_or("no message")) },
+        None => Error::Strange(format!("HTTP status {status} without an error of STS")),
     }
 }
 

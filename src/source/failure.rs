@@ -55,7 +55,7 @@ pub enum Kind {
     NoUrl(u16),
     #[error("there is no such file")]
     NoFile,
-    #[error("S3 keeps asking for less traffic ({0})")]
+    #[error("the service keeps asking for less traffic ({0})")]
     Throttled(u16),
     #[error("the server fails ({0})")]
     Server(u16),

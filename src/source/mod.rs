@@ -11,7 +11,7 @@ mod grammar;
 mod https;
 mod invalid;
 pub mod policy;
-mod retry;
+pub(crate) mod retry;
 mod s3;
 pub mod transport;
 

@@ -1,6 +1,6 @@
 //! Tries until it works, the answer will not change, or the run's deadline comes; remembers what was wrong last.
 //!
-//! S3's and a web server's failures share this one loop rather than the SDK's: a body that breaks off halfway is outside the SDK's
+//! S3's, STS's and a web server's failures share this one loop rather than the SDK's: a body that breaks off halfway is outside the SDK's
 //! retries, and when the deadline ends the wait, the user wants to read what kept failing, not that time passed.
 
 use super::failure::Kind;
@@ -12,12 +12,12 @@ use tokio::time::{Instant, sleep, timeout_at};
 pub(crate) struct Failure {
     pub(crate) kind: Kind,
     pub(crate) causes: Vec<String>,
-    pub(super) next: Next,
+    pub(crate) next: Next,
 }
 
 /// What to do after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(crate) enum Next {
     /// Asking again would get the same answer.
     GiveUp,
     /// It may pass with time.
@@ -27,7 +27,7 @@ pub(super) enum Next {
 }
 
 impl Failure {
-    pub(super) fn last(kind: Kind) -> Self {
+    pub(crate) fn last(kind: Kind) -> Self {
         Self { kind, causes: vec![], next: Next::GiveUp }
     }
 
@@ -42,7 +42,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What came of it, and after how many attempts.
-pub(super) async fn until<T>(deadline: Instant, mut attempt: impl AsyncFnMut(u32) -> Result<T, Failure>) -> (Result<T, Failure>, u32) {
+pub(crate) async fn until<T>(deadline: Instant, mut attempt: impl AsyncFnMut(u32) -> Result<T, Failure>) -> (Result<T, Failure>, u32) {
     let (mut before, mut number) = (Failure::last(Kind::Deadline), 0);
     loop {
         number += 1;

@@ -142,6 +142,7 @@ impl Ended {
     #[track_caller]
     pub fn fails_as(&self, word: &str, status: i32, words: &[&str]) {
         let told = format!("{}\n{:#}", self.stderr, self.report);
+        assert!(!self.stderr.contains('\x1b'), "nobody watches, and yet there are codes for a terminal: {told}");
         let error = &self.report["error"];
         assert_eq!((self.status, self.outcome()), (status, word), "{told}");
         assert_eq!((&self.report["exit_status"], &error["word"]), (&status.into(), &word.into()), "{told}");

@@ -1,0 +1,93 @@
+//! Where a layer comes from, as a user writes it. How it fails is in `exit_statuses.rs`.
+
+mod support;
+
+use rehearsal::{Certificate, Options, Service};
+use support::{Ended, Host, for_each};
+
+fn config(key: &str) -> String {
+    format!("ECS_CLUSTER=prod\nECS_INSTANCE_ATTRIBUTES={{\"n\":\"{}\"}}\n", key.len())
+}
+
+/// What S3's console shows as a key, and how a user writes it.
+const KEYS: [(&str, &str); 9] = [
+    ("ecs.config", "ecs.config"),
+    ("fleet a/ecs.config", "fleet a/ecs.config"),
+    ("fleet a/ecs.config", "fleet%20a/ecs.config"),
+    ("a+b", "a+b"),
+    ("100%", "100%25"),
+    ("a#b", "a%23b"),
+    ("why?", "why%3F"),
+    ("größe/日本", "größe/日本"),
+    ("/leading", "/leading"),
+];
+
+#[test]
+fn any_key_that_s3_shows_can_be_written() {
+    for_each(
+        &KEYS,
+        |(key, _)| (*key).into(),
+        |(key, written)| {
+            let host = Host::default();
+            host.cloud.set_object("fleet-config", key, config(key).as_str());
+            host.run(&["--config", &format!("s3://fleet-config/{written}")]).succeeds_as("installed");
+            assert_eq!(host.installed(), Some(config(key)));
+        },
+    );
+}
+
+#[test]
+fn a_version_a_region_an_owner_and_a_digest_are_honoured() {
+    let host = Host::default();
+    host.cloud.set_bucket("versions", |bucket| (bucket.versioned, bucket.region) = (true, "us-west-2".into()));
+    let old = host.cloud.set_object("versions", "k", "ECS_CLUSTER=old\n");
+    host.cloud.set_object("versions", "k", "ECS_CLUSTER=new\n");
+    let ended = host.run(&["--config", &format!("s3://versions/k?versionId={old}&region=us-west-2&owner=123456789012")]);
+    ended.succeeds_as("installed");
+    assert_eq!(host.installed().as_deref(), Some("ECS_CLUSTER=old\n"));
+    let layer = &ended.report["config"]["layers"][0];
+    assert_eq!((&layer["version_id"], layer["etag"].is_string()), (&old.as_str().into(), true));
+    assert_eq!(host.cloud.requests().iter().filter(|seen| seen.service == Service::S3).count(), 1, "the region was named");
+    let sha256 = layer["sha256"].as_str().unwrap();
+    host.run(&["--config", &format!("s3://versions/k?versionId={old}#sha256={sha256}")]).succeeds_as("unchanged");
+    host.run(&["--config", &format!("s3://versions/k#sha256={sha256}")]).fails_as("integrity", 23, &["SHA-256"]);
+}
+
+#[test]
+fn an_arn_is_as_good_as_a_url() {
+    let host = Host::default();
+    host.run(&["--config", "arn:aws:s3:::fleet-config/ecs.config"]).succeeds_as("installed");
+}
+
+#[test]
+fn a_skewed_clock_is_mended_with_one_more_request() {
+    let host = Host::default().with_fault("clock-skew");
+    host.boots("installed");
+}
+
+fn over_tls(certificate: Certificate) -> (Host, String) {
+    let host = Host::of(Options { tls: Some(certificate), ..Options::default() });
+    host.machine.write("/ca.pem", host.cloud.ca_pem().unwrap());
+    let ca = host.machine.path("/ca.pem").display().to_string();
+    (host, ca)
+}
+
+fn run(host: &Host, env: &[(&str, &str)]) -> Ended {
+    host.run_with(env, &["--config", support::SOURCE, "--timeout", "10s"])
+}
+
+#[test]
+fn a_ca_of_ones_own_is_trusted_when_it_is_named_and_only_then() {
+    let (host, ca) = over_tls(Certificate::Good);
+    run(&host, &[]).fails_as("source_unreachable", 22, &["not trusted", "AWS_CA_BUNDLE"]);
+    run(&host, &[("AWS_CA_BUNDLE", &ca)]).succeeds_as("installed");
+    run(&host, &[("SSL_CERT_FILE", &ca)]).succeeds_as("unchanged");
+}
+
+#[test]
+fn a_certificate_that_expired_or_is_anothers_is_told_at_once() {
+    let (host, ca) = over_tls(Certificate::Expired);
+    run(&host, &[("AWS_CA_BUNDLE", &ca)]).fails_as("source_unreachable", 22, &["not valid at this time", "clock"]);
+    let (host, ca) = over_tls(Certificate::WrongName);
+    run(&host, &[("AWS_CA_BUNDLE", &ca)]).fails_as("source_unreachable", 22, &["certificate of another name"]);
+}
