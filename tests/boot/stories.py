@@ -378,13 +378,15 @@ def user_data(tally, deb):
 
 @on_a_machine
 def circle(tally, cloud, machine):
+    verify = "systemctl daemon-reload; systemd-analyze verify --man=no --generators=yes multi-user.target"
     installed(machine)
-    place = "/etc/systemd/system/ecs-bootstrap.service.d/after-user-data.conf"
-    machine.write(place, machine.read("/usr/share/ecs-bootstrap/after-user-data.conf"))
     with_user_data(machine, "#cloud-config\n")
-    machine.reboot()
-    with tally.case("on Debian after-user-data.conf closes a circle, which systemd names"):
-        contains(machine.run("journalctl --boot --output cat _PID=1"), "Found ordering cycle", "cloud-final.service")
+    with tally.case("on Debian the units and cloud-init close no circle"):
+        equal(machine.run(verify), "")
+    with tally.case("on Debian after-user-data.conf closes one, which systemd-analyze verify names"):
+        place = "/etc/systemd/system/ecs-bootstrap.service.d/after-user-data.conf"
+        machine.write(place, machine.read("/usr/share/ecs-bootstrap/after-user-data.conf"))
+        contains(machine.try_run(verify)[1], "Found ordering cycle", "cloud-final.service")
 
 
 def package_name(deb):
