@@ -1,0 +1,157 @@
+"""Boots: healthy, refused, with S3 down, with a file that somebody edited."""
+
+from hosts import (
+    FIRST,
+    SECOND,
+    SETTINGS,
+    UNITS,
+    agents_variables,
+    as_variables,
+    contains,
+    equal,
+    expect,
+    installed,
+    journal,
+    on_a_machine,
+    report,
+    show,
+    state,
+)
+from lab import wait_for
+
+
+@on_a_machine
+def healthy(tally, cloud, machine):
+    machine.boot()
+    with tally.case("installing the package alone neither enables anything nor keeps the agent from starting"):
+        machine.run("dpkg --install /root/ecs-bootstrap.deb && systemctl restart ecs")
+        equal(machine.try_run("systemctl is-enabled ecs-bootstrap")[1].strip(), "disabled")
+        equal(state(machine), "active")
+    machine.write("/etc/ecs-bootstrap/ecs-bootstrap.toml", SETTINGS)
+    with tally.case("every unit and drop-in passes systemd-analyze verify in silence"):
+        equal(machine.run(f"systemd-analyze verify --man=no {UNITS}"), "")
+    machine.run("systemctl enable ecs-bootstrap")
+    machine.reboot()
+    with tally.case("with a healthy cloud the bootstrap succeeds and the agent starts"):
+        equal(state(machine, "ecs-bootstrap"), "active")
+        equal(report(machine)["outcome"], "installed")
+        equal(state(machine), "active")
+    with tally.case("the bootstrap has ended before the agent starts"):
+        ended = int(show(machine, "ecs-bootstrap", "ExecMainExitTimestampMonotonic"))
+        began = int(show(machine, "ecs", "ExecMainStartTimestampMonotonic"))
+        expect(0 < ended < began, f"bootstrap ended at {ended}, agent began at {began}")
+    with tally.case("the agent sees exactly the fetched variables"):
+        equal(agents_variables(machine), as_variables(FIRST))
+        equal(machine.run("cat /run/agent/container"), FIRST)
+    with tally.case("the file is 0600 and root's"):
+        equal(machine.run("stat -c '%a %U %G' /etc/ecs/ecs.config").strip(), "600 root root")
+    with tally.case("metadata was never asked without a token"):
+        asked = [request for request in cloud.requests() if request["host"] == "169.254.169.254" and request["method"] == "GET"]
+        expect(asked, "metadata was not asked at all")
+        equal([request for request in asked if not request["token"]], [])
+    with tally.case("a second boot changes nothing"):
+        machine.reboot()
+        equal(report(machine)["outcome"], "unchanged")
+        equal(state(machine), "active")
+    refresh(tally, cloud, machine)
+    with tally.case("one command takes the interlock away"):
+        machine.run("systemctl disable ecs-bootstrap && rm /var/lib/ecs-bootstrap/state.json && systemctl restart ecs")
+        equal(state(machine), "active")
+
+
+def refresh(tally, cloud, machine):
+    def starts():
+        return len(machine.run("cat /run/agent/starts").splitlines())
+
+    with tally.case("a refresh that finds nothing new leaves the agent alone"):
+        machine.run("systemctl start ecs-bootstrap-refresh")
+        equal((report(machine)["outcome"], starts()), ("unchanged", 1))
+    with tally.case("a refresh that finds a change restarts the agent with it"):
+        cloud.put("ecs.config", SECOND)
+        machine.run("systemctl start ecs-bootstrap-refresh")
+        equal(report(machine)["outcome"], "installed")
+        wait_for("the agent's restart", lambda: starts() == 2)
+        equal(agents_variables(machine), as_variables(SECOND))
+
+
+@on_a_machine
+def edited(tally, cloud, machine):
+    machine.write("/etc/systemd/system/ecs.service.d/lab.conf", "[Service]\nRestartSec=1s\n")
+    installed(machine)
+    machine.reboot()
+    machine.run("echo ECS_LOGLEVEL=debug >>/etc/ecs/ecs.config")
+    with tally.case("after somebody edited the file, `status --check` fails"):
+        status, said = machine.try_run("ecs-bootstrap status --check")
+        expect(status != 0, said)
+        contains(said, "changed after the last run")
+    with tally.case("an agent that dies is not started again with an edited file"):
+        machine.run("systemctl kill --signal KILL ecs")
+        wait_for("the refusal", lambda: "changed after the last run" in journal(machine, "ecs"))
+        equal(machine.run("wc -l </run/agent/starts").strip(), "1")
+    with tally.case("nor does `systemctl start` start it, and its journal says why and what to do"):
+        expect(machine.try_run("systemctl restart ecs")[0] != 0, "it was started")
+        expect(state(machine) != "active", "the agent runs")
+        contains(journal(machine, "ecs"), "changed after the last run", "ecs-bootstrap run")
+    with tally.case("once a run agrees, the agent starts by itself"):
+        machine.run("ecs-bootstrap run --replace")
+        wait_for("the agent", lambda: state(machine) == "active", 25)
+        equal(agents_variables(machine), as_variables(FIRST))
+
+
+@on_a_machine
+def source_down(tally, cloud, machine):
+    installed(machine)
+    machine.reboot()
+    cloud.set(s3="down")
+    machine.reboot()
+    with tally.case("with S3 down at the second boot the file is kept, and the report and the journal say so"):
+        equal(report(machine)["outcome"], "kept")
+        equal(machine.run("cat /etc/ecs/ecs.config"), FIRST)
+        contains(journal(machine, "ecs-bootstrap"), "kept")
+    with tally.case("with S3 down at the second boot the agent starts all the same"):
+        equal(state(machine), "active")
+        equal(agents_variables(machine), as_variables(FIRST))
+    with tally.case("a refusal never falls back to the kept file"):
+        cloud.set(s3="refuse")
+        machine.reboot()
+        equal(report(machine)["error"]["word"], "access_denied")
+        equal(state(machine), "inactive")
+
+
+@on_a_machine
+def refused(tally, cloud, machine):
+    installed(machine)
+    cloud.set(s3="refuse")
+    machine.reboot()
+    with tally.case("when the bucket refuses, the agent does not start"):
+        equal(state(machine, "ecs-bootstrap"), "failed")
+        equal(state(machine), "inactive")
+        expect(machine.try_run("test -e /run/agent")[0], "the agent was started")
+    with tally.case("`systemctl status` says why the bucket refused and what to do"):
+        contains(machine.try_run("systemctl status --no-pager --full --lines 30 ecs-bootstrap")[1], "access_denied", "s3:GetObject")
+    with tally.case("the journal says so too"):
+        contains(journal(machine, "ecs-bootstrap"), "access_denied", "s3:GetObject")
+    with tally.case("a refusal is not tried again"):
+        equal(show(machine, "ecs-bootstrap", "NRestarts"), "0")
+    with tally.case("when the bucket answers again, one command starts both"):
+        cloud.set(s3="healthy")
+        machine.run("systemctl start ecs")
+        equal((state(machine, "ecs-bootstrap"), state(machine)), ("active", "active"))
+        equal(agents_variables(machine), as_variables(FIRST))
+
+
+@on_a_machine
+def late(tally, cloud, machine):
+    installed(machine)
+    cloud.set(s3="down")
+    machine.reboot()
+    with tally.case("with S3 down at the first boot the agent does not start, and the bootstrap tries again by itself"):
+        expect(not machine.read("/etc/ecs/ecs.config"), "a file is there")
+        wait_for("a second try", lambda: int(show(machine, "ecs-bootstrap", "NRestarts")) > 0, 40)
+        expect(state(machine) != "active", "the agent runs")
+    with tally.case("once S3 is back, bootstrap and agent come up with nobody's help"):
+        cloud.set(s3="healthy")
+        wait_for("the agent", lambda: state(machine) == "active", 40)
+        equal(agents_variables(machine), as_variables(FIRST))
+
+

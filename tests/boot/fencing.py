@@ -1,0 +1,68 @@
+"""The fence around instance metadata, on a machine that boots: bridges, host network tasks, Docker without it."""
+
+from hosts import SETTINGS, TOKEN, contains, equal, expect, installed, journal, on_a_machine, report, show, state
+
+
+@on_a_machine
+def fence(tally, cloud, machine):
+    def blocked(command):
+        expect(machine.try_run(command)[0] != 0, f"{command} got an answer")
+
+    def fenced():
+        blocked(f"container lab {TOKEN}")
+        machine.run(TOKEN)
+
+    installed(machine)
+    machine.run("docker network create other")
+    with tally.case("without the guard a container reaches instance metadata"):
+        expect(machine.run(f"container lab {TOKEN}"), "no token came")
+    machine.write("/etc/ecs-bootstrap/ecs-bootstrap.toml", SETTINGS + "block_imds = true\n")
+    machine.run("systemctl enable ecs-bootstrap-guard")
+    machine.reboot()
+    with tally.case("the fence stands before Docker starts"):
+        stands = int(show(machine, "ecs-bootstrap-guard", "ExecMainExitTimestampMonotonic"))
+        docker = int(show(machine, "docker", "ExecMainStartTimestampMonotonic"))
+        expect(0 < stands < docker, f"fence at {stands}, Docker at {docker}")
+    with tally.case("after a boot no container reaches instance metadata, and the host does"):
+        fenced()
+        blocked(f"container --network other lab {TOKEN}")
+        equal((report(machine)["outcome"], report(machine)["guard"]["state"]), ("installed", "installed"))
+        equal(state(machine), "active")
+    with tally.case("the verify unit has proven the fence after Docker"):
+        equal(show(machine, "ecs-bootstrap-guard-verify", "Result"), "success")
+        contains(journal(machine, "ecs-bootstrap-guard-verify"), "docker0 IPv4: blocked")
+    with tally.case("after a restart of Docker no container reaches instance metadata, and the host does"):
+        machine.run("systemctl restart docker")
+        fenced()
+    with tally.case("after another reboot no container reaches instance metadata, and the host does"):
+        machine.reboot()
+        fenced()
+    with tally.case("when somebody flushed all rules, `guard prove` says that it leaks"):
+        machine.run("nft flush ruleset")
+        equal(machine.try_run("ecs-bootstrap guard prove")[0], 51)
+    with tally.case("the verify unit mends what was flushed, and its journal says so"):
+        machine.run("systemctl restart ecs-bootstrap-guard-verify && ecs-bootstrap guard prove")
+        contains(journal(machine, "ecs-bootstrap-guard-verify"), "fence: installed")
+    host_tasks(tally, machine, blocked)
+    with tally.case("without its fence Docker does not start, nor does the agent"):
+        machine.write("/etc/systemd/system/ecs-bootstrap-guard.service.d/fails.conf", "[Service]\nExecStart=\nExecStart=/bin/false\n")
+        machine.reboot()
+        expect("active" not in (state(machine, "docker"), state(machine)), "Docker or the agent runs")
+
+
+def host_tasks(tally, machine, blocked):
+    task = f"systemd-run --quiet --wait --pipe --slice ecstasks.slice {TOKEN}"
+    with tally.case("without host task blocking, a task in ecstasks.slice reaches instance metadata"):
+        machine.run(task)
+    with tally.case("with it, a process and a host network container in ecstasks.slice are refused, and the agent's slice is not"):
+        machine.run("ecs-bootstrap guard install --block-imds-host-tasks")
+        blocked(task)
+        machine.run(f"container --network host lab {TOKEN}")
+        blocked(f"container --network host --cgroup-parent ecstasks-one.slice lab {TOKEN}")
+        machine.run(f"systemd-run --quiet --wait --pipe --slice ecs.slice {TOKEN}")
+    with tally.case("tasks stay refused after their slice was stopped and started again"):
+        machine.run("systemctl stop ecstasks.slice")
+        blocked(task)
+        blocked(f"container --network host --cgroup-parent ecstasks-two.slice lab {TOKEN}")
+
+
