@@ -113,7 +113,11 @@ async fn identity_first<I, F>(
     let (mut identity, mut fetch) = (pin!(identity), pin!(fetch));
     tokio::select! {
         proven = &mut identity => Ok((proven?, fetch.await?)),
-        came = &mut fetch => Ok((identity.await?, came?)),
+        came = &mut fetch => match (identity.await, came) {
+            // STS that is out of reach proves nothing wrong, and S3's refusal stands for itself.
+            (Err(silent), Err(refused)) if silent.word() == Word::SourceUnreachable => Err(refused),
+            (proven, came) => Ok((proven?, came?)),
+        },
     }
 }
 

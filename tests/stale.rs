@@ -5,7 +5,7 @@ mod support;
 use serde_json::json;
 use support::{Host, PREVIOUS, REPORT, SOURCE, STATE, TARGET, TEXT};
 
-const SHORT: [&str; 4] = ["--config", SOURCE, "--timeout", "3s"];
+const SHORT: [&str; 4] = ["--config", SOURCE, "--timeout", "2s"];
 
 /// A host that booted well once, and whose S3 is gone since.
 fn host_without_s3() -> Host {
@@ -62,6 +62,14 @@ fn a_refusal_is_no_absence_and_keeps_nothing() {
 }
 
 #[test]
+fn a_refusal_is_told_even_where_sts_cannot_be_reached() {
+    let host = Host::default();
+    host.boots("installed");
+    host.cloud.fault("sts-503", rehearsal::Extent::Always);
+    run(&host.with_fault("s3-403"), &[]).fails_as("access_denied", 20, &["s3:GetObject"]);
+}
+
+#[test]
 fn without_a_verified_file_there_is_nothing_to_keep() {
     run(&Host::default().with_fault("s3-refused"), &[]).fails_as("source_unreachable", 22, &[]);
     let host = Host::default().with_fault("s3-refused").with_file(TARGET, "ECS_CLUSTER=byhand\n");
@@ -94,9 +102,9 @@ fn keeping_does_not_make_the_verification_younger() {
 #[test]
 fn a_file_that_was_verified_from_another_source_is_not_what_is_asked_for() {
     let host = host_without_s3();
-    let ended = host.run(&["--config", "s3://other-bucket/ecs.config", "--timeout", "3s"]);
+    let ended = host.run(&["--config", "s3://other-bucket/ecs.config", "--timeout", "2s"]);
     ended.fails_as("source_unreachable", 22, &["s3://other-bucket/ecs.config"]);
     assert!(ended.stderr.contains("was verified from other sources"), "{}", ended.stderr);
-    let ended = host.run(&["--config", SOURCE, "--config", "s3://other-bucket/ecs.config", "--timeout", "3s"]);
+    let ended = host.run(&["--config", SOURCE, "--config", "s3://other-bucket/ecs.config", "--timeout", "2s"]);
     ended.fails_as("source_unreachable", 22, &[]);
 }
