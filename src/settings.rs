@@ -18,6 +18,9 @@ pub const FILE: &str = "/etc/ecs-bootstrap/ecs-bootstrap.toml";
 const ENVIRONMENT: &str = "ECS_BOOTSTRAP_";
 const TAG: &str = "ecs-bootstrap:";
 
+/// Longer than any run, and short enough to be added to any clock.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// What a value of a setting looks like, and so how several stand in one piece of text.
 #[derive(Clone, Copy, PartialEq)]
 enum Shape {
@@ -383,8 +386,13 @@ impl Reader<'_> {
         }
     }
 
-    fn role(&self) -> Option<String> {
-        text(self.given, "expect_role").map(|role| role.rsplit('/').next().unwrap_or(role).to_owned())
+    /// By its name or its ARN. Empty, as an unset variable of a script leaves it, it is no expectation and no role either.
+    fn role(&self) -> Result<Option<String>, Error> {
+        let name = text(self.given, "expect_role").map(|role| role.rsplit('/').next().unwrap_or(role));
+        match name {
+            Some("") => Err(self.bad("expect_role", "expected the name of a role, found nothing")),
+            name => Ok(name.map(str::to_owned)),
+        }
     }
 }
 
@@ -406,7 +414,7 @@ impl Settings {
             replace: read.flag("replace")?,
             expand: read.flag("expand")?,
             allow_default_cluster: read.flag("allow_default_cluster")?,
-            expect_role: read.role(),
+            expect_role: read.role()?,
             expect_account: read.account("expect_account")?,
             host: read.word("host", &host, Host::Auto)?,
             block_imds: read.flag("block_imds")?,
@@ -414,7 +422,7 @@ impl Settings {
             restart_agent: read.flag("restart_agent")?,
             stale: read.word("stale", &stale, Stale::Keep)?,
             max_age: read.duration("max_age")?,
-            timeout: read.duration("timeout")?.unwrap_or(Duration::from_secs(300)),
+            timeout: read.duration("timeout")?.unwrap_or(Duration::from_secs(300)).min(FOREVER),
             from_tags: read.flag("from_tags")?,
             origins: names().map(|name| (name, given.get(name).map_or(Origin::Default, |(_, origin)| origin.clone()))).collect(),
             root,

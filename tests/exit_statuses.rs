@@ -65,6 +65,7 @@ fn settings_is_2() {
         with_env("--set without =", &[], &["--set", "ECS_CLUSTER"], &["KEY=VALUE"]),
         with_env("a duration without unit", &[], &["--config", SOURCE, "--timeout", "90"], &["90s", "timeout"]),
         with_env("an account of 3 digits", &[], &["--config", SOURCE, "--expect-account", "123"], &["12 digits"]),
+        with_env("a role that a script left empty", &[("ECS_BOOTSTRAP_EXPECT_ROLE", "")], USUAL, &["the name of a role"]),
         with_env("stale is a word", &[], &["--config", SOURCE, "--stale", "maybe"], &["fail, keep"]),
         with_env("host is a word", &[("ECS_BOOTSTRAP_HOST", "azure")], USUAL, &["environment ECS_BOOTSTRAP_HOST", "auto, ec2, external"]),
         with_env("a misspelled variable", &[("ECS_BOOTSTRAP_EXPECT_ROL", "x")], USUAL, &["ECS_BOOTSTRAP_EXPECT_ROLE"]),

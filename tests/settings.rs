@@ -170,6 +170,11 @@ fn one_deadline_holds_for_the_whole_run() {
     assert!((1900..5000).contains(&ended.took.as_millis()), "{:?}", ended.took);
 }
 
+#[test]
+fn a_deadline_can_be_as_far_away_as_can_be_written() {
+    Host::default().run(&["--config", SOURCE, "--timeout", "300000000000y"]).succeeds_as("installed");
+}
+
 /// Somebody with no rights here: `nobody` on Debian.
 const NOBODY: u32 = 65534;
 
