@@ -118,7 +118,7 @@ def like_amazon_linux(machine):
     """An agent that waits for user data, which on Debian waits for all of multi-user.target itself."""
     machine.write("/etc/systemd/system/ecs.service", (HERE / "agent/amazon-linux.service").read_text())
     final = machine.read("/lib/systemd/system/cloud-final.service")
-    machine.write("/etc/systemd/system/cloud-final.service", final.replace(" multi-user.target", ""))
+    machine.write("/etc/systemd/system/cloud-final.service", final.replace("After=multi-user.target\n", ""))
 
 
 def older(machine):
