@@ -10,7 +10,7 @@ namespaces first, so whatever ends the caller ends all of it, and the host's net
         machine.run("systemctl is-active docker")
         machine.reboot()
 
-Needs root and the Debian packages in `TOOLS`, which `tools()` installs by name. Touches `target/boot` (the cached Debian, 0.5 GB, and
+Needs root and the Debian packages listed in `packages`, which `tools()` installs by name. Touches `target/boot` (the cached Debian, 0.5 GB, and
 the machines' disks while they live) and one cgroup per machine, removed with it.
 """
 
@@ -35,7 +35,7 @@ HERE = Path(__file__).resolve().parent
 CACHE = HERE.parent.parent / "target" / "boot"
 RUN = CACHE / f"run-{os.environ.get('LAB_PID', os.getpid())}"
 
-TOOLS = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container", "ip": "iproute2", "openssl": "openssl"}
+TOOLS = [line.split() for line in (HERE / "packages").read_text().splitlines() if not line.startswith("#")]
 PACKAGES = "systemd-sysv dbus udev iproute2 iptables nftables docker.io curl ca-certificates kmod procps cloud-init".split()
 REGION, BUCKET, GATEWAY = "us-west-2", "my-ecs-config", "10.213.0.1"
 NAMES = [f"{name}.{REGION}.amazonaws.com" for name in ("sts", "s3", f"{BUCKET}.s3", "my-artifacts.s3")]
@@ -84,7 +84,7 @@ def wait_for(what, fact, seconds=30):
 
 def tools():
     """Installs the tools that are missing, by their Debian names."""
-    missing = [package for command, package in TOOLS.items() if not shutil.which(command)]
+    missing = [package for package, program in TOOLS if not shutil.which(program)]
     if missing:
         sh("apt-get", "update", "-qq")
         sh("apt-get", "install", "-qq", "--yes", "--no-install-recommends", *missing)

@@ -19,6 +19,8 @@ from hosts import (
 )
 from lab import HERE, sh
 
+USER_DATA = HERE.parent.parent / "packaging/user-data"
+
 
 @on_a_machine
 def package_life(tally, cloud, machine):
@@ -50,7 +52,6 @@ def package_life(tally, cloud, machine):
 
 
 def user_data(tally, deb):
-    folder = HERE.parent.parent / "packaging/user-data"
     batch = "\n--==part==\nContent-Type: text/x-shellscript\n\n#!/bin/sh\necho ECS_CLUSTER=batch-7 >>/etc/ecs/ecs.config\n\n--==part==--\n"
     appended = as_variables(FIRST) | {"ECS_CLUSTER": "batch-7"}
     for file, ending, variables in (
@@ -59,7 +60,7 @@ def user_data(tally, deb):
         ("multipart.txt", batch, appended),
     ):
         with host("user-data", deb) as (cloud, machine), tally.case(f"user data boots a host as it is printed: {file}"):
-            text = (folder / file).read_text().removesuffix("\n--==part==--\n" if ending else "") + ending
+            text = (USER_DATA / file).read_text().removesuffix("\n--==part==--\n" if ending else "") + ending
             with_user_data(machine, offer(cloud, deb, text))
             like_amazon_linux(machine)
             machine.boot()
@@ -67,7 +68,7 @@ def user_data(tally, deb):
             equal(agents_variables(machine), variables)
             expect(machine.try_run(f"container lab {TOKEN}")[0] != 0, "a container reaches instance metadata")
     with host("user-data", deb) as (cloud, machine), tally.case("user data does not run a package with another checksum, and the agent stays down"):
-        text = offer(cloud, deb, (folder / "shell.sh").read_text())
+        text = offer(cloud, deb, (USER_DATA / "shell.sh").read_text())
         cloud.put(package_name(deb), b"not the package", "my-artifacts")
         with_user_data(machine, text)
         like_amazon_linux(machine)
@@ -81,6 +82,9 @@ def circle(tally, cloud, machine):
     verify = "systemctl daemon-reload; systemd-analyze verify --man=no --generators=yes multi-user.target"
     installed(machine)
     with_user_data(machine, "#cloud-config\n")
+    with tally.case("cloud-init's own schema accepts cloud-config.yaml"):
+        machine.write("/root/cloud-config.yaml", (USER_DATA / "cloud-config.yaml").read_text())
+        contains(machine.run("cloud-init schema --config-file /root/cloud-config.yaml"), "Valid")
     with tally.case("on Debian the units and cloud-init close no circle"):
         equal(machine.run(verify), "")
     with tally.case("on Debian after-user-data.conf closes one, which systemd-analyze verify names"):
@@ -114,7 +118,7 @@ def like_amazon_linux(machine):
     """An agent that waits for user data, which on Debian waits for all of multi-user.target itself."""
     machine.write("/etc/systemd/system/ecs.service", (HERE / "agent/amazon-linux.service").read_text())
     final = machine.read("/lib/systemd/system/cloud-final.service")
-    machine.write("/etc/systemd/system/cloud-final.service", final.replace(" multi-user.target", ""))
+    machine.write("/etc/systemd/system/cloud-final.service", final.replace("After=multi-user.target\n", ""))
 
 
 def older(machine):

@@ -1,0 +1,24 @@
+"""The script of shell.sh is in cloud-config.yaml and multipart.txt too: what differs there is what their headers say differs."""
+
+import email
+from pathlib import Path
+
+import yaml
+
+FOLDER = Path("packaging/user-data")
+BEGIN, END = "# Until all of this", "$install"
+
+
+def common(script):
+    """From the interlock to the installation of the package."""
+    lines = script[script.index(BEGIN):].splitlines()
+    return [line for line in lines[: next(i for i, line in enumerate(lines) if line.startswith(END)) + 1] if line]
+
+
+shell = common((FOLDER / "shell.sh").read_text())
+config = yaml.safe_load((FOLDER / "cloud-config.yaml").read_text())
+parts = email.message_from_string((FOLDER / "multipart.txt").read_text()).get_payload()
+assert len(shell) > 20, shell
+assert common(config["write_files"][1]["content"]) == shell, "cloud-config.yaml"
+assert [part.get_content_type() for part in parts] == ["text/x-shellscript"], "multipart.txt"
+assert common(parts[0].get_payload()) == shell, "multipart.txt"
