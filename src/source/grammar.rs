@@ -96,10 +96,10 @@ impl FromStr for Source {
 
 fn without_secrets(text: &str) -> String {
     let secret = text.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http"));
-    match url(text) {
-        Ok(url) if secret => shown_url(&url),
-        _ if secret => no_url(text).escape_debug().to_string(),
-        _ => text.escape_debug().to_string(),
+    match secret.then(|| url(text)) {
+        Some(Ok(url)) => shown_url(&url),
+        Some(Err(_)) => no_url(text).escape_debug().to_string(),
+        None => text.escape_debug().to_string(),
     }
 }
 
