@@ -96,10 +96,10 @@ impl FromStr for Source {
 
 fn without_secrets(text: &str) -> String {
     let secret = text.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http"));
-    match url(text) {
-        Ok(url) if secret => shown_url(&url),
-        _ if secret => no_url(text).escape_debug().to_string(),
-        _ => text.escape_debug().to_string(),
+    match secret.then(|| url(text)) {
+        Some(Ok(url)) => shown_url(&url),
+        Some(Err(_)) => no_url(text).escape_debug().to_string(),
+        None => text.escape_debug().to_string(),
     }
 }
 
@@ -305,15 +305,13 @@ fn web(text: &str) -> Result<Source, Fault> {
     Ok(Source { shown: shown_url(&url), place: Place::Https(url), sha256 })
 }
 
-/// Only with a host in ASCII, as all of AWS's are: host names in other letters need tables that this program does without.
+/// Only with a plain host in ASCII, as all of AWS's are: names in other letters need tables that this program does without.
 fn url(text: &str) -> Result<Url, Fault> {
     let authority = text.split_once("://").and_then(|(_, rest)| rest.trim_start_matches(['/', '\\']).split(['/', '\\', '?', '#']).next());
-    let host = authority.map(|authority| authority.rsplit('@').next().unwrap_or_default());
-    match host {
-        Some(host) if host.is_ascii() && !host.contains('%') && !text.contains(char::is_control) => {
-            Url::parse(text).map_err(|error| Fault::Url(error.to_string()))
-        }
-        _ => Err(Fault::Url("its host is not in ASCII".into())),
+    let host = authority.and_then(|authority| authority.rsplit('@').next()).unwrap_or_default().to_ascii_lowercase();
+    match text.contains(char::is_control) || !host.is_ascii() || host.contains('%') || host.contains("xn--") {
+        true => Err(Fault::Url("its host is not a plain name in ASCII".into())),
+        false => Url::parse(text).map_err(|error| Fault::Url(error.to_string())),
     }
 }
 
