@@ -21,6 +21,9 @@ pub use partition::{PARTITIONS, Partition, is_region};
 pub enum Service {
     S3,
     Sts,
+    /// `doctor` alone calls this one and the next.
+    Ecs,
+    Ecr,
 }
 
 /// AWS's variables that this program honours, besides those of [`http::Options`] and of the metadata service.
@@ -32,6 +35,8 @@ pub struct Aws {
     pub use_dualstack: bool,
     s3_endpoint: Option<Url>,
     sts_endpoint: Option<Url>,
+    ecs_endpoint: Option<Url>,
+    ecr_endpoint: Option<Url>,
 }
 
 /// A variable that cannot mean anything. Always [`Word::Settings`].
@@ -68,6 +73,8 @@ impl Aws {
             use_dualstack: vars.switch("AWS_USE_DUALSTACK_ENDPOINT")?,
             s3_endpoint: endpoint("AWS_ENDPOINT_URL_S3")?,
             sts_endpoint: endpoint("AWS_ENDPOINT_URL_STS")?,
+            ecs_endpoint: endpoint("AWS_ENDPOINT_URL_ECS")?,
+            ecr_endpoint: endpoint("AWS_ENDPOINT_URL_ECR")?,
         };
         aws.agrees()
     }
@@ -86,6 +93,8 @@ impl Aws {
         match service {
             Service::S3 => self.s3_endpoint.as_ref(),
             Service::Sts => self.sts_endpoint.as_ref(),
+            Service::Ecs => self.ecs_endpoint.as_ref(),
+            Service::Ecr => self.ecr_endpoint.as_ref(),
         }
     }
 }

@@ -71,6 +71,8 @@ pub enum Command {
     /// Keep containers from instance metadata
     #[command(subcommand)]
     Guard(guard_command::Command),
+    /// Everything that is wrong on this host, each with its remedy. Changes nothing
+    Doctor(DoctorArgs),
     /// The IAM role that a host needs: what creates it, or a check of one that exists
     Role(RoleArgs),
     /// The last run's report
@@ -96,6 +98,22 @@ pub struct VerifyArgs {
     /// One deadline for everything, such as 90s or 5m [default: 5m]
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<String>,
+}
+
+#[derive(Args, Debug, Default)]
+pub struct DoctorArgs {
+    /// A source of ecs.config to try. May be repeated [default: those in the settings]
+    #[arg(long, value_name = "SOURCE")]
+    pub config: Vec<String>,
+    /// The role must have this name
+    #[arg(long, value_name = "NAME")]
+    pub expect_role: Option<String>,
+    /// The account must have this id
+    #[arg(long, value_name = "ID")]
+    pub expect_account: Option<String>,
+    /// How the host gets its credentials: auto, ec2 or external [default: auto]
+    #[arg(long, value_name = "KIND")]
+    pub host: Option<String>,
 }
 
 #[derive(Args, Debug, Default)]
@@ -182,6 +200,18 @@ impl VerifyArgs {
     /// The flags as settings.
     pub fn given(&self) -> Given {
         Typed::default().identity(self).0
+    }
+}
+
+impl DoctorArgs {
+    /// The flags as settings.
+    pub fn given(&self) -> Given {
+        Typed::default()
+            .list("config", &self.config)
+            .text("expect_role", &self.expect_role)
+            .text("expect_account", &self.expect_account)
+            .text("host", &self.host)
+            .0
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::aws::Aws;
 use crate::cli::{Cli, Command, Global, LogFormat, Output, RunArgs, StatusArgs};
+use crate::doctor;
 use crate::ecs_config::lint::explain;
 use crate::error::Error;
 use crate::fence;
@@ -71,6 +72,7 @@ pub fn run(cli: &Cli, environment: &Environment) -> u8 {
         Command::Verify(_) => call.verify(given),
         Command::Guard(command) => call.guard(command),
         Command::Lint(args) => call.lint(args, given),
+        Command::Doctor(_) => call.doctor(given),
         Command::Role(args) => call.role(args, given),
         Command::Status(args) => call.status(args),
         Command::Completions { shell } => printed(|out| {
@@ -108,6 +110,7 @@ impl Call<'_> {
         let flags = match &self.cli.command {
             Command::Run(args) => args.given(),
             Command::Verify(args) => args.given(),
+            Command::Doctor(args) => args.given(),
             Command::Role(args) => args.given(),
             _ => Given::new(),
         };
@@ -292,6 +295,13 @@ impl Call<'_> {
         report.done("identity", 1 + reach.witness().repeats(), format!("{} on {}", identity.role, identity.instance_id));
         report.host = Some(identity);
         Ok(())
+    }
+
+    /// Settings that are none are one of its findings.
+    fn doctor(&self, given: Result<Given, settings::Error>) -> u8 {
+        let examined = doctor::examine(doctor::Patient::new(self.root.clone(), given, &self.environment.0));
+        let text = if self.output == Output::Json { examined.json() } else { examined.text() };
+        printed(|out| out.write_all(text.as_bytes())).max(examined.exit_status())
     }
 
     fn role(&self, args: &RoleArgs, given: Result<Given, settings::Error>) -> u8 {

@@ -29,7 +29,7 @@
 //! | power | only in |
 //! |---|---|
 //! | argv, environment | `main.rs` |
-//! | network | [`identity`], [`source`], and netlink in [`guard`] |
+//! | network | [`identity`], [`source`], [`doctor`], and netlink in [`guard`] |
 //! | other programs | [`guard`] (iptables), [`agent`] (systemctl) |
 //! | files | [`install`], [`lock`], [`guard`]; every path hangs off `settings.root` |
 //! | namespaces, raw packets | [`guard`] |
@@ -46,6 +46,7 @@ pub mod command;
 pub mod compose;
 pub mod diff;
 pub mod digest;
+pub mod doctor;
 pub mod ecs_config;
 pub mod error;
 pub mod fence;

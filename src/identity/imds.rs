@@ -4,6 +4,8 @@
 //! redirects, bodies of at most 64 KiB. Statuses are read as the EC2 User Guide ("Use the Instance Metadata Service") and the AWS SDKs
 //! read them: 400 and 403 are final, 401 asks for one new token, 404 means that there is no such item, and all else may pass with time.
 
+mod look;
+
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 

@@ -29,6 +29,12 @@ pub(crate) fn imds_off(_: &mut World, _: &Request) -> Option<Response> {
     Some(imds::page(403))
 }
 
+/// Only those without a token get this.
+pub(crate) fn version_1(_: &mut World, request: &Request) -> Option<Response> {
+    let bare = request.method == "GET" && request.header("x-aws-ec2-metadata-token").is_none();
+    bare.then(|| Response::new(200, "text/plain", "ami-id\ninstance-id\n"))
+}
+
 pub(crate) fn imds_400(_: &mut World, _: &Request) -> Option<Response> {
     Some(imds::page(400))
 }

@@ -179,6 +179,9 @@ pub const FAULTS: &[Fault] = faults! {
     "imds-off" Imds Always, Instead(effect::imds_off), 10;
         "IMDS answers 403 to everything, as when its endpoint is disabled";
         "metadata is switched off for this instance, at once and without retries";
+    "imds-v1" Imds Always, Instead(effect::version_1), 0;
+        "IMDS answers requests without a token as well: version 1 is still allowed";
+        "nothing: version 1 is never used";
     "imds-proxy-html" Imds Always, Instead(effect::proxy_html), 10;
         "something that is not IMDS answers 200 with a web page";
         "what answers is not IMDS: a proxy or captive portal";

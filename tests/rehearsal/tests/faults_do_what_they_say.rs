@@ -32,6 +32,13 @@ fn put_token(name: &str) -> String {
     format!("{} {}", answer.status, answer.header("content-type").unwrap_or_default())
 }
 
+/// The status of a request without a token, and of one with a token.
+fn version_1(name: &str) -> String {
+    let (cloud, _) = with_fault(name);
+    let bare = ask(cloud.address(Service::Imds), "GET", "/latest/meta-data/", &[], "");
+    format!("{} {}", bare.status, item(&cloud, "meta-data/instance-id").status)
+}
+
 fn role(name: &str) -> String {
     let (cloud, _) = with_fault(name);
     let answer = item(&cloud, "meta-data/iam/security-credentials/");
@@ -149,6 +156,7 @@ const CASES: &[Case] = &[
     ("imds-refused", knock, "ConnectionRefused"),
     ("imds-blackhole", knock, "TimedOut"),
     ("imds-off", put_token, "403 text/html"),
+    ("imds-v1", version_1, "200 200"),
     ("imds-proxy-html", put_token, "200 text/html; charset=utf-8"),
     ("hop-limit", hangs, "true 401"),
     ("token-503", put_token, "503 text/html"),

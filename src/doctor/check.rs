@@ -1,0 +1,133 @@
+//! One row of the doctor's table, what it may say, and what follows from what.
+
+use serde::{Serialize, Serializer};
+
+use super::Patient;
+
+/// One row of the table.
+pub struct Check {
+    pub id: &'static str,
+    /// What is looked at, in one line.
+    pub looked_at: &'static str,
+    /// Checks whose failure would make this one fail as well: then it is skipped, and the cause is named once.
+    pub needs: &'static [&'static str],
+    pub look: fn(&Patient) -> Verdict,
+}
+
+/// A row whose verdict depends on no other.
+pub const fn check(id: &'static str, looked_at: &'static str, look: fn(&Patient) -> Verdict) -> Check {
+    Check { id, looked_at, needs: &[], look }
+}
+
+impl Check {
+    pub const fn needs(self, needs: &'static [&'static str]) -> Self {
+        Check { needs, ..self }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    Ok,
+    Skipped,
+    Warning,
+    Failure,
+}
+
+impl Outcome {
+    pub fn word(self) -> &'static str {
+        ["ok", "skipped", "warning", "failure"][self as usize]
+    }
+}
+
+impl Serialize for Outcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.word())
+    }
+}
+
+/// What a check says. Names, lines and paths only; never a value of a configuration key.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Verdict {
+    pub outcome: Outcome,
+    /// What was found; of a skipped check, why it was skipped.
+    pub finding: String,
+    pub remedy: Option<String>,
+    /// It is a consequence of another check's failure.
+    #[serde(skip)]
+    pub follows: bool,
+}
+
+impl Verdict {
+    fn new(outcome: Outcome, finding: impl Into<String>, remedy: Option<String>) -> Self {
+        Verdict { outcome, finding: finding.into(), remedy, follows: false }
+    }
+
+    pub fn ok(finding: impl Into<String>) -> Self {
+        Verdict::new(Outcome::Ok, finding, None)
+    }
+
+    pub fn skipped(reason: impl Into<String>) -> Self {
+        Verdict::new(Outcome::Skipped, reason, None)
+    }
+
+    pub fn warning(finding: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Verdict::new(Outcome::Warning, finding, Some(remedy.into()))
+    }
+
+    pub fn failure(finding: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Verdict::new(Outcome::Failure, finding, Some(remedy.into()))
+    }
+
+    /// Nothing to say beyond what the check of that name says.
+    pub fn follows(from: &str) -> Self {
+        Verdict { follows: true, ..Verdict::skipped(format!("follows from `{from}`")) }
+    }
+
+    /// The network did not say in time.
+    pub fn unanswered() -> Self {
+        Verdict::failure("no answer in time", "look what stands between this host and the address; then run `ecs-bootstrap doctor` again")
+    }
+
+    fn is_bad(&self) -> bool {
+        self.outcome >= Outcome::Warning
+    }
+
+    fn is_broken(&self) -> bool {
+        self.outcome == Outcome::Failure || self.follows
+    }
+}
+
+/// Takes back what merely follows from an earlier failure. The rows stand in the order of the boot, so causes come first.
+pub fn settle(rows: Vec<(&'static Check, Verdict)>) -> Vec<(&'static Check, Verdict)> {
+    let mut settled: Vec<(&'static Check, Verdict)> = Vec::new();
+    for (check, verdict) in rows {
+        let broken = |id: &&&str| settled.iter().any(|(other, verdict)| other.id == **id && verdict.is_broken());
+        let cause = check.needs.iter().find(broken).filter(|_| verdict.is_bad());
+        settled.push((check, cause.map_or(verdict, |id| Verdict::follows(id))));
+    }
+    settled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CAUSE: Check = check("cause", "", |_| Verdict::ok(""));
+    static ROWS: [Check; 3] = [CAUSE, check("effect", "", |_| Verdict::ok("")).needs(&["cause"]), CAUSE.needs(&["effect"])];
+
+    #[track_caller]
+    fn check_settled(given: [Verdict; 3], outcomes: [Outcome; 3]) {
+        let settled = settle(ROWS.iter().zip(given).collect());
+        assert_eq!(settled.iter().map(|(_, verdict)| verdict.outcome).collect::<Vec<_>>(), outcomes);
+    }
+
+    #[test]
+    fn what_follows_from_a_failure_is_skipped_however_far_and_nothing_else() {
+        use Outcome::{Failure, Ok, Skipped, Warning};
+        let bad = || Verdict::failure("", "");
+        check_settled([bad(), bad(), bad()], [Failure, Skipped, Skipped]);
+        check_settled([bad(), Verdict::ok(""), bad()], [Failure, Ok, Failure]);
+        check_settled([Verdict::warning("", ""), bad(), Verdict::ok("")], [Warning, Failure, Ok]);
+        check_settled([Verdict::skipped("not here"), bad(), Verdict::ok("")], [Skipped, Failure, Ok]);
+    }
+}

@@ -1,0 +1,124 @@
+//! Everything that is wrong on this host, each with its remedy. Changes nothing.
+//!
+//! Takes a [`Patient`]: settings, variables and a root. [`examine`] first listens to the network ([`hear`]), everything at once and each
+//! question with an end of its own, and then walks the table of checks in the order of the boot: a check is a plain function on the
+//! files below the root and on what was heard. Files are read, never written; programs are started by the guard's `status` only.
+//!
+//! Whatever hangs, it ends within 15 s: the network has [`LISTEN`], the checks have [`LOOK`], each in a thread of its own, so that a
+//! disk that hangs holds up its own check and no other.
+
+mod boot;
+mod check;
+mod endpoint;
+mod fence;
+mod file;
+mod hear;
+mod metadata;
+mod place;
+mod reach;
+mod render;
+mod signed;
+mod unit_files;
+mod units;
+
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use crate::aws::Aws;
+use crate::host;
+use crate::settings::{self, Given, Settings};
+
+pub use check::{Check, Outcome, Verdict};
+pub use render::Examination;
+
+/// How long the network may take.
+const LISTEN: Duration = Duration::from_secs(10);
+/// How long the files, and the kernel's rules, may take.
+const LOOK: Duration = Duration::from_secs(3);
+
+/// What is examined.
+pub struct Patient {
+    pub settings: Settings,
+    /// Why the settings are none, and what would mend them; the defaults stand in.
+    unsettled: Option<(String, String)>,
+    /// For instance tags to come between.
+    given: Given,
+    variables: Vec<(String, String)>,
+    /// It gets its credentials from the SSM agent.
+    external: bool,
+    heard: hear::Heard,
+}
+
+impl Patient {
+    /// The settings as they were given, the variables of the process.
+    pub fn new(root: PathBuf, given: Result<Given, settings::Error>, variables: &[(String, String)]) -> Self {
+        let heard = hear::Heard::default();
+        let aws = Aws::from_vars(variables.iter().cloned()).unwrap_or_else(|error| {
+            heard.not_to_be_asked(&error, error.remedy());
+            Aws::default()
+        });
+        let settled = given.and_then(|given| Ok((Settings::new(root.clone(), &given, aws.clone())?, given)));
+        let unsettled = settled.as_ref().err().map(|error| (error.to_string(), error.remedy()));
+        let defaults = |_| (Settings::new(root, &Given::new(), aws).expect("the defaults are sound"), Given::new());
+        let (settings, given) = settled.unwrap_or_else(defaults);
+        let external = host::is_external(&settings);
+        Patient { settings, unsettled, given, variables: variables.to_vec(), external, heard }
+    }
+
+    fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.iter().find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+
+    /// The host itself, not a folder that stands for one.
+    fn is_this_host(&self) -> bool {
+        self.settings.root == std::path::Path::new("/")
+    }
+}
+
+/// The areas of the table, in the order of the boot.
+const TABLE: [&[Check]; 7] =
+    [&place::CHECKS, &boot::CHECKS, &units::CHECKS, &metadata::CHECKS, &reach::CHECKS, &file::CHECKS, &fence::CHECKS];
+
+/// Every check.
+pub fn checks() -> impl Iterator<Item = &'static Check> {
+    TABLE.into_iter().flatten()
+}
+
+/// Listens, looks, and says what is wrong.
+pub fn examine(mut patient: Patient) -> Examination {
+    let (began, limit) = (Instant::now(), LISTEN.min(patient.settings.timeout));
+    hear::listen(&mut patient, limit);
+    Examination::new(check::settle(look(&Arc::new(patient))), began.elapsed())
+}
+
+fn look(patient: &Arc<Patient>) -> Vec<(&'static Check, Verdict)> {
+    let (tell, told) = mpsc::channel();
+    for (number, check) in checks().enumerate() {
+        let (patient, tell) = (patient.clone(), tell.clone());
+        std::thread::spawn(move || tell.send((number, (check.look)(&patient))));
+    }
+    drop(tell);
+    let deadline = Instant::now() + LOOK;
+    let mut rows: Vec<Option<Verdict>> = checks().map(|_| None).collect();
+    while let Ok((number, verdict)) = told.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        rows[number] = Some(verdict);
+    }
+    checks().zip(rows.into_iter().map(|verdict| verdict.unwrap_or_else(stuck))).collect()
+}
+
+fn stuck() -> Verdict {
+    let finding = format!("it did not end within {} s", LOOK.as_secs());
+    Verdict::failure(finding, "look for a file system or a lock that hangs (`dmesg`, `df`, `ps` for processes in state D)")
+}
+
+/// An error and what lies under it, each once.
+fn words(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut said: Vec<String> = Vec::new();
+    for cause in crate::http::chain(error).map(ToString::to_string) {
+        if !said.iter().any(|words| words.contains(&cause)) {
+            said.push(cause);
+        }
+    }
+    said.join(": ")
+}

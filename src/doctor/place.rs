@@ -1,0 +1,146 @@
+//! What the program was told, and what kind of host it is on.
+
+use std::fs;
+
+use super::check::{Check, Verdict, check};
+use super::{Patient, unit_files};
+use crate::ecs_config::merge;
+use crate::host::{self, REGISTRATION};
+use crate::settings::Host;
+use crate::status::TARGET;
+
+pub const CHECKS: [Check; 4] = [
+    check("settings", "flags, ECS_BOOTSTRAP_* and the settings file", settings),
+    check("environment", "AWS's own variables, and those of proxies and CAs", environment),
+    check("proxy", "whether a proxy would be asked for metadata: here, in ecs.service and in docker.service", proxy),
+    check("host-kind", "SSM registration, ECS_EXTERNAL and the machine's vendor", host_kind),
+];
+
+fn settings(patient: &Patient) -> Verdict {
+    if let Some((message, remedy)) = &patient.unsettled {
+        return Verdict::failure(message, remedy);
+    }
+    let layers = patient.settings.config.len();
+    match layers + patient.settings.set.len() {
+        0 => Verdict::warning(
+            "no configuration is named: `run` would have nothing to install",
+            "say where ecs.config is: `config = [\"s3://BUCKET/KEY\"]` in /etc/ecs-bootstrap/ecs-bootstrap.toml",
+        ),
+        _ => Verdict::ok(format!("{layers} sources, {} settings by hand", patient.settings.set.len())),
+    }
+}
+
+fn environment(patient: &Patient) -> Verdict {
+    const STRANGERS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+    if let Some((message, remedy)) = patient.heard.unusable.get() {
+        return Verdict::failure(message, remedy);
+    }
+    let set: Vec<&str> = STRANGERS.into_iter().filter(|name| patient.variable(name).is_some()).collect();
+    match set.as_slice() {
+        [] => Verdict::ok("nothing in it stands in the way"),
+        names => Verdict::warning(
+            format!("{}: this program ignores it, others would take it instead of the host's role", names.join(", ")),
+            format!("unset {}", names.join(" ")),
+        ),
+    }
+}
+
+/// The metadata service and the agent's own endpoint for task credentials.
+const LINK_LOCAL: [&str; 2] = ["169.254.169.254", "169.254.170.2"];
+
+/// Metadata is plain HTTP, so HTTPS_PROXY alone does no harm. A proxy that answers for metadata answers with its own host's role.
+fn proxy(patient: &Patient) -> Verdict {
+    let here = patient.variables.clone();
+    let services = ["ecs.service", "amazon-ecs.service", "docker.service"];
+    let units = services.map(|name| (name, environment_of(patient, name)));
+    let places = std::iter::once(("the environment", here)).chain(units);
+    let mut open = places.filter_map(|(place, variables)| Some((place, sends_metadata_to_a_proxy(&variables)?)));
+    match open.next() {
+        None => Verdict::ok("metadata is asked directly"),
+        Some((place, missing)) => Verdict::warning(
+            format!("{place} names a proxy, and NO_PROXY lacks {missing}: other programs would ask the proxy for this host's metadata"),
+            format!("add {missing} to NO_PROXY there"),
+        ),
+    }
+}
+
+/// `Environment=` of a unit. Quotes go around whole assignments (systemd.exec(5)).
+fn environment_of(patient: &Patient, unit: &str) -> Vec<(String, String)> {
+    let unit = unit_files::read(&patient.settings.root, unit).unwrap_or_default();
+    let words = unit.list("Environment").into_iter().map(|word| word.trim_matches(['"', '\'']).to_owned());
+    words.filter_map(|word| word.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))).collect()
+}
+
+fn sends_metadata_to_a_proxy(variables: &[(String, String)]) -> Option<String> {
+    let get = |name: &str| variables.iter().find(|(known, value)| known.eq_ignore_ascii_case(name) && !value.is_empty());
+    get("HTTP_PROXY").or_else(|| get("ALL_PROXY"))?;
+    let bypass: Vec<&str> = get("NO_PROXY").map_or("", |(_, list)| list).split([',', ' ']).collect();
+    let missing: Vec<&str> = LINK_LOCAL.into_iter().filter(|host| !bypass.iter().any(|entry| covers(entry, host))).collect();
+    (!missing.is_empty()).then(|| missing.join(","))
+}
+
+fn covers(entry: &str, host: &str) -> bool {
+    ["*", "169.254.0.0/16", "169.254."].contains(&entry) || entry == host
+}
+
+fn host_kind(patient: &Patient) -> Verdict {
+    let registered = host::registration(&patient.settings).is_some();
+    let vendor = vendor(patient);
+    let on_ec2 = vendor.as_deref().is_some_and(|vendor| vendor.starts_with("Amazon"));
+    match (patient.external, registered) {
+        (true, false) => Verdict::failure(
+            format!("it is to be an external host, and the SSM agent is not registered: {REGISTRATION} holds no mi- id"),
+            "register it: `amazon-ssm-agent -register -code CODE -id ID -region REGION`, or set host to `ec2`",
+        ),
+        (true, true) if on_ec2 => Verdict::warning(
+            "an EC2 instance that is registered as an external host: the agent may take the instance's role and be refused",
+            "detach the instance profile, or deregister from Systems Manager and use `host = \"ec2\"`",
+        ),
+        (true, true) => Verdict::ok("external (ECS Anywhere), registered with Systems Manager"),
+        (false, true) => Verdict::warning(
+            "taken for an EC2 instance, although the SSM agent is registered as on an external host",
+            "use `host = \"external\"`, or remove the registration that another host left",
+        ),
+        (false, false) => ec2(patient, vendor, on_ec2),
+    }
+}
+
+fn ec2(patient: &Patient, vendor: Option<String>, on_ec2: bool) -> Verdict {
+    let batch = fs::read(patient.settings.path(TARGET)).is_ok_and(|file| merge::is_batch(&file));
+    let of_batch = if batch { ", in a compute environment of AWS Batch" } else { "" };
+    match vendor.filter(|_| !on_ec2 && patient.settings.host != Host::Ec2) {
+        Some(vendor) => Verdict::warning(
+            format!("nothing says that it is external, but the machine's vendor is {vendor}, not Amazon EC2"),
+            "register it with Systems Manager (ECS Anywhere); if it is an EC2 instance all the same, set host to `ec2`",
+        ),
+        None => Verdict::ok(format!("EC2{of_batch}")),
+    }
+}
+
+/// What the firmware says; old Xen instances name Xen.
+fn vendor(patient: &Patient) -> Option<String> {
+    let read = |file: &str| fs::read_to_string(patient.settings.path(&format!("/sys/class/dmi/id/{file}"))).ok();
+    let uuid = read("product_uuid").unwrap_or_default();
+    let vendor = if uuid.to_ascii_lowercase().starts_with("ec2") { "Amazon EC2".into() } else { read("sys_vendor")? };
+    Some(vendor.trim().chars().filter(|c| !c.is_control()).take(60).collect()).filter(|vendor: &String| !vendor.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_proxy(variables: &[(&str, &str)], missing: Option<&str>) {
+        let variables: Vec<(String, String)> = variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        assert_eq!(sends_metadata_to_a_proxy(&variables).as_deref(), missing);
+    }
+
+    #[test]
+    fn only_a_proxy_for_plain_http_without_the_two_addresses_in_no_proxy_is_one_for_metadata() {
+        check_proxy(&[("HTTPS_PROXY", "http://p:3128")], None);
+        check_proxy(&[("http_proxy", "http://p:3128")], Some("169.254.169.254,169.254.170.2"));
+        check_proxy(&[("HTTP_PROXY", "http://p:3128"), ("no_proxy", "localhost,169.254.169.254")], Some("169.254.170.2"));
+        check_proxy(&[("ALL_PROXY", "http://p:3128"), ("NO_PROXY", "169.254.0.0/16")], None);
+        check_proxy(&[("HTTP_PROXY", ""), ("NO_PROXY", "")], None);
+    }
+}
