@@ -21,12 +21,12 @@ pub use grammar::{Bucket, Object, Source};
 pub use invalid::Invalid;
 
 use crate::aws::Aws;
+use crate::digest;
 use crate::http::Http;
 use crate::report::Layer;
 use aws_credential_types::Credentials;
 use grammar::Place;
 use retry::Failure;
-use ring::digest;
 use tokio::time::Instant;
 
 /// More than this is not read of any source, in bytes.
@@ -115,15 +115,11 @@ async fn read(source: &Source, access: &Access<'_>) -> (Result<Read, Failure>, u
 }
 
 fn check_digest(source: &Source, bytes: &[u8]) -> Result<String, Failure> {
-    let found = hex(digest::digest(&digest::SHA256, bytes).as_ref());
+    let found = digest::sha256(bytes);
     match &source.sha256 {
         Some(wanted) if *wanted != found => Err(Failure::last(Kind::Digest { wanted: wanted.clone(), found })),
         _ => Ok(found),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A body as it grows, up to [`LIMIT`]. One that announces more is refused before it is read, one that grows beyond when it does.
