@@ -300,6 +300,7 @@ impl Call<'_> {
     /// Settings that are none are one of its findings.
     fn doctor(&self, given: Result<Given, settings::Error>) -> u8 {
         let examined = doctor::examine(doctor::Patient::new(self.root.clone(), given, &self.environment.0));
+        log::clear();
         let text = if self.output == Output::Json { examined.json() } else { examined.text() };
         printed(|out| out.write_all(text.as_bytes())).max(examined.exit_status())
     }

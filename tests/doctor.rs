@@ -320,6 +320,7 @@ const CASES: &[Case] = &[
     case("a wrong clock", "clock", FAILS, "s behind STS's", &[], |ward| ward.cloud.usual_fault("clock-skew")),
     case("a clock that goes wrong", "clock", WARNS, "s behind STS's", &[], |ward| ward.cloud.fault("clock-skew", Duration::from_secs(200))),
     case("a name that is none", "dns", FAILS, "no-such-host.invalid", &["reach-ecr", "permission-ecr"], |ward| ward.set("AWS_ENDPOINT_URL_ECR", "http://no-such-host.invalid:1")),
+    case("STS unreachable", "reach-sts", FAILS, "no connection", &["identity"], |ward| ward.set("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1")),
     case("S3 unreachable", "reach-s3", FAILS, "no connection", &["sources"], |ward| ward.cloud.usual_fault("s3-refused")),
     case("ECS unreachable", "reach-ecs", FAILS, "no connection", &["permission-ecs", "reach-agent", "reach-telemetry"], |ward| ward.set("AWS_ENDPOINT_URL_ECS", "http://127.0.0.1:1")),
     case("ECR unreachable", "reach-ecr", FAILS, "no connection", &["permission-ecr"], |ward| ward.set("AWS_ENDPOINT_URL_ECR", "http://127.0.0.1:1")),
@@ -334,6 +335,9 @@ const CASES: &[Case] = &[
     case("ECR denied", "permission-ecr", WARNS, "ecr:GetAuthorizationToken is denied", &[], |ward| ward.ecs.says(TOKEN, 400, DENIED)),
     case("no way to the agent's endpoint", "reach-agent", FAILS, "the agent's endpoint", &[], |ward| {
         ward.ecs.says(POLL, 200, format!("{{\"endpoint\":\"http://127.0.0.1:1/\",\"telemetryEndpoint\":\"{}\"}}", ward.ecs.address));
+    }),
+    case("no way to the telemetry endpoint", "reach-telemetry", FAILS, "the telemetry endpoint", &[], |ward| {
+        ward.ecs.says(POLL, 200, format!("{{\"endpoint\":\"{}\",\"telemetryEndpoint\":\"http://127.0.0.1:1/\"}}", ward.ecs.address));
     }),
     case("no file", "file", FAILS, "is not there", &["digest", "lint", "agent-cluster"], |ward| fs::remove_file(ward.machine.path("/etc/ecs/ecs.config")).unwrap()),
     case("a file for all to read", "file", WARNS, "read by others", &[], |ward| ward.mode("/etc/ecs/ecs.config", 0o644)),
@@ -423,8 +427,8 @@ fn on_a_healthy_host_nothing_is_wrong_and_nothing_is_changed() {
 
 #[test]
 fn every_check_that_can_fail_here_has_a_case_that_makes_it() {
-    // The hop limit cannot be read, IPv6 is never wrong; the fence has a test of its own, and STS and telemetry are as S3 and the agent.
-    let elsewhere = ["imds-hop-limit", "imds-ipv6", "guard", "guard-unit", "guard-awsvpc", "reach-sts", "reach-telemetry"];
+    // The hop limit cannot be read, IPv6 is never wrong, and the fence has a test of its own.
+    let elsewhere = ["imds-hop-limit", "imds-ipv6", "guard", "guard-unit", "guard-awsvpc"];
     let checks = ecs_bootstrap::doctor::checks().map(|check| check.id);
     let untried: Vec<&str> = checks.filter(|id| !CASES.iter().any(|case| case.check == *id)).collect();
     assert_eq!(untried.iter().filter(|id| !elsewhere.contains(id)).count(), 0, "{untried:?}");
@@ -458,7 +462,7 @@ fn it_ends_within_15_s_when_every_server_accepts_and_never_answers() {
 #[test]
 fn an_external_host_is_healthy_without_instance_metadata() {
     const ID: &str = "mi-0123456789abcdef0";
-    let mut ward = Ward::new(Cloud::start(Options::default()));
+    let ward = Ward::new(Cloud::start(Options::default()));
     ward.cloud.set_host(|host| host.instance_id = ID.into());
     let keys = rehearsal::Credentials {
         access_key_id: "ASIAREHEARSALSSM".into(),
@@ -478,12 +482,17 @@ fn an_external_host_is_healthy_without_instance_metadata() {
     ward.machine.write("/root/.aws/credentials", written);
     ward.mode("/root/.aws/credentials", 0o600);
     ward.cloud.set_credentials(keys);
-    ward.set("AWS_EC2_METADATA_SERVICE_ENDPOINT", silence());
     let found = ward.examine();
+    assert!(!ward.cloud.requests().iter().any(|seen| seen.service == rehearsal::Service::Imds));
     for id in ["host-kind", "role", "credentials", "identity", "sources", "permission-ecs"] {
         assert_eq!(found.outcome(id), "ok", "{:#}", found.checks[id]);
     }
     assert_eq!((found.outcome("imds"), found.outcome("imds-v1")), ("skipped", "skipped"));
+    ward.mode("/root/.aws/credentials", 0o644);
+    assert!(ward.examine().finding("credentials").contains("may be read by other users"));
+    let file = fs::File::options().write(true).open(ward.machine.path("/root/.aws/credentials")).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(2 * 3600)).unwrap();
+    assert!(ward.examine().finding("credentials").contains("last written 120 min ago"));
 }
 
 #[test]

@@ -101,9 +101,11 @@ impl Verdict {
 pub fn settle(rows: Vec<(&'static Check, Verdict)>) -> Vec<(&'static Check, Verdict)> {
     let mut settled: Vec<(&'static Check, Verdict)> = Vec::new();
     for (check, verdict) in rows {
-        let broken = |id: &&&str| settled.iter().any(|(other, verdict)| other.id == **id && verdict.is_broken());
-        let cause = check.needs.iter().find(broken).filter(|_| verdict.is_bad());
-        settled.push((check, cause.map_or(verdict, |id| Verdict::follows(id))));
+        let broken = |id: &&str| settled.iter().find(|(other, verdict)| other.id == *id && verdict.is_broken());
+        let cause = check.needs.iter().find_map(broken).filter(|_| verdict.is_bad());
+        // What follows from a consequence follows from its cause.
+        let follows = |(other, of): &(&Check, Verdict)| if of.follows { of.clone() } else { Verdict::follows(other.id) };
+        settled.push((check, cause.map_or(verdict, follows)));
     }
     settled
 }
@@ -119,6 +121,13 @@ mod tests {
     fn check_settled(given: [Verdict; 3], outcomes: [Outcome; 3]) {
         let settled = settle(ROWS.iter().zip(given).collect());
         assert_eq!(settled.iter().map(|(_, verdict)| verdict.outcome).collect::<Vec<_>>(), outcomes);
+    }
+
+    #[test]
+    fn a_consequence_names_the_first_cause() {
+        let bad = || Verdict::failure("", "");
+        let settled = settle(ROWS.iter().zip([bad(), bad(), bad()]).collect());
+        assert_eq!(settled[2].1.finding, "follows from `cause`");
     }
 
     #[test]

@@ -19,12 +19,12 @@ pub const CHECKS: [Check; 5] = [
     check("docker-firewall", "which firewall Docker keeps (daemon.json)", docker_firewall),
 ];
 
-const NOT_WANTED: &str = "no setting asks for it (block_imds): containers reach this host's role unless the hop limit keeps them from it";
+const NOT_WANTED: &str = "no setting asks for a fence (block_imds)";
 
 /// No packet is sent: `guard prove` does that.
 fn guard_stands(patient: &Patient) -> Verdict {
     if fence::wanted(&patient.settings).is_none() {
-        return Verdict::skipped(NOT_WANTED);
+        return Verdict::skipped(format!("{NOT_WANTED}: containers reach this host's role unless the hop limit keeps them from it"));
     }
     let raise = "run `ecs-bootstrap guard install`, then `ecs-bootstrap guard prove`";
     match guard::status(&Host::at(&patient.settings.root)) {

@@ -6,10 +6,10 @@ use super::words;
 
 pub const CHECKS: [Check; 5] = [
     check("imds", "a session token of the metadata service (IMDSv2)", imds).needs(&["environment"]),
-    check("imds-v1", "whether version 1, without tokens, is still answered", version_1).needs(&["environment", "imds"]),
+    check("imds-v1", "whether version 1, without tokens, is still answered", version_1).needs(&["imds"]),
     check("imds-hop-limit", "how far the answer to a token request travels", hop_limit),
-    check("imds-ipv6", "the metadata service's IPv6 address", ipv6).needs(&["environment", "imds"]),
-    check("imds-tags", "instance tags in metadata, if the settings need them", tags).needs(&["environment", "imds"]),
+    check("imds-ipv6", "the metadata service's IPv6 address", ipv6).needs(&["imds"]),
+    check("imds-tags", "instance tags in metadata, if the settings need them", tags).needs(&["imds"]),
 ];
 
 const NEVER: &str = "an external host never asks instance metadata";

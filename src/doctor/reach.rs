@@ -13,62 +13,21 @@ use crate::source::{self, Fetched};
 
 pub const CHECKS: [Check; 14] = [
     check("role", "the host's role and its credentials", role).needs(&["environment", "host-kind", "imds"]),
-    check("credentials", "how long the credentials are good; on an external host, the SSM agent's file", credentials).needs(&[
-        "environment",
-        "host-kind",
-        "imds",
-        "role",
-    ]),
+    check("credentials", "how long the credentials are good; on an external host, the SSM agent's file", credentials).needs(&["role"]),
     check("clock", "our clock against the Date of AWS's answers", clock).needs(&["environment"]),
-    check("dns", "the names of AWS's endpoints", dns).needs(&["environment", "imds"]),
-    check("reach-sts", "an answer from STS, whatever it says", |patient| reach(patient, Place::Sts)).needs(&["environment", "imds"]),
-    check("reach-s3", "an answer from S3, whatever it says", |patient| reach(patient, Place::S3)).needs(&["environment", "imds"]),
-    check("reach-ecs", "an answer from ECS, whatever it says", |patient| reach(patient, Place::Ecs)).needs(&["environment", "imds"]),
-    check("reach-ecr", "an answer from ECR, whatever it says", |patient| reach(patient, Place::Ecr)).needs(&["environment", "imds"]),
-    check("identity", "STS's word on who we are, and expect_role and expect_account", identity).needs(&[
-        "environment",
-        "imds",
-        "role",
-        "dns",
-        "reach-sts",
-        "clock",
-    ]),
-    check("sources", "every configured source, fetched as `run` would", sources).needs(&[
-        "environment",
-        "settings",
-        "imds",
-        "role",
-        "dns",
-        "reach-s3",
-        "clock",
-    ]),
-    check("permission-ecs", "ecs:DiscoverPollEndpoint, tried", permission_ecs).needs(&[
-        "environment",
-        "imds",
-        "role",
-        "dns",
-        "reach-ecs",
-        "clock",
-    ]),
-    check("permission-ecr", "ecr:GetAuthorizationToken, tried", permission_ecr).needs(&[
-        "environment",
-        "imds",
-        "role",
-        "dns",
-        "reach-ecr",
-        "clock",
-    ]),
-    check("reach-agent", "the endpoint to which the agent listens", |patient| reach_named(patient, Place::Agent)).needs(&[
-        "environment",
-        "imds",
-        "role",
-        "dns",
-        "reach-ecs",
-        "clock",
-        "permission-ecs",
-    ]),
+    check("dns", "the names of AWS's endpoints", dns).needs(&["environment"]),
+    check("reach-sts", "an answer from STS, whatever it says", |patient| reach(patient, Place::Sts)).needs(&["environment"]),
+    check("reach-s3", "an answer from S3, whatever it says", |patient| reach(patient, Place::S3)).needs(&["environment"]),
+    check("reach-ecs", "an answer from ECS, whatever it says", |patient| reach(patient, Place::Ecs)).needs(&["environment"]),
+    check("reach-ecr", "an answer from ECR, whatever it says", |patient| reach(patient, Place::Ecr)).needs(&["environment"]),
+    check("identity", "STS's word on who we are, and expect_role and expect_account", identity).needs(&["role", "reach-sts", "clock"]),
+    check("sources", "every configured source, fetched as `run` would", sources).needs(&["settings", "role", "reach-s3", "clock"]),
+    check("permission-ecs", "ecs:DiscoverPollEndpoint, tried", permission_ecs).needs(&["role", "reach-ecs", "clock"]),
+    check("permission-ecr", "ecr:GetAuthorizationToken, tried", permission_ecr).needs(&["role", "reach-ecr", "clock"]),
+    check("reach-agent", "the endpoint to which the agent listens", |patient| reach_named(patient, Place::Agent))
+        .needs(&["permission-ecs"]),
     check("reach-telemetry", "the endpoint to which the agent sends its metrics", |patient| reach_named(patient, Place::Telemetry))
-        .needs(&["environment", "imds", "role", "dns", "reach-ecs", "clock", "permission-ecs"]),
+        .needs(&["permission-ecs"]),
 ];
 
 fn role(patient: &Patient) -> Verdict {
@@ -138,7 +97,7 @@ fn dns(patient: &Patient) -> Verdict {
     let all = [SERVICES.as_slice(), &[Place::Agent, Place::Telemetry]].concat();
     let knocks: Vec<Knock> = all.into_iter().filter_map(|place| patient.heard.knock(place)).collect();
     if knocks.is_empty() {
-        return Verdict::failure("no endpoint could be looked for: no region is known", "set AWS_REGION");
+        return nowhere(patient);
     }
     let unresolved = |knock: &Knock| match &knock.name {
         Name::Unresolved(why) => Some(format!("{} ({why})", knock.host)),
@@ -161,9 +120,14 @@ fn dns(patient: &Patient) -> Verdict {
 }
 
 fn reach(patient: &Patient, place: Place) -> Verdict {
-    match patient.heard.knock(place) {
-        None => Verdict::failure(format!("{} could not be asked: no region is known, or time ran out", place.name()), "set AWS_REGION"),
-        Some(knock) => knocked(&knock, place),
+    patient.heard.knock(place).map_or_else(|| nowhere(patient), |knock| knocked(&knock, place))
+}
+
+/// The region, and so the names of the endpoints, is metadata's to tell if no variable does.
+fn nowhere(patient: &Patient) -> Verdict {
+    match patient.heard.metadata.get() {
+        Some(Err(_)) => Verdict::follows("imds"),
+        _ => Verdict::failure("nobody said in which region this host is, or not in time", "set AWS_REGION"),
     }
 }
 
@@ -177,7 +141,10 @@ fn knocked(knock: &Knock, place: Place) -> Verdict {
 
 fn reach_named(patient: &Patient, place: Place) -> Verdict {
     match patient.heard.knock(place) {
-        None => Verdict::failure(format!("ECS named no address of {}", place.name()), DISCOVER_POLL_ENDPOINT.name),
+        None => Verdict::failure(
+            format!("ECS did not say where {} is, or it did not answer in time", place.name()),
+            "see whether something other than ECS answers in its place (a proxy, AWS_ENDPOINT_URL)",
+        ),
         Some(knock) => knocked(&knock, place),
     }
 }

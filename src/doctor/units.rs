@@ -139,8 +139,12 @@ fn scripts(folder: &Path) -> (Vec<(String, String)>, bool) {
 }
 
 fn waits_for_agent(line: &str) -> bool {
-    let line = line.split('#').next().unwrap_or_default();
-    let words: Vec<&str> = line.split(|c: char| c.is_whitespace() || ";&|\"'[],".contains(c)).collect();
+    let code = line.split('#').next().unwrap_or_default();
+    code.split([';', '&', '|']).any(is_a_start_that_waits)
+}
+
+fn is_a_start_that_waits(command: &str) -> bool {
+    let words: Vec<&str> = command.split(|c: char| c.is_whitespace() || "\"'[],(){}".contains(c)).collect();
     let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
     let starts = has(&["start", "restart", "reload-or-restart", "--now"]);
     has(&["systemctl", "service"]) && starts && has(&["ecs", "ecs.service", "amazon-ecs", "amazon-ecs.service"]) && !has(&["--no-block"])
@@ -174,7 +178,12 @@ mod tests {
     fn only_a_start_that_waits_is_a_start_that_waits() {
         let waiting =
             ["systemctl start ecs", "  sudo systemctl enable --now ecs.service", "service ecs start", "- [systemctl, restart, ecs]"];
-        let harmless = ["systemctl enable --now --no-block ecs", "systemctl enable ecs", "# systemctl start ecs", "systemctl start docker"];
+        let harmless = [
+            "systemctl enable --now --no-block ecs",
+            "systemctl enable ecs",
+            "# systemctl start ecs",
+            "systemctl start docker && echo ecs",
+        ];
         assert!(waiting.into_iter().all(waits_for_agent));
         assert!(!harmless.into_iter().any(waits_for_agent));
     }
