@@ -462,7 +462,7 @@ fn it_ends_within_15_s_when_every_server_accepts_and_never_answers() {
 #[test]
 fn an_external_host_is_healthy_without_instance_metadata() {
     const ID: &str = "mi-0123456789abcdef0";
-    let mut ward = Ward::new(Cloud::start(Options::default()));
+    let ward = Ward::new(Cloud::start(Options::default()));
     ward.cloud.set_host(|host| host.instance_id = ID.into());
     let keys = rehearsal::Credentials {
         access_key_id: "ASIAREHEARSALSSM".into(),
