@@ -307,8 +307,9 @@ fn web(text: &str) -> Result<Source, Fault> {
 
 /// Only with a plain host in ASCII, as all of AWS's are: names in other letters need tables that this program does without.
 fn url(text: &str) -> Result<Url, Fault> {
-    let authority = text.split_once("://").and_then(|(_, rest)| rest.trim_start_matches(['/', '\\']).split(['/', '\\', '?', '#']).next());
-    let host = authority.and_then(|authority| authority.rsplit('@').next()).unwrap_or_default().to_ascii_lowercase();
+    let web = text.split_once("://").filter(|(scheme, _)| ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web)));
+    let rest = web.map(|(_, rest)| rest.trim_start_matches(['/', '\\']));
+    let host = rest.and_then(|rest| rest.split(['/', '\\', '?', '#']).next()?.rsplit('@').next()).unwrap_or("%").to_ascii_lowercase();
     match text.contains(char::is_control) || !host.is_ascii() || host.contains('%') || host.contains("xn--") {
         true => Err(Fault::Url("its host is not a plain name in ASCII".into())),
         false => Url::parse(text).map_err(|error| Fault::Url(error.to_string())),
