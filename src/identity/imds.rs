@@ -6,11 +6,12 @@
 
 mod look;
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::time::Duration;
 
 use reqwest::{Client, Method, Response, StatusCode};
 use thiserror::Error;
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
 const TOKEN: &str = "/latest/api/token";
@@ -159,7 +160,8 @@ pub struct Imds {
     client: Client,
     options: Options,
     deadline: Instant,
-    session: RefCell<Option<Session>>,
+    /// Locked while a token is asked for, so that requests side by side wait for one and do not each ask for their own.
+    session: Mutex<Option<Session>>,
     /// How often something had to be asked again.
     repeats: Cell<u32>,
 }
@@ -173,7 +175,7 @@ struct Session {
 impl Imds {
     /// `client` must know neither proxies nor redirects: [`crate::http::direct`].
     pub fn new(client: Client, options: Options, deadline: Instant) -> Self {
-        Imds { client, options, deadline, session: RefCell::default(), repeats: Cell::new(0) }
+        Imds { client, options, deadline, session: Mutex::default(), repeats: Cell::new(0) }
     }
 
     /// How often something had to be asked again so far.
@@ -197,7 +199,7 @@ impl Imds {
                 Ok(Answer::TokenRefused) if renewed => return Err(Error::Refused { status: 401, path: path.into() }),
                 Ok(Answer::TokenRefused) => {
                     renewed = true;
-                    self.session.replace(None);
+                    self.give_back(&session).await;
                     continue;
                 }
                 Err(Attempt::Final(error)) => return Err(error),
@@ -213,15 +215,24 @@ impl Imds {
     }
 
     async fn session(&self) -> Result<Session, Error> {
-        if let Some(session) = self.session.borrow().as_ref() {
+        let mut current = self.session.lock().await;
+        if let Some(session) = current.as_ref() {
             return Ok(session.clone());
         }
         if self.options.disabled {
             return Err(Error::Disabled);
         }
         let session = self.begin().await?;
-        self.session.replace(Some(session.clone()));
+        *current = Some(session.clone());
         Ok(session)
+    }
+
+    /// A refused token is not used again. One that another request has renewed meanwhile stays.
+    async fn give_back(&self, refused: &Session) {
+        let mut current = self.session.lock().await;
+        if current.as_ref().is_some_and(|session| session.token == refused.token) {
+            *current = None;
+        }
     }
 
     async fn begin(&self) -> Result<Session, Error> {

@@ -10,7 +10,7 @@ const LIMIT: Duration = Duration::from_secs(1);
 impl Imds {
     /// The endpoint that gave the session's token, once there is one.
     pub fn endpoint(&self) -> Option<String> {
-        self.session.borrow().as_ref().map(|session| session.endpoint.clone())
+        self.session.try_lock().ok()?.as_ref().map(|session| session.endpoint.clone())
     }
 
     /// The status of a request without a token: 200 where version 1 is still allowed, 401 where it is not; `None`: no answer.
