@@ -129,6 +129,7 @@ def debian():
     """The cached Debian, made once for one list of packages."""
     key = hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:12]
     root = CACHE / f"debian-{key}"
+    CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not root.exists():
