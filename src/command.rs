@@ -410,7 +410,8 @@ impl Call<'_> {
     fn complain(&self, failure: &Failure) {
         match self.format {
             LogFormat::Text => eprint!("{}", failure.three_lines()),
-            _ => tracing::error!(word = failure.word.name(), "{}", failure.three_lines().trim_end().replace('\n', "; ")),
+            LogFormat::Json => tracing::error!(word = failure.word.name(), remedy = failure.remedy, "{}", failure.why()),
+            LogFormat::Journald | LogFormat::Auto => failure.three_lines().lines().for_each(|line| tracing::error!("{line}")),
         }
     }
 

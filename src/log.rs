@@ -12,7 +12,6 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, layer};
 use tracing_subscriber::layer::SubscriberExt;
-
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, filter};
@@ -35,17 +34,13 @@ pub fn start(format: LogFormat, quiet: bool, journal_stream: Option<&str>) -> Lo
     LIVE.store(format == LogFormat::Text && !quiet && stderr().is_terminal(), Ordering::Relaxed);
     let written = match format {
         LogFormat::Json => layer().json().flatten_event(true).with_target(false).with_writer(stderr).boxed(),
-        LogFormat::Journald => match tracing_journald::layer() {
-            Ok(journal) => journal.with_syslog_identifier("ecs-bootstrap".into()).boxed(),
-            // A host without the journal's socket still gets its log.
-            Err(_) => layer().event_format(Plain).with_writer(stderr).boxed(),
-        },
-        LogFormat::Text | LogFormat::Auto => layer().event_format(Plain).with_writer(stderr).boxed(),
+        LogFormat::Journald => layer().event_format(Line { name: priority }).with_writer(stderr).boxed(),
+        LogFormat::Text | LogFormat::Auto => layer().event_format(Line { name: level_in_words }).with_writer(stderr).boxed(),
     };
     // Our own events only: what the crates below us log is about their insides.
     let ours = filter::filter_fn(|event| event.target().starts_with("ecs_bootstrap"));
-    let level = if quiet { LevelFilter::WARN } else { LevelFilter::INFO };
-    tracing_subscriber::registry().with(written.with_filter(ours).with_filter(level)).init();
+    let least = if quiet { LevelFilter::WARN } else { LevelFilter::INFO };
+    tracing_subscriber::registry().with(written.with_filter(ours).with_filter(least)).init();
     format
 }
 
@@ -66,10 +61,31 @@ pub fn clear() {
     }
 }
 
-/// One line an event: the message, with its level only where it is worth a look.
-struct Plain;
+/// One line an event: its level, as `name` spells it, and the message.
+struct Line {
+    name: fn(Level) -> &'static str,
+}
 
-impl<S, N> FormatEvent<S, N> for Plain
+/// For people: only what is worth a look.
+fn level_in_words(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "error: ",
+        Level::WARN => "warning: ",
+        _ => "",
+    }
+}
+
+/// For the journal, sd-daemon(3). Through stderr, since the journal knows a stream's unit: of a datagram it asks the kernel who sent it, and
+/// we are gone by then when we fail, so that `systemctl status` would not show why.
+fn priority(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "<3>",
+        Level::WARN => "<4>",
+        _ => "<6>",
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Line
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -78,11 +94,7 @@ where
         if LIVE.load(Ordering::Relaxed) {
             writer.write_str(CLEAR_LINE)?;
         }
-        match *event.metadata().level() {
-            Level::ERROR => writer.write_str("error: ")?,
-            Level::WARN => writer.write_str("warning: ")?,
-            _ => {}
-        }
+        writer.write_str((self.name)(*event.metadata().level()))?;
         context.format_fields(writer.by_ref(), event)?;
         writeln!(writer)
     }

@@ -276,9 +276,14 @@ pub fn parse_rfc3339(text: &str) -> Option<SystemTime> {
 impl Failure {
     /// What, why, remedy: one line each.
     pub fn three_lines(&self) -> String {
-        let why: Vec<&str> = std::iter::once(&self.message).chain(&self.causes).map(String::as_str).collect();
         let (word, status) = (self.word, self.word.status());
-        format!("what:   failed while {} ({word}, exit status {status})\nwhy:    {}\nremedy: {}\n", self.doing, why.join(": "), self.remedy)
+        format!("what:   failed while {} ({word}, exit status {status})\nwhy:    {}\nremedy: {}\n", self.doing, self.why(), self.remedy)
+    }
+
+    /// The message and what stands behind it, on one line.
+    pub fn why(&self) -> String {
+        let why: Vec<&str> = std::iter::once(&self.message).chain(&self.causes).map(String::as_str).collect();
+        why.join(": ")
     }
 }
 

@@ -144,3 +144,10 @@ fn credentials_in_the_environment_are_ignored_with_a_warning() {
     assert_eq!(ended.report["host"]["role"], "ecsInstanceRole");
     assert!(!ended.stderr.contains("PLANTED"), "{}", ended.stderr);
 }
+
+#[test]
+fn in_the_journals_format_every_line_begins_with_its_priority() {
+    let ended = Host::default().with_fault("s3-403").run(&["--config", SOURCE, "--log-format", "journald"]);
+    assert!(ended.stderr.lines().all(|line| line.starts_with('<')), "{}", ended.stderr);
+    assert!(ended.stderr.lines().any(|line| line.starts_with("<3>") && line.contains("access_denied")), "{}", ended.stderr);
+}
