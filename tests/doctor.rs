@@ -399,7 +399,7 @@ fn each_fault_is_named_by_one_check_and_changes_no_other() {
     let healthy = Ward::healthy().examine();
     let (waiting, broken) = (Mutex::new(CASES.iter()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
-        for _ in 0..6 {
+        for _ in 0..4 {
             scope.spawn(|| {
                 let next = || waiting.lock().unwrap().next();
                 while let Some(case) = next() {
