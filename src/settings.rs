@@ -1,7 +1,7 @@
 //! Flags, environment, instance tags and the settings file, made into one checked [`Settings`].
 //!
 //! Pure: it is handed what was given in each of the four ways, as text, strongest first, and says where each effective value came
-//! from. There is one list of settings, [`KEYS`]; whatever is in it can be given in every way, under the same name.
+//! from. There is one list of settings, `KEYS`; whatever is in it can be given in every way, under the same name.
 
 use std::collections::BTreeMap;
 use std::fmt;

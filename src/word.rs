@@ -1,6 +1,6 @@
 //! The one word that names an outcome, and the exit status that goes with it.
 //!
-//! Users script against both, so they change only with a changelog entry. The table in README.md is checked against [`Word::ALL`]
+//! Users script against both, so they change only with a changelog entry. The table in README.md is checked against [`Word::all`]
 //! by a test; each step's error says which word it is, and [`Error`](crate::error::Error) joins them.
 
 use serde::{Serialize, Serializer};

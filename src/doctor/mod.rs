@@ -1,10 +1,10 @@
 //! Everything that is wrong on this host, each with its remedy. Changes nothing.
 //!
-//! Takes a [`Patient`]: settings, variables and a root. [`examine`] first listens to the network ([`hear`]), everything at once and each
+//! Takes a [`Patient`]: settings, variables and a root. [`examine`] first listens to the network (`hear`), everything at once and each
 //! question with an end of its own, and then walks the table of checks in the order of the boot: a check is a plain function on the
 //! files below the root and on what was heard. Files are read, never written; programs are started by the guard's `status` only.
 //!
-//! Whatever hangs, it ends within 15 s: the network has [`LISTEN`], the checks have [`LOOK`], each in a thread of its own, so that a
+//! Whatever hangs, it ends within 15 s: the network has `LISTEN`, the checks have `LOOK`, each in a thread of its own, so that a
 //! disk that hangs holds up its own check and no other.
 
 mod boot;

@@ -12,7 +12,7 @@
 //!   docker would reject the whole file. Such a line in a layer is an error.
 //! - An `ECS_CLUSTER` that AWS Batch generated never gives way silently: [`Error::Conflict`].
 //! - Comments that some reader would not pass over are left out, with a note (`# K=old` is a variable to ecs-init).
-//! - What is rendered is read again by every reader of [`Reader::ALL`]; they must agree on all of it, else [`Error::Misread`].
+//! - What is rendered is read again by every reader of [`Reader::ALL`](super::readers::Reader::ALL); they must agree on all of it, else [`Error::Misread`].
 //!
 //! One layer and nothing to merge: the layer's bytes, mended ([`mend`]); what is wrong with them is the linter's to say.
 
