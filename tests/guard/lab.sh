@@ -131,9 +131,16 @@ lab_containers() {
     docker inspect "c-$network" >/dev/null 2>&1 || docker run -d --init --restart always --name "c-$network" --network "$network" tiny sleep 9999 >/dev/null
   done
   for network in bridge user six; do wait_for "container c-$network" running "c-$network"; done
+  wait_for "the IPv6 address of c-six" settled c-six
 }
 
 running() { (($(docker inspect -f '{{.State.Pid}}' "$1") > 0)); }
+
+# Its IPv6 addresses can be used: until the kernel knows that nobody else has them, a packet would fail that no fence stopped.
+settled() {
+  local addresses
+  addresses=$(inside "$1" ip -6 -o addr show dev eth0) && [[ -n $addresses && $addresses != *tentative* ]]
+}
 
 # Runs a command in the network namespace of a container.
 inside() { # CONTAINER COMMAND...
