@@ -387,7 +387,7 @@ impl Call<'_> {
             }
             by_hand => (by_hand, None),
         };
-        let access = source::Access { http: &http, aws: &settings.aws, credentials: credentials.as_ref(), region, deadline };
+        let access = source::Access { http: &http, aws: &settings.aws, credentials: credentials.as_ref(), region, deadline, held: None };
         Ok(source::fetch(&source, &access).await?.bytes)
     }
 

@@ -17,7 +17,7 @@ use crate::identity::{self, Claim, Expected, Identity, Witness};
 use crate::install::{self, Installed};
 use crate::report::{Config, KeyOrigin, Outcome, Report, rfc3339};
 use crate::settings::{self, Settings, Stale};
-use crate::source::{self, Fetched};
+use crate::source::{self, Fetched, Held};
 use crate::state::{self, Generation, State, boot_id};
 use crate::status::TARGET;
 use crate::word::Word;
@@ -70,7 +70,8 @@ struct Ready {
 }
 
 async fn compose(boot: &Boot<'_>, known: &State, report: &mut Report) -> Result<Ready, Error> {
-    let (claim, identity, fetched) = who_and_what(boot, report).await?;
+    let held = held(boot.settings, known);
+    let (claim, identity, fetched) = who_and_what(boot, held.as_ref(), report).await?;
     report.enter("lint");
     let facts = facts(boot, &claim, &identity, &fetched).await?;
     let present = install::read(&boot.settings.path(TARGET))?;
@@ -82,22 +83,22 @@ async fn compose(boot: &Boot<'_>, known: &State, report: &mut Report) -> Result<
 
 /// Identity and fetch, side by side once the role's credentials are there: STS does not wait for S3, nor S3 for STS. Once more with each
 /// rotation of the credentials, if they have expired.
-async fn who_and_what(boot: &Boot<'_>, report: &mut Report) -> Result<(Claim, Identity, Vec<Fetched>), Error> {
+async fn who_and_what(boot: &Boot<'_>, held: Option<&Held>, report: &mut Report) -> Result<(Claim, Identity, Vec<Fetched>), Error> {
     report.enter("identity");
     loop {
         let claim = identity::claim(boot.witness).await?;
-        match side_by_side(boot, &claim, report).await {
+        match side_by_side(boot, &claim, held, report).await {
             Err(Error::Identity(identity::Error::Expired { .. })) if boot.witness.may_have_others(&claim.credentials) => {}
             done => return done.map(|(identity, fetched)| (claim, identity, fetched)),
         }
     }
 }
 
-async fn side_by_side(boot: &Boot<'_>, claim: &Claim, report: &mut Report) -> Result<(Identity, Vec<Fetched>), Error> {
+async fn side_by_side(boot: &Boot<'_>, claim: &Claim, held: Option<&Held>, report: &mut Report) -> Result<(Identity, Vec<Fetched>), Error> {
     let clock = report.clock();
     report.enter("fetch");
     let identity = clock.timed(prove(boot, claim));
-    let fetched = clock.timed(fetch_all(boot, claim));
+    let fetched = clock.timed(fetch_all(boot, claim, held));
     let ((identity, proven), (fetched, came)) = identity_first(identity, fetched).await?;
     report.done_at(proven, "identity", 1 + boot.witness.repeats(), format!("{} on {}", identity.role, identity.instance_id));
     report.done_at(came, "fetch", attempts(&fetched), in_words(&fetched));
@@ -129,13 +130,25 @@ pub async fn prove(boot: &Boot<'_>, claim: &Claim) -> Result<Identity, Error> {
     Ok(confirmed?)
 }
 
-async fn fetch_all(boot: &Boot<'_>, claim: &Claim) -> Result<Vec<Fetched>, Error> {
+/// The file that stands, if it is one layer's bytes and nothing else: S3 then need not send them again. Its digest says that nobody has
+/// changed it since.
+fn held(settings: &Settings, known: &State) -> Option<Held> {
+    let bytes = install::read(&settings.path(TARGET)).ok()??;
+    let generation = known.generation(&sha256(&bytes))?;
+    match generation.layers.as_slice() {
+        [layer] if layer.sha256 == generation.sha256 => Some(Held { layer: layer.clone(), bytes }),
+        _ => None,
+    }
+}
+
+async fn fetch_all(boot: &Boot<'_>, claim: &Claim, held: Option<&Held>) -> Result<Vec<Fetched>, Error> {
     let access = source::Access {
         http: boot.http,
         aws: &boot.settings.aws,
         credentials: Some(&claim.credentials),
         region: claim.region.clone(),
         deadline: boot.deadline,
+        held,
     };
     Ok(source::fetch_all(&boot.settings.config, &access).await?)
 }
@@ -145,7 +158,8 @@ fn attempts(fetched: &[Fetched]) -> u32 {
 }
 
 fn in_words(fetched: &[Fetched]) -> String {
-    let layers: Vec<String> = fetched.iter().map(|layer| format!("{} ({} bytes)", layer.source, layer.bytes.len())).collect();
+    let brought = |layer: &Fetched| if layer.not_modified { "not modified".into() } else { format!("{} bytes", layer.bytes.len()) };
+    let layers: Vec<String> = fetched.iter().map(|layer| format!("{} ({})", layer.source, brought(layer))).collect();
     if layers.is_empty() { "no layer but --set".into() } else { layers.join(", ") }
 }
 

@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::thread;
 
+use rehearsal::Service;
 use serde_json::{Value, json};
 use support::{Host, LOCK, PREVIOUS, REPORT, SOURCE, STATE, TARGET, TEXT};
 
@@ -23,6 +24,27 @@ fn a_boot_installs_the_objects_bytes_and_the_next_one_changes_nothing() {
     let after = fs::metadata(host.machine.path(TARGET)).unwrap();
     assert_eq!((before.ino(), before.mtime(), before.mtime_nsec()), (after.ino(), after.mtime(), after.mtime_nsec()));
     assert_eq!(host.names("/etc/ecs"), ["ecs.config"]);
+}
+
+#[test]
+fn an_object_that_has_not_changed_is_not_sent_again() {
+    let host = Host::default();
+    let answered =
+        |host: &Host| host.cloud.requests().iter().filter(|seen| seen.service == Service::S3).map(|seen| seen.status).next_back();
+    host.boots("installed");
+    assert!(host.boots("unchanged").stderr.contains("(not modified)"));
+    assert_eq!(answered(&host), Some(304));
+    // What somebody changed by hand is no longer the object, and neither is a file that another layer has a part in.
+    host.machine.write(TARGET, "ECS_CLUSTER=edited\n");
+    host.boots("installed");
+    assert_eq!((answered(&host), host.installed().as_deref()), (Some(200), Some(TEXT)));
+    let set = ["--config", SOURCE, "--set", "ECS_LOGLEVEL=warn"];
+    host.run(&set).succeeds_as("installed");
+    host.run(&set).succeeds_as("unchanged");
+    assert_eq!(answered(&host), Some(200));
+    let host = host.stores("ECS_CLUSTER=blue\n");
+    host.boots("installed");
+    assert_eq!((answered(&host), host.installed().as_deref()), (Some(200), Some("ECS_CLUSTER=blue\n")));
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn a_refusal_is_no_absence_and_keeps_nothing() {
     for (fault, word, status) in [("s3-403", "access_denied", 20), ("s3-404-key", "not_found", 21), ("s3-bad-checksum", "integrity", 23)] {
         let host = Host::default();
         host.boots("installed");
-        host.with_fault(fault).boot().fails_as(word, status, &[]);
+        host.stores("ECS_CLUSTER=blue\n").with_fault(fault).boot().fails_as(word, status, &[]);
     }
 }
 

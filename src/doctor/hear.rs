@@ -191,6 +191,7 @@ async fn sources(patient: &Patient, ways: &Ways, claim: &Claim) -> Vec<Result<Fe
         credentials: Some(&claim.credentials),
         region: claim.region.clone(),
         deadline: ways.deadline,
+        held: None,
     };
     futures_util::future::join_all(patient.settings.config.iter().map(|source| source::fetch(source, &access))).await
 }

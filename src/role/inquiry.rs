@@ -79,7 +79,14 @@ pub async fn inquire(wish: Wish, kind_given: bool, http: &Http, aws: &Aws, deadl
         Look::Absent => (check::absent(&role), Vec::new()),
         Look::Seen { seen, unseen } => (check::findings(&role, &seen), unseen.into_iter().chain([never]).collect()),
         Look::Forbidden if caller.session().is_some_and(|(name, _)| name == role.name) => {
-            let access = Access { http, aws, credentials: Some(&eyes.credentials), region, deadline: deadline.min(Instant::now() + PROBE) };
+            let access = Access {
+                http,
+                aws,
+                credentials: Some(&eyes.credentials),
+                region,
+                deadline: deadline.min(Instant::now() + PROBE),
+                held: None,
+            };
             (
                 probe(&role, &sources, &access).await,
                 vec![format!("its trust, its policies and its instance profile (iam:GetRole is not allowed to {})", caller.arn)],

@@ -17,7 +17,7 @@ pub(super) async fn get(http: &Http, url: &Url) -> Result<Read, Failure> {
     if status != 200 {
         return Err(refused(answer, url).await);
     }
-    Ok(Read { bytes: body(answer, host).await?, etag, version_id, region: None })
+    Ok(Read { bytes: body(answer, host).await?, etag, version_id, ..Read::default() })
 }
 
 /// A body that is shorter than announced is an error of the HTTP client's already.

@@ -42,6 +42,15 @@ pub struct Access<'a> {
     pub region: Option<String>,
     /// The run's. What may pass with time is tried again until then.
     pub deadline: Instant,
+    /// What an earlier fetch brought.
+    pub held: Option<&'a Held>,
+}
+
+/// A layer that an earlier fetch brought, and its bytes, which are the caller's to vouch for. S3 is asked for it only if its ETag has
+/// changed. A URL always is: without its query, which nobody keeps, it is not known to be the same one.
+pub struct Held {
+    pub layer: Layer,
+    pub bytes: Vec<u8>,
 }
 
 /// A layer's bytes, and what the report says of them. `Debug` shows no bytes, for they hold values.
@@ -57,6 +66,8 @@ pub struct Fetched {
     pub attempts: u32,
     /// Where the bucket turned out to be.
     pub region: Option<String>,
+    /// The bytes are those of [`Access::held`]; S3 said that they still stand.
+    pub not_modified: bool,
 }
 
 impl std::fmt::Debug for Fetched {
@@ -72,6 +83,7 @@ struct Read {
     etag: Option<String>,
     version_id: Option<String>,
     region: Option<String>,
+    not_modified: bool,
 }
 
 /// Gets one layer's bytes, checked against the source's digest if it names one. Whether they are a configuration is
@@ -79,9 +91,9 @@ struct Read {
 pub async fn fetch(source: &Source, access: &Access<'_>) -> Result<Fetched, Error> {
     let (read, attempts) = read(source, access).await;
     let checked = read.and_then(|read| check_digest(source, &read.bytes).map(|sha256| (read, sha256)));
-    let (Read { bytes, etag, version_id, region }, sha256) =
+    let (Read { bytes, etag, version_id, region, not_modified }, sha256) =
         checked.map_err(|Failure { kind, causes, .. }| Error { from: source.to_string(), kind, attempts, causes })?;
-    Ok(Fetched { source: source.clone(), bytes, etag, version_id, sha256, attempts, region })
+    Ok(Fetched { source: source.clone(), bytes, etag, version_id, sha256, attempts, region, not_modified })
 }
 
 /// Gets all layers at the same time; the first failure ends it.
@@ -108,7 +120,8 @@ async fn read(source: &Source, access: &Access<'_>) -> (Result<Read, Failure>, u
         Place::Https(url) => retry::until(access.deadline, async |_| https::get(access.http, url).await).await,
         Place::S3(_) if access.credentials.is_none() => (Err(Failure::last(Kind::NoCredentials)), 0),
         Place::S3(object) => {
-            let mut getter = s3::Getter::new(object, access);
+            let held = access.held.filter(|held| held.layer.source == source.to_string());
+            let mut getter = s3::Getter::new(object, access, held);
             retry::until(access.deadline, async |number| getter.attempt(number).await).await
         }
     }

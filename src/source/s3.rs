@@ -7,7 +7,7 @@ use super::answer::Answer;
 use super::failure::{Asked, Kind};
 use super::retry::{Failure, Next};
 use super::transport;
-use super::{Access, Body, Bucket, Object, Read};
+use super::{Access, Body, Bucket, Held, Object, Read};
 use crate::aws::{self, Partition, Service};
 use crate::http::{Failed, chain};
 use aws_sdk_s3::Client;
@@ -23,6 +23,7 @@ use std::error::Error;
 pub(super) struct Getter<'a> {
     access: &'a Access<'a>,
     object: &'a Object,
+    held: Option<&'a Held>,
     client: Client,
     /// Regions asked so far; the last is the present one.
     tried: Vec<String>,
@@ -35,9 +36,9 @@ const MOST_REGIONS: usize = 3;
 const MOST_CHECKSUMS: u32 = 3;
 
 impl<'a> Getter<'a> {
-    pub(super) fn new(object: &'a Object, access: &'a Access<'a>) -> Self {
+    pub(super) fn new(object: &'a Object, access: &'a Access<'a>, held: Option<&'a Held>) -> Self {
         let region = first_region(object, access);
-        Self { client: client(object, access, &region), access, object, tried: vec![region], skewed: false }
+        Self { client: client(object, access, &region), access, object, held, tried: vec![region], skewed: false }
     }
 
     fn region(&self) -> &str {
@@ -58,13 +59,26 @@ impl<'a> Getter<'a> {
             .key(&object.key)
             .set_version_id(object.version_id.clone())
             .set_expected_bucket_owner(object.owner.clone())
+            .set_if_none_match(self.held.and_then(|held| held.layer.etag.clone()))
             .checksum_mode(ChecksumMode::Enabled)
             .send()
             .await;
         match answer {
             Ok(answer) => self.read(answer, number).await,
-            Err(error) => Err(self.failure(error).await),
+            Err(error) => match self.not_modified(&error) {
+                Some(read) => Ok(read),
+                None => Err(self.failure(error).await),
+            },
         }
+    }
+
+    /// The SDK takes a 304 for an error.
+    fn not_modified<E>(&self, error: &SdkError<E, HttpResponse>) -> Option<Read> {
+        let answer = error.raw_response().filter(|answer| answer.status().as_u16() == 304)?;
+        let Held { layer, bytes } = self.held?;
+        let version_id = answer.headers().get("x-amz-version-id").map(str::to_owned).or_else(|| layer.version_id.clone());
+        let region = Some(self.region().to_owned());
+        Some(Read { bytes: bytes.clone(), etag: layer.etag.clone(), version_id, region, not_modified: true })
     }
 
     async fn read(&self, answer: GetObjectOutput, number: u32) -> Result<Read, Failure> {
@@ -73,7 +87,7 @@ impl<'a> Getter<'a> {
             Kind::Checksum if number < MOST_CHECKSUMS => Failure { next: Next::Wait, ..failure },
             _ => failure,
         })?;
-        Ok(Read { bytes, etag, version_id, region: Some(self.region().to_owned()) })
+        Ok(Read { bytes, etag, version_id, region: Some(self.region().to_owned()), not_modified: false })
     }
 
     async fn failure<E: Error + Send + Sync + 'static>(&mut self, error: SdkError<E, HttpResponse>) -> Failure {

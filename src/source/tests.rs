@@ -49,13 +49,17 @@ fn vars(vars: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 fn fetch_with(environment: &[(&str, &str)], source: &str, patience: Duration) -> Result<Fetched, Error> {
+    fetch_beside(environment, source, patience, None)
+}
+
+fn fetch_beside(environment: &[(&str, &str)], source: &str, patience: Duration, held: Option<&Held>) -> Result<Fetched, Error> {
     let http = Http::new(&Options::from_vars(vars(environment)).unwrap()).unwrap();
     let aws = Aws::from_vars(vars(environment)).unwrap();
     let credentials = Credentials::new("AKIDTEST", SECRET, Some(TOKEN.into()), None, "test");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (deadline, region) = (Instant::now() + patience, Some("us-west-2".into()));
-        let access = Access { http: &http, aws: &aws, credentials: Some(&credentials), region, deadline };
+        let access = Access { http: &http, aws: &aws, credentials: Some(&credentials), region, deadline, held };
         fetch(&source.parse().unwrap(), &access).await
     })
 }
@@ -102,6 +106,33 @@ fn an_object_is_asked_for_by_its_exact_key_version_and_owner() {
     let (_, requests) = s3("s3://bucket/k?owner=123456789012", vec![found("")]);
     let head = requests[0].to_lowercase();
     assert!(head.contains("x-amz-expected-bucket-owner: 123456789012") && head.contains("x-amz-checksum-mode: enabled"), "{head}");
+}
+
+#[test]
+fn what_is_held_is_not_sent_again_and_nothing_else_is_taken_for_it() {
+    let bytes = b"ECS_CLUSTER=held\n".to_vec();
+    let (source, sha256) = ("s3://bucket/k".to_owned(), digest::sha256(&bytes));
+    let layer = Layer { source, etag: Some("\"e1\"".into()), version_id: Some("v1".into()), sha256, bytes: bytes.len() };
+    let held = Held { layer, bytes };
+    let from = |source: &str, said: String| {
+        let (address, requests) = serve(vec![said]);
+        let at = format!("http://{address}");
+        let fetched = fetch_beside(&[("AWS_ENDPOINT_URL_S3", &at)], source, Duration::from_secs(5), Some(&held));
+        (fetched, requests.join().unwrap().remove(0).to_lowercase())
+    };
+    let (fetched, head) = from("s3://bucket/k", "HTTP/1.1 304 Not Modified\r\nx-amz-version-id: v2\r\nConnection: close\r\n\r\n".into());
+    let fetched = fetched.unwrap();
+    assert!(head.contains("if-none-match: \"e1\""), "{head}");
+    assert_eq!((fetched.bytes.as_slice(), fetched.not_modified), (&held.bytes[..], true));
+    assert_eq!((fetched.etag.as_deref(), fetched.version_id.as_deref()), (Some("\"e1\""), Some("v2")));
+    let (fetched, _) = from("s3://bucket/k", found("ECS_CLUSTER=new\n"));
+    assert_eq!(fetched.unwrap().bytes, b"ECS_CLUSTER=new\n");
+    for other in ["s3://bucket/k2", "s3://bucket/k?versionId=v1"] {
+        let (fetched, head) = from(other, found("ECS_CLUSTER=new\n"));
+        assert!(!fetched.unwrap().not_modified && !head.contains("if-none-match"), "{head}");
+    }
+    let refused = from("s3://bucket/k2", answer(304, "", "")).0.unwrap_err();
+    assert_eq!(refused.word(), Word::AccessDenied, "an answer to a question that was not asked: {refused}");
 }
 
 #[test]
@@ -348,7 +379,7 @@ fn a_url_that_yields_nothing_says_why_and_never_its_query() {
 #[test]
 fn s3_without_credentials_is_a_missing_role() {
     let (http, aws) = (Http::new(&Options::default()).unwrap(), Aws::default());
-    let access = Access { http: &http, aws: &aws, credentials: None, region: None, deadline: Instant::now() };
+    let access = Access { http: &http, aws: &aws, credentials: None, region: None, deadline: Instant::now(), held: None };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let error = runtime.block_on(fetch(&"s3://bucket/k".parse().unwrap(), &access)).unwrap_err();
     assert_eq!((error.word(), error.attempts), (Word::NoRole, 0));

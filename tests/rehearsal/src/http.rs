@@ -124,8 +124,9 @@ impl Response {
         Self { manner, ..Self::default() }
     }
 
+    /// It gives what was asked for, or says that the asker has it.
     pub fn is_success(&self) -> bool {
-        (200..300).contains(&self.status)
+        (200..300).contains(&self.status) || self.status == 304
     }
 
     /// A header's value; `name` as it was given.
