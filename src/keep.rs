@@ -1,11 +1,13 @@
 //! The last verified file stands while its source cannot be reached.
 //!
-//! Only a file that is still, byte for byte, what one of our runs verified, from the sources that are set now, and whose verification is
-//! not older than `--max-age`.
+//! Only a file that is still, byte for byte, what one of our runs verified, from the sources and with the `--set` values that are set
+//! now, and whose verification is not older than `--max-age`.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use crate::digest::sha256;
+use crate::ecs_config::readers::ecs_init;
 use crate::error::Error;
 use crate::install;
 use crate::report::{Config, Outcome, Report, parse_rfc3339};
@@ -22,6 +24,10 @@ pub fn last_verified(settings: &Settings, mut known: State, unreachable: Error, 
     };
     if !generation.layers.iter().map(|layer| &layer.source).eq(&shown(settings)) {
         tracing::warn!("the source cannot be reached, and {TARGET} was verified from other sources than those that are set now");
+        return Err(unreachable);
+    }
+    if !settings.expand && !present.as_deref().is_some_and(|bytes| holds(bytes, &settings.set)) {
+        tracing::warn!("the source cannot be reached, and {TARGET} was verified before `--set` had its present values");
         return Err(unreachable);
     }
     let age = age(&generation);
@@ -41,6 +47,14 @@ pub fn last_verified(settings: &Settings, mut known: State, unreachable: Error, 
 /// The sources as a report names them.
 fn shown(settings: &Settings) -> Vec<String> {
     settings.config.iter().map(ToString::to_string).collect()
+}
+
+/// Whether the agent would read each of these from the file. Of values that are still to be expanded nobody knows.
+fn holds(file: &[u8], set: &[(String, String)]) -> bool {
+    let read = ecs_init(file);
+    let values = read.map();
+    let set: BTreeMap<&String, &String> = set.iter().map(|(key, value)| (key, value)).collect(); // the last of a key is the one that counts
+    set.iter().all(|(key, value)| values.get(key.as_bytes()).copied().flatten() == Some(value.as_bytes()))
 }
 
 /// In whole seconds; `None` if the clock says that it lies in the future, and so proves nothing.

@@ -53,6 +53,17 @@ fn stale_fail_fails() {
 }
 
 #[test]
+fn a_file_without_the_value_that_is_set_now_is_not_what_is_asked_for() {
+    let host = Host::default();
+    host.run(&[&SHORT[..], &["--set", "ECS_LOGLEVEL=info"]].concat()).succeeds_as("installed");
+    let host = host.with_fault("s3-refused");
+    run(&host, &["--set", "ECS_LOGLEVEL=debug", "--set", "ECS_LOGLEVEL=info"]).succeeds_as("kept");
+    let ended = run(&host, &["--set", "ECS_LOGLEVEL=warn"]);
+    ended.fails_as("source_unreachable", 22, &[]);
+    assert!(ended.stderr.contains("before `--set` had its present values"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_refusal_is_no_absence_and_keeps_nothing() {
     for (fault, word, status) in [("s3-403", "access_denied", 20), ("s3-404-key", "not_found", 21), ("s3-bad-checksum", "integrity", 23)] {
         let host = Host::default();
