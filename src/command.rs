@@ -179,7 +179,8 @@ impl Call<'_> {
     fn leave(&self, report: &Report) {
         let path = self.root.join(report::FILE.trim_start_matches('/'));
         if let Err(error) = install::replace(&path, format!("{}\n", report.json()).as_bytes(), 0o644) {
-            tracing::warn!("the report could not be written: {}", chain(&error));
+            let why: Vec<String> = http::chain(&error).map(ToString::to_string).collect();
+            tracing::warn!("the report could not be written: {}", why.join(": "));
         }
     }
 
@@ -470,14 +471,4 @@ fn word<E: ValueEnum>(given: &Given, name: &'static str, default: E) -> Result<E
 
 fn runtime() -> Result<tokio::runtime::Runtime, Error> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }

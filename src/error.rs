@@ -2,8 +2,6 @@
 //!
 //! A step's error states its own level and what would mend it; this one adds the word and joins the chain.
 
-use std::error::Error as StdError;
-
 use thiserror::Error;
 
 use crate::report::Failure;
@@ -143,14 +141,11 @@ fn causes(error: &Error) -> Vec<String> {
     }
     let mut said = error.to_string();
     let mut causes = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        if !said.contains(&text) {
-            causes.push(text.clone());
-            said = text;
+    for cause in http::chain(error).skip(1).map(ToString::to_string) {
+        if !said.contains(&cause) {
+            causes.push(cause.clone());
+            said = cause;
         }
-        next = cause.source();
     }
     causes
 }

@@ -14,6 +14,8 @@ use thiserror::Error;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::http;
+
 const TOKEN: &str = "/latest/api/token";
 const TOKEN_HEADER: &str = "x-aws-ec2-metadata-token";
 const TTL_HEADER: &str = "x-aws-ec2-metadata-token-ttl-seconds";
@@ -357,12 +359,8 @@ fn is_token(body: &str) -> bool {
 }
 
 /// The bottom of a chain of errors: "Connection refused", without the URL that reqwest puts around it.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    http::chain(error).last().unwrap_or(error).to_string()
 }
 
 /// Back-off with jitter, until the deadline or as many attempts as AWS's variable allows.
