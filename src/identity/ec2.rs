@@ -16,6 +16,8 @@ const ROLES: &str = "meta-data/iam/security-credentials/";
 const DOCUMENT: &str = "dynamic/instance-identity/document";
 /// How long a refusal that IMDS itself reports may last: a role that was made a moment ago is refused for some seconds.
 const GRACE: Duration = Duration::from_secs(10);
+/// What [`pause`] gives at most after one attempt: an answer that fails so close to the deadline is not asked for again.
+const LONGEST_FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Answers cut short may be cut by chance; so many in a row are not.
 const TORN: u32 = 5;
 
@@ -91,7 +93,7 @@ async fn document(imds: &Imds) -> Result<Document, Error> {
     Ok(Document { account_id: None, instance_id, region, availability_zone, instance_type, image_id })
 }
 
-/// The ARN of the instance profile, if one is attached: it tells "no role" from "not delivered yet", and names the account.
+/// The ARN of the instance profile, if one is attached; it names the account.
 async fn profile(imds: &Imds) -> Result<Option<String>, Error> {
     let text = imds.get("meta-data/iam/info").await?;
     Ok(text.and_then(|text| serde_json::from_str::<ProfileInfo>(&text).ok()).and_then(|info| info.instance_profile_arn))
@@ -100,28 +102,68 @@ async fn profile(imds: &Imds) -> Result<Option<String>, Error> {
 /// Waits, until the deadline, for a role and its credentials: at boot both may be seconds late, and answered with 404 until then.
 async fn role(imds: &Imds) -> Result<(String, Credentials), Error> {
     let mut wait = Wait { imds, attempts: 0, refused_since: None, torn: 0 };
+    let mut before = None;
     loop {
-        let missing = match role_name(imds).await? {
-            None => Missing::Role,
-            // The name is asked for anew after a 404 on it: the role may have been changed between the two.
-            Some(role) => match imds.get(&format!("{ROLES}{role}")).await? {
-                None => Missing::Credentials { role },
-                Some(body) => match credentials(&role, &body) {
-                    Ok(credentials) => return Ok((role, credentials)),
-                    Err(missing) => missing,
-                },
-            },
+        let missing = match delivered(imds).await {
+            Ok(Ok(found)) => return Ok(found),
+            Ok(Err(missing)) => missing,
+            // The deadline came amid this question: what was answered to the one before it says more.
+            Err(error) if is_cut_off(imds, &error) => return Err(before.map_or(error, Missing::into_error)),
+            Err(error) => return Err(error),
         };
-        wait.more(missing).await?;
+        match wait.has_time_after(&missing) {
+            true => wait.pause().await,
+            false => return Err(missing.into_error()),
+        }
+        before = Some(missing);
     }
+}
+
+/// One attempt, begun so late that it had no time of its own.
+fn is_cut_off(imds: &Imds, error: &Error) -> bool {
+    let is_over = Instant::now() + LONGEST_FIRST_PAUSE >= imds.deadline();
+    is_over && matches!(error, Error::Metadata(imds::Error::Unreachable { attempts: 1, .. }))
+}
+
+/// The role's name and credentials as they are at this moment.
+async fn delivered(imds: &Imds) -> Result<Result<(String, Credentials), Missing>, Error> {
+    let Some(role) = role_name(imds).await? else {
+        return Ok(Err(Missing::Role { profile_is_attached: profile(imds).await?.is_some() }));
+    };
+    // The name is asked for anew after a 404 on it: the role may have been changed between the two.
+    Ok(match imds.get(&format!("{ROLES}{role}")).await? {
+        None => Err(Missing::Credentials { role }),
+        Some(body) => credentials(&role, &body).map(|credentials| (role, credentials)),
+    })
 }
 
 /// What is not there yet.
 enum Missing {
-    Role,
-    Credentials { role: String },
-    Refused { role: String, code: String, message: String },
+    /// The instance profile tells "no role" from "not delivered yet".
+    Role {
+        profile_is_attached: bool,
+    },
+    Credentials {
+        role: String,
+    },
+    Refused {
+        role: String,
+        code: String,
+        message: String,
+    },
     Torn,
+}
+
+impl Missing {
+    fn into_error(self) -> Error {
+        match self {
+            Missing::Role { profile_is_attached: false } => Error::NoRole,
+            Missing::Role { profile_is_attached: true } => Error::NotDelivered { role: None },
+            Missing::Credentials { role } => Error::NotDelivered { role: Some(role) },
+            Missing::Refused { role, code, message } => Error::RoleRefused { role, code, message: printable(&message) },
+            Missing::Torn => Error::not_imds("what it gives as credentials is cut short, or none"),
+        }
+    }
 }
 
 async fn role_name(imds: &Imds) -> Result<Option<String>, Error> {
@@ -157,34 +199,18 @@ struct Wait<'a> {
 }
 
 impl Wait<'_> {
-    async fn more(&mut self, missing: Missing) -> Result<(), Error> {
-        let end = match &missing {
+    fn has_time_after(&mut self, missing: &Missing) -> bool {
+        let end = match missing {
             Missing::Refused { .. } => *self.refused_since.get_or_insert(Instant::now()) + GRACE,
             _ => self.imds.deadline(),
         };
         self.torn = if matches!(missing, Missing::Torn) { self.torn + 1 } else { 0 };
         self.attempts += 1;
-        if self.torn == TORN || Instant::now() + pause(self.attempts) >= end.min(self.imds.deadline()) {
-            return Err(self.give_up(missing).await);
-        }
+        self.torn < TORN && Instant::now() + pause(self.attempts) < end.min(self.imds.deadline())
+    }
+
+    async fn pause(&self) {
         self.imds.pause(self.attempts, &"the role's credentials are not there yet").await;
-        Ok(())
-    }
-
-    async fn give_up(&self, missing: Missing) -> Error {
-        match missing {
-            Missing::Role if !self.profile_is_attached().await => Error::NoRole,
-            Missing::Role => Error::NotDelivered { role: None },
-            Missing::Credentials { role } => Error::NotDelivered { role: Some(role) },
-            Missing::Refused { role, code, message } => Error::RoleRefused { role, code, message: printable(&message) },
-            Missing::Torn => Error::not_imds("what it gives as credentials is cut short, or none"),
-        }
-    }
-
-    /// Asked once more at the very end: the deadline is near, so whatever is not answered at once counts as no.
-    async fn profile_is_attached(&self) -> bool {
-        let asked = tokio::time::timeout(Duration::from_millis(200), profile(self.imds)).await;
-        matches!(asked, Ok(Ok(Some(_))))
     }
 }
 
