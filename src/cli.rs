@@ -114,6 +114,18 @@ pub struct DoctorArgs {
     /// How the host gets its credentials: auto, ec2 or external [default: auto]
     #[arg(long, value_name = "KIND")]
     pub host: Option<String>,
+    /// Write a support bundle: the checks, and the files they looked at, without any value of a configuration key
+    #[arg(long, value_name = "FILE.tar.gz", value_parser = bundle)]
+    pub bundle: Option<PathBuf>,
+}
+
+/// Somewhere a file can be replaced.
+fn bundle(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match text != "-" && !text.ends_with('/') && path.file_name().is_some() {
+        true => Ok(path),
+        false => Err("a bundle is a file: name one, such as /root/bundle.tar.gz".into()),
+    }
 }
 
 #[derive(Args, Debug, Default)]

@@ -10,7 +10,7 @@ use nix::unistd::geteuid;
 use tokio::time::Instant;
 
 use crate::aws::Aws;
-use crate::cli::{Cli, Command, Global, LogFormat, Output, RunArgs, StatusArgs};
+use crate::cli::{Cli, Command, DoctorArgs, Global, LogFormat, Output, RunArgs, StatusArgs};
 use crate::doctor;
 use crate::ecs_config::lint::explain;
 use crate::error::Error;
@@ -72,7 +72,7 @@ pub fn run(cli: &Cli, environment: &Environment) -> u8 {
         Command::Verify(_) => call.verify(given),
         Command::Guard(command) => call.guard(command),
         Command::Lint(args) => call.lint(args, given),
-        Command::Doctor(_) => call.doctor(given),
+        Command::Doctor(args) => call.doctor(args, given),
         Command::Role(args) => call.role(args, given),
         Command::Status(args) => call.status(args),
         Command::Completions { shell } => printed(|out| {
@@ -126,12 +126,20 @@ impl Call<'_> {
         settings::beneath(self.cli.global.given(), settings::from_environment(named).unwrap_or_default())
     }
 
+    /// The settings file that was named, if one was.
+    fn named(&self) -> Option<PathBuf> {
+        self.cli.global.settings.clone().or_else(|| settings::place(self.environment.iter(), "settings"))
+    }
+
+    fn settings_file(&self) -> PathBuf {
+        self.named().unwrap_or_else(|| self.root.join(settings::FILE.trim_start_matches('/')))
+    }
+
     fn file(&self) -> Result<Given, settings::Error> {
-        let named = self.cli.global.settings.clone().or_else(|| settings::place(self.environment.iter(), "settings"));
-        let path = named.clone().unwrap_or_else(|| self.root.join(settings::FILE.trim_start_matches('/')));
+        let path = self.settings_file();
         match std::fs::read_to_string(&path) {
             Ok(text) => settings::from_file(&path, &text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => Ok(Given::new()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && self.named().is_none() => Ok(Given::new()),
             Err(error) => Err(settings::Error::File { path, why: error.to_string() }),
         }
     }
@@ -299,11 +307,24 @@ impl Call<'_> {
     }
 
     /// Settings that are none are one of its findings.
-    fn doctor(&self, given: Result<Given, settings::Error>) -> u8 {
+    fn doctor(&self, args: &DoctorArgs, given: Result<Given, settings::Error>) -> u8 {
+        let began = std::time::Instant::now();
         let examined = doctor::examine(doctor::Patient::new(self.root.clone(), given, &self.environment.0));
         log::clear();
         let text = if self.output == Output::Json { examined.json() } else { examined.text() };
-        printed(|out| out.write_all(text.as_bytes())).max(examined.exit_status())
+        let status = printed(|out| out.write_all(text.as_bytes())).max(examined.exit_status());
+        let Some(path) = &args.bundle else { return status };
+        let place = doctor::bundle::Place { root: self.root.clone(), settings: self.settings_file() };
+        match doctor::bundle::leave(path, &examined, &place, began).map_err(Error::Bundle) {
+            Ok(()) => {
+                tracing::info!("the support bundle is {}", path.display());
+                status
+            }
+            Err(error) => {
+                self.complain(&error.failure());
+                error.word().status()
+            }
+        }
     }
 
     fn role(&self, args: &RoleArgs, given: Result<Given, settings::Error>) -> u8 {

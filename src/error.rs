@@ -31,6 +31,8 @@ pub enum Error {
     Lint(#[from] lint_command::Error),
     #[error("install: {0}")]
     Install(#[from] install::Error),
+    #[error("bundle: {0}")]
+    Bundle(#[source] install::Error),
     #[error("role: {0}")]
     Role(#[from] role::Error),
     #[cfg(feature = "role-check")]
@@ -59,6 +61,7 @@ impl Error {
             Error::Source(_) => "fetching the configuration",
             Error::Compose(_) | Error::Lint(_) => "checking the configuration",
             Error::Install(_) => "installing the configuration",
+            Error::Bundle(_) => "writing the support bundle",
             Error::Role(_) => "writing the role down",
             #[cfg(feature = "role-check")]
             Error::RoleCheck(_) => "checking the role",
@@ -80,7 +83,7 @@ impl Error {
             Error::Compose(error) => error.word(),
             Error::Lint(error) if error.is_usage() => Word::Settings,
             Error::Lint(_) => Word::Install,
-            Error::Lock(lock::Error::Io { .. }) | Error::Install(_) => Word::Install,
+            Error::Lock(lock::Error::Io { .. }) | Error::Install(_) | Error::Bundle(_) => Word::Install,
             Error::Status { .. } => Word::Findings,
             Error::Role(error) => error.word(),
             #[cfg(feature = "role-check")]
@@ -116,7 +119,7 @@ impl Error {
             Error::Source(error) => error.remedy(),
             Error::Compose(error) => error.remedy(),
             Error::Lint(error) => error.remedy(),
-            Error::Install(error) => error.remedy(),
+            Error::Install(error) | Error::Bundle(error) => error.remedy(),
             Error::Status { remedy, .. } => (*remedy).into(),
             Error::Role(error) => error.remedy(),
             #[cfg(feature = "role-check")]

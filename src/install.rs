@@ -1,7 +1,8 @@
 //! Replaces one file so that any reader, at any moment, sees all the old bytes or all the new.
 //!
 //! Takes a path and bytes; touches that file and, for the time of the swap, one neighbour with a name of its own. The caller holds
-//! the lock of `/run/ecs-bootstrap/lock`, so a neighbour found at the start is what a killed run left, and is overwritten.
+//! the lock of `/run/ecs-bootstrap/lock`, so a neighbour found at the start is what a killed run left, and is overwritten. [`put`] needs
+//! no lock: its neighbour bears the number of the process.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -65,8 +66,14 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<Installed, Error>
     }
     let folder = folder(path);
     make_folder(folder, 0o755).map_err(|source| Error::io(folder, source))?;
-    swap_in(path, bytes, mode).map_err(|source| Error::io(path, source))?;
+    swap_in(path, &neighbour(path, "ecs-bootstrap"), bytes, mode).map_err(|source| Error::io(path, source))?;
     Ok(Installed::Written)
+}
+
+/// Makes `path`, in a folder that is there, hold exactly `bytes`, as [`replace`] does, however many do so at once.
+pub fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    look(path)?;
+    swap_in(path, &neighbour(path, &std::process::id().to_string()), bytes, mode).map_err(|source| Error::io(path, source))
 }
 
 /// What is at `path`, if it is a file that we may replace.
@@ -134,17 +141,16 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// The neighbour lies in the same folder, so the rename stays on one file system and the file gets that folder's SELinux label.
-fn neighbour(path: &Path) -> PathBuf {
+fn neighbour(path: &Path, whose: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.ecs-bootstrap"))
+    path.with_file_name(format!(".{name}.{whose}"))
 }
 
-fn swap_in(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let fresh = neighbour(path);
-    let swapped = write_out(&fresh, bytes, mode).and_then(|()| fs::rename(&fresh, path));
+fn swap_in(path: &Path, fresh: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let swapped = write_out(fresh, bytes, mode).and_then(|()| fs::rename(fresh, path));
     if swapped.is_err() {
         // The old file stands; the error to report is the one that stopped us, not that of tidying up after it.
-        let _ = fs::remove_file(&fresh);
+        let _ = fs::remove_file(fresh);
         return swapped;
     }
     sync_folder(folder(path))
@@ -203,7 +209,7 @@ mod tests {
     fn what_a_killed_run_left_is_overwritten() {
         let root = folder();
         let path = root.path().join("ecs.config");
-        fs::write(neighbour(&path), "half").unwrap();
+        fs::write(neighbour(&path, "ecs-bootstrap"), "half").unwrap();
         replace(&path, b"A=1\n", 0o600).unwrap();
         assert_eq!(names(root.path()), ["ecs.config"]);
     }

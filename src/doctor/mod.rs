@@ -1,13 +1,15 @@
-//! Everything that is wrong on this host, each with its remedy. Changes nothing.
+//! Everything that is wrong on this host, each with its remedy. Changes nothing; on demand it leaves a support bundle.
 //!
 //! Takes a [`Patient`]: settings, variables and a root. [`examine`] first listens to the network (`hear`), everything at once and each
 //! question with an end of its own, and then walks the table of checks in the order of the boot: a check is a plain function on the
 //! files below the root and on what was heard. Files are read, never written; programs are started by the guard's `status` only.
 //!
 //! Whatever hangs, it ends within 15 s: the network has `LISTEN`, the checks have `LOOK`, each in a thread of its own, so that a
-//! disk that hangs holds up its own check and no other.
+//! disk that hangs holds up its own check and no other; what is left is the [`bundle`]'s.
 
+mod archive;
 mod boot;
+pub mod bundle;
 mod check;
 mod endpoint;
 mod fence;
@@ -16,6 +18,7 @@ mod hear;
 mod metadata;
 mod place;
 mod reach;
+mod redact;
 mod render;
 mod signed;
 mod unit_files;

@@ -14,12 +14,13 @@ const COLUMN: usize = 28;
 /// The table, filled in.
 pub struct Examination {
     rows: Vec<(&'static Check, Verdict)>,
+    began: SystemTime,
     took: Duration,
 }
 
 impl Examination {
     pub(super) fn new(rows: Vec<(&'static Check, Verdict)>, took: Duration) -> Self {
-        Examination { rows, took }
+        Examination { rows, began: SystemTime::now() - took, took }
     }
 
     /// `findings` if anything failed; a warning alone is no failure.
@@ -48,7 +49,7 @@ impl Examination {
             "command": "doctor",
             "outcome": if status == 0 { "ok" } else { Word::Findings.name() },
             "exit_status": status,
-            "started_at": rfc3339(SystemTime::now() - self.took),
+            "started_at": rfc3339(self.began),
             "duration_ms": u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX),
             "checks": self.rows.iter().map(|(check, verdict)| entry(check, verdict)).collect::<Vec<_>>(),
             "findings": self.rows.iter().filter_map(|(check, verdict)| finding(check, verdict)).collect::<Vec<_>>(),

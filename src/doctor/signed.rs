@@ -105,6 +105,15 @@ mod tests {
     }
 
     #[test]
+    fn a_signature_that_is_refused_is_told_without_the_request_that_aws_quotes() {
+        let answer = read(
+            403,
+            br#"{"__type": "InvalidSignatureException", "message": "No match.\n\nThe Canonical String:\nx-amz-security-token:PLANTED"}"#,
+        );
+        assert_eq!((&*answer.code, &*answer.message), ("InvalidSignatureException", "No match."));
+    }
+
+    #[test]
     fn a_request_is_signed_for_its_service_and_bears_the_token_of_the_session() {
         let credentials = Credentials::new("AKID", "PLANTED-SECRET", Some("PLANTED-TOKEN".into()), None, "test");
         let url = Url::parse("https://ecs.eu-west-1.amazonaws.com/").unwrap();

@@ -68,6 +68,21 @@ fn drop_ins(root: &Path, name: &str) -> BTreeMap<std::ffi::OsString, PathBuf> {
     found
 }
 
+/// Every file of the unit, in whichever folder, the strongest first; of each folder's drop-ins no more than anybody reads.
+pub fn paths(root: &Path, name: &str) -> Vec<PathBuf> {
+    const MOST: usize = 32;
+    // Where /lib is /usr/lib, the last folder is the one before it.
+    let folders = FOLDERS.iter().filter(|folder| !folder.starts_with("lib/") || !root.join("lib").is_symlink());
+    let files = folders.flat_map(|folder| {
+        let main = Some(root.join(folder).join(name)).filter(|path| path.symlink_metadata().is_ok());
+        let entries = fs::read_dir(root.join(folder).join(format!("{name}.d"))).into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut drop_ins: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|extension| extension == "conf")).collect();
+        drop_ins.sort();
+        main.into_iter().chain(drop_ins.into_iter().take(MOST))
+    });
+    files.collect()
+}
+
 /// Whether a drop-in of the unit has a line that holds this text.
 pub fn drop_in_holds(root: &Path, name: &str, text: &str) -> bool {
     drop_ins(root, name).into_values().any(|path| fs::read_to_string(path).is_ok_and(|file| file.contains(text)))

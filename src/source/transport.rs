@@ -59,9 +59,11 @@ fn of_network(error: &(dyn Error + 'static), host: String, proxy: Option<String>
     }
 }
 
-/// At most 300 characters of a text that somebody else wrote, on one line.
+/// At most 300 characters of a text that somebody else wrote, on one line. Its first paragraph: below it, AWS quotes a request that was
+/// signed wrongly, with the session's token.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect::<String>().trim().to_owned()
+    let first = text.trim_start().split("\n\n").next().unwrap_or_default();
+    first.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect::<String>().trim().to_owned()
 }
 
 #[cfg(test)]
