@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::fence;
 use crate::guard;
 use crate::guard_command::{self, Form};
-use crate::host;
+use crate::host::{self, Evidence};
 use crate::http::{self, Http};
 use crate::identity::{self, External, Imds, Witness, imds};
 use crate::install;
@@ -238,7 +238,12 @@ impl Call<'_> {
                 tracing::warn!("{name} is set and ignored: only the instance's own role proves which host this is");
             }
         }
-        let external = host::is_external(settings).then(|| External::new(settings, self.environment.iter(), deadline));
+        let kind = Evidence::of(settings);
+        // Who waits for metadata on a machine of another vendor wants to know why.
+        if self.cli.global.verbose > 0 || matches!(kind, Evidence::None { vendor: Some(_) }) {
+            tracing::info!("host: {kind}");
+        }
+        let external = kind.is_external().then(|| External::new(settings, self.environment.iter(), deadline));
         Ok(Reach { http, imds: Imds::new(http::direct()?, options, deadline), external })
     }
 
@@ -272,6 +277,12 @@ impl Call<'_> {
             return Ok(settings);
         }
         let tags = identity::tags(witness).await?.ok_or(settings::Error::NoTags)?;
+        if tags.iter().any(|(name, _)| name == host::BATCH_TAG) && !host::is_batch(&settings) {
+            tracing::warn!(
+                "host: AWS Batch launched this instance, and its user data has not written ECS_CLUSTER yet: run after user data \
+                 (/usr/share/ecs-bootstrap/after-user-data.conf)"
+            );
+        }
         let tags = settings::from_tags(tags.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
         let (settings, given) = (settings, settings::between(given, tags));
         Ok(Settings::new(settings.root, &given, settings.aws)?)
@@ -300,8 +311,11 @@ impl Call<'_> {
         self.origins(&settings, report);
         report.enter("identity");
         let boot = Boot { settings: &settings, http: &reach.http, witness: reach.witness(), deadline };
-        let identity = runtime()?.block_on(async { run::prove(&boot, &identity::claim(boot.witness).await?).await })?;
-        report.done("identity", 1 + reach.witness().repeats(), format!("{} on {}", identity.role, identity.instance_id));
+        for what in reach.external.iter().flat_map(|_| host::missing(&settings)) {
+            tracing::warn!("host: {what}");
+        }
+        let identity = runtime()?.block_on(run::who(&boot))?;
+        report.done("identity", 1 + reach.witness().repeats(), run::on_its_host(&identity, &settings));
         report.host = Some(identity);
         Ok(())
     }

@@ -21,7 +21,7 @@ use crate::source::{self, Fetched, Held};
 use crate::state::{self, Generation, State, boot_id};
 use crate::status::TARGET;
 use crate::word::Word;
-use crate::{diff, keep};
+use crate::{diff, host, keep};
 
 /// How this host reaches AWS, and until when it tries.
 pub struct Boot<'a> {
@@ -82,16 +82,33 @@ async fn compose(boot: &Boot<'_>, known: &State, report: &mut Report) -> Result<
 }
 
 /// Identity and fetch, side by side once the role's credentials are there: STS does not wait for S3, nor S3 for STS. Once more with each
-/// rotation of the credentials, if they have expired.
+/// rotation of the credentials, if STS does not take these.
 async fn who_and_what(boot: &Boot<'_>, held: Option<&Held>, report: &mut Report) -> Result<(Claim, Identity, Vec<Fetched>), Error> {
     report.enter("identity");
     loop {
         let claim = identity::claim(boot.witness).await?;
         match side_by_side(boot, &claim, held, report).await {
-            Err(Error::Identity(identity::Error::Expired { .. })) if boot.witness.may_have_others(&claim.credentials) => {}
+            Err(Error::Identity(error)) if boot.witness.may_have_others(&claim.credentials, &error) => {}
             done => return done.map(|(identity, fetched)| (claim, identity, fetched)),
         }
     }
+}
+
+/// The identity alone, likewise.
+pub async fn who(boot: &Boot<'_>) -> Result<Identity, Error> {
+    loop {
+        let claim = identity::claim(boot.witness).await?;
+        match prove(boot, &claim).await {
+            Err(Error::Identity(error)) if boot.witness.may_have_others(&claim.credentials, &error) => {}
+            done => return done,
+        }
+    }
+}
+
+/// Who on what, for people.
+pub fn on_its_host(identity: &Identity, settings: &Settings) -> String {
+    let of_batch = if identity.kind == "ec2" && host::is_batch(settings) { ", in a compute environment of AWS Batch" } else { "" };
+    format!("{} on {}{of_batch}", identity.role, identity.instance_id)
 }
 
 async fn side_by_side(boot: &Boot<'_>, claim: &Claim, held: Option<&Held>, report: &mut Report) -> Result<(Identity, Vec<Fetched>), Error> {
@@ -100,7 +117,7 @@ async fn side_by_side(boot: &Boot<'_>, claim: &Claim, held: Option<&Held>, repor
     let identity = clock.timed(prove(boot, claim));
     let fetched = clock.timed(fetch_all(boot, claim, held));
     let ((identity, proven), (fetched, came)) = identity_first(identity, fetched).await?;
-    report.done_at(proven, "identity", 1 + boot.witness.repeats(), format!("{} on {}", identity.role, identity.instance_id));
+    report.done_at(proven, "identity", 1 + boot.witness.repeats(), on_its_host(&identity, boot.settings));
     report.done_at(came, "fetch", attempts(&fetched), in_words(&fetched));
     report.host = Some(identity.clone());
     Ok((identity, fetched))
@@ -123,7 +140,7 @@ async fn identity_first<I, F>(
 }
 
 /// Confirms with STS who we are, within the deadline.
-pub async fn prove(boot: &Boot<'_>, claim: &Claim) -> Result<Identity, Error> {
+async fn prove(boot: &Boot<'_>, claim: &Claim) -> Result<Identity, Error> {
     let settings = boot.settings;
     let expected = Expected { role: settings.expect_role.as_deref(), account: settings.expect_account.as_deref() };
     let confirmed = identity::confirm(claim, expected, &settings.aws, boot.http, boot.deadline).await;

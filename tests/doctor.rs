@@ -218,6 +218,18 @@ fn on_a_healthy_host_nothing_is_wrong_and_nothing_is_changed() {
 }
 
 #[test]
+fn a_host_of_batch_is_called_one_by_its_file_or_by_its_tags() {
+    let kind = |ward: &Ward| ward.examine().checks["host-kind"]["finding"].as_str().unwrap().to_owned();
+    let ward = Ward::healthy();
+    ward.machine.write("/sys/class/dmi/id/sys_vendor", "Amazon EC2\n");
+    assert_eq!(kind(&ward), "EC2: the firmware's sys_vendor is Amazon EC2");
+    ward.cloud.set_host(|host| host.tags = Some([("AWSBatchServiceTag".to_owned(), "batch".to_owned())].into()));
+    assert!(kind(&ward).ends_with("in a compute environment of AWS Batch (the instance's tags)"), "{}", kind(&ward));
+    ward.machine.write("/etc/ecs/ecs.config", "ECS_CLUSTER=AWSBatch-env-1a6929d6-f62b-3d45-b3b5-31e7f64ae0da\n");
+    assert!(kind(&ward).ends_with("in a compute environment of AWS Batch (the generated ECS_CLUSTER)"), "{}", kind(&ward));
+}
+
+#[test]
 fn every_check_that_can_fail_here_has_a_case_that_makes_it() {
     // The hop limit cannot be read, IPv6 is never wrong, and the fence has a test of its own.
     let elsewhere = ["imds-hop-limit", "imds-ipv6", "guard", "guard-unit", "guard-awsvpc"];
@@ -275,6 +287,8 @@ fn an_external_host_is_healthy_without_instance_metadata() {
         assert_eq!(found.outcome(id), "ok", "{:#}", found.checks[id]);
     }
     assert_eq!((found.outcome("imds"), found.outcome("imds-v1")), ("skipped", "skipped"));
+    ward.machine.write(VAR, "AWS_DEFAULT_REGION=eu-west-1\n");
+    assert!(ward.examine().finding("host-kind").contains("ECS_EXTERNAL=true is in neither"));
     ward.mode("/root/.aws/credentials", 0o644);
     assert!(ward.examine().finding("credentials").contains("may be read by other users"));
     let file = fs::File::options().write(true).open(ward.machine.path("/root/.aws/credentials")).unwrap();

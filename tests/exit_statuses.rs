@@ -154,6 +154,10 @@ fn identity_mismatch_is_12() {
     check("identity_mismatch", 12, &cases);
 }
 
+/// With the key that S3 names.
+const KMS_REMEDY: &str =
+    "Allow the role kms:Decrypt on arn:aws:kms:eu-west-1:123456789012:key/0ec5b007-572a-4000-8000-0000000000ff: add the statement";
+
 #[test]
 fn access_denied_is_20() {
     let cases = [
@@ -169,7 +173,7 @@ fn access_denied_is_20() {
             &["--config", "s3://fleet-config/missing"],
             &["the key may not exist"],
         ),
-        faulty("KMS refuses to decrypt", || Host::default().with_fault("s3-kms-denied"), USUAL, &["kms:Decrypt"]),
+        faulty("KMS refuses to decrypt", || Host::default().with_fault("s3-kms-denied"), USUAL, &["kms:Decrypt", KMS_REMEDY]),
         faulty("the KMS key is disabled", || Host::default().with_fault("s3-kms-disabled"), USUAL, &["KMS", "Enable"]),
     ];
     check("access_denied", 20, &cases);

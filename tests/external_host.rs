@@ -112,3 +112,55 @@ fn a_host_that_is_said_to_be_external_and_is_not_registered_says_so() {
     assert_eq!(output.status.code(), Some(11));
     assert!(report(&output)["error"]["message"].as_str().unwrap().contains("not registered"));
 }
+
+#[test]
+fn credentials_of_an_earlier_registration_that_sts_does_not_know_are_waited_out() {
+    let (cloud, machine) = (cloud(), machine(ID));
+    let good = credentials("NEW", SystemTime::now() + Duration::from_secs(3600));
+    machine.write(FILE, written(&credentials("UNKNOWN", SystemTime::now() + Duration::from_secs(3600))));
+    cloud.set_credentials(good.clone());
+    let output = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_secs(2));
+            machine.write(FILE, written(&good));
+        });
+        run(&machine, &cloud, &["--timeout", "60s"])
+    });
+    assert_eq!(output.status.code(), Some(0), "{:#}", report(&output));
+    machine.write(FILE, written(&credentials("UNKNOWN", SystemTime::now() + Duration::from_secs(3600))));
+    let output = run(&machine, &cloud, &["--timeout", "2s"]);
+    assert_eq!(output.status.code(), Some(11), "{:#}", report(&output));
+    assert!(report(&output)["error"]["message"].as_str().unwrap().contains("InvalidClientTokenId"), "{:#}", report(&output));
+}
+
+fn verify(machine: &Machine, cloud: &Cloud) -> (Option<i32>, String) {
+    let output = machine.command(cloud).args(["verify", "--timeout", "60s", "--root"]).arg(machine.root()).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn verify_waits_for_the_rotation_too_and_says_which_of_the_agents_keys_are_missing() {
+    let (cloud, machine) = (cloud(), machine(ID));
+    let old = credentials("OLD", SystemTime::now() - Duration::from_secs(60));
+    let new = credentials("NEW", SystemTime::now() + Duration::from_secs(3600));
+    machine.write(FILE, written(&old));
+    cloud.set_credentials(old);
+    cloud.set_credentials(new.clone());
+    let (status, said) = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_secs(1));
+            machine.write(FILE, written(&new));
+        });
+        verify(&machine, &cloud)
+    });
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("ECS_EXTERNAL=true is in neither"), "{said}");
+    assert!(said.contains("AWS_DEFAULT_REGION is in neither"), "{said}");
+    machine.write("/etc/ecs/ecs.config", "ECS_EXTERNAL=True\nAWS_REGION=eu-west-1\n");
+    let (_, said) = verify(&machine, &cloud);
+    assert!(said.contains("ECS_EXTERNAL is not exactly `true`") && said.contains("AWS_REGION alone is not enough"), "{said}");
+    machine.write("/etc/ecs/ecs.config", "");
+    machine.write("/var/lib/ecs/ecs.config", "ECS_EXTERNAL=true\nAWS_DEFAULT_REGION=eu-west-1\n");
+    let (status, said) = verify(&machine, &cloud);
+    assert_eq!((status, said.contains("neither")), (Some(0), false), "{said}");
+}

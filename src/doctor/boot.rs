@@ -26,7 +26,7 @@ fn cloud_init(patient: &Patient) -> Verdict {
     let result: Value = serde_json::from_slice(&text).unwrap_or_default();
     let source = result["v1"]["datasource"].as_str().unwrap_or_default();
     let errors = result["v1"]["errors"].as_array().map_or(0, Vec::len);
-    if source.starts_with("DataSourceNone") && !patient.external {
+    if source.starts_with("DataSourceNone") && !patient.external() {
         return Verdict::failure(
             "cloud-init found no data source (DataSourceNone): user data was never read",
             "see /var/log/cloud-init.log for why metadata did not answer in time; `cloud-init clean --reboot` reads it again",

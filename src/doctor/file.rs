@@ -109,13 +109,13 @@ fn linted(patient: &Patient) -> Result<Verdict, Verdict> {
         json_file: json_file.as_deref(),
         allow_default_cluster: patient.settings.allow_default_cluster,
         block_host_tasks: patient.settings.block_imds_host_tasks,
-        external: patient.external,
+        external: patient.external(),
         ..Context::default()
     };
     let mut findings = lint::check(&File { source: TARGET, bytes: &bytes }, &context);
     // The units of the packages for hosts outside EC2 load this file; Amazon Linux' does not.
-    let unit = if patient.external { "external".parse().ok() } else { None };
-    let beside = Context { place: Place::Var, host: unit, external: patient.external, ..Context::default() };
+    let unit = if patient.external() { "external".parse().ok() } else { None };
+    let beside = Context { place: Place::Var, host: unit, external: patient.external(), ..Context::default() };
     let other = instance_file.iter().flat_map(|bytes| lint::check_layer(&File { source: INSTANCE_FILE, bytes }, &beside));
     findings.extend(other);
     Ok(worst(&findings))

@@ -29,8 +29,8 @@ pub struct Heard {
     /// The status of a request without a token.
     pub version_1: OnceLock<Option<u16>>,
     pub ipv6: OnceLock<Option<bool>>,
-    /// Whether metadata shows tags.
-    pub tags: OnceLock<Result<bool, imds::Error>>,
+    /// The names of the instance's tags, one a line, if metadata shows them.
+    pub tags: OnceLock<Result<Option<String>, imds::Error>>,
     pub claim: OnceLock<Result<Claim, identity::Error>>,
     pub identity: OnceLock<Result<Identity, identity::Error>>,
     pub sources: OnceLock<Vec<Result<Fetched, source::Error>>>,
@@ -43,6 +43,11 @@ impl Heard {
     pub fn not_to_be_asked(&self, error: &(dyn std::error::Error + 'static), remedy: String) {
         // The first reason stands.
         let _known = self.unusable.set((super::words(error), remedy));
+    }
+
+    /// Whether the instance has a tag of this name, as far as metadata shows tags.
+    pub fn is_tagged(&self, name: &str) -> bool {
+        matches!(self.tags.get(), Some(Ok(Some(names))) if names.lines().any(|line| line.trim() == name))
     }
 
     pub fn knock(&self, place: Place) -> Option<Knock> {
@@ -80,7 +85,7 @@ impl Ways {
             http: Http::new(&network).map_err(bad_http)?,
             proxies: network.proxies,
             imds: Imds::new(http::direct().map_err(bad_http)?, options, metadata_until),
-            external: patient.external.then(|| External::new(&patient.settings, variables(), metadata_until)),
+            external: patient.external().then(|| External::new(&patient.settings, variables(), metadata_until)),
             deadline: began + limit.mul_f32(0.9),
         })
     }
@@ -124,7 +129,7 @@ async fn settled(patient: &Patient, ways: &Ways) -> Option<Settings> {
 }
 
 async fn hear(patient: &Patient, ways: &Ways) {
-    if !patient.external {
+    if !patient.external() {
         let began = ways.imds.session_began().await;
         keep(&patient.heard.metadata, began.map(|()| ways.imds.endpoint().unwrap_or_default()));
     }
@@ -132,14 +137,14 @@ async fn hear(patient: &Patient, ways: &Ways) {
 }
 
 async fn metadata(patient: &Patient, ways: &Ways) {
-    if patient.external || !matches!(patient.heard.metadata.get(), Some(Ok(_))) {
+    if patient.external() || !matches!(patient.heard.metadata.get(), Some(Ok(_))) {
         return;
     }
     let (version_1, ipv6, tags) =
         tokio::join!(ways.imds.status_without_token(), ways.imds.answers_ipv6(), ways.imds.get("meta-data/tags/instance/"));
     keep(&patient.heard.version_1, version_1);
     keep(&patient.heard.ipv6, ipv6);
-    keep(&patient.heard.tags, tags.map(|names| names.is_some()));
+    keep(&patient.heard.tags, tags);
 }
 
 async fn doors(patient: &Patient, ways: &Ways) {
@@ -159,7 +164,7 @@ async fn region(patient: &Patient, ways: &Ways) -> Option<String> {
     if settings.aws.region.is_some() {
         return settings.aws.region.clone();
     }
-    if patient.external {
+    if patient.external() {
         return host::configured(settings, "AWS_DEFAULT_REGION").or_else(|| host::registration(settings)?.region);
     }
     ways.imds.get("meta-data/placement/region").await.ok().flatten()

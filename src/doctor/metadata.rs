@@ -16,7 +16,7 @@ const NEVER: &str = "an external host never asks instance metadata";
 
 fn imds(patient: &Patient) -> Verdict {
     match patient.heard.metadata.get() {
-        _ if patient.external => Verdict::skipped(NEVER),
+        _ if patient.external() => Verdict::skipped(NEVER),
         None => Verdict::unanswered(),
         Some(Ok(endpoint)) => Verdict::ok(format!("{endpoint} gives session tokens")),
         Some(Err(error)) => Verdict::failure(words(error), error.remedy()),
@@ -25,7 +25,7 @@ fn imds(patient: &Patient) -> Verdict {
 
 fn version_1(patient: &Patient) -> Verdict {
     match patient.heard.version_1.get() {
-        _ if patient.external => Verdict::skipped(NEVER),
+        _ if patient.external() => Verdict::skipped(NEVER),
         Some(Some(200)) => Verdict::warning(
             "requests without a token are answered: whoever can make a program on this host fetch a URL can read the role's credentials, \
              and a hop limit of 1 keeps no container from them",
@@ -37,7 +37,7 @@ fn version_1(patient: &Patient) -> Verdict {
 }
 
 fn hop_limit(patient: &Patient) -> Verdict {
-    match patient.external {
+    match patient.external() {
         true => Verdict::skipped(NEVER),
         false => Verdict::skipped(
             "it cannot be read from inside; `aws ec2 describe-instances` shows HttpPutResponseHopLimit. 1 keeps containers on a bridge from \
@@ -48,7 +48,7 @@ fn hop_limit(patient: &Patient) -> Verdict {
 
 fn ipv6(patient: &Patient) -> Verdict {
     match patient.heard.ipv6.get() {
-        _ if patient.external => Verdict::skipped(NEVER),
+        _ if patient.external() => Verdict::skipped(NEVER),
         Some(Some(true)) => Verdict::ok("it answers too: a fence must cover fd00:ec2::254, as ours does"),
         Some(Some(false)) => Verdict::ok("it does not answer: containers find metadata at the IPv4 address only"),
         Some(None) => Verdict::skipped("AWS_EC2_METADATA_SERVICE_ENDPOINT or its mode names the one address to ask"),
@@ -57,18 +57,18 @@ fn ipv6(patient: &Patient) -> Verdict {
 }
 
 fn tags(patient: &Patient) -> Verdict {
-    if patient.external {
+    if patient.external() {
         return Verdict::skipped(NEVER);
     }
     let wanted = patient.settings.from_tags;
     match patient.heard.tags.get() {
         None => Verdict::unanswered(),
         Some(Err(error)) if wanted => Verdict::failure(words(error), error.remedy()),
-        Some(Ok(false)) if wanted => Verdict::failure(
+        Some(Ok(None)) if wanted => Verdict::failure(
             "from_tags is set, and instance metadata shows no tags",
             "aws ec2 modify-instance-metadata-options --instance-id ID --instance-metadata-tags enabled",
         ),
-        Some(Ok(true)) => Verdict::ok("metadata shows them"),
+        Some(Ok(Some(_))) => Verdict::ok("metadata shows them"),
         Some(_) => Verdict::ok("metadata does not show them, and no setting asks for them"),
     }
 }

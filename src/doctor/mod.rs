@@ -29,7 +29,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::aws::Aws;
-use crate::host;
+use crate::host::Evidence;
 use crate::settings::{self, Given, Settings};
 
 pub use check::{Check, Outcome, Verdict};
@@ -48,8 +48,8 @@ pub struct Patient {
     /// For instance tags to come between.
     given: Given,
     variables: Vec<(String, String)>,
-    /// It gets its credentials from the SSM agent.
-    external: bool,
+    /// EC2 or external, and what says so.
+    kind: Evidence,
     heard: hear::Heard,
 }
 
@@ -65,8 +65,13 @@ impl Patient {
         let unsettled = settled.as_ref().err().map(|error| (error.to_string(), error.remedy()));
         let defaults = |_| (Settings::new(root, &Given::new(), aws).expect("the defaults are sound"), Given::new());
         let (settings, given) = settled.unwrap_or_else(defaults);
-        let external = host::is_external(&settings);
-        Patient { settings, unsettled, given, variables: variables.to_vec(), external, heard }
+        let kind = Evidence::of(&settings);
+        Patient { settings, unsettled, given, variables: variables.to_vec(), kind, heard }
+    }
+
+    /// It gets its credentials from the SSM agent.
+    fn external(&self) -> bool {
+        self.kind.is_external()
     }
 
     fn variable(&self, name: &str) -> Option<&str> {

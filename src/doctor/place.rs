@@ -1,19 +1,14 @@
 //! What the program was told, and what kind of host it is on.
 
-use std::fs;
-
 use super::check::{Check, Verdict, check};
 use super::{Patient, unit_files};
-use crate::ecs_config::merge;
-use crate::host::{self, REGISTRATION};
-use crate::settings::Host;
-use crate::status::TARGET;
+use crate::host::{self, Evidence, REGISTRATION};
 
 pub const CHECKS: [Check; 4] = [
     check("settings", "flags, ECS_BOOTSTRAP_* and the settings file", settings),
     check("environment", "AWS's own variables, and those of proxies and CAs", environment),
     check("proxy", "whether a proxy would be asked for metadata: here, in ecs.service and in docker.service", proxy),
-    check("host-kind", "SSM registration, ECS_EXTERNAL and the machine's vendor", host_kind),
+    check("host-kind", "SSM registration, ECS_EXTERNAL and the firmware, in this order; the marks of AWS Batch", host_kind),
 ];
 
 fn settings(patient: &Patient) -> Verdict {
@@ -84,45 +79,52 @@ fn covers(entry: &str, host: &str) -> bool {
 }
 
 fn host_kind(patient: &Patient) -> Verdict {
-    let registered = host::registration(&patient.settings).is_some();
-    let vendor = vendor(patient);
-    let on_ec2 = vendor.as_deref().is_some_and(|vendor| vendor.starts_with("Amazon"));
-    match (patient.external, registered) {
+    let settings = &patient.settings;
+    let registered = host::registration(settings).is_some();
+    match (patient.external(), registered) {
         (true, false) => Verdict::failure(
             format!("it is to be an external host, and the SSM agent is not registered: {REGISTRATION} holds no mi- id"),
             "register it: `amazon-ssm-agent -register -code CODE -id ID -region REGION`, or set host to `ec2`",
         ),
-        (true, true) if on_ec2 => Verdict::warning(
+        (true, true) if host::firmware(settings).is_some() => Verdict::warning(
             "an EC2 instance that is registered as an external host: the agent may take the instance's role and be refused",
             "detach the instance profile, or deregister from Systems Manager and use `host = \"ec2\"`",
         ),
-        (true, true) => Verdict::ok("external (ECS Anywhere), registered with Systems Manager"),
+        (true, true) => external(patient),
         (false, true) => Verdict::warning(
             "taken for an EC2 instance, although the SSM agent is registered as on an external host",
             "use `host = \"external\"`, or remove the registration that another host left",
         ),
-        (false, false) => ec2(patient, vendor, on_ec2),
+        (false, false) => ec2(patient),
     }
 }
 
-fn ec2(patient: &Patient, vendor: Option<String>, on_ec2: bool) -> Verdict {
-    let batch = fs::read(patient.settings.path(TARGET)).is_ok_and(|file| merge::is_batch(&file));
-    let of_batch = if batch { ", in a compute environment of AWS Batch" } else { "" };
-    match vendor.filter(|_| !on_ec2 && patient.settings.host != Host::Ec2) {
-        Some(vendor) => Verdict::warning(
-            format!("nothing says that it is external, but the machine's vendor is {vendor}, not Amazon EC2"),
+fn external(patient: &Patient) -> Verdict {
+    match host::missing(&patient.settings) {
+        none if none.is_empty() => Verdict::ok(patient.kind.to_string()),
+        missing => Verdict::warning(
+            missing.join("; "),
+            "add ECS_EXTERNAL=true and AWS_DEFAULT_REGION=REGION to /var/lib/ecs/ecs.config, as AWS's ecs-anywhere-install.sh does where no \
+             agent is installed yet",
+        ),
+    }
+}
+
+fn ec2(patient: &Patient) -> Verdict {
+    let of_batch = if host::is_batch(&patient.settings) {
+        ", in a compute environment of AWS Batch (the generated ECS_CLUSTER)"
+    } else if patient.heard.is_tagged(host::BATCH_TAG) {
+        ", in a compute environment of AWS Batch (the instance's tags)"
+    } else {
+        ""
+    };
+    match &patient.kind {
+        Evidence::None { vendor: Some(vendor) } => Verdict::warning(
+            format!("nothing says that it is external, but the machine's vendor is {vendor}, not Amazon EC2{of_batch}"),
             "register it with Systems Manager (ECS Anywhere); if it is an EC2 instance all the same, set host to `ec2`",
         ),
-        None => Verdict::ok(format!("EC2{of_batch}")),
+        kind => Verdict::ok(format!("{kind}{of_batch}")),
     }
-}
-
-/// What the firmware says; old Xen instances name Xen.
-fn vendor(patient: &Patient) -> Option<String> {
-    let read = |file: &str| fs::read_to_string(patient.settings.path(&format!("/sys/class/dmi/id/{file}"))).ok();
-    let uuid = read("product_uuid").unwrap_or_default();
-    let vendor = if uuid.to_ascii_lowercase().starts_with("ec2") { "Amazon EC2".into() } else { read("sys_vendor")? };
-    Some(vendor.trim().chars().filter(|c| !c.is_control()).take(60).collect()).filter(|vendor: &String| !vendor.is_empty())
 }
 
 #[cfg(test)]

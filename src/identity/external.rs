@@ -30,8 +30,8 @@ pub struct External {
     file: PathBuf,
     profile: String,
     deadline: Instant,
-    /// Keys that STS called expired: a rotation brings others.
-    expired: RefCell<Option<String>>,
+    /// The key that STS refused, and why: a rotation brings another.
+    refused: RefCell<Option<(String, &'static str)>>,
 }
 
 impl External {
@@ -53,11 +53,11 @@ impl External {
             file: file.unwrap_or_else(|| settings.path(FILE)),
             profile: profile.or_else(|| configured("ECS_ALTERNATE_CREDENTIAL_PROFILE")).unwrap_or_else(|| "default".into()),
             deadline,
-            expired: RefCell::default(),
+            refused: RefCell::default(),
         }
     }
 
-    /// What the host says of itself, once there are credentials that nobody has called expired.
+    /// What the host says of itself, once there are credentials that nobody has refused.
     pub(super) async fn claim(&self) -> Result<Claim, Error> {
         let instance_id = self.instance_id.clone().ok_or(Error::NotRegistered)?;
         Ok(Claim {
@@ -74,9 +74,13 @@ impl External {
     }
 
     /// Passes over these credentials from now on; whether there is time to wait for others.
-    pub fn pass_over(&self, credentials: &Credentials) -> bool {
-        self.expired.replace(Some(credentials.access_key_id().to_owned()));
+    pub fn pass_over(&self, credentials: &Credentials, why: &'static str) -> bool {
+        self.refused.replace(Some((credentials.access_key_id().to_owned(), why)));
         Instant::now() + LOOK_AGAIN < self.deadline
+    }
+
+    fn refusal(&self, credentials: &Credentials) -> Option<&'static str> {
+        self.refused.borrow().as_ref().filter(|(key, _)| key == credentials.access_key_id()).map(|(_, why)| *why)
     }
 
     /// Waits for the SSM agent's first or next rotation until the deadline.
@@ -84,13 +88,12 @@ impl External {
         let mut said = false;
         loop {
             let found = read(&self.file, &self.profile).await;
-            let known = |found: &Credentials| self.expired.borrow().as_deref() == Some(found.access_key_id());
-            let why = match found {
-                Ok(found) if !known(&found) => {
+            let why = match found.map(|found| (self.refusal(&found), found)) {
+                Ok((None, found)) => {
                     warn_of_readers(&self.file);
                     return Ok(found);
                 }
-                Ok(_) => "its credentials have expired, and it has written no others".to_owned(),
+                Ok((Some(why), _)) => format!("{why}, and it has written no others"),
                 Err(why) => why,
             };
             if Instant::now() + LOOK_AGAIN >= self.deadline {

@@ -175,11 +175,17 @@ impl Witness<'_> {
         }
     }
 
-    /// Whether it is worth asking again after STS called these credentials expired: the SSM agent rotates its own.
-    pub fn may_have_others(self, expired: &Credentials) -> bool {
+    /// Whether it is worth asking again after STS refused these credentials: the SSM agent rotates its own, and what it left from an earlier
+    /// registration STS does not know.
+    pub fn may_have_others(self, refused: &Credentials, error: &Error) -> bool {
+        let why = match error {
+            Error::Expired { .. } => "its credentials have expired",
+            Error::Rejected { code, .. } if code == "InvalidClientTokenId" => "STS does not know its credentials (InvalidClientTokenId)",
+            _ => return false,
+        };
         match self {
             Witness::Ec2(_) => false,
-            Witness::External(external) => external.pass_over(expired),
+            Witness::External(external) => external.pass_over(refused, why),
         }
     }
 }

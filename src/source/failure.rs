@@ -163,8 +163,8 @@ impl Kind {
             Kind::Proxy { proxy, .. } => {
                 return format!("Let the proxy {proxy} connect to S3, or name S3's hosts in NO_PROXY, or use a VPC endpoint.");
             }
-            Kind::KmsDenied { key: Some(_) } => {
-                "Add the statement to the role's policy; the key's own policy must let the account use it, too."
+            Kind::KmsDenied { key: Some(key) } => {
+                return format!("Allow the role kms:Decrypt on {key}: add the statement to its policy. The key's own policy must let the account use it, too.");
             }
             Kind::KmsDenied { key: None } => {
                 "Allow the role kms:Decrypt on the key that the bucket encrypts with, in the role's and the key's policy."
