@@ -296,7 +296,7 @@ fn a_failure_in_words_ends_with_three_lines_and_prints_nothing_on_stdout() {
     let [what, why, remedy] = lines[lines.len() - 3..] else { panic!("{}", ended.stderr) };
     assert_eq!(what, "what:   failed while fetching the configuration (access_denied, exit status 20)");
     assert!(why.starts_with("why:    fetch: s3://fleet-config/ecs.config: S3 refused access (403)"), "{why}");
-    assert!(remedy.starts_with("remedy: Add the statement"), "{remedy}");
+    assert!(remedy.starts_with("remedy: Allow the role s3:GetObject: add the statement"), "{remedy}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::{Claim, Error, Expected, Identity};
 use crate::aws::{Aws, Service, sdk_config};
 use crate::http::Http;
 use crate::source::retry::{self, Failure, Next};
-use crate::source::{Kind, transport};
+use crate::source::{Kind, element, transport};
 
 type Refusal = SdkError<GetCallerIdentityError>;
 
@@ -61,11 +61,20 @@ fn passing(error: &Refusal, number: u32) -> Option<Failure> {
 fn refusal(error: &Refusal, claim: &Claim) -> Error {
     let role = claim.role.clone().unwrap_or_else(|| "of this host".into());
     let status = error.raw_response().map_or(0, |response| response.status().as_u16());
-    match error.code() {
-        Some(code) if EXPIRED.contains(&code) => Error::Expired { role, ago: ago(claim) },
-        Some(code) => Error::Rejected { role, code: code.into(), message: transport::printable(error.message().unwrap_or("no message")) },
+    let said = |known: Option<&str>, name| known.map(str::to_owned).or_else(|| in_body(error, name));
+    match said(error.code(), "Code") {
+        Some(code) if EXPIRED.contains(&&*code) => Error::Expired { role, ago: ago(claim) },
+        Some(code) => {
+            let message = said(error.message(), "Message").unwrap_or_else(|| "no message".into());
+            Error::Rejected { role, code, message: transport::printable(&message) }
+        }
         None => Error::Strange(format!("HTTP status {status} without an error of STS")),
     }
+}
+
+/// What STS's stand-ins say: they put an element more around the error than the SDK looks through (moto does, `<Errors>`).
+fn in_body(error: &Refusal, name: &str) -> Option<String> {
+    element(str::from_utf8(error.raw_response()?.body().bytes()?).ok()?, name)
 }
 
 fn ago(claim: &Claim) -> String {

@@ -212,8 +212,9 @@ fn denied(asked: &Asked) -> String {
     let Asked { object, region } = asked;
     let owner = object.owner.as_ref().map(|owner| format!(" Or the bucket is not {owner}'s, as owner= demands.")).unwrap_or_default();
     format!(
-        "Add the statement to the role's policy. If it is there: the key may not exist, which S3 says (404) only to those who have {} too; \
-         or a bucket policy, an SCP, a permissions boundary or the VPC endpoint's policy denies it.{owner}",
+        "Allow the role {}: add the statement to its policy. If it is there: the key may not exist, which S3 says (404) only to those who \
+         have {} too; or a bucket policy, an SCP, a permissions boundary or the VPC endpoint's policy denies it.{owner}",
+        policy::action(object),
         policy::list(object, region)
     )
 }

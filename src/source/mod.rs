@@ -15,6 +15,7 @@ pub(crate) mod retry;
 mod s3;
 pub mod transport;
 
+pub(crate) use answer::element;
 pub use content::content_is_no_configuration;
 pub use failure::{Asked, Error, Kind};
 pub use grammar::{Bucket, Object, Source};

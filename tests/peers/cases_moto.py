@@ -2,16 +2,20 @@
 
 import contextlib
 import json
+import threading
+import time
 
+from front import front, xml
 from harness import Cases, equal, true
-from imds import INSTANCE, ROLE
+from imds import INSTANCE, REGION, ROLE, Imds
 from machine import aws, installs_what_aws_s3_cp_gets
 from moto_cloud import moto_on_loopback, policy
 from objects import AWKWARD_KEYS, CONFIG, KEY, body, source
-from world import World, may
+from world import World, machine_of, may
 
 case = Cases()
 BUCKET, ARN = World.bucket, World.arn
+EXTERNAL = "mi-0123456789abcdef0"
 
 
 @contextlib.contextmanager
@@ -244,3 +248,71 @@ def an_unexpected_account_is_named(world):
     with world.instance() as machine:
         boot = machine.run(source(BUCKET, KEY), more=["--expect-account", "999999999999"]).ended(12, "identity_mismatch")
     true("123456789012" in boot.report["error"]["message"], f"the account is not named: {boot.report['error']}")
+
+
+@contextlib.contextmanager
+def outside(world, *sessions, endpoint=None):
+    """A machine that is registered as EXTERNAL, and what its SSM agent writes for these sessions. Metadata stands by and is never asked."""
+    written = [ssm_file(credentials) for credentials in sessions]
+    with Imds(world.credentials) as imds, machine_of(imds, sessions[0], {"AWS_ENDPOINT_URL": endpoint or world.moto.endpoint}) as machine:
+        registration = machine.root / "var/lib/amazon/ssm/Vault/Store/RegistrationKey"
+        credentials = machine.root / "root/.aws/credentials"
+        for file, text in ((registration, json.dumps({"instanceID": EXTERNAL, "region": REGION})), (credentials, written[0])):
+            file.parent.mkdir(parents=True)
+            file.write_text(text)
+        yield machine, lambda: credentials.write_text(written[-1])
+        equal(imds.asked, 0, "the number of requests to instance metadata")
+
+
+def ssm_file(credentials):
+    keys = {"aws_access_key_id": "AccessKeyId", "aws_secret_access_key": "SecretAccessKey", "aws_session_token": "SessionToken"}
+    return "\n".join(["[default]", *(f"{name} = {credentials[key]}" for name, key in keys.items()), ""])
+
+
+@case
+def a_host_outside_ec2_installs_and_never_asks_instance_metadata(world):
+    with outside(world, world.moto.credentials(ROLE, session=EXTERNAL)) as (machine, _):
+        host = machine.run(source(BUCKET, KEY)).ended(0, "installed").report["host"]
+        equal((host["kind"], host["instance_id"]), ("external", EXTERNAL), "the reported host")
+        equal(machine.installed.read_bytes(), CONFIG, "ecs.config")
+        machine.command("verify").ended(0, "verified")
+
+
+@case(each=["mi-0fedcba9876543210", INSTANCE])
+def a_session_that_is_not_the_registered_host_is_an_identity_mismatch(world, session):
+    with outside(world, world.moto.credentials(ROLE, session=session)) as (machine, _):
+        error = machine.run(source(BUCKET, KEY)).ended(12, "identity_mismatch").report["error"]
+        true(session in error["message"] and EXTERNAL in error["message"], f"it does not name both: {error}")
+        true(not machine.installed.exists(), "a file was installed")
+
+
+@case
+def expired_credentials_are_waited_out_until_the_ssm_agent_writes_others(world):
+    old, new = (world.moto.credentials(ROLE, session=EXTERNAL) for _ in range(2))
+    with expired(world.moto.endpoint, old) as endpoint, outside(world, old, new, endpoint=endpoint) as (machine, rotate):
+        began = time.monotonic()
+        threading.Timer(3, rotate).start()
+        machine.run(source(BUCKET, KEY)).ended(0, "installed")
+        true(time.monotonic() - began >= 3, "it did not wait for the rotation")
+
+
+@case
+def a_file_of_keys_that_are_no_more_is_waited_out_too(world):
+    gone = world.credentials | {"AccessKeyId": "ASIAGONEWITHITSROLE0"}
+    with outside(world, gone, world.moto.credentials(ROLE, session=EXTERNAL)) as (machine, rotate):
+        threading.Timer(3, rotate).start()
+        machine.run(source(BUCKET, KEY)).ended(0, "installed")
+
+
+def expired(endpoint, credentials):
+    """moto, which never calls a session expired, behind a front that calls this one so, as STS and S3 do."""
+    code, message = "<Code>ExpiredToken</Code>", "<Message>The security token included in the request is expired</Message>"
+
+    def answer(request, upstream):
+        if credentials["AccessKeyId"] not in request.headers.get("Authorization", ""):
+            return upstream()
+        if request.method == "POST":
+            return xml(403, f"<ErrorResponse><Error><Type>Sender</Type>{code}{message}</Error><RequestId>front</RequestId></ErrorResponse>")
+        return xml(400, f"<Error>{code}{message}</Error>")
+
+    return front(endpoint, answer)

@@ -24,6 +24,7 @@ class Imds:
 
     def __init__(self, credentials, role=ROLE, address=("127.0.0.1", 0)):
         self.tokens = {}
+        self.asked = 0  # requests of any kind
         self.without_token = 0  # requests for data that version 1 would have answered
         self.items = _items(credentials, role)
         self.server = _Server(address, _handler(self))
@@ -109,6 +110,7 @@ def _handler(imds):
             self.send(*imds.answer(self.path, self.headers))
 
         def send(self, status, body, headers):
+            imds.asked += 1
             self.send_response(status)
             kind = "text/plain" if status == 200 else "text/html"
             for name, value in {"Content-Type": kind, "Content-Length": len(body), **headers}.items():

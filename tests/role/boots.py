@@ -4,46 +4,60 @@ import json
 
 from harness import Cases, equal, true
 from hosts import session
-from imds import Imds
+from imds import INSTANCE, REGION, Imds
+from kms import decrypting
 from machine import Machine
+from moto_cloud import policy
+from world import ACCOUNT
 
 case = Cases()
 
 CONFIG = b"ECS_CLUSTER=prod\n"
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+PRINTED = "ecs-bootstrap-config"
+
+# The kinds of object, and what is printed for each.
+ACTIONS = {"plain": ["s3:GetObject"], "pinned": ["s3:GetObjectVersion"], "encrypted": ["s3:GetObject", "kms:Decrypt"]}
 
 
-@case(each=["s3:GetObject", "s3:GetObjectVersion"])
-def the_host_boots_and_without_the_action_its_fetch_is_refused(world, action):
-    bucket = f"boot-{action.split(':')[1].lower()}"
+@case(each=[f"{kind}, {action}" for kind, actions in ACTIONS.items() for action in actions])
+def the_host_boots_and_without_the_action_its_fetch_is_refused(world, each):
+    kind, action = each.split(", ")
+    name = f"boot-{kind}-{action.replace(':', '-').lower()}"
+    source = store(world, name, kind)
+    world.sh(world.print("--name", name, "--config", source, *(["--kms-key", KEY] if kind == "encrypted" else [])))
+    keys = session(world, name)
+    user = f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/{INSTANCE}"
+    with Imds(keys, role=name) as imds, decrypting(world, name, user) as endpoint:
+        env = {"AWS_ENDPOINT_URL": endpoint, "AWS_EC2_METADATA_SERVICE_ENDPOINT": imds.url}
+        with Machine(env) as machine:
+            machine.run(source).ended(0, "installed")
+            equal(machine.installed.read_bytes(), CONFIG, "ecs.config")
+        take(world, name, kind, action)
+        with Machine(env) as machine:
+            boot = machine.run(source).ended(20, "access_denied")
+            failed = [step["step"] for step in boot.report["steps"] if step["outcome"] == "failed"]
+            equal(failed, ["fetch"], "the steps that failed")
+            true(action in boot.report["error"]["remedy"], f"{action} is not in the remedy: {boot.report['error']}")
+            true(not machine.installed.exists(), "a file was installed")
+            world.iam.put_role_policy(RoleName=name, PolicyName="mended", PolicyDocument=policy(boot.statement(action)))
+            machine.run(source).ended(0, "installed")
+
+
+def store(world, bucket, kind):
+    """The object, and its source."""
     world.moto.bucket(bucket)
     world.moto.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    version = world.moto.s3.put_object(Bucket=bucket, Key="ecs.config", Body=CONFIG)["VersionId"]
-    source = f"s3://{bucket}/ecs.config" + (f"?versionId={version}" if action.endswith("Version") else "")
-    role = f"booting-{bucket}"
-    world.sh(world.print("--name", role, "--config", source))
-    keys = session(world, role)
-    imds = Imds(keys, role=role)
-    env = {"AWS_ENDPOINT_URL": world.moto.endpoint, "AWS_EC2_METADATA_SERVICE_ENDPOINT": imds.url}
-    with imds, Machine(env) as machine:
-        machine.run(source).ended(0, "installed")
-        equal(machine.installed.read_bytes(), CONFIG, "ecs.config")
-    take(world, role, action)
-    with Imds(keys, role=role) as imds, Machine(env | {"AWS_EC2_METADATA_SERVICE_ENDPOINT": imds.url}) as machine:
-        boot = machine.run(source).ended(20, "access_denied")
-        failed = [step["step"] for step in boot.report["steps"] if step["outcome"] == "failed"]
-        equal(failed, ["fetch"], "the steps that failed")
-        error = boot.report["error"]
-        true(f'"{action}"' in json.dumps(boot.statement(action)), f"{action} is not in {error}")
-        world.iam.put_role_policy(RoleName=role, PolicyName="mended", PolicyDocument=_policy(boot.statement(action)))
-        machine.run(source).ended(0, "installed")
+    encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": KEY} if kind == "encrypted" else {}
+    version = world.moto.s3.put_object(Bucket=bucket, Key="ecs.config", Body=CONFIG, **encryption)["VersionId"]
+    return f"s3://{bucket}/ecs.config" + (f"?versionId={version}" if kind == "pinned" else "")
 
 
-def take(world, role, action):
-    """Takes the action out of the printed policy, and with it all that is printed beside AWS's own."""
-    printed = world.iam.get_role_policy(RoleName=role, PolicyName="ecs-bootstrap-config")["PolicyDocument"]
-    equal([statement["Action"] for statement in printed["Statement"]], [action], "the actions that are printed")
-    world.iam.delete_role_policy(RoleName=role, PolicyName="ecs-bootstrap-config")
-
-
-def _policy(statement):
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+def take(world, role, kind, action):
+    """Takes the action out of the printed policy, and leaves the rest."""
+    printed = world.iam.get_role_policy(RoleName=role, PolicyName=PRINTED)["PolicyDocument"]["Statement"]
+    equal([statement["Action"] for statement in printed], ACTIONS[kind], "the actions that are printed")
+    rest = [statement for statement in printed if statement["Action"] != action]
+    world.iam.delete_role_policy(RoleName=role, PolicyName=PRINTED)
+    if rest:
+        world.iam.put_role_policy(RoleName=role, PolicyName=PRINTED, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": rest}))

@@ -1,0 +1,73 @@
+"""Stands before a server and answers some requests in its place; all others go through to it as they are, signature and all."""
+
+import contextlib
+import dataclasses
+import http.client
+import http.server
+import threading
+import urllib.parse
+
+# Said anew on each of the two connections.
+OWN = {"connection", "content-length", "transfer-encoding", "date", "server"}
+
+
+@dataclasses.dataclass
+class Answer:
+    status: int
+    headers: dict
+    body: bytes
+
+
+@dataclasses.dataclass
+class Request:
+    method: str
+    path: str
+    headers: http.client.HTTPMessage
+    body: bytes
+
+
+def xml(status, text):
+    return Answer(status, {"Content-Type": "text/xml"}, text.encode())
+
+
+@contextlib.contextmanager
+def front(endpoint, answer):
+    """The URL of a front of `endpoint`; `answer(request, upstream)` gives an Answer: its own, or what `upstream()` said."""
+    host = urllib.parse.urlsplit(endpoint).netloc
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_any(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            request = Request(self.command, self.path, self.headers, body)
+            said = answer(request, lambda: ask(request))
+            self.send_response(said.status)
+            for name, value in {**said.headers, "Content-Length": str(len(said.body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(said.body)
+
+        do_GET = do_HEAD = do_POST = do_PUT = handle_any
+
+        def log_message(self, *_):
+            pass
+
+    def ask(request):
+        upstream = http.client.HTTPConnection(host, timeout=60)
+        upstream.request(request.method, request.path, request.body, dict(request.headers))
+        said = upstream.getresponse()
+        headers = {name: value for name, value in said.getheaders() if name.lower() not in OWN}
+        body = said.read()
+        upstream.close()
+        return Answer(said.status, headers, body)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
