@@ -32,6 +32,7 @@ STS_ANSWER = """<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/
 </GetCallerIdentityResponse>"""
 ERROR = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{0}</Code><Message>{1}</Message><RequestId>BOOT</RequestId></Error>'
 NO_OBJECT = (404, "NoSuchKey", "The specified key does not exist.")
+PUBLIC = ("my-artifacts", "amazon-ecs-agent")
 FAULTS = {"refuse": (403, "AccessDenied", "Access Denied"), "down": (503, "SlowDown", "Please reduce your request rate.")}
 
 
@@ -122,7 +123,7 @@ class Services(Handler):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if not self.signed():
             return self.answer(403, ERROR.format("InvalidClientTokenId", "The security token included in the request is invalid."), "text/xml")
-        self.answer(200, STS_ANSWER.format(account=ACCOUNT, role=world()["role"], instance=INSTANCE), "text/xml")
+        self.answer(200, STS_ANSWER.format(account=ACCOUNT, role=world()["role"], instance=world().get("session", INSTANCE)), "text/xml")
 
     def signed(self):
         return KEY_ID in self.headers.get("Authorization", "") and self.headers.get("X-Amz-Security-Token") == SESSION
@@ -130,8 +131,8 @@ class Services(Handler):
     def do_GET(self):
         bucket = self.headers["Host"].split(".s3.")[0]
         object_ = FOLDER / bucket / self.path.split("?")[0].lstrip("/")
-        fault = FAULTS.get(world()["s3"]) if bucket != "my-artifacts" else None
-        if not fault and bucket != "my-artifacts" and not self.signed():
+        fault = FAULTS.get(world()["s3"]) if bucket not in PUBLIC else None
+        if not fault and bucket not in PUBLIC and not self.signed():
             fault = FAULTS["refuse"]
         if not fault and not object_.is_file():
             fault = NO_OBJECT

@@ -38,7 +38,8 @@ RUN = CACHE / f"run-{os.environ.get('LAB_PID', os.getpid())}"
 TOOLS = [line.split() for line in (HERE / "packages").read_text().splitlines() if not line.startswith("#")]
 PACKAGES = "systemd-sysv dbus udev iproute2 iptables nftables docker.io curl ca-certificates kmod procps cloud-init".split()
 REGION, BUCKET, GATEWAY = "us-west-2", "my-ecs-config", "10.213.0.1"
-NAMES = [f"{name}.{REGION}.amazonaws.com" for name in ("sts", "s3", f"{BUCKET}.s3", "my-artifacts.s3")]
+PUBLIC = ("my-artifacts", "amazon-ecs-agent")
+NAMES = [f"{name}.{REGION}.amazonaws.com" for name in ("sts", "s3", f"{BUCKET}.s3", "my-artifacts.s3")] + ["amazon-ecs-agent.s3.amazonaws.com"]
 QUIET = """apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer
     getty@tty1.service console-getty.service systemd-timesyncd.service""".split()
 NETWORK = f"""[Match]
@@ -156,8 +157,8 @@ class Cloud:
 
     def __init__(self, **world):
         self.folder, self.world = RUN / "cloud", {"s3": "healthy", "role": "ecsInstanceRole", **world}
-        (self.folder / BUCKET).mkdir(parents=True)
-        (self.folder / "my-artifacts").mkdir()
+        for bucket in (BUCKET, *PUBLIC):
+            (self.folder / bucket).mkdir(parents=True)
         certificates(self.folder)
         self.set()
 

@@ -2,6 +2,7 @@
 
 import hashlib
 
+import batch
 from hosts import (
     FIRST,
     SETTINGS,
@@ -19,7 +20,8 @@ from hosts import (
 )
 from lab import HERE, sh
 
-USER_DATA = HERE.parent.parent / "packaging/user-data"
+PACKAGING = HERE.parent.parent / "packaging"
+USER_DATA = PACKAGING / "user-data"
 
 
 @on_a_machine
@@ -52,15 +54,14 @@ def package_life(tally, cloud, machine):
 
 
 def user_data(tally, deb):
-    batch = "\n--==part==\nContent-Type: text/x-shellscript\n\n#!/bin/sh\necho ECS_CLUSTER=batch-7 >>/etc/ecs/ecs.config\n\n--==part==--\n"
-    appended = as_variables(FIRST) | {"ECS_CLUSTER": "batch-7"}
-    for file, ending, variables in (
-        ("shell.sh", "", as_variables(FIRST)),
-        ("cloud-config.yaml", "", as_variables(FIRST)),
-        ("multipart.txt", batch, appended),
-    ):
-        with host("user-data", deb) as (cloud, machine), tally.case(f"user data boots a host as it is printed: {file}"):
-            text = (USER_DATA / file).read_text().removesuffix("\n--==part==--\n" if ending else "") + ending
+    as_it_is = {"user-data/shell.sh": USER_DATA / "shell.sh", "user-data/cloud-config.yaml": USER_DATA / "cloud-config.yaml"}
+    texts = {name: (file.read_text(), as_variables(FIRST)) for name, file in as_it_is.items()}
+    # What Batch wrote stands, and beside it what only the layer sets.
+    launch_template, variables = (PACKAGING / "batch/user-data.txt").read_text(), as_variables(FIRST) | batch.KEYS
+    texts["batch/user-data.txt after Batch's part"] = (batch.merged(launch_template), variables)
+    texts["batch/user-data.txt before Batch's part"] = (batch.merged(launch_template, batch_first=False), variables)
+    for name, (text, variables) in texts.items():
+        with host("user-data", deb) as (cloud, machine), tally.case(f"user data boots a host as it is printed: {name}"):
             with_user_data(machine, offer(cloud, deb, text))
             like_amazon_linux(machine)
             machine.boot()

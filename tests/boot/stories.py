@@ -1,11 +1,12 @@
 """What happens on a container instance, told as it happens: each story boots its own machine beside its own cloud."""
 
+from anywhere import anywhere
 from booting import edited, healthy, late, refused, source_down
 from fencing import fence
 from hosts import Tally
 from shipping import circle, package_life, user_data
 
-STORIES = (healthy, fence, edited, source_down, refused, late, package_life, user_data, circle)
+STORIES = (healthy, fence, edited, source_down, refused, late, package_life, user_data, circle, anywhere)
 
 
 def tell(deb, word):

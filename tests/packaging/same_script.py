@@ -1,11 +1,11 @@
-"""The script of shell.sh is in cloud-config.yaml and multipart.txt too: what differs there is what their headers say differs."""
+"""The script of shell.sh is in cloud-config.yaml and Batch's user data too: what differs there is what their headers say differs."""
 
 import email
 from pathlib import Path
 
 import yaml
 
-FOLDER = Path("packaging/user-data")
+FOLDER, BATCH = Path("packaging/user-data"), Path("packaging/batch/user-data.txt")
 BEGIN, END = "# Until all of this", "$install"
 
 
@@ -17,8 +17,7 @@ def common(script):
 
 shell = common((FOLDER / "shell.sh").read_text())
 config = yaml.safe_load((FOLDER / "cloud-config.yaml").read_text())
-parts = email.message_from_string((FOLDER / "multipart.txt").read_text()).get_payload()
+parts = email.message_from_string(BATCH.read_text()).get_payload()
 assert len(shell) > 20, shell
 assert common(config["write_files"][1]["content"]) == shell, "cloud-config.yaml"
-assert [part.get_content_type() for part in parts] == ["text/x-shellscript"], "multipart.txt"
-assert common(parts[0].get_payload()) == shell, "multipart.txt"
+assert common(parts[0].get_payload()) == shell, BATCH
