@@ -225,7 +225,12 @@ fn mended(mend: &merge::Mend) -> Finding {
 fn refuse_errors(findings: &[Finding]) -> Result<(), Error> {
     let errors = || findings.iter().filter(|finding| finding.severity == Severity::Error);
     let Some(first) = errors().next() else { return Ok(()) };
-    let line = first.line.map(|line| format!(", line {line}")).unwrap_or_default();
-    let first_in_words = format!("{}{line}: {} ({})", first.source, first.message, first.id);
+    // What is missing is missing nowhere in particular.
+    let place = match (&*first.source, first.line) {
+        ("", _) => String::new(),
+        (source, Some(line)) => format!("{source}, line {line}: "),
+        (source, None) => format!("{source}: "),
+    };
+    let first_in_words = format!("{place}{} ({})", first.message, first.id);
     Err(Error::Findings { count: errors().count(), first: first_in_words, fix: first.fix.clone() })
 }

@@ -129,6 +129,9 @@ pub fn is_batch(settings: &Settings) -> bool {
     std::fs::read(settings.path(TARGET)).is_ok_and(|present| merge::is_batch(&present))
 }
 
+/// How such a host is called, for people: in the report's JSON it is of kind `ec2`.
+pub const OF_BATCH: &str = ", in a compute environment of AWS Batch";
+
 /// The tag by which AWS Batch, and its service-linked role, know its instances.
 pub const BATCH_TAG: &str = "AWSBatchServiceTag";
 

@@ -10,6 +10,7 @@ use aws_smithy_types::date_time::Format;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::host::OF_BATCH;
 use crate::identity::Identity;
 use crate::word::Word;
 
@@ -287,6 +288,13 @@ impl Failure {
     }
 }
 
+fn kind_in_words(report: &serde_json::Value) -> String {
+    let kind = if report["host"]["kind"] == "external" { "external, ECS Anywhere" } else { "EC2" };
+    let identity = report["steps"].as_array().into_iter().flatten().find(|step| step["step"] == "identity");
+    let of_batch = identity.and_then(|step| step["detail"].as_str()).is_some_and(|detail| detail.ends_with(OF_BATCH));
+    format!("{kind}{}", if of_batch { OF_BATCH } else { "" })
+}
+
 /// A report in a few lines for people. Takes its JSON, since `status` has no more.
 pub fn in_words(report: &serde_json::Value) -> String {
     let text = |value: &serde_json::Value| value.as_str().unwrap_or("unknown").to_owned();
@@ -294,7 +302,8 @@ pub fn in_words(report: &serde_json::Value) -> String {
     let host = &report["host"];
     if host.is_object() {
         let (role, account) = (text(&host["role"]), text(&host["account_id"]));
-        lines.push(format!("host:   {} in {}, role {role}, account {account}", text(&host["instance_id"]), text(&host["region"])));
+        let (id, region) = (text(&host["instance_id"]), text(&host["region"]));
+        lines.push(format!("host:   {id} ({}) in {region}, role {role}, account {account}", kind_in_words(report)));
         lines.push(format!("arn:    {}", text(&host["arn"])));
     }
     let config = &report["config"];

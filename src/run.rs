@@ -107,7 +107,7 @@ pub async fn who(boot: &Boot<'_>) -> Result<Identity, Error> {
 
 /// Who on what, for people.
 pub fn on_its_host(identity: &Identity, settings: &Settings) -> String {
-    let of_batch = if identity.kind == "ec2" && host::is_batch(settings) { ", in a compute environment of AWS Batch" } else { "" };
+    let of_batch = if identity.kind == "ec2" && host::is_batch(settings) { host::OF_BATCH } else { "" };
     format!("{} on {}{of_batch}", identity.role, identity.instance_id)
 }
 

@@ -239,7 +239,7 @@ fn integrity_is_23() {
 fn lint_is_30() {
     let cases = [
         faulty("a line that is no setting", || Host::default().stores("ECS_CLUSTER=prod\nnonsense\n"), USUAL, &["line 2"]),
-        faulty("no cluster", || Host::default().stores("ECS_LOGLEVEL=info\n"), USUAL, &["ECS_CLUSTER"]),
+        faulty("no cluster", || Host::default().stores("ECS_LOGLEVEL=info\n"), USUAL, &["the first: ECS_CLUSTER is not set"]),
         faulty("an empty object", || Host::default().stores(""), USUAL, &["ECS_CLUSTER"]),
         faulty(
             "quotes that ecs-init keeps",

@@ -76,7 +76,11 @@ fn a_host_of_batch_is_called_one_and_stays_ec2_in_the_report() {
     let identity = ended.report["steps"].as_array().unwrap().iter().find(|step| step["step"] == "identity").unwrap();
     assert!(identity["detail"].as_str().unwrap().ends_with("in a compute environment of AWS Batch"), "{identity}");
     assert_eq!(host.installed().unwrap(), format!("{BATCH}ECS_LOGLEVEL=warn\n"));
-    assert!(host.says(&["verify"]).stderr.contains("in a compute environment of AWS Batch"));
+    let id = ended.report["host"]["instance_id"].as_str().unwrap();
+    for command in ["verify", "status"] {
+        let said = host.says(&[command]).stdout;
+        assert!(said.contains(&format!("host:   {id} (EC2, in a compute environment of AWS Batch) in ")), "{command}: {said}");
+    }
 }
 
 #[test]

@@ -33,7 +33,11 @@ fn the_status_of_a_failed_run_says_why_and_what_to_do() {
     assert_eq!(host.boot().status, 20);
     let ended = host.says(&["status"]);
     assert_eq!(ended.status, 0, "the report is there");
-    assert!(ended.stdout.contains("run: access_denied") && ended.stdout.contains("remedy: Add the statement"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("run: access_denied") && ended.stdout.contains("remedy: Allow the role s3:GetObject: add the statement"),
+        "{}",
+        ended.stdout
+    );
 }
 
 #[test]

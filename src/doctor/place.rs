@@ -111,13 +111,12 @@ fn external(patient: &Patient) -> Verdict {
 }
 
 fn ec2(patient: &Patient) -> Verdict {
-    let of_batch = if host::is_batch(&patient.settings) {
-        ", in a compute environment of AWS Batch (the generated ECS_CLUSTER)"
-    } else if patient.heard.is_tagged(host::BATCH_TAG) {
-        ", in a compute environment of AWS Batch (the instance's tags)"
-    } else {
-        ""
+    let by = match (host::is_batch(&patient.settings), patient.heard.is_tagged(host::BATCH_TAG)) {
+        (true, _) => Some("the generated ECS_CLUSTER"),
+        (false, true) => Some("the instance's tags"),
+        (false, false) => None,
     };
+    let of_batch = by.map(|by| format!("{} ({by})", host::OF_BATCH)).unwrap_or_default();
     match &patient.kind {
         Evidence::None { vendor: Some(vendor) } => Verdict::warning(
             format!("nothing says that it is external, but the machine's vendor is {vendor}, not Amazon EC2{of_batch}"),
