@@ -329,7 +329,7 @@ impl Call<'_> {
         let status = printed(|out| out.write_all(text.as_bytes())).max(examined.exit_status());
         let Some(path) = &args.bundle else { return status };
         let place = doctor::bundle::Place { root: self.root.clone(), settings: self.settings_file() };
-        match doctor::bundle::leave(path, &examined, &place, began).map_err(Error::Bundle) {
+        match doctor::bundle::leave(path, &examined, place, began).map_err(Error::Bundle) {
             Ok(()) => {
                 tracing::info!("the support bundle is {}", path.display());
                 status

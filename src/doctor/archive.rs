@@ -2,6 +2,8 @@
 //!
 //! Numbers and names are those of POSIX.1-2017 (pax, "ustar Interchange Format") and of RFC 1952 and 1951.
 
+use crc_fast::{CrcAlgorithm, checksum};
+
 /// A file in the archive.
 pub struct File {
     pub name: String,
@@ -61,10 +63,15 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
         gzip.extend((!length).to_le_bytes());
         gzip.extend(block);
     }
-    gzip.extend(crc32fast::hash(bytes).to_le_bytes());
+    gzip.extend(crc32(bytes).to_le_bytes());
     // Modulo 2^32, as the format wants it.
     gzip.extend((bytes.len() as u32).to_le_bytes());
     gzip
+}
+
+/// Its high half is empty.
+fn crc32(bytes: &[u8]) -> u32 {
+    checksum(CrcAlgorithm::Crc32IsoHdlc, bytes) as u32
 }
 
 #[cfg(test)]

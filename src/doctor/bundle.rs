@@ -5,21 +5,22 @@
 //!
 //! Every area has a thread of its own, so that a disk that hangs costs its own files and no others.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::fcntl::OFlag;
 use serde_json::json;
 
-use super::Examination;
 use super::archive::{self, File};
 use super::redact::{self, Redacted};
 use super::unit_files;
+use super::{Examination, Job, lock, side_by_side};
 use crate::report::{self, rfc3339};
 use crate::{guard, install, settings, state};
 
@@ -80,6 +81,8 @@ const UNITS: [&str; 9] = [
     "docker.service",
 ];
 
+const GUARD_STATUS: &str = "guard-status.json";
+
 /// What is never looked at, and why.
 const NEVER: &str = "Never taken, for nobody can tell what in them is secret: user data, credentials of any kind, variables of processes,\n\
     ecs.config.previous, the agent's database, logs and the journal.\n";
@@ -97,51 +100,69 @@ struct Entry {
     content: Result<(String, u64), String>,
 }
 
-type Area = Box<dyn FnOnce() -> Vec<Entry> + Send>;
-
 /// Gathers what there is, and replaces the file at `path` with the archive; the examination began at `began`.
 ///
 /// # Errors
 /// Nothing was written, and a file that was there is as it was.
-pub fn leave(path: &Path, examined: &Examination, place: &Place, began: Instant) -> Result<(), install::Error> {
+pub fn leave(path: &Path, examined: &Examination, place: Place, began: Instant) -> Result<(), install::Error> {
+    let root = place.root.clone();
     let until = (Instant::now() + GATHER).min(began + GATHERED);
-    let archive = archive::tar_gz(FOLDER, &files(examined, place, gather(areas(place), until)));
-    let (tell, told) = mpsc::channel();
-    let target = path.to_owned();
-    std::thread::spawn(move || tell.send(install::put(&target, &archive, 0o600)));
-    let late = |_| Err(install::Error::Io { path: path.to_owned(), source: ErrorKind::TimedOut.into() });
-    told.recv_timeout((began + WRITTEN).saturating_duration_since(Instant::now())).unwrap_or_else(late)
-}
-
-/// In the order of the manifest, whichever ends first.
-fn areas(place: &Place) -> Vec<(&'static str, Area)> {
-    let files = FILES.map(|row| {
-        let path = place.root.join(&row.path[1..]);
-        let read: Area = Box::new(move || vec![entry(&row.path[1..], &path, row.what, row.redact)]);
-        (row.path, read)
+    let archive = archive::tar_gz(FOLDER, &files(examined, &root, gather(place, until)));
+    let late = install::Error::Io { path: path.to_owned(), source: ErrorKind::TimedOut.into() };
+    let (ended, target) = (Arc::new(Mutex::new(Err(late))), path.to_owned());
+    let told = ended.clone();
+    let write = Box::new(move || {
+        let written = install::put(&target, &archive, 0o600);
+        *lock(&told) = written;
     });
-    let (root, of_units, of_guard) = (place.settings.clone(), place.root.clone(), place.root.clone());
-    let others: [(&'static str, Area); 3] = [
-        (settings::FILE, Box::new(move || vec![entry(&settings::FILE[1..], &root, SETTINGS, redact::settings)])),
-        ("systemd's units", Box::new(move || units(&of_units))),
-        ("the firewall", Box::new(move || vec![guard_status(of_guard)])),
-    ];
-    files.into_iter().chain(others).collect()
+    side_by_side(vec![write], began + WRITTEN);
+    std::mem::replace(&mut *lock(&ended), Ok(()))
 }
 
-fn gather(areas: Vec<(&'static str, Area)>, until: Instant) -> Vec<Entry> {
-    let (tell, told) = mpsc::channel();
-    let mut found: Vec<(&str, Option<Vec<Entry>>)> = areas.iter().map(|(name, _)| (*name, None)).collect();
-    for (number, (_, area)) in areas.into_iter().enumerate() {
-        let tell = tell.clone();
-        std::thread::spawn(move || tell.send((number, area())));
+/// The areas in the order of the manifest, whichever ends first.
+fn gather(place: Place, until: Instant) -> Vec<Entry> {
+    let (place, found) = (Arc::new(place), Arc::new(Mutex::new(BTreeMap::new())));
+    let areas: Vec<Area> = FILES.iter().map(|row| Area::File(*row)).chain([Area::Settings, Area::Units, Area::Firewall]).collect();
+    let jobs = areas.iter().enumerate().map(|(number, area)| -> Job {
+        let (area, place, found) = (*area, place.clone(), found.clone());
+        Box::new(move || {
+            let entries = area.read(&place);
+            lock(&found).insert(number, entries);
+        })
+    });
+    side_by_side(jobs.collect(), until);
+    let mut found = std::mem::take(&mut *lock(&found));
+    areas.iter().enumerate().flat_map(|(number, area)| found.remove(&number).unwrap_or_else(|| area.stuck())).collect()
+}
+
+/// What hangs together, or not.
+#[derive(Clone, Copy)]
+enum Area {
+    File(Row),
+    Settings,
+    Units,
+    Firewall,
+}
+
+impl Area {
+    fn read(self, Place { root, settings }: &Place) -> Vec<Entry> {
+        match self {
+            Area::File(Row { path, what, redact }) => vec![entry(&path[1..], &root.join(&path[1..]), what, redact)],
+            Area::Settings => vec![entry(&settings::FILE[1..], settings, SETTINGS, redact::settings)],
+            Area::Units => units(root),
+            Area::Firewall => vec![guard_status(root)],
+        }
     }
-    drop(tell);
-    while let Ok((number, entries)) = told.recv_timeout(until.saturating_duration_since(Instant::now())) {
-        found[number].1 = Some(entries);
+
+    fn stuck(self) -> Vec<Entry> {
+        let name = match self {
+            Area::File(row) => &row.path[1..],
+            Area::Settings => &settings::FILE[1..],
+            Area::Units => "units",
+            Area::Firewall => GUARD_STATUS,
+        };
+        vec![Entry { name: name.into(), what: "", content: Err("it could not be read in time".into()) }]
     }
-    let stuck = |name: &str| vec![Entry { name: name.into(), what: "", content: Err("it could not be read in time".into()) }];
-    found.into_iter().flat_map(|(name, entries)| entries.unwrap_or_else(|| stuck(name))).collect()
 }
 
 fn entry(name: &str, path: &Path, what: &'static str, redact: fn(&str) -> Redacted) -> Entry {
@@ -187,12 +208,12 @@ fn below(root: &Path, path: &Path) -> String {
     path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned()
 }
 
-fn guard_status(root: PathBuf) -> Entry {
+fn guard_status(root: &Path) -> Entry {
     let content = match guard::status(&guard::Host::at(root)) {
         Ok(status) => Ok((pretty(&status), now())),
         Err(error) => Err(super::words(&error)),
     };
-    Entry { name: "guard-status.json".into(), what: "the fence in the kernel, as `ecs-bootstrap guard status` prints it", content }
+    Entry { name: GUARD_STATUS.into(), what: "the fence in the kernel, as `ecs-bootstrap guard status` prints it", content }
 }
 
 fn pretty(value: &impl serde::Serialize) -> String {
@@ -204,14 +225,14 @@ fn now() -> u64 {
 }
 
 /// The manifest, what was made here, and what was read.
-fn files(examined: &Examination, place: &Place, entries: Vec<Entry>) -> Vec<File> {
+fn files(examined: &Examination, root: &Path, entries: Vec<Entry>) -> Vec<File> {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let versions = json!({
         "ecs-bootstrap": env!("CARGO_PKG_VERSION"),
         "kernel": kernel.trim(),
         "architecture": std::env::consts::ARCH,
         "boot_id": state::boot_id(),
-        "root": place.root,
+        "root": root,
     });
     let made = |name: &str, what, text| Entry { name: name.into(), what, content: Ok((text, now())) };
     let made = [

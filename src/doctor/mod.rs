@@ -11,7 +11,7 @@ mod archive;
 mod boot;
 pub mod bundle;
 mod check;
-mod endpoint;
+pub(crate) mod endpoint;
 mod fence;
 mod file;
 mod hear;
@@ -20,12 +20,13 @@ mod place;
 mod reach;
 mod redact;
 mod render;
-mod signed;
+pub(crate) mod signed;
 mod unit_files;
 mod units;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::aws::Aws;
@@ -101,18 +102,40 @@ pub fn examine(mut patient: Patient) -> Examination {
 }
 
 fn look(patient: &Arc<Patient>) -> Vec<(&'static Check, Verdict)> {
-    let (tell, told) = mpsc::channel();
-    for (number, check) in checks().enumerate() {
-        let (patient, tell) = (patient.clone(), tell.clone());
-        std::thread::spawn(move || tell.send((number, (check.look)(&patient))));
+    let verdicts: Arc<Mutex<BTreeMap<usize, Verdict>>> = Arc::default();
+    let jobs = checks().enumerate().map(|(number, check)| -> Job {
+        let (patient, verdicts) = (patient.clone(), verdicts.clone());
+        Box::new(move || {
+            let verdict = (check.look)(&patient);
+            lock(&verdicts).insert(number, verdict);
+        })
+    });
+    side_by_side(jobs.collect(), Instant::now() + LOOK);
+    let mut verdicts = std::mem::take(&mut *lock(&verdicts));
+    checks().enumerate().map(|(number, check)| (check, verdicts.remove(&number).unwrap_or_else(stuck))).collect()
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Each job in a thread of its own, until all are done or time is up. A thread that hangs is left behind.
+fn side_by_side(jobs: Vec<Job>, until: Instant) {
+    let (left, done) = (Mutex::new(jobs.len()), Condvar::new());
+    let waiting = Arc::new((left, done));
+    for job in jobs {
+        let waiting = waiting.clone();
+        std::thread::spawn(move || {
+            job();
+            *lock(&waiting.0) -= 1;
+            waiting.1.notify_one();
+        });
     }
-    drop(tell);
-    let deadline = Instant::now() + LOOK;
-    let mut rows: Vec<Option<Verdict>> = checks().map(|_| None).collect();
-    while let Ok((number, verdict)) = told.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-        rows[number] = Some(verdict);
-    }
-    checks().zip(rows.into_iter().map(|verdict| verdict.unwrap_or_else(stuck))).collect()
+    let patience = until.saturating_duration_since(Instant::now());
+    drop(waiting.1.wait_timeout_while(lock(&waiting.0), patience, |left| *left > 0));
+}
+
+/// What a thread that panicked left is as good as what any other did.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn stuck() -> Verdict {

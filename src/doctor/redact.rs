@@ -13,12 +13,17 @@ use crate::source::Source;
 pub const REDACTED: &str = "[redacted]";
 const OTHER_NAME: &str = "[another name]";
 
+/// Whether a list, one word after the other, has this one.
+fn has(list: &str, word: &str) -> bool {
+    !word.is_empty() && list.split(' ').any(|one| one == word)
+}
+
 /// The text that may leave; or why none of it may.
 pub type Redacted = Result<String, &'static str>;
 
 /// A file of variables: their names, by line. No value.
 pub fn variables(text: &str) -> Redacted {
-    Ok(by_line(text, |line| match line.split_once('=') {
+    Ok(by_line(text, &|line| match line.split_once('=') {
         Some((name, value)) => assignment(name.trim().trim_start_matches("export "), value),
         None => "[no assignment]".into(),
     }))
@@ -34,114 +39,40 @@ fn assignment(name: &str, value: &str) -> String {
 }
 
 /// Each line with its number. Comments are no more to be trusted than values.
-fn by_line(text: &str, show: impl Fn(&str) -> String) -> String {
+fn by_line(text: &str, show: &dyn Fn(&str) -> String) -> String {
     let shown = text.lines().map(str::trim).map(|line| match line.chars().next() {
         None => String::new(),
         Some('#' | ';') => "[comment]".into(),
-        Some('[') if SECTIONS.contains(&line) => line.into(),
+        Some('[') if has(SECTIONS, line) => line.into(),
         Some(_) => show(line),
     });
     shown.enumerate().map(|(at, line)| format!("{:>4}  {line}\n", at + 1)).collect()
 }
 
-const SECTIONS: [&str; 7] = ["[Unit]", "[Service]", "[Install]", "[Timer]", "[Socket]", "[Slice]", "[Path]"];
+const SECTIONS: &str = "[Unit] [Service] [Install] [Timer] [Socket] [Slice] [Path]";
 
 /// Directives of units that are about order, conditions, limits and folders: their values are names of units, paths and numbers.
-const PLAIN: [&str; 41] = [
-    "After",
-    "Also",
-    "AmbientCapabilities",
-    "Before",
-    "BindsTo",
-    "CapabilityBoundingSet",
-    "ConditionPathExists",
-    "ConfigurationDirectory",
-    "Conflicts",
-    "DefaultDependencies",
-    "Delegate",
-    "DeviceAllow",
-    "DevicePolicy",
-    "EnvironmentFile",
-    "FailureAction",
-    "Group",
-    "IPAddressAllow",
-    "IPAddressDeny",
-    "KeyringMode",
-    "KillMode",
-    "NoNewPrivileges",
-    "NotifyAccess",
-    "OnBootSec",
-    "OnFailure",
-    "OnUnitActiveSec",
-    "OnUnitInactiveSec",
-    "PartOf",
-    "Persistent",
-    "RandomizedDelaySec",
-    "RemainAfterExit",
-    "RemoveIPC",
-    "RequiredBy",
-    "Slice",
-    "StateDirectory",
-    "SuccessExitStatus",
-    "Type",
-    "UMask",
-    "Unit",
-    "User",
-    "WantedBy",
-    "Wants",
-];
+const PLAIN: &str = "After Also AmbientCapabilities Before BindsTo CapabilityBoundingSet ConditionPathExists ConfigurationDirectory Conflicts \
+    DefaultDependencies Delegate DeviceAllow DevicePolicy EnvironmentFile FailureAction Group IPAddressAllow IPAddressDeny \
+    KeyringMode KillMode NoNewPrivileges NotifyAccess OnBootSec OnFailure OnUnitActiveSec OnUnitInactiveSec PartOf Persistent \
+    RandomizedDelaySec RemainAfterExit RemoveIPC RequiredBy Slice StateDirectory SuccessExitStatus Type UMask Unit User WantedBy \
+    Wants";
 
 /// The same, by how they begin.
-const FAMILIES: [&str; 14] = [
-    "Limit",
-    "Lock",
-    "Memory",
-    "OOM",
-    "Private",
-    "Protect",
-    "Read",
-    "Requires",
-    "Restart",
-    "Restrict",
-    "RuntimeDirectory",
-    "StartLimit",
-    "SystemCall",
-    "Timeout",
-];
+const FAMILIES: &str =
+    "Limit Lock Memory OOM Private Protect Read Requires Restart Restrict RuntimeDirectory StartLimit SystemCall Timeout";
 
 /// Directives that hold commands.
-const COMMANDS: [&str; 7] = ["ExecCondition", "ExecReload", "ExecStart", "ExecStartPost", "ExecStartPre", "ExecStop", "ExecStopPost"];
+const COMMANDS: &str = "ExecCondition ExecReload ExecStart ExecStartPost ExecStartPre ExecStop ExecStopPost";
 
 /// Words of commands that are nobody's secret: those of this program, of systemctl and of ecs-init.
-const WORDS: [&str; 22] = [
-    "check",
-    "docker",
-    "ecs",
-    "ecs-bootstrap",
-    "ecs-bootstrap.service",
-    "guard",
-    "install",
-    "post-stop",
-    "pre-start",
-    "pre-stop",
-    "prove",
-    "refresh",
-    "reload",
-    "reload-cache",
-    "remove",
-    "restart",
-    "run",
-    "start",
-    "status",
-    "stop",
-    "try-restart",
-    "verify",
-];
+const WORDS: &str = "check docker ecs ecs-bootstrap ecs-bootstrap.service guard install post-stop pre-start pre-stop prove refresh reload \
+    reload-cache remove restart run start status stop try-restart verify";
 
 /// A unit or a drop-in: its order and its limits; of commands the program and the flags; of the environment the names.
 pub fn unit(text: &str) -> Redacted {
     let joined = joined(text);
-    Ok(by_line(&joined, |line| match line.split_once('=') {
+    Ok(by_line(&joined, &|line| match line.split_once('=') {
         Some((name, value)) => directive(name.trim(), value.trim()),
         None => "[no directive]".into(),
     }))
@@ -170,9 +101,9 @@ fn joined(text: &str) -> String {
 
 fn directive(name: &str, value: &str) -> String {
     let shown = match name {
-        _ if PLAIN.contains(&name) => value.to_owned(),
-        _ if FAMILIES.iter().any(|start| name.starts_with(start)) => value.to_owned(),
-        _ if COMMANDS.contains(&name) => command(value),
+        _ if has(PLAIN, name) => value.to_owned(),
+        _ if FAMILIES.split(' ').any(|start| name.starts_with(start)) => value.to_owned(),
+        _ if has(COMMANDS, name) => command(value),
         "Environment" => value.split_whitespace().map(variable).collect::<Vec<_>>().join(" "),
         "Description" | "Documentation" => REDACTED.into(),
         _ => return format!("[another directive]={REDACTED}"),
@@ -194,7 +125,7 @@ fn command(line: &str) -> String {
     for (at, word) in line.split_whitespace().enumerate() {
         let shown = match at {
             0 => word,
-            _ if WORDS.contains(&word) => word,
+            _ if has(WORDS, word) => word,
             _ => flag(word).unwrap_or(REDACTED),
         };
         if shown != REDACTED || words.last() != Some(&REDACTED) {
@@ -231,78 +162,42 @@ fn setting(name: &str, item: &str) -> String {
 
 /// Files of our own that have no field for a value of a configuration: whole, but for what is none of their fields.
 pub fn report(text: &str) -> Redacted {
-    const FIELDS: [&str; 15] = [
-        "schema",
-        "version",
-        "command",
-        "outcome",
-        "exit_status",
-        "started_at",
-        "duration_ms",
-        "host",
-        "steps",
-        "config",
-        "guard",
-        "findings",
-        "settings",
-        "kept_age_s",
-        "error",
-    ];
-    json(text, &FIELDS, |_| false)
+    const FIELDS: &str = "schema version command outcome exit_status started_at duration_ms host steps config guard findings settings kept_age_s \
+        error";
+    json(text, FIELDS, |_| false)
 }
 
 pub fn state(text: &str) -> Redacted {
-    json(text, &["schema", "installed", "pending"], |_| false)
+    json(text, "schema installed pending", |_| false)
 }
 
 pub fn guard(text: &str) -> Redacted {
-    json(text, &["interface", "documented_is_ours", "filter_table_is_ours", "mangle_is_ours", "last_proof"], |_| false)
+    json(text, "interface documented_is_ours filter_table_is_ours mangle_is_ours last_proof", |_| false)
 }
 
 /// The agent's JSON file: names, no values.
 pub fn agent_json(text: &str) -> Redacted {
     match text.trim().is_empty() {
         true => Ok(String::new()),
-        false => json(text, &[], |name| name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric())),
+        false => json(text, "", |name| name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric())),
     }
 }
 
 /// Docker's: what decides over networks, cgroups and logs. Proxies and mirrors carry passwords.
 pub fn daemon_json(text: &str) -> Redacted {
-    const HARMLESS: [&str; 22] = [
-        "bridge",
-        "cgroup-parent",
-        "data-root",
-        "debug",
-        "default-runtime",
-        "exec-opts",
-        "experimental",
-        "firewall-backend",
-        "icc",
-        "ip-forward",
-        "ip-forward-no-drop",
-        "ip-masq",
-        "ip6tables",
-        "iptables",
-        "ipv6",
-        "live-restore",
-        "log-driver",
-        "mtu",
-        "selinux-enabled",
-        "storage-driver",
-        "userland-proxy",
-        "userns-remap",
-    ];
-    json(text, &HARMLESS, |name| name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_lowercase() || b"-6".contains(&byte)))
+    const HARMLESS: &str = "bridge cgroup-parent data-root debug default-runtime exec-opts experimental firewall-backend icc ip-forward \
+        ip-forward-no-drop ip-masq ip6tables iptables ipv6 live-restore log-driver mtu selinux-enabled storage-driver \
+        userland-proxy userns-remap";
+    json(text, HARMLESS, |name| name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_lowercase() || b"-6".contains(&byte)))
 }
 
 /// An object's fields: those of the list whole, of those with a harmless name the name, and of the others how many there are.
-fn json(text: &str, whole: &[&str], named: fn(&str) -> bool) -> Redacted {
+fn json(text: &str, whole: &str, named: fn(&str) -> bool) -> Redacted {
     let Ok(Value::Object(fields)) = serde_json::from_str(text) else { return Err("it is no JSON object") };
     let mut shown = Map::new();
     let mut others = 0;
     for (name, value) in fields {
-        match (whole.contains(&name.as_str()), named(&name)) {
+        match (has(whole, &name), named(&name)) {
             (true, _) => _ = shown.insert(name, value),
             (false, true) => _ = shown.insert(name, REDACTED.into()),
             (false, false) => others += 1,
@@ -318,15 +213,15 @@ fn json(text: &str, whole: &[&str], named: fn(&str) -> bool) -> Redacted {
 pub fn cloud_init(text: &str) -> Redacted {
     let Ok(Value::Object(file)) = serde_json::from_str(text) else { return Err("it is no JSON object") };
     let Some(Value::Object(fields)) = file.get("v1") else { return Err("it is not of version 1") };
-    let stages = ["init-local", "init", "modules-config", "modules-final"];
+    const STAGES: &str = "init-local init modules-config modules-final";
     let mut shown = Map::new();
     for (name, value) in fields {
         let value = match (name.as_str(), value) {
             ("datasource", Value::String(source)) => source.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default().into(),
-            ("stage", Value::String(stage)) if stages.contains(&stage.as_str()) => stage.as_str().into(),
+            ("stage", Value::String(stage)) if has(STAGES, stage) => stage.as_str().into(),
             ("stage", Value::Null) => Value::Null,
             ("errors", Value::Array(errors)) => errors.len().into(),
-            (stage, Value::Object(fields)) if stages.contains(&stage) => times(fields),
+            (stage, Value::Object(fields)) if has(STAGES, stage) => times(fields),
             _ => continue,
         };
         shown.insert(name.clone(), value);
@@ -345,8 +240,8 @@ fn times(stage: &Map<String, Value>) -> Value {
 
 /// Which distribution it is.
 pub fn os_release(text: &str) -> Redacted {
-    const FIELDS: [&str; 8] = ["ID", "ID_LIKE", "NAME", "PLATFORM_ID", "PRETTY_NAME", "VARIANT_ID", "VERSION", "VERSION_ID"];
-    let known = text.lines().filter(|line| line.split_once('=').is_some_and(|(name, _)| FIELDS.contains(&name)));
+    const FIELDS: &str = "ID ID_LIKE NAME PLATFORM_ID PRETTY_NAME VARIANT_ID VERSION VERSION_ID";
+    let known = text.lines().filter(|line| line.split_once('=').is_some_and(|(name, _)| has(FIELDS, name)));
     Ok(known.map(|line| format!("{line}\n")).collect())
 }
 
@@ -432,6 +327,7 @@ mod tests {
             "{\"v1\": {\"datasource\": \"DataSourceEc2 [hunter2]\", \"errors\": [\"hunter2\"], \"x\": \"hunter2\", \"init\": {\"start\": 1.5, \"x\": \"hunter2\"}}}",
             "{\n  \"datasource\": \"DataSourceEc2\",\n  \"errors\": 1,\n  \"init\": {\n    \"start\": 1.5\n  }\n}\n",
         );
+        check(agent_json, "{\"\": \"hunter2\"}", "{\n  \"\": \"[redacted]\"\n}\n");
         assert!(daemon_json("{\"iptables\": hunter2").is_err());
     }
 }
