@@ -5,7 +5,6 @@
 //!
 //! Every area has a thread of its own, so that a disk that hangs costs its own files and no others.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Read};
@@ -121,18 +120,19 @@ pub fn leave(path: &Path, examined: &Examination, place: Place, began: Instant) 
 
 /// The areas in the order of the manifest, whichever ends first.
 fn gather(place: Place, until: Instant) -> Vec<Entry> {
-    let (place, found) = (Arc::new(place), Arc::new(Mutex::new(BTreeMap::new())));
     let areas: Vec<Area> = FILES.iter().map(|row| Area::File(*row)).chain([Area::Settings, Area::Units, Area::Firewall]).collect();
+    let found: Vec<Option<Vec<Entry>>> = areas.iter().map(|_| None).collect();
+    let (place, found) = (Arc::new(place), Arc::new(Mutex::new(found)));
     let jobs = areas.iter().enumerate().map(|(number, area)| -> Job {
         let (area, place, found) = (*area, place.clone(), found.clone());
         Box::new(move || {
             let entries = area.read(&place);
-            lock(&found).insert(number, entries);
+            lock(&found)[number] = Some(entries);
         })
     });
     side_by_side(jobs.collect(), until);
-    let mut found = std::mem::take(&mut *lock(&found));
-    areas.iter().enumerate().flat_map(|(number, area)| found.remove(&number).unwrap_or_else(|| area.stuck())).collect()
+    let mut found = lock(&found);
+    areas.iter().zip(found.iter_mut()).flat_map(|(area, entries)| entries.take().unwrap_or_else(|| area.stuck())).collect()
 }
 
 /// What hangs together, or not.

@@ -102,17 +102,17 @@ pub fn examine(mut patient: Patient) -> Examination {
 }
 
 fn look(patient: &Arc<Patient>) -> Vec<(&'static Check, Verdict)> {
-    let verdicts: Arc<Mutex<BTreeMap<usize, Verdict>>> = Arc::default();
+    let verdicts: Arc<Mutex<Vec<Option<Verdict>>>> = Arc::new(Mutex::new(checks().map(|_| None).collect()));
     let jobs = checks().enumerate().map(|(number, check)| -> Job {
         let (patient, verdicts) = (patient.clone(), verdicts.clone());
         Box::new(move || {
             let verdict = (check.look)(&patient);
-            lock(&verdicts).insert(number, verdict);
+            lock(&verdicts)[number] = Some(verdict);
         })
     });
     side_by_side(jobs.collect(), Instant::now() + LOOK);
-    let mut verdicts = std::mem::take(&mut *lock(&verdicts));
-    checks().enumerate().map(|(number, check)| (check, verdicts.remove(&number).unwrap_or_else(stuck))).collect()
+    let mut verdicts = lock(&verdicts);
+    checks().zip(verdicts.iter_mut()).map(|(check, verdict)| (check, verdict.take().unwrap_or_else(stuck))).collect()
 }
 
 type Job = Box<dyn FnOnce() + Send>;

@@ -194,16 +194,13 @@ fn permission_ecr(patient: &Patient) -> Verdict {
     }
 }
 
-/// Errors with which AWS says that the role may not. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/CommonErrors.html>
-const DENIED: [&str; 3] = ["AccessDeniedException", "AccessDenied", "UnauthorizedOperation"];
-
 fn permission(action: &Action, place: Place, answer: &Result<Answer, String>) -> Verdict {
     let Action { name, .. } = action;
     match answer {
         Err(why) => Verdict::failure(format!("{name}: {why}"), place.remedy()),
         Ok(Answer { status: 200, .. }) => Verdict::ok("allowed"),
-        Ok(Answer { code, message, .. }) if DENIED.contains(&code.as_str()) => Verdict::failure(
-            format!("{name} is denied: {message}"),
+        Ok(answer) if answer.is_denied() => Verdict::failure(
+            format!("{name} is denied: {}", answer.message),
             format!(
                 "add {{\"Effect\": \"Allow\", \"Action\": \"{name}\", \"Resource\": \"*\"}} to the role's policy \
                  (`ecs-bootstrap role print` has all of it); if it is there, see SCPs and the VPC endpoint's policy"

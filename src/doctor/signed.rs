@@ -41,7 +41,15 @@ pub struct Answer {
     body: Value,
 }
 
+/// Errors with which AWS says that the role may not. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/CommonErrors.html>
+const DENIED: [&str; 3] = ["AccessDeniedException", "AccessDenied", "UnauthorizedOperation"];
+
 impl Answer {
+    /// The role may not.
+    pub fn is_denied(&self) -> bool {
+        DENIED.contains(&self.code.as_str())
+    }
+
     /// A URL of the answer. Nothing else of it is given away: ECR's answer is a password.
     pub fn url(&self, field: &str) -> Option<Url> {
         self.body[field].as_str().and_then(|text| Url::parse(text).ok())

@@ -61,11 +61,15 @@ fn within(root: &Path, main: &Path, target: Option<PathBuf>) -> PathBuf {
 fn drop_ins(root: &Path, name: &str) -> BTreeMap<std::ffi::OsString, PathBuf> {
     let mut found = BTreeMap::new();
     for folder in FOLDERS.iter().rev() {
-        let entries = fs::read_dir(root.join(folder).join(format!("{name}.d"))).into_iter().flatten().flatten();
-        let files = entries.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "conf"));
-        found.extend(files.map(|entry| (entry.file_name(), entry.path())));
+        found.extend(drop_ins_in(&root.join(folder), name));
     }
     found
+}
+
+fn drop_ins_in(folder: &Path, name: &str) -> impl Iterator<Item = (std::ffi::OsString, PathBuf)> {
+    let entries = fs::read_dir(folder.join(format!("{name}.d"))).into_iter().flatten().flatten();
+    let files = entries.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "conf"));
+    files.map(|entry| (entry.file_name(), entry.path()))
 }
 
 /// Every file of the unit, in whichever folder, the strongest first; of each folder's drop-ins no more than anybody reads.
@@ -75,10 +79,8 @@ pub fn paths(root: &Path, name: &str) -> Vec<PathBuf> {
     let folders = FOLDERS.iter().filter(|folder| !folder.starts_with("lib/") || !root.join("lib").is_symlink());
     let files = folders.flat_map(|folder| {
         let main = Some(root.join(folder).join(name)).filter(|path| path.symlink_metadata().is_ok());
-        let entries = fs::read_dir(root.join(folder).join(format!("{name}.d"))).into_iter().flatten().flatten().map(|entry| entry.path());
-        let mut drop_ins: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|extension| extension == "conf")).collect();
-        drop_ins.sort();
-        main.into_iter().chain(drop_ins.into_iter().take(MOST))
+        let drop_ins: BTreeMap<_, _> = drop_ins_in(&root.join(folder), name).collect();
+        main.into_iter().chain(drop_ins.into_values().take(MOST))
     });
     files.collect()
 }
