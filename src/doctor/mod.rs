@@ -24,7 +24,6 @@ pub(crate) mod signed;
 mod unit_files;
 mod units;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

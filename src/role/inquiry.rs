@@ -3,10 +3,13 @@
 use serde_json::json;
 use tokio::time::{Duration, Instant};
 
+use super::documents::{AGENT_POLICY, ECS_POLICY};
 use super::finding::{Finding, Severity};
 use super::iam::{self, Caller, Eyes, Look};
 use super::{Documents, Role, Wish, check, shell};
-use crate::aws::Aws;
+use crate::aws::{Aws, Service};
+use crate::doctor::endpoint::{self, Place};
+use crate::doctor::signed::{self, Action, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
 use crate::error::Error;
 use crate::http::Http;
 use crate::source::{self, Access, Source};
@@ -87,10 +90,9 @@ pub async fn inquire(wish: Wish, kind_given: bool, http: &Http, aws: &Aws, deadl
                 deadline: deadline.min(Instant::now() + PROBE),
                 held: None,
             };
-            (
-                probe(&role, &sources, &access).await,
-                vec![format!("its trust, its policies and its instance profile (iam:GetRole is not allowed to {})", caller.arn)],
-            )
+            let blind = format!("its trust, its policies and its instance profile (iam:GetRole is not allowed to {})", caller.arn);
+            let (fetched, (denied, untried)) = tokio::join!(probe(&role, &sources, &access), try_actions(&role, &access));
+            (denied.into_iter().chain(fetched).collect(), std::iter::once(blind).chain(untried).collect())
         }
         Look::Forbidden => (vec![blind(&role, &caller)], Vec::new()),
     };
@@ -115,6 +117,53 @@ async fn probe(role: &Role, sources: &[Source], access: &Access<'_>) -> Vec<Find
         }
     }
     findings
+}
+
+/// Actions that do no harm, and so can be tried: what is done, where, and what fails without it.
+const TRIED: [(&Action, Place, Service, &str); 2] = [
+    (&DISCOVER_POLL_ENDPOINT, Place::Ecs, Service::Ecs, "the agent does not learn where ECS talks to it"),
+    (&GET_AUTHORIZATION_TOKEN, Place::Ecr, Service::Ecr, "tasks without an execution role cannot pull images from Amazon ECR"),
+];
+
+/// On the host itself: the requests that the agent would make. Gives what is denied, and what could not be tried.
+async fn try_actions(role: &Role, access: &Access<'_>) -> (Option<Finding>, Vec<String>) {
+    // A custom role pulls images only if that is asked of it.
+    let wanted = TRIED.iter().filter(|(_, place, ..)| *place == Place::Ecs || role.task_execution || !role.custom);
+    let answers = wanted.map(async |tried| (tried, attempt(tried, access).await));
+    let (mut denied, mut untried) = (Vec::new(), Vec::new());
+    for ((action, place, _, consequence), answer) in futures_util::future::join_all(answers).await {
+        match answer {
+            Ok(answer) if answer.status == 200 => {}
+            Ok(answer) if answer.is_denied() => denied.push((*place, format!("{}: {consequence} ({})", action.name, answer.message))),
+            Ok(answer) => untried.push(format!("whether it may {} ({} says HTTP status {})", action.name, place.name(), answer.status)),
+            Err(why) => untried.push(format!("whether it may {} ({why})", action.name)),
+        }
+    }
+    (refused(role, denied), untried)
+}
+
+async fn attempt((action, place, service, _): &(&Action, Place, Service, &str), access: &Access<'_>) -> Result<signed::Answer, String> {
+    let (Some(region), Some(credentials)) = (access.region.as_deref(), access.credentials) else {
+        return Err("no region is known: name it with --region".into());
+    };
+    let url = endpoint::url(*place, *service, access.aws, Some(region)).ok_or("no endpoint is known")?;
+    signed::attempt(action, &url, region, credentials, access.http).await
+}
+
+/// One finding, for one command mends all.
+fn refused(role: &Role, denied: Vec<(Place, String)>) -> Option<Finding> {
+    let vital = role.task_execution || denied.iter().any(|(place, _)| *place == Place::Ecs);
+    let severity = if vital { Severity::Error } else { Severity::Warning };
+    let all: Vec<String> = denied.into_iter().map(|(_, words)| words).collect();
+    let message = format!(
+        "the role's own credentials are refused {}; where a policy allows it, a permissions boundary, the organisation's policies or those \
+         of a VPC endpoint take it away",
+        all.join("; ")
+    );
+    let documents = Documents::of(role);
+    let ours = documents.inline.iter().find(|(name, _)| *name == AGENT_POLICY);
+    let fix = ours.map_or_else(|| shell::attach(role, &role.managed(ECS_POLICY)), |(name, document)| shell::put(role, name, document));
+    (!all.is_empty()).then(|| Finding::new(severity, "ecs-policy-missing", message, fix))
 }
 
 fn unread(role: &Role, source: &Source, error: &source::Error) -> Finding {
