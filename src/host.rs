@@ -82,7 +82,7 @@ impl fmt::Display for Evidence {
                 write!(f, "nothing says that it is external, though the machine's vendor is {vendor}; instance metadata has the last word")
             }
             Evidence::None { vendor: None } => {
-                f.write_str("nothing says that it is external, and the firmware nothing at all; instance metadata has the last word")
+                f.write_str("nothing says that it is external, and there is no firmware to ask; instance metadata has the last word")
             }
         }
     }

@@ -46,7 +46,7 @@ fn evidence_decides_in_its_order_and_only_where_there_is_none_metadata_has_the_w
             "EC2: the firmware's product_uuid is ec2e1916",
         ),
         (&[QEMU], &[], "EC2: nothing says that it is external, though the machine's vendor is QEMU; instance metadata has the last word"),
-        (&[], &[], "EC2: nothing says that it is external, and the firmware nothing at all; instance metadata has the last word"),
+        (&[], &[], "EC2: nothing says that it is external, and there is no firmware to ask; instance metadata has the last word"),
     ];
     support::for_each(
         table,
