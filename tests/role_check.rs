@@ -6,7 +6,6 @@
 mod ward;
 
 use std::process::Command;
-use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use ward::{DENIED, POLL, TOKEN, Ward};
@@ -23,17 +22,6 @@ fn host() -> Ward {
     let address = ward.ecs.address.clone();
     ward.set("AWS_ENDPOINT_URL_IAM", address);
     ward.set("AWS_REGION", "eu-west-1");
-    // The role's own, as the metadata service would give them; the SDK's chain takes them from the environment first.
-    let keys = rehearsal::Credentials {
-        access_key_id: "ASIAREHEARSALOWN".into(),
-        secret_access_key: "PLANTED-OWN-SECRET".into(),
-        session_token: "PLANTED-OWN-TOKEN".into(),
-        expires: SystemTime::now() + Duration::from_secs(3600),
-    };
-    ward.set("AWS_ACCESS_KEY_ID", &keys.access_key_id);
-    ward.set("AWS_SECRET_ACCESS_KEY", &keys.secret_access_key);
-    ward.set("AWS_SESSION_TOKEN", &keys.session_token);
-    ward.cloud.set_credentials(keys);
     ward
 }
 

@@ -85,7 +85,7 @@ fn item(world: &World, path: &str) -> Response {
     }
 }
 
-/// A folder lists what is in it, one name a line, folders with a slash.
+/// A folder lists what is in it, a line feed between two names, folders with a slash.
 fn listing(tree: &[(String, String)], folder: &str) -> Response {
     let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
     let mut names: Vec<String> = Vec::new();
@@ -97,7 +97,7 @@ fn listing(tree: &[(String, String)], folder: &str) -> Response {
     }
     match names.is_empty() {
         true => page(404),
-        false => plain(names.iter().map(|name| format!("{name}\n")).collect::<String>()),
+        false => plain(names.join("\n")),
     }
 }
 

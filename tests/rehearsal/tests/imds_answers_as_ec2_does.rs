@@ -75,10 +75,10 @@ fn a_token_ends_with_its_time() {
 fn items_and_folders_answer_with_and_without_a_slash() {
     let cloud = cloud();
     for path in ["meta-data/placement", "meta-data/placement/"] {
-        assert_eq!(item(&cloud, path).text(), "availability-zone\nregion\n", "{path}");
+        assert_eq!(item(&cloud, path).text(), "availability-zone\nregion", "{path}");
     }
     assert!(item(&cloud, "meta-data/").text().contains("\nplacement/\n"));
-    assert_eq!(item(&cloud, "meta-data/iam/security-credentials/").text(), "ecsInstanceRole\n");
+    assert_eq!(item(&cloud, "meta-data/iam/security-credentials/").text(), "ecsInstanceRole");
     assert_eq!(item(&cloud, "meta-data/placement/region").text(), "eu-west-1");
     assert_eq!(item(&cloud, "meta-data/placement/region/").text(), "eu-west-1");
 }
@@ -128,7 +128,7 @@ fn what_a_host_does_not_have_is_404() {
         host.lifecycle_state = Some("InService".into());
     });
     assert_eq!(item(&cloud, "meta-data/tags/instance/ecs-bootstrap:config").text(), "s3://b/k");
-    assert_eq!(item(&cloud, "meta-data/tags/instance").text(), "ecs-bootstrap:config\n");
+    assert_eq!(item(&cloud, "meta-data/tags/instance").text(), "ecs-bootstrap:config");
     assert_eq!(item(&cloud, "user-data").text(), "#!/bin/sh\n");
     assert_eq!(item(&cloud, "meta-data/autoscaling/target-lifecycle-state").text(), "InService");
 }
