@@ -14,7 +14,7 @@ use crate::{guard_command, lint_command};
 /// ecs.config from a private bucket, checks it as its readers will read it, and installs it whole or not at all.
 #[derive(Debug, Parser)]
 #[command(name = "ecs-bootstrap", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
-#[command(after_help = "Exit status 0 is success; README.md and the manual page list the others, each with its remedy.")]
+#[command(after_help = "Exit status 0 is success. The manual page lists the others; README.md also says what to do about each.")]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,

@@ -90,10 +90,23 @@ fn printed(print: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> u8 {
     u8::from(done.is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe))
 }
 
-/// The manual page: commands and flags, exit statuses, rules of the linter.
+/// The manual page: the flags that all commands take, commands, exit statuses, rules of the linter. It is one page, so clap_mangen's
+/// references to `ecs-bootstrap-run(1)` and its like would lead nowhere.
 fn manual(out: &mut Vec<u8>) -> std::io::Result<()> {
-    clap_mangen::Man::new(Cli::command()).render(out)?;
+    let command = Cli::command();
+    let man = clap_mangen::Man::new(command.clone());
+    man.render_title(out)?;
+    man.render_name_section(out)?;
+    man.render_synopsis_section(out)?;
+    man.render_options_section(out)?;
     let mut page = Roff::new();
+    page.control("SH", ["COMMANDS"]);
+    page.text([roman("Each has a --help of its own, which lists its flags.")]);
+    for command in command.get_subcommands() {
+        page.control("TP", []);
+        page.text([bold(format!("ecs-bootstrap {}", command.get_name()))]);
+        page.text([roman(command.get_about().expect("every command says what it does").to_string())]);
+    }
     page.control("SH", ["EXIT STATUS"]);
     for word in Word::all() {
         page.control("TP", []);

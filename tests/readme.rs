@@ -49,3 +49,14 @@ fn every_command_is_in_the_table() {
         assert!(README.contains(&format!("`ecs-bootstrap {name}")) || README.contains(&format!("`{name}`")), "{name}");
     }
 }
+
+/// There is one page: what looks like a reference to another leads nowhere.
+#[test]
+fn the_manual_page_names_every_command_and_no_other_page() {
+    let made = std::process::Command::new(env!("CARGO_BIN_EXE_ecs-bootstrap")).arg("man").output().unwrap();
+    let page = String::from_utf8(made.stdout).unwrap().replace('\\', "");
+    for name in <Cli as clap::CommandFactory>::command().get_subcommands().map(clap::Command::get_name) {
+        assert!(page.contains(&format!("ecs-bootstrap {name}")), "{name}");
+        assert!(!page.contains(&format!("ecs-bootstrap-{name}(1)")), "{name}");
+    }
+}
