@@ -466,13 +466,14 @@ impl Call<'_> {
 
     /// Prints the report, and gives its exit status.
     fn tell(&self, report: &Report) -> u8 {
-        log::clear();
+        let in_words = report::in_words(&serde_json::to_value(report).expect("a report is JSON"));
+        log::over(in_words.lines().next().unwrap_or_default());
         if let Some(failure) = &report.error {
             self.complain(failure);
         }
         let text = match self.output {
             Output::Json | Output::Sarif => report.json() + "\n",
-            Output::Text if report.error.is_none() => report::in_words(&serde_json::to_value(report).expect("a report is JSON")) + "\n",
+            Output::Text if report.error.is_none() => in_words + "\n",
             Output::Text => String::new(),
         };
         match printed(|out| out.write_all(text.as_bytes())) {

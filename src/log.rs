@@ -50,8 +50,18 @@ pub fn now(step: &str) {
         // A terminal that went away is no reason to stop.
         let _ = write!(stderr(), "{CLEAR_LINE}{step} …");
     }
+    status(step);
+}
+
+/// The last word: takes the live line away, and leaves what came of it in `systemctl status`.
+pub fn over(outcome: &str) {
+    clear();
+    status(outcome);
+}
+
+fn status(text: &str) {
     // Without systemd there is nobody to tell.
-    let _ = sd_notify::notify(&[NotifyState::Status(step)]);
+    let _ = sd_notify::notify(&[NotifyState::Status(text)]);
 }
 
 /// Takes the live line away, before something else is printed.

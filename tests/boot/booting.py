@@ -128,7 +128,8 @@ def refused(tally, cloud, machine):
         equal(state(machine), "inactive")
         expect(machine.try_run("test -e /run/agent")[0], "the agent was started")
     with tally.case("`systemctl status` says why the bucket refused and what to do"):
-        contains(machine.try_run("systemctl status --no-pager --full --lines 30 ecs-bootstrap")[1], "access_denied", "s3:GetObject")
+        status = machine.try_run("systemctl status --no-pager --full --lines 30 ecs-bootstrap")[1]
+        contains(status, 'Status: "run: access_denied at ', "s3:GetObject")
     with tally.case("the journal says so too"):
         contains(journal(machine, "ecs-bootstrap"), "access_denied", "s3:GetObject")
     with tally.case("a refusal is not tried again"):
