@@ -1,7 +1,7 @@
-"""The cloud beside a machine: IMDSv2, STS and S3, as strict as a boot needs. `cloud.py FOLDER READY-FD`, run in its own namespace.
+"""The cloud beside a machine: IMDSv2, STS, S3 and what `doctor` asks of ECS and ECR, as strict as a boot needs. `cloud.py FOLDER READY-FD`, run in its own namespace.
 
-Metadata answers only with a live token, and the token itself only within two hops, as EC2 does by default; STS and S3 answer over TLS
-and only to the credentials that the metadata gave. How they answer is in FOLDER/world.json, read at each request; every request is
+Metadata answers only with a live token, and the token itself only within two hops, as EC2 does by default; all others answer over TLS
+and only to the credentials that the metadata gave, but for what is open to all. How they answer is in FOLDER/world.json, read at each request; every request is
 a line of FOLDER/log. Signatures are not checked here: the rehearsal cloud of the other tests does that.
 """
 
@@ -32,7 +32,6 @@ STS_ANSWER = """<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/
 </GetCallerIdentityResponse>"""
 ERROR = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{0}</Code><Message>{1}</Message><RequestId>BOOT</RequestId></Error>'
 NO_OBJECT = (404, "NoSuchKey", "The specified key does not exist.")
-PUBLIC = ("my-artifacts", "amazon-ecs-agent")
 FAULTS = {"refuse": (403, "AccessDenied", "Access Denied"), "down": (503, "SlowDown", "Please reduce your request rate.")}
 
 
@@ -116,13 +115,24 @@ class Metadata(Handler):
         self.answer(200, found) if found else self.answer(404)
 
 
+# What ECS and ECR answer to the two actions that `doctor` tries, by X-Amz-Target's last word.
+AGENTS = {name: f"https://ecs-{name[0]}-1.{REGION}.amazonaws.com/" for name in ("agent", "telemetry")}
+ACTIONS = {
+    "DiscoverPollEndpoint": {"endpoint": AGENTS["agent"], "telemetryEndpoint": AGENTS["telemetry"]},
+    "GetAuthorizationToken": {"authorizationData": []},
+}
+
+
 class Services(Handler):
-    """STS and S3, told apart by the host name."""
+    """STS, S3, ECS and ECR, told apart by the host name and the action."""
 
     def do_POST(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if not self.signed():
             return self.answer(403, ERROR.format("InvalidClientTokenId", "The security token included in the request is invalid."), "text/xml")
+        action = ACTIONS.get(self.headers.get("X-Amz-Target", "").rpartition(".")[2])
+        if action:
+            return self.answer(200, json.dumps(action), "application/x-amz-json-1.1")
         self.answer(200, STS_ANSWER.format(account=ACCOUNT, role=world()["role"], instance=world().get("session", INSTANCE)), "text/xml")
 
     def signed(self):
@@ -130,9 +140,10 @@ class Services(Handler):
 
     def do_GET(self):
         bucket = self.headers["Host"].split(".s3.")[0]
-        object_ = FOLDER / bucket / self.path.split("?")[0].lstrip("/")
-        fault = FAULTS.get(world()["s3"]) if bucket not in PUBLIC else None
-        if not fault and bucket not in PUBLIC and not self.signed():
+        key = self.path.split("?")[0].lstrip("/")
+        object_, open_to_all = FOLDER / bucket / key, f"{bucket}/{key}".startswith(tuple(world()["open"]))
+        fault = None if open_to_all else FAULTS.get(world()["s3"])
+        if not fault and not open_to_all and not self.signed():
             fault = FAULTS["refuse"]
         if not fault and not object_.is_file():
             fault = NO_OBJECT

@@ -36,10 +36,12 @@ CACHE = HERE.parent.parent / "target" / "boot"
 RUN = CACHE / f"run-{os.environ.get('LAB_PID', os.getpid())}"
 
 TOOLS = [line.split() for line in (HERE / "packages").read_text().splitlines() if not line.startswith("#")]
-PACKAGES = "systemd-sysv dbus udev iproute2 iptables nftables docker.io curl ca-certificates kmod procps cloud-init".split()
+PACKAGES = "systemd-sysv dbus udev iproute2 iptables nftables docker.io curl ca-certificates kmod procps cloud-init sudo".split()
 REGION, BUCKET, GATEWAY = "us-west-2", "my-ecs-config", "10.213.0.1"
 PUBLIC = ("my-artifacts", "amazon-ecs-agent")
-NAMES = [f"{name}.{REGION}.amazonaws.com" for name in ("sts", "s3", f"{BUCKET}.s3", "my-artifacts.s3")] + ["amazon-ecs-agent.s3.amazonaws.com"]
+BUCKETS = (BUCKET, "ecs-config-123456789012", *PUBLIC)
+SERVICES = ("sts", "s3", "ecs", "api.ecr", "ecs-a-1", "ecs-t-1")
+NAMES = [f"{name}.{REGION}.amazonaws.com" for name in (*SERVICES, *(f"{bucket}.s3" for bucket in BUCKETS))] + ["amazon-ecs-agent.s3.amazonaws.com"]
 QUIET = """apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer
     getty@tty1.service console-getty.service systemd-timesyncd.service""".split()
 NETWORK = f"""[Match]
@@ -153,11 +155,11 @@ def certificates(folder):
 
 
 class Cloud:
-    """Metadata, STS and S3 in a namespace of their own; `world` says how they answer from the next request on."""
+    """Metadata and AWS's services in a namespace of their own; `world` says how they answer from the next request on."""
 
     def __init__(self, **world):
-        self.folder, self.world = RUN / "cloud", {"s3": "healthy", "role": "ecsInstanceRole", **world}
-        for bucket in (BUCKET, *PUBLIC):
+        self.folder, self.world = RUN / "cloud", {"s3": "healthy", "role": "ecsInstanceRole", "open": [f"{bucket}/" for bucket in PUBLIC], **world}
+        for bucket in BUCKETS:
             (self.folder / bucket).mkdir(parents=True)
         certificates(self.folder)
         self.set()
@@ -170,7 +172,9 @@ class Cloud:
 
     def put(self, key, content, bucket=BUCKET):
         content = content.encode() if isinstance(content, str) else content
-        (self.folder / bucket / key).write_bytes(content)
+        file = self.folder / bucket / key
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(content)
 
     def requests(self):
         """What was asked so far, oldest first."""

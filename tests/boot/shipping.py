@@ -110,7 +110,7 @@ def offer(cloud, deb, text):
 def with_user_data(machine, user_data):
     """cloud-init is on, with user data from the disk: it asks EC2's metadata only on EC2's hardware."""
     (machine.root / "etc/cloud/cloud-init.disabled").unlink()
-    machine.write("/etc/cloud/cloud.cfg.d/99-lab.cfg", "datasource_list: [NoCloud]\nnetwork: {config: disabled}\n")
+    machine.write("/etc/cloud/cloud.cfg.d/99-lab.cfg", "datasource_list: [NoCloud]\nnetwork: {config: disabled}\nlocale: false\n")
     machine.write("/var/lib/cloud/seed/nocloud/meta-data", "instance-id: i-1234567890abcdef0\n")
     machine.write("/var/lib/cloud/seed/nocloud/user-data", user_data)
 
