@@ -1,8 +1,10 @@
-"""Whether a document has the keys that its service demands, and no other: `documents.py ssm|component FILE`."""
+"""Whether a document has the keys that its service demands, and no other: `documents.py ssm|component|bill FILE`."""
 
 import sys
 
 import yaml
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 SHAPES = {
     "ssm": {
@@ -21,6 +23,8 @@ SHAPES = {
     },
 }
 
+if sys.argv[1] == "bill":
+    sys.exit(JsonStrictValidator(SchemaVersion.V1_5).validate_str(open(sys.argv[2]).read()))
 shape, document = SHAPES[sys.argv[1]], yaml.safe_load(open(sys.argv[2]))
 assert set(document) == shape["top"], set(document) ^ shape["top"]
 assert document["schemaVersion"] == shape["version"], document["schemaVersion"]
