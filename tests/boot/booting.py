@@ -17,7 +17,9 @@ from hosts import (
     show,
     state,
 )
-from lab import wait_for
+from lab import HERE, wait_for
+
+LIFECYCLE = HERE.parent.parent / "packaging/lifecycle"
 
 
 @on_a_machine
@@ -118,9 +120,19 @@ def source_down(tally, cloud, machine):
         equal(state(machine), "inactive")
 
 
+def replaced_when_lost(machine):
+    """What packaging/lifecycle says, with an aws that writes down what it was told."""
+    units = "/etc/systemd/system"
+    machine.write(f"{units}/ecs-bootstrap-abandon.service", (LIFECYCLE / "ecs-bootstrap-abandon.service").read_text())
+    machine.write(f"{units}/ecs-bootstrap.service.d/abandon.conf", (LIFECYCLE / "abandon.conf").read_text())
+    machine.write("/usr/bin/aws", '#!/bin/sh\necho "$*" >/run/told\n', 0o755)
+    machine.write("/var/lib/cloud/data/instance-id", "i-1234567890abcdef0\n")
+
+
 @on_a_machine
 def refused(tally, cloud, machine):
     installed(machine)
+    replaced_when_lost(machine)
     cloud.set(s3="refuse")
     machine.reboot()
     with tally.case("when the bucket refuses, the agent does not start"):
@@ -134,6 +146,9 @@ def refused(tally, cloud, machine):
         contains(journal(machine, "ecs-bootstrap"), "access_denied", "s3:GetObject")
     with tally.case("a refusal is not tried again"):
         equal(show(machine, "ecs-bootstrap", "NRestarts"), "0")
+    with tally.case("packaging/lifecycle has a host that was refused replaced"):
+        told = "autoscaling set-instance-health --health-status Unhealthy --instance-id i-1234567890abcdef0\n"
+        equal(machine.run("cat /run/told"), told)
     with tally.case("when the bucket answers again, one command starts both"):
         cloud.set(s3="healthy")
         machine.run("systemctl start ecs")
@@ -144,12 +159,15 @@ def refused(tally, cloud, machine):
 @on_a_machine
 def late(tally, cloud, machine):
     installed(machine)
+    replaced_when_lost(machine)
     cloud.set(s3="down")
     machine.reboot()
     with tally.case("with S3 down at the first boot the agent does not start, and the bootstrap tries again by itself"):
         expect(not machine.read("/etc/ecs/ecs.config"), "a file is there")
         wait_for("a second try", lambda: int(show(machine, "ecs-bootstrap", "NRestarts")) > 0, 40)
         expect(state(machine) != "active", "the agent runs")
+    with tally.case("packaging/lifecycle has no host replaced that tries again by itself"):
+        expect(machine.try_run("test -e /run/told")[0], "it was given up")
     with tally.case("once S3 is back, bootstrap and agent come up with nobody's help"):
         cloud.set(s3="healthy")
         wait_for("the agent", lambda: state(machine) == "active", 40)

@@ -36,7 +36,8 @@ CACHE = HERE.parent.parent / "target" / "boot"
 RUN = CACHE / f"run-{os.environ.get('LAB_PID', os.getpid())}"
 
 TOOLS = [line.split() for line in (HERE / "packages").read_text().splitlines() if not line.startswith("#")]
-PACKAGES = "systemd-sysv dbus udev iproute2 iptables nftables docker.io curl ca-certificates kmod procps cloud-init sudo".split()
+PACKAGES = """systemd-sysv dbus udev iproute2 iptables nftables docker.io curl ca-certificates kmod procps cloud-init sudo
+    rpm ansible-core python3-apt""".split()
 REGION, BUCKET, GATEWAY = "us-west-2", "my-ecs-config", "10.213.0.1"
 PUBLIC = ("my-artifacts", "amazon-ecs-agent")
 BUCKETS = (BUCKET, "ecs-config-123456789012", *PUBLIC)

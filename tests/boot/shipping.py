@@ -1,6 +1,9 @@
 """How it gets onto a host and off again: upgrade, removal, purge; user data as it is printed."""
 
 import hashlib
+import json
+import os
+import shutil
 
 import batch
 from hosts import (
@@ -20,8 +23,18 @@ from hosts import (
 )
 from lab import HERE, sh
 
-PACKAGING = HERE.parent.parent / "packaging"
+PROJECT = HERE.parent.parent
+PACKAGING = PROJECT / "packaging"
 USER_DATA = PACKAGING / "user-data"
+PLAY = """- hosts: localhost
+  connection: local
+  roles:
+    - role: ecs_bootstrap
+      ecs_bootstrap_from: https://my-artifacts.s3.us-west-2.amazonaws.com
+      ecs_bootstrap_version: {version}
+      ecs_bootstrap_sha256: "{checksum}"
+      ecs_bootstrap_settings: {settings}
+"""
 
 
 @on_a_machine
@@ -53,6 +66,66 @@ def package_life(tally, cloud, machine):
         equal(files(machine) - before, {"/root/older.deb"})
 
 
+@on_a_machine
+def rpm_life(tally, cloud, machine):
+    """The same with the rpm and its scriptlets. This Debian has rpm too, whose database knows nothing of Debian's libraries: --nodeps."""
+    rpms(machine)
+    machine.boot()
+    before, rules = files(machine), firewall(machine)
+    with tally.case("installing the rpm neither enables anything nor keeps the agent from starting"):
+        machine.run("rpm --install --nodeps /root/0.rpm && systemctl restart ecs")
+        equal(machine.try_run("systemctl is-enabled ecs-bootstrap ecs-bootstrap-guard")[1].split(), ["disabled", "disabled"])
+        equal(state(machine), "active")
+    with tally.case("the rpm's units are known to systemd as soon as it is installed"):
+        equal(show(machine, "ecs-bootstrap", "LoadState"), "loaded")
+        equal(show(machine, "ecs-bootstrap", "NeedDaemonReload"), "no")
+    machine.write("/etc/ecs-bootstrap/ecs-bootstrap.toml", SETTINGS + "block_imds = true\n")
+    machine.run("systemctl enable --quiet ecs-bootstrap ecs-bootstrap-guard && systemctl start ecs-bootstrap-guard && systemctl restart ecs")
+    with tally.case("an upgrade of the rpm keeps settings, units and fence, and runs nothing under a live agent"):
+        expect(machine.try_run(f"container lab {TOKEN}")[0] != 0, "a container reaches instance metadata before the upgrade")
+        facts = [(unit, "InvocationID") for unit in ("ecs-bootstrap", "ecs-bootstrap-guard", "ecs")]
+        was = [show(machine, *fact) for fact in facts]
+        machine.run("rpm --upgrade --nodeps /root/1.rpm")
+        equal(machine.run("rpm --query ecs-bootstrap"), machine.run("rpm --query --package /root/1.rpm"))
+        equal([show(machine, *fact) for fact in facts], was)
+        equal(machine.read("/etc/ecs-bootstrap/ecs-bootstrap.toml"), SETTINGS + "block_imds = true\n")
+        equal(machine.run("systemctl is-enabled ecs-bootstrap ecs-bootstrap-guard").split(), ["enabled", "enabled"])
+        expect(machine.try_run(f"container lab {TOKEN}")[0] != 0, "a container reaches instance metadata after the upgrade")
+    with tally.case("after the upgrade of the rpm nothing but the settings differs from it"):
+        equal(machine.try_run("rpm --verify --nodeps ecs-bootstrap")[1].split(), ["S.5....T.", "c", "/etc/ecs-bootstrap/ecs-bootstrap.toml"])
+    with tally.case("erasing the rpm leaves a running agent running, and free to start"):
+        was = show(machine, "ecs", "InvocationID")
+        machine.run("rpm --erase ecs-bootstrap")
+        equal((state(machine), show(machine, "ecs", "InvocationID")), ("active", was))
+        machine.run("systemctl restart ecs")
+        equal(state(machine), "active")
+    with tally.case("erasing the rpm leaves the host as before, but for settings and the agent's own file"):
+        equal(files(machine) ^ before, {"/etc/ecs-bootstrap/ecs-bootstrap.toml.rpmsave"})
+        equal(firewall(machine), rules)
+        equal(machine.run("cat /etc/ecs/ecs.config"), FIRST)
+    with tally.case("beside systemd 219 the rpm puts its drop-in there, keeps it in an upgrade, and takes it away at the end"):
+        drop_in = "/etc/systemd/system/ecs-bootstrap.service.d/systemd-219.conf"
+        machine.run("cp /usr/bin/systemctl /root/systemctl && mv /etc/ecs-bootstrap/ecs-bootstrap.toml.rpmsave /root")
+        machine.write("/root/older", "#!/bin/sh\n[ \"$1\" = --version ] && exec echo 'systemd 219'\nexec /root/systemctl \"$@\"\n", 0o755)
+        machine.run("mount --bind /root/older /usr/bin/systemctl")
+        for command in ("--install /root/0.rpm", "--upgrade /root/1.rpm"):
+            machine.run(f"rpm --nodeps {command}")
+            equal(machine.read(drop_in), machine.read("/usr/share/ecs-bootstrap/systemd-219.conf"))
+        equal(show(machine, "ecs-bootstrap", "Restart"), "no")
+        machine.run("rpm --erase ecs-bootstrap")
+        expect(machine.try_run(f"test -e {drop_in}")[0], "it is still there")
+
+
+def rpms(machine):
+    """The program of the deb on the disk as an rpm, in two builds of the same version: /root/0.rpm and /root/1.rpm."""
+    tree = machine.folder / "tree"
+    sh("dpkg-deb", "--extract", machine.root / "root/ecs-bootstrap.deb", tree)
+    for revision in ("0", "1"):
+        made = machine.folder / revision
+        sh(PACKAGING / "build", "package", tree / "usr/bin/ecs-bootstrap", made, env={**os.environ, "REVISION": revision})
+        sh("cp", *made.glob("*.rpm"), machine.root / f"root/{revision}.rpm")
+
+
 def user_data(tally, deb):
     as_it_is = {"user-data/shell.sh": USER_DATA / "shell.sh", "user-data/cloud-config.yaml": USER_DATA / "cloud-config.yaml"}
     texts = {name: (file.read_text(), as_variables(FIRST)) for name, file in as_it_is.items()}
@@ -76,6 +149,34 @@ def user_data(tally, deb):
         machine.boot()
         expect(machine.try_run("command -v ecs-bootstrap")[0] != 0, "it was installed")
         expect(state(machine) != "active", "the agent runs")
+
+
+def ansible(tally, deb):
+    def play(checksum):
+        machine.write("/root/play.yml", PLAY.format(version=version, checksum=checksum, settings=json.dumps(SETTINGS + "block_imds = true\n")))
+        return machine.try_run("cd /root && ansible-playbook play.yml")
+
+    version, content = package_name(deb).split("_")[1], deb.read_bytes()
+    with host("ansible", deb) as (cloud, machine):
+        cloud.put(package_name(deb), content, "my-artifacts")
+        shutil.copytree(PACKAGING / "ansible", machine.root / "root/roles")
+        machine.boot()
+        with tally.case("the Ansible role installs no package with another checksum"):
+            status, said = play("0" * 64)
+            contains(said, "did not match")
+            expect(status and machine.try_run("command -v ecs-bootstrap")[0], "it was installed")
+        with tally.case("the Ansible role installs, sets and enables, and starts nothing"):
+            was = show(machine, "ecs", "InvocationID")
+            status, said = play(hashlib.sha256(content).hexdigest())
+            equal((status, said if status else ""), (0, ""))
+            equal(machine.run("systemctl is-enabled ecs-bootstrap-guard ecs-bootstrap").split(), ["enabled", "enabled"])
+            equal((show(machine, "ecs", "InvocationID"), state(machine, "ecs-bootstrap")), (was, "inactive"))
+        with tally.case("a second run of the Ansible role changes nothing"):
+            contains(play(hashlib.sha256(content).hexdigest())[1], "changed=0 ")
+        with tally.case("at the next boot the host is prepared as the Ansible role says"):
+            machine.reboot()
+            equal(agents_variables(machine), as_variables(FIRST))
+            expect(machine.try_run(f"container lab {TOKEN}")[0] != 0, "a container reaches instance metadata")
 
 
 @on_a_machine
@@ -131,7 +232,7 @@ def older(machine):
 def files(machine):
     """Every file of the machine that a package or its program could have made."""
     places = "/etc /usr /lib /run/ecs-bootstrap /var/lib/ecs-bootstrap /var/lib/systemd /root"
-    return set(machine.try_run(f"find {places} -xdev -not -type d -not -path '/etc/ld.so.cache' 2>/dev/null")[1].splitlines())
+    return set(machine.try_run(f"find {places} -xdev -not -type d -not -path '/etc/ld.so.cache' -not -path '/root/.rpmdb/*' 2>/dev/null")[1].splitlines())
 
 
 def firewall(machine):

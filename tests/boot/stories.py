@@ -4,9 +4,9 @@ from anywhere import anywhere
 from booting import edited, healthy, late, refused, source_down
 from fencing import fence
 from hosts import Tally
-from shipping import circle, package_life, user_data
+from shipping import ansible, circle, package_life, rpm_life, user_data
 
-STORIES = (healthy, fence, edited, source_down, refused, late, package_life, user_data, circle, anywhere)
+STORIES = (healthy, fence, edited, source_down, refused, late, package_life, rpm_life, user_data, ansible, circle, anywhere)
 
 
 def tell(deb, word):
