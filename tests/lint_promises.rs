@@ -70,7 +70,7 @@ fn is_name(name: &[u8]) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_global_rejects: 1_000_000, ..ProptestConfig::with_cases(1000) })]
+    #![proptest_config(ProptestConfig { cases: 1000, max_global_rejects: 1_000_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_file_without_findings_about_readers_reads_the_same_to_all(bytes in prop_oneof![nearly_right(), file()]) {
@@ -110,6 +110,11 @@ proptest! {
             prop_assert_eq!(names(before.map()), names(after.map()));
         }
     }
+}
+
+#[test]
+fn a_comment_that_ends_in_cr_and_backslash_loses_both_at_once() {
+    assert_eq!(fix::mend(b"# a\r\\\nB=1\n").0, b"# a\nB=1\n");
 }
 
 #[test]

@@ -84,7 +84,8 @@ fn other_line(line: &str) -> Cow<'_, str> {
         _ => return Cow::Borrowed(line),
     };
     match comment.ends_with('\\') {
-        true => Cow::Owned(comment.trim_end_matches('\\').to_owned()),
+        // A lone CR before it would next be taken for a line's end.
+        true => Cow::Owned(comment.trim_end_matches(['\\', '\r']).to_owned()),
         false => comment,
     }
 }
