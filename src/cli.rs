@@ -83,18 +83,25 @@ pub enum Command {
     Man,
 }
 
-/// Flags that `verify` shares with `run`.
+/// Whose identity is proven, by whom.
 #[derive(Args, Debug, Default)]
-pub struct VerifyArgs {
-    /// Fail unless the role has this name
+pub struct IdentityArgs {
+    /// The role must have this name
     #[arg(long, value_name = "NAME")]
     pub expect_role: Option<String>,
-    /// Fail unless the account has this id
+    /// The account must have this id
     #[arg(long, value_name = "ID")]
     pub expect_account: Option<String>,
     /// How the host gets its credentials: auto, ec2 or external [default: auto]
     #[arg(long, value_name = "KIND")]
     pub host: Option<String>,
+}
+
+/// Flags that `verify` shares with `run`.
+#[derive(Args, Debug, Default)]
+pub struct VerifyArgs {
+    #[command(flatten)]
+    pub identity: IdentityArgs,
     /// One deadline for everything, such as 90s or 5m [default: 5m]
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<String>,
@@ -105,15 +112,8 @@ pub struct DoctorArgs {
     /// A source of ecs.config to try. May be repeated [default: those in the settings]
     #[arg(long, value_name = "SOURCE")]
     pub config: Vec<String>,
-    /// The role must have this name
-    #[arg(long, value_name = "NAME")]
-    pub expect_role: Option<String>,
-    /// The account must have this id
-    #[arg(long, value_name = "ID")]
-    pub expect_account: Option<String>,
-    /// How the host gets its credentials: auto, ec2 or external [default: auto]
-    #[arg(long, value_name = "KIND")]
-    pub host: Option<String>,
+    #[command(flatten)]
+    pub identity: IdentityArgs,
     /// Write a support bundle: the checks, and the files they looked at, without any value of a configuration key
     #[arg(long, value_name = "FILE.tar.gz", value_parser = bundle)]
     pub bundle: Option<PathBuf>,
@@ -149,7 +149,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, hide_possible_values = true)]
     pub allow_default_cluster: Option<bool>,
     #[command(flatten)]
-    pub identity: VerifyArgs,
+    pub verify: VerifyArgs,
     /// Keep containers on every bridge from instance metadata
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, hide_possible_values = true)]
     pub block_imds: Option<bool>,
@@ -200,30 +200,26 @@ impl Typed {
         self.text(name, &on.map(|on| on.to_string()))
     }
 
-    fn identity(self, args: &VerifyArgs) -> Self {
-        self.text("expect_role", &args.expect_role)
-            .text("expect_account", &args.expect_account)
-            .text("host", &args.host)
-            .text("timeout", &args.timeout)
+    fn identity(self, args: &IdentityArgs) -> Self {
+        self.text("expect_role", &args.expect_role).text("expect_account", &args.expect_account).text("host", &args.host)
+    }
+
+    fn verify(self, args: &VerifyArgs) -> Self {
+        self.identity(&args.identity).text("timeout", &args.timeout)
     }
 }
 
 impl VerifyArgs {
     /// The flags as settings.
     pub fn given(&self) -> Given {
-        Typed::default().identity(self).0
+        Typed::default().verify(self).0
     }
 }
 
 impl DoctorArgs {
     /// The flags as settings.
     pub fn given(&self) -> Given {
-        Typed::default()
-            .list("config", &self.config)
-            .text("expect_role", &self.expect_role)
-            .text("expect_account", &self.expect_account)
-            .text("host", &self.host)
-            .0
+        Typed::default().list("config", &self.config).identity(&self.identity).0
     }
 }
 
@@ -237,7 +233,7 @@ impl RunArgs {
             .switch("replace", self.replace)
             .switch("expand", self.expand)
             .switch("allow_default_cluster", self.allow_default_cluster)
-            .identity(&self.identity)
+            .verify(&self.verify)
             .switch("block_imds", self.block_imds)
             .switch("block_imds_host_tasks", self.block_imds_host_tasks)
             .switch("restart_agent", self.restart_agent)

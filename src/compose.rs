@@ -14,6 +14,7 @@ use crate::ecs_config::lint::{self, Context, File, Finding, Owned, Severity};
 use crate::ecs_config::merge::{self, Layer, Merged, Present, Rules};
 use crate::ecs_config::readers::ecs_init;
 use crate::identity::Identity;
+use crate::plural;
 use crate::settings::Settings;
 use crate::source::{self, Fetched};
 use crate::state::State;
@@ -38,7 +39,7 @@ pub enum Error {
     NoConfiguration { from: String, what: String },
     #[error("{from}: {source}")]
     Expand { from: String, source: expand::Error },
-    #[error("{count} error{s}, the first: {first}", s = if *.count == 1 { "" } else { "s" })]
+    #[error("{errors}, the first: {first}", errors = plural::count(*.count, "error"))]
     Findings { count: usize, first: String, fix: Option<String> },
     #[error(transparent)]
     Merge(#[from] merge::Error),

@@ -60,6 +60,7 @@ pub mod keep;
 pub mod lint_command;
 pub mod lock;
 pub mod log;
+pub mod plural;
 pub mod report;
 pub mod role;
 pub mod role_command;

@@ -93,9 +93,9 @@ const CASES: &[Case] = &[
         ward.args = vec!["--host".into(), "external".into()];
     }),
     case("user data never read", "cloud-init", FAILS, "DataSourceNone", &[], |ward| ward.replace("/var/lib/cloud/data/result.json", "DataSourceEc2Local", "DataSourceNone")),
-    case("user data that failed", "cloud-init", WARNS, "1 errors", &[], |ward| ward.replace("/var/lib/cloud/data/result.json", "[]", "[\"part-001 failed\"]")),
+    case("user data that failed", "cloud-init", WARNS, "1 error", &[], |ward| ward.replace("/var/lib/cloud/data/result.json", "[]", "[\"part-001 failed\"]")),
     case("a full disk", "disk", FAILS, "no room left in /etc/ecs", &[], |ward| ward.tiny = true),
-    case("a denial", "denials", WARNS, "1 denials", &[], |ward| ward.machine.write("/var/log/audit/audit.log", "type=AVC avc:  denied  { rename } comm=\"ecs-bootstrap\" name=\"ecs.config\"\n")),
+    case("a denial", "denials", WARNS, "1 denial of ecs.config", &[], |ward| ward.machine.write("/var/log/audit/audit.log", "type=AVC avc:  denied  { rename } comm=\"ecs-bootstrap\" name=\"ecs.config\"\n")),
     case("no agent", "agent-unit", WARNS, "not installed", &["interlock"], |ward| fs::remove_file(ward.machine.path(&format!("{UNITS}/ecs.service"))).unwrap()),
     case("a masked agent", "agent-unit", FAILS, "masked", &[], |ward| link(&ward.machine, "ecs.service", "/dev/null")),
     case("an agent that is not enabled", "agent-unit", WARNS, "not enabled", &[], |ward| fs::remove_file(ward.machine.path("/etc/systemd/system/multi-user.target.wants/ecs.service")).unwrap()),

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::Patient;
 use super::check::{Check, Verdict, check};
+use crate::plural;
 
 pub const CHECKS: [Check; 3] = [
     check("cloud-init", "cloud-init's result.json: did it find the user data, and did it run without errors", cloud_init),
@@ -35,7 +36,7 @@ fn cloud_init(patient: &Patient) -> Verdict {
     match errors {
         0 => Verdict::ok("it ran without errors"),
         _ => Verdict::warning(
-            format!("it reports {errors} errors: user data may have been carried out in part"),
+            format!("it reports {}: user data may have been carried out in part", plural::count(errors, "error")),
             "see `cloud-init status --long` and /var/log/cloud-init-output.log",
         ),
     }
@@ -113,7 +114,7 @@ fn denials(patient: &Patient) -> Verdict {
     match log.lines().filter(denied).filter(names_us).count() {
         0 => Verdict::ok("none"),
         count => Verdict::warning(
-            format!("{count} denials name ecs.config or ecs-bootstrap"),
+            format!("{} of ecs.config or ecs-bootstrap", plural::count(count, "denial")),
             "see `ausearch -m avc -c ecs-bootstrap`; after a move of files, `restorecon -Rv /etc/ecs /usr/bin/ecs-bootstrap`",
         ),
     }

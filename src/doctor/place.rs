@@ -3,6 +3,7 @@
 use super::check::{Check, Verdict, check};
 use super::{Patient, unit_files};
 use crate::host::{self, Evidence, REGISTRATION};
+use crate::plural;
 
 pub const CHECKS: [Check; 4] = [
     check("settings", "flags, ECS_BOOTSTRAP_* and the settings file", settings),
@@ -21,7 +22,7 @@ fn settings(patient: &Patient) -> Verdict {
             "no configuration is named: `run` would have nothing to install",
             "say where ecs.config is: `config = [\"s3://BUCKET/KEY\"]` in /etc/ecs-bootstrap/ecs-bootstrap.toml",
         ),
-        _ => Verdict::ok(format!("{layers} sources, {} settings by hand", patient.settings.set.len())),
+        _ => Verdict::ok(format!("{}, {} set by hand", plural::count(layers, "source"), plural::count(patient.settings.set.len(), "key"))),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::doctor::endpoint::{self, Place};
 use crate::doctor::signed::{self, Action, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
 use crate::error::Error;
 use crate::http::Http;
+use crate::plural;
 use crate::source::{self, Access, Source};
 use crate::word::Word;
 
@@ -61,7 +62,7 @@ impl Inquiry {
         let unseen = self.unseen.iter().map(|what| format!("not seen: {what}\n"));
         let sums = [Severity::Error, Severity::Warning, Severity::Note].map(|severity| {
             let count = self.findings.iter().filter(|finding| finding.severity == severity).count();
-            format!("{count} {}{}", severity.name(), if count == 1 { "" } else { "s" })
+            plural::count(count, severity.name())
         });
         format!("{}{}role {}: {}\n", findings.collect::<String>(), unseen.collect::<String>(), self.role, sums.join(", "))
     }

@@ -12,6 +12,7 @@ use super::rules::{self, Kind};
 use super::{File, Finding, Readers, Severity, plain};
 use crate::ecs_config::readers::{Reader, Reading, lossy};
 use crate::ecs_config::variables;
+use crate::plural;
 
 /// How to write.
 #[derive(Debug, Clone, Copy)]
@@ -55,9 +56,8 @@ fn compared<'b>(bytes: &'b [u8], findings: &[Finding]) -> Cow<'b, [u8]> {
 /// `2 errors, 1 warning`, or `no findings`.
 pub fn summary(findings: &[Finding]) -> String {
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
-    let plural = |(count, word): (usize, &str)| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     let counts = [Severity::Error, Severity::Warning, Severity::Note].map(|severity| (count(severity), severity.word()));
-    match counts.into_iter().filter(|(count, _)| *count > 0).map(plural).collect::<Vec<_>>() {
+    match counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| plural::count(count, word)).collect::<Vec<_>>() {
         none if none.is_empty() => "no findings".to_owned(),
         some => some.join(", "),
     }
