@@ -76,6 +76,17 @@ fn a_session_of_another_host_is_an_identity_mismatch() {
     assert_eq!((output.status.code(), &report(&output)["error"]["word"]), (Some(12), &"identity_mismatch".into()));
 }
 
+/// Works while, after so many seconds, the SSM agent writes new credentials.
+fn rotated_after<T>(seconds: u64, machine: &Machine, new: &Credentials, work: impl FnOnce() -> T) -> T {
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_secs(seconds));
+            machine.write(FILE, written(new));
+        });
+        work()
+    })
+}
+
 #[test]
 fn expired_credentials_are_waited_out_until_the_ssm_agent_rotates_them() {
     let (cloud, machine) = (cloud(), machine(ID));
@@ -84,13 +95,7 @@ fn expired_credentials_are_waited_out_until_the_ssm_agent_rotates_them() {
     machine.write(FILE, written(&old));
     cloud.set_credentials(old);
     cloud.set_credentials(new.clone());
-    let output = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            std::thread::sleep(Duration::from_secs(3));
-            machine.write(FILE, written(&new));
-        });
-        run(&machine, &cloud, &["--timeout", "60s"])
-    });
+    let output = rotated_after(3, &machine, &new, || run(&machine, &cloud, &["--timeout", "60s"]));
     assert_eq!(output.status.code(), Some(0), "{:#}", report(&output));
     assert!(!asked_imds(&cloud));
 }
@@ -119,13 +124,7 @@ fn credentials_of_an_earlier_registration_that_sts_does_not_know_are_waited_out(
     let good = credentials("NEW", SystemTime::now() + Duration::from_secs(3600));
     machine.write(FILE, written(&credentials("UNKNOWN", SystemTime::now() + Duration::from_secs(3600))));
     cloud.set_credentials(good.clone());
-    let output = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            std::thread::sleep(Duration::from_secs(2));
-            machine.write(FILE, written(&good));
-        });
-        run(&machine, &cloud, &["--timeout", "60s"])
-    });
+    let output = rotated_after(2, &machine, &good, || run(&machine, &cloud, &["--timeout", "60s"]));
     assert_eq!(output.status.code(), Some(0), "{:#}", report(&output));
     machine.write(FILE, written(&credentials("UNKNOWN", SystemTime::now() + Duration::from_secs(3600))));
     let output = run(&machine, &cloud, &["--timeout", "2s"]);
@@ -146,13 +145,7 @@ fn verify_waits_for_the_rotation_too_and_says_which_of_the_agents_keys_are_missi
     machine.write(FILE, written(&old));
     cloud.set_credentials(old);
     cloud.set_credentials(new.clone());
-    let (status, said) = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            std::thread::sleep(Duration::from_secs(1));
-            machine.write(FILE, written(&new));
-        });
-        verify(&machine, &cloud)
-    });
+    let (status, said) = rotated_after(1, &machine, &new, || verify(&machine, &cloud));
     assert_eq!(status, Some(0), "{said}");
     assert!(said.contains("ECS_EXTERNAL=true is in neither"), "{said}");
     assert!(said.contains("AWS_DEFAULT_REGION is in neither"), "{said}");
