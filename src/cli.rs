@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::log::LogFormat;
 use crate::role_command::RoleArgs;
 use crate::settings::{Given, Origin};
 use crate::{guard_command, lint_command};
@@ -50,14 +51,6 @@ pub enum Output {
     Json,
     /// For pull requests; `lint` only
     Sarif,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-pub enum LogFormat {
-    Auto,
-    Text,
-    Json,
-    Journald,
 }
 
 #[derive(Debug, Subcommand)]

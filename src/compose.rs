@@ -17,8 +17,7 @@ use crate::identity::Identity;
 use crate::plural;
 use crate::settings::Settings;
 use crate::source::{self, Fetched};
-use crate::state::State;
-use crate::status::TARGET;
+use crate::state::{State, TARGET};
 use crate::word::Word;
 
 pub use merge::Origin;

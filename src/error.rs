@@ -2,9 +2,9 @@
 //!
 //! A step's error states its own level and what would mend it; this one adds the word and joins the chain.
 
+use serde::Serialize;
 use thiserror::Error;
 
-use crate::report::Failure;
 use crate::word::Word;
 use crate::{aws, compose, guard, http, identity, install, lint_command, lock, role, settings, source};
 
@@ -131,6 +131,32 @@ impl Error {
     /// As the report has it.
     pub fn failure(&self) -> Failure {
         Failure { word: self.word(), message: self.to_string(), remedy: self.remedy(), causes: causes(self), doing: self.doing() }
+    }
+}
+
+/// Why it failed, and what would mend it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failure {
+    pub word: Word,
+    pub message: String,
+    pub remedy: String,
+    pub causes: Vec<String>,
+    /// What the program was doing, for the first of the three lines that people read.
+    #[serde(skip)]
+    pub doing: &'static str,
+}
+
+impl Failure {
+    /// What, why, remedy: one line each.
+    pub fn three_lines(&self) -> String {
+        let (word, status) = (self.word, self.word.status());
+        format!("what:   failed while {} ({word}, exit status {status})\nwhy:    {}\nremedy: {}\n", self.doing, self.why(), self.remedy)
+    }
+
+    /// The message and what stands behind it, on one line.
+    pub fn why(&self) -> String {
+        let why: Vec<&str> = std::iter::once(&self.message).chain(&self.causes).map(String::as_str).collect();
+        why.join(": ")
     }
 }
 

@@ -5,10 +5,9 @@ use std::fmt::Write as _;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use crate::error::Error;
+use crate::error::{Error, Failure};
 use crate::guard::status::Status;
 use crate::guard::{self, Change, Enforced, Fence, Host, Method, Proof, Removed, Shown, Wanted};
-use crate::report::Failure;
 
 /// Keep containers from instance metadata
 #[derive(Clone, Debug, Subcommand)]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::ecs_config::{merge, readers::ecs_init};
 use crate::settings::{Host, Settings};
-use crate::status::TARGET;
+use crate::state::TARGET;
 
 /// Where the SSM agent keeps its registration. The ECS Anywhere script looks for it at the same place.
 pub const REGISTRATION: &str = "/var/lib/amazon/ssm/Vault/Store/RegistrationKey";

@@ -12,8 +12,7 @@ use crate::error::Error;
 use crate::install;
 use crate::report::{Config, Outcome, Report, parse_rfc3339};
 use crate::settings::Settings;
-use crate::state::{self, Generation, State, boot_id};
-use crate::status::TARGET;
+use crate::state::{self, Generation, State, TARGET, boot_id};
 
 /// Stays on the present file, or gives the error that made us look.
 pub fn last_verified(settings: &Settings, mut known: State, unreachable: Error, report: &mut Report) -> Result<Outcome, Error> {

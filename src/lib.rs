@@ -48,6 +48,7 @@ pub mod diff;
 pub mod digest;
 pub mod doctor;
 pub mod ecs_config;
+mod endpoint;
 pub mod error;
 pub mod fence;
 pub mod guard;

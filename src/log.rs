@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use clap::ValueEnum;
 use sd_notify::NotifyState;
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
@@ -16,7 +17,14 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, filter};
 
-use crate::cli::LogFormat;
+/// How it is written. `Auto` is `Journald` where stderr is the journal, else `Text`.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub enum LogFormat {
+    Auto,
+    Text,
+    Json,
+    Journald,
+}
 
 /// Takes back the line that says what is being done now.
 const CLEAR_LINE: &str = "\r\x1b[2K";

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::error::Error;
+use crate::error::{Error, Failure};
 use crate::host::OF_BATCH;
 use crate::identity::Identity;
+use crate::source::Layer;
 use crate::word::Word;
 
 /// Where the last report lies, below the root.
@@ -52,18 +53,6 @@ pub enum StepOutcome {
     Failed,
 }
 
-/// One fetched layer.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Layer {
-    /// As it is shown: a presigned URL without its query.
-    pub source: String,
-    pub etag: Option<String>,
-    pub version_id: Option<String>,
-    /// In hexadecimal.
-    pub sha256: String,
-    pub bytes: usize,
-}
-
 /// The installed file.
 #[derive(Clone, Debug, Serialize)]
 pub struct Config {
@@ -97,18 +86,6 @@ impl Default for Guard {
     fn default() -> Self {
         Guard { wanted: false, state: "absent", proof: "not_probed", detail: "not asked for".into() }
     }
-}
-
-/// Why it failed, and what would mend it.
-#[derive(Clone, Debug, Serialize)]
-pub struct Failure {
-    pub word: Word,
-    pub message: String,
-    pub remedy: String,
-    pub causes: Vec<String>,
-    /// What the program was doing, for the first of the three lines that people read.
-    #[serde(skip)]
-    pub doing: &'static str,
 }
 
 /// The whole report.
@@ -272,20 +249,6 @@ pub fn rfc3339(time: SystemTime) -> String {
 /// The time that [`rfc3339`] wrote.
 pub fn parse_rfc3339(text: &str) -> Option<SystemTime> {
     SystemTime::try_from(DateTime::from_str(text, Format::DateTime).ok()?).ok()
-}
-
-impl Failure {
-    /// What, why, remedy: one line each.
-    pub fn three_lines(&self) -> String {
-        let (word, status) = (self.word, self.word.status());
-        format!("what:   failed while {} ({word}, exit status {status})\nwhy:    {}\nremedy: {}\n", self.doing, self.why(), self.remedy)
-    }
-
-    /// The message and what stands behind it, on one line.
-    pub fn why(&self) -> String {
-        let why: Vec<&str> = std::iter::once(&self.message).chain(&self.causes).map(String::as_str).collect();
-        why.join(": ")
-    }
 }
 
 fn kind_in_words(report: &serde_json::Value) -> String {

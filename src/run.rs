@@ -18,8 +18,7 @@ use crate::install::{self, Installed};
 use crate::report::{Config, KeyOrigin, Outcome, Report, rfc3339};
 use crate::settings::{self, Settings, Stale};
 use crate::source::{self, Fetched, Held};
-use crate::state::{self, Generation, State, boot_id};
-use crate::status::TARGET;
+use crate::state::{self, Generation, State, TARGET, boot_id};
 use crate::word::Word;
 use crate::{diff, host, keep};
 

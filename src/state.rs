@@ -9,8 +9,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::install;
-use crate::report::Layer;
+use crate::source::Layer;
 
+/// The file that ecs-init and systemd read.
+pub const TARGET: &str = "/etc/ecs/ecs.config";
 /// Where the state lies, below the root.
 pub const FILE: &str = "/var/lib/ecs-bootstrap/state.json";
 /// The file before the last change.

@@ -6,11 +6,8 @@ use std::time::SystemTime;
 use crate::digest::sha256;
 use crate::error::Error;
 use crate::report::parse_rfc3339;
-use crate::state::{State, boot_id};
+use crate::state::{State, TARGET, boot_id};
 use crate::{install, report, state};
-
-/// The path that `ecs-init` and systemd read.
-pub const TARGET: &str = "/etc/ecs/ecs.config";
 
 /// The last report's JSON, as it was written.
 pub fn last(root: &Path) -> Result<serde_json::Value, Error> {

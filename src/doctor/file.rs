@@ -11,8 +11,7 @@ use super::check::{Check, Verdict, check};
 use crate::digest::sha256;
 use crate::ecs_config::lint::{self, Context, File, Finding, Place, Severity};
 use crate::host;
-use crate::state::{self, State, boot_id};
-use crate::status::TARGET;
+use crate::state::{self, State, TARGET, boot_id};
 
 pub const CHECKS: [Check; 5] = [
     check("file", "/etc/ecs/ecs.config: there, root's, and nobody else's to read or write", file),

@@ -10,9 +10,9 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Patient;
-use super::endpoint::{self, Knock, Place, SERVICES};
-use super::signed::{self, Action, Answer, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
 use crate::aws::Service;
+use crate::endpoint::signed::{self, Action, Answer, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
+use crate::endpoint::{self, Knock, Place, SERVICES};
 use crate::host;
 use crate::http::{self, Http, Proxies};
 use crate::identity::{self, Claim, Expected, External, Identity, Imds, Witness, imds};

@@ -11,7 +11,6 @@ mod archive;
 mod boot;
 pub mod bundle;
 mod check;
-pub(crate) mod endpoint;
 mod fence;
 mod file;
 mod hear;
@@ -20,7 +19,6 @@ mod place;
 mod reach;
 mod redact;
 mod render;
-pub(crate) mod signed;
 mod unit_files;
 mod units;
 

@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use super::Patient;
 use super::check::{Check, Verdict, check};
-use super::endpoint::{Knock, Name, Place};
-use super::signed::{Action, Answer, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
 use super::words;
+use crate::endpoint::signed::{Action, Answer, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
+use crate::endpoint::{Knock, Name, Place};
 use crate::source::{self, Fetched};
 
 pub const CHECKS: [Check; 14] = [

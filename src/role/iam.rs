@@ -44,6 +44,8 @@ pub enum Error {
     Strange { action: &'static str, why: String },
     #[error("no answer within {0}")]
     Deadline(String),
+    #[error(transparent)]
+    Wish(#[from] super::Error),
 }
 
 impl Error {
@@ -51,6 +53,7 @@ impl Error {
         match self {
             Error::NoCredentials(_) | Error::Refused { .. } => Word::NoRole,
             Error::NoAnswer { .. } | Error::Strange { .. } | Error::Deadline(_) => Word::SourceUnreachable,
+            Error::Wish(error) => error.word(),
         }
     }
 
@@ -60,6 +63,7 @@ impl Error {
                 "sign in (`aws sso login`, `aws configure`) or set AWS_PROFILE; `aws sts get-caller-identity` shows who you are".into()
             }
             Error::Refused { .. } => "renew the credentials: `aws sts get-caller-identity` shows whether AWS takes them".into(),
+            Error::Wish(error) => error.remedy(),
             _ => "look whether sts and iam endpoints can be reached from here (proxy, VPC endpoint, AWS_ENDPOINT_URL)".into(),
         }
     }

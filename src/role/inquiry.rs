@@ -8,9 +8,8 @@ use super::finding::{Finding, Severity};
 use super::iam::{self, Caller, Eyes, Look};
 use super::{Documents, Role, Wish, check, shell};
 use crate::aws::{Aws, Service};
-use crate::doctor::endpoint::{self, Place};
-use crate::doctor::signed::{self, Action, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
-use crate::error::Error;
+use crate::endpoint::signed::{self, Action, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
+use crate::endpoint::{self, Place};
 use crate::http::Http;
 use crate::plural;
 use crate::source::{self, Access, Source};
@@ -71,7 +70,7 @@ impl Inquiry {
 /// What nothing that the role's owner may read can tell.
 const NEVER_SEEN: &str = "policies of the bucket, the KMS key, VPC endpoints and the organisation";
 
-pub async fn inquire(wish: Wish, kind_given: bool, http: &Http, aws: &Aws, deadline: Instant) -> Result<Inquiry, Error> {
+pub async fn inquire(wish: Wish, kind_given: bool, http: &Http, aws: &Aws, deadline: Instant) -> Result<Inquiry, iam::Error> {
     let region = wish.region.clone().or_else(|| aws.region.clone());
     let eyes = iam::within(deadline, Eyes::open(http, region.as_deref())).await?;
     let caller = iam::within(deadline, eyes.caller()).await?;

@@ -24,10 +24,10 @@ pub use invalid::Invalid;
 use crate::aws::Aws;
 use crate::digest;
 use crate::http::Http;
-use crate::report::Layer;
 use aws_credential_types::Credentials;
 use grammar::Place;
 use retry::Failure;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 /// More than this is not read of any source, in bytes.
@@ -45,6 +45,18 @@ pub struct Access<'a> {
     pub deadline: Instant,
     /// What an earlier fetch brought.
     pub held: Option<&'a Held>,
+}
+
+/// What the report and the state say of a layer.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Layer {
+    /// As it is shown: a presigned URL without its query.
+    pub source: String,
+    pub etag: Option<String>,
+    pub version_id: Option<String>,
+    /// In hexadecimal.
+    pub sha256: String,
+    pub bytes: usize,
 }
 
 /// A layer that an earlier fetch brought, and its bytes, which are the caller's to vouch for. S3 is asked for it only if its ETag has

@@ -1,5 +1,7 @@
 //! The places at AWS that a container instance talks to: their names, and whether they can be reached from here.
 
+pub mod signed;
+
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, SystemTime};
 
