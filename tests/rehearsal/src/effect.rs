@@ -1,6 +1,6 @@
 //! What each fault does, one small function a row of the table in `fault`. The words are AWS's own. Pure.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
 
@@ -58,7 +58,8 @@ pub(crate) fn empty_list(_: &mut World, _: &Request) -> Option<Response> {
 }
 
 pub(crate) fn token_revoked(world: &mut World, _: &Request) -> Option<Response> {
-    world.tokens.clear();
+    // Not forgotten: the next token must be another one.
+    world.tokens.iter_mut().for_each(|token| token.expires = Instant::now());
     Some(imds::page(401))
 }
 
