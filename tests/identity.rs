@@ -63,23 +63,28 @@ fn version_1_is_never_used() {
 #[test]
 fn a_role_that_is_missing_until_the_deadline_is_named_even_if_the_last_question_is_cut_off() {
     for (fault, says) in [("no-role", "did not arrive in time"), ("role-code-failed", "could not assume")] {
-        let host = Host::default();
-        host.cloud.usual_fault(fault);
-        let roles = || imds_requests(&host, "/iam/security-credentials/");
-        let ended = std::thread::scope(|scope| {
-            let run = scope.spawn(|| host.run(&["--config", SOURCE, "--stale", "fail", "--timeout", "1s"]));
-            let began = std::time::Instant::now();
-            while roles() < 2 && began.elapsed() < Duration::from_secs(10) {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            // What is asked after the second question is answered too late.
-            std::thread::sleep(Duration::from_millis(20));
-            host.cloud.fault("slow-imds", rehearsal::Extent::By(Duration::from_secs(5)));
-            run.join().unwrap()
-        });
-        assert!(roles() > 2, "{fault}: the last question was not asked");
+        // A busy machine may leave no time for the third question, and so no silence to look at.
+        let ended = (0..10).find_map(|_| cut_off_at_the_third_question(fault)).expect("in ten boots one has time for a third question");
         ended.fails_as("no_role", 11, &[says]);
     }
+}
+
+fn cut_off_at_the_third_question(fault: &str) -> Option<support::Ended> {
+    let host = Host::default();
+    host.cloud.usual_fault(fault);
+    let roles = || imds_requests(&host, "/iam/security-credentials/");
+    let ended = std::thread::scope(|scope| {
+        let run = scope.spawn(|| host.run(&["--config", SOURCE, "--stale", "fail", "--timeout", "1s"]));
+        let began = std::time::Instant::now();
+        while roles() < 2 && began.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // What is asked after the second question is answered too late.
+        std::thread::sleep(Duration::from_millis(20));
+        host.cloud.fault("slow-imds", rehearsal::Extent::By(Duration::from_secs(5)));
+        run.join().unwrap()
+    });
+    (roles() > 2).then_some(ended)
 }
 
 #[test]
