@@ -1,4 +1,5 @@
-//! Tells the linker to keep one copy of functions that came out alike: 2 % of the binary, and so of what is read at boot.
+//! Tells the linker to keep one copy of functions that came out alike: 2 % of the binary, and so of
+//! what is read at boot.
 //!
 //! Only lld knows how. It is rustc's own linker on x86-64 Linux, unless somebody names another one.
 

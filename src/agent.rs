@@ -1,7 +1,7 @@
 //! Restarts the ECS agent after its configuration changed, and never waits for it.
 //!
-//! Waiting would deadlock in user data: `ecs.service` waits for cloud-final, and cloud-final for the script that called us
-//! (aws/amazon-ecs-agent#1707, #4818).
+//! Waiting would deadlock in user data: `ecs.service` waits for cloud-final, and cloud-final for
+//! the script that called us (aws/amazon-ecs-agent#1707, #4818).
 
 use std::process::Stdio;
 
@@ -16,7 +16,8 @@ pub enum Restarted {
     /// The unit was active; a restart is under way.
     Asked(&'static str),
     NotActive,
-    /// systemctl could not be asked, or refused: the new configuration takes effect at the next start.
+    /// systemctl could not be asked, or refused: the new configuration takes effect at the next
+    /// start.
     Failed(String),
 }
 
@@ -42,7 +43,12 @@ async fn ask(unit: &'static str) -> Restarted {
 
 async fn systemctl(args: &[&str]) -> Result<bool, String> {
     let mut command = Command::new("systemctl");
-    command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
     let status = command.status().await.map_err(|error| format!("starting systemctl: {error}"))?;
     Ok(status.success())
 }

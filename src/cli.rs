@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and what it says about itself.
 //!
-//! Flags of `run` are settings; [`RunArgs::given`] turns them into the same text by name that the environment and the file give.
+//! Flags of `run` are settings; [`RunArgs::given`] turns them into the same text by name that the
+//! environment and the file give.
 
 use std::path::PathBuf;
 
@@ -11,11 +12,20 @@ use crate::role_command::RoleArgs;
 use crate::settings::{Given, Origin};
 use crate::{guard_command, lint_command};
 
-/// Gets a container instance ready for Amazon ECS: fences containers off from instance metadata, proves who the host is, fetches
-/// ecs.config from a private bucket, checks it as its readers will read it, and installs it whole or not at all.
+/// Gets a container instance ready for Amazon ECS: fences containers off from instance metadata,
+/// proves who the host is, fetches ecs.config from a private bucket, checks it as its readers will
+/// read it, and installs it whole or not at all.
 #[derive(Debug, Parser)]
-#[command(name = "ecs-bootstrap", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
-#[command(after_help = "Exit status 0 is success. The manual page lists the others; README.md also says what to do about each.")]
+#[command(
+    name = "ecs-bootstrap",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+#[command(
+    after_help = "Exit status 0 is success. The manual page lists the others; README.md also says what to do about each."
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -107,7 +117,8 @@ pub struct DoctorArgs {
     pub config: Vec<String>,
     #[command(flatten)]
     pub identity: IdentityArgs,
-    /// Write a support bundle: the checks, and the files they looked at, without any value of a configuration key
+    /// Write a support bundle: the checks, and the files they looked at, without any value of a
+    /// configuration key
     #[arg(long, value_name = "FILE.tar.gz", value_parser = bundle)]
     pub bundle: Option<PathBuf>,
 }
@@ -194,7 +205,9 @@ impl Typed {
     }
 
     fn identity(self, args: &IdentityArgs) -> Self {
-        self.text("expect_role", &args.expect_role).text("expect_account", &args.expect_account).text("host", &args.host)
+        self.text("expect_role", &args.expect_role)
+            .text("expect_account", &args.expect_account)
+            .text("host", &args.host)
     }
 
     fn verify(self, args: &VerifyArgs) -> Self {

@@ -1,4 +1,5 @@
-//! From what was typed to what is printed: reads the settings, runs one command, and says how it ended.
+//! From what was typed to what is printed: reads the settings, runs one command, and says how it
+//! ended.
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -61,7 +62,11 @@ struct Call<'a> {
 /// Runs the command, and gives the exit status.
 pub fn run(cli: &Cli, environment: &Environment) -> u8 {
     let global = &cli.global;
-    let root = global.root.clone().or_else(|| settings::place(environment.iter(), "root")).unwrap_or_else(|| "/".into());
+    let root = global
+        .root
+        .clone()
+        .or_else(|| settings::place(environment.iter(), "root"))
+        .unwrap_or_else(|| "/".into());
     let mut call = Call { cli, environment, root, output: Output::Text, format: LogFormat::Auto };
     let given = call.given();
     let formats = call.read_formats(given.as_ref().unwrap_or(&call.formats()));
@@ -90,8 +95,9 @@ fn printed(print: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> u8 {
     u8::from(done.is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe))
 }
 
-/// The manual page: the flags that all commands take, commands, exit statuses, rules of the linter. It is one page, so clap_mangen's
-/// references to `ecs-bootstrap-run(1)` and its like would lead nowhere.
+/// The manual page: the flags that all commands take, commands, exit statuses, rules of the linter.
+/// It is one page, so clap_mangen's references to `ecs-bootstrap-run(1)` and its like would lead
+/// nowhere.
 fn manual(out: &mut Vec<u8>) -> std::io::Result<()> {
     let command = Cli::command();
     let man = clap_mangen::Man::new(command.clone());
@@ -105,7 +111,9 @@ fn manual(out: &mut Vec<u8>) -> std::io::Result<()> {
     for command in command.get_subcommands() {
         page.control("TP", []);
         page.text([bold(format!("ecs-bootstrap {}", command.get_name()))]);
-        page.text([roman(command.get_about().expect("every command says what it does").to_string())]);
+        page.text([roman(
+            command.get_about().expect("every command says what it does").to_string(),
+        )]);
     }
     page.control("SH", ["EXIT STATUS"]);
     for word in Word::all() {
@@ -128,20 +136,31 @@ impl Call<'_> {
             _ => Given::new(),
         };
         let global = self.cli.global.given();
-        let strong = settings::beneath(settings::beneath(flags, global), settings::from_environment(self.environment.iter())?);
+        let strong = settings::beneath(
+            settings::beneath(flags, global),
+            settings::from_environment(self.environment.iter())?,
+        );
         Ok(settings::beneath(strong, self.file()?))
     }
 
-    /// The formats alone, in the two strongest ways: what is left to go by where not all settings can be read.
+    /// The formats alone, in the two strongest ways: what is left to go by where not all settings
+    /// can be read.
     fn formats(&self) -> Given {
         let formats = ["ECS_BOOTSTRAP_OUTPUT", "ECS_BOOTSTRAP_LOG_FORMAT"];
         let named = self.environment.iter().filter(|(name, _)| formats.contains(name));
-        settings::beneath(self.cli.global.given(), settings::from_environment(named).unwrap_or_default())
+        settings::beneath(
+            self.cli.global.given(),
+            settings::from_environment(named).unwrap_or_default(),
+        )
     }
 
     /// The settings file that was named, if one was.
     fn named(&self) -> Option<PathBuf> {
-        self.cli.global.settings.clone().or_else(|| settings::place(self.environment.iter(), "settings"))
+        self.cli
+            .global
+            .settings
+            .clone()
+            .or_else(|| settings::place(self.environment.iter(), "settings"))
     }
 
     fn settings_file(&self) -> PathBuf {
@@ -152,12 +171,17 @@ impl Call<'_> {
         let path = self.settings_file();
         match std::fs::read_to_string(&path) {
             Ok(text) => settings::from_file(&path, &text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && self.named().is_none() => Ok(Given::new()),
+            Err(error)
+                if error.kind() == std::io::ErrorKind::NotFound && self.named().is_none() =>
+            {
+                Ok(Given::new())
+            }
             Err(error) => Err(settings::Error::File { path, why: error.to_string() }),
         }
     }
 
-    /// Even an error about the settings is told in the format that they ask for, as far as they can be read.
+    /// Even an error about the settings is told in the format that they ask for, as far as they can
+    /// be read.
     fn read_formats(&mut self, given: &Given) -> Result<(), settings::Error> {
         let output = word(given, "output", Output::Text)?;
         if output == Output::Sarif && !matches!(self.cli.command, Command::Lint(_)) {
@@ -190,7 +214,8 @@ impl Call<'_> {
         self.tell(&report)
     }
 
-    /// For the report of a run that ended before it had its turn; `None` if another run is at work: then its report is the last.
+    /// For the report of a run that ended before it had its turn; `None` if another run is at work:
+    /// then its report is the last.
     fn lock_at_once(&self) -> Option<Lock> {
         let path = self.root.join(LOCK.trim_start_matches('/'));
         runtime().ok()?.block_on(lock::take(&path, Instant::now())).ok()
@@ -199,7 +224,9 @@ impl Call<'_> {
     /// The report is written under the lock, so that of two runs the later one's stands.
     fn leave(&self, report: &Report) {
         let path = self.root.join(report::FILE.trim_start_matches('/'));
-        if let Err(error) = install::replace(&path, format!("{}\n", report.json()).as_bytes(), 0o644) {
+        if let Err(error) =
+            install::replace(&path, format!("{}\n", report.json()).as_bytes(), 0o644)
+        {
             let why: Vec<String> = http::chain(&error).map(ToString::to_string).collect();
             tracing::warn!("the report could not be written: {}", why.join(": "));
         }
@@ -224,7 +251,8 @@ impl Call<'_> {
             }
             let settings = self.fenced(args, settings, given, &reach, report).await?;
             self.origins(&settings, report);
-            let boot = Boot { settings: &settings, http: &reach.http, witness: reach.witness(), deadline };
+            let boot =
+                Boot { settings: &settings, http: &reach.http, witness: reach.witness(), deadline };
             if args.dry_run {
                 let (outcome, difference) = run::dry_run(&boot, report).await?;
                 *diff = Some(difference);
@@ -239,7 +267,10 @@ impl Call<'_> {
         let uid = geteuid().as_raw();
         match uid == 0 || args.dry_run || self.root != std::path::Path::new("/") {
             true => Ok(()),
-            false => Err(install::Error::Privilege { what: "`run` replaces /etc/ecs/ecs.config, which", uid }),
+            false => Err(install::Error::Privilege {
+                what: "`run` replaces /etc/ecs/ecs.config, which",
+                uid,
+            }),
         }
     }
 
@@ -248,7 +279,9 @@ impl Call<'_> {
         let http = Http::new(&http::Options::from_vars(self.environment.0.iter().cloned())?)?;
         for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
             if self.environment.get(name).is_some() {
-                tracing::warn!("{name} is set and ignored: only the instance's own role proves which host this is");
+                tracing::warn!(
+                    "{name} is set and ignored: only the instance's own role proves which host this is"
+                );
             }
         }
         let kind = Evidence::of(settings);
@@ -256,11 +289,13 @@ impl Call<'_> {
         if self.cli.global.verbose > 0 || matches!(kind, Evidence::None { vendor: Some(_) }) {
             tracing::info!("host: {kind}");
         }
-        let external = kind.is_external().then(|| External::new(settings, self.environment.iter(), deadline));
+        let external =
+            kind.is_external().then(|| External::new(settings, self.environment.iter(), deadline));
         Ok(Reach { http, imds: Imds::new(http::direct()?, options, deadline), external })
     }
 
-    /// The fence stands before the first packet leaves; only if tags ask for it, it cannot stand before they are read.
+    /// The fence stands before the first packet leaves; only if tags ask for it, it cannot stand
+    /// before they are read.
     async fn fenced(
         &self,
         args: &RunArgs,
@@ -285,7 +320,12 @@ impl Call<'_> {
         Ok(settings)
     }
 
-    async fn with_tags(&self, settings: Settings, given: Given, witness: Witness<'_>) -> Result<Settings, Error> {
+    async fn with_tags(
+        &self,
+        settings: Settings,
+        given: Given,
+        witness: Witness<'_>,
+    ) -> Result<Settings, Error> {
         if !settings.from_tags {
             return Ok(settings);
         }
@@ -296,13 +336,16 @@ impl Call<'_> {
                  (/usr/share/ecs-bootstrap/after-user-data.conf)"
             );
         }
-        let tags = settings::from_tags(tags.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
+        let tags =
+            settings::from_tags(tags.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
         let (settings, given) = (settings, settings::between(given, tags));
         Ok(Settings::new(settings.root, &given, settings.aws)?)
     }
 
     fn origins(&self, settings: &Settings, report: &mut Report) {
-        for (name, origin) in settings.origins.iter().filter(|(_, origin)| **origin != Origin::Default) {
+        for (name, origin) in
+            settings.origins.iter().filter(|(_, origin)| **origin != Origin::Default)
+        {
             if self.cli.global.verbose > 0 {
                 tracing::info!("settings: {name} is from {origin}");
             }
@@ -317,18 +360,27 @@ impl Call<'_> {
         self.tell(&report)
     }
 
-    fn identity(&self, given: Result<Given, settings::Error>, report: &mut Report) -> Result<(), Error> {
+    fn identity(
+        &self,
+        given: Result<Given, settings::Error>,
+        report: &mut Report,
+    ) -> Result<(), Error> {
         let settings = self.settings(&given?)?;
         let deadline = Instant::now() + settings.timeout;
         let reach = self.reach(&settings, deadline)?;
         self.origins(&settings, report);
         report.enter("identity");
-        let boot = Boot { settings: &settings, http: &reach.http, witness: reach.witness(), deadline };
+        let boot =
+            Boot { settings: &settings, http: &reach.http, witness: reach.witness(), deadline };
         for what in reach.external.iter().flat_map(|_| host::missing(&settings)) {
             tracing::warn!("host: {what}");
         }
         let identity = runtime()?.block_on(run::who(&boot))?;
-        report.done("identity", 1 + reach.witness().repeats(), run::on_its_host(&identity, &settings));
+        report.done(
+            "identity",
+            1 + reach.witness().repeats(),
+            run::on_its_host(&identity, &settings),
+        );
         report.host = Some(identity);
         Ok(())
     }
@@ -336,12 +388,14 @@ impl Call<'_> {
     /// Settings that are none are one of its findings.
     fn doctor(&self, args: &DoctorArgs, given: Result<Given, settings::Error>) -> u8 {
         let began = std::time::Instant::now();
-        let examined = doctor::examine(doctor::Patient::new(self.root.clone(), given, &self.environment.0));
+        let examined =
+            doctor::examine(doctor::Patient::new(self.root.clone(), given, &self.environment.0));
         log::clear();
         let text = if self.output == Output::Json { examined.json() } else { examined.text() };
         let status = printed(|out| out.write_all(text.as_bytes())).max(examined.exit_status());
         let Some(path) = &args.bundle else { return status };
-        let place = doctor::bundle::Place { root: self.root.clone(), settings: self.settings_file() };
+        let place =
+            doctor::bundle::Place { root: self.root.clone(), settings: self.settings_file() };
         match doctor::bundle::leave(path, &examined, place, began).map_err(Error::Bundle) {
             Ok(()) => {
                 tracing::info!("the support bundle is {}", path.display());
@@ -371,14 +425,19 @@ impl Call<'_> {
         match &args.job {
             Job::Print(args) => Ok((args.print(settings, json)?, 0)),
             Job::Check(args) => {
-                let http = Http::new(&http::Options::from_vars(self.environment.0.iter().cloned())?)?;
+                let http =
+                    Http::new(&http::Options::from_vars(self.environment.0.iter().cloned())?)?;
                 runtime()?.block_on(args.check(settings, &http, json))
             }
         }
     }
 
     fn status(&self, args: &StatusArgs) -> u8 {
-        let told = if args.check { status::check(&self.root) } else { status::last(&self.root).map(|report| self.status_text(&report)) };
+        let told = if args.check {
+            status::check(&self.root)
+        } else {
+            status::last(&self.root).map(|report| self.status_text(&report))
+        };
         match told {
             Ok(text) => printed(|out| writeln!(out, "{text}")),
             Err(error) => {
@@ -391,7 +450,9 @@ impl Call<'_> {
 
     fn status_text(&self, report: &serde_json::Value) -> String {
         match self.output {
-            Output::Json | Output::Sarif => serde_json::to_string_pretty(report).expect("it was JSON before"),
+            Output::Json | Output::Sarif => {
+                serde_json::to_string_pretty(report).expect("it was JSON before")
+            }
             Output::Text => report::in_words(report),
         }
     }
@@ -409,25 +470,38 @@ impl Call<'_> {
         }
     }
 
-    fn linted(&self, args: &lint_command::Args, given: Result<Given, settings::Error>) -> Result<lint_command::Printed, Error> {
+    fn linted(
+        &self,
+        args: &lint_command::Args,
+        given: Result<Given, settings::Error>,
+    ) -> Result<lint_command::Printed, Error> {
         let format = match self.output {
             Output::Text => lint_command::Format::Text,
             Output::Json => lint_command::Format::Json,
             Output::Sarif => lint_command::Format::Sarif,
         };
-        let color = std::io::stdout().is_terminal() && self.environment.get("NO_COLOR").is_none_or(str::is_empty);
+        let color = std::io::stdout().is_terminal()
+            && self.environment.get("NO_COLOR").is_none_or(str::is_empty);
         let around = lint_command::Surroundings { root: &self.root, format, color };
         let settings = self.settings(&given?)?;
-        runtime()?.block_on(lint_command::run(args, around, async |source| self.fetch_to_lint(&settings, source).await))
+        runtime()?.block_on(lint_command::run(args, around, async |source| {
+            self.fetch_to_lint(&settings, source).await
+        }))
     }
 
-    /// Whoever lints an object may read it with credentials of their own; on a host it is read with the role's.
+    /// Whoever lints an object may read it with credentials of their own; on a host it is read with
+    /// the role's.
     async fn fetch_to_lint(&self, settings: &Settings, source: &str) -> Result<Vec<u8>, Error> {
-        let source: Source = source.parse().map_err(|error: source::Invalid| settings::Error::source(error.to_string()))?;
+        let source: Source = source
+            .parse()
+            .map_err(|error: source::Invalid| settings::Error::source(error.to_string()))?;
         let deadline = Instant::now() + settings.timeout;
-        let own = |name| self.environment.get(name).filter(|value| !value.is_empty()).map(str::to_owned);
+        let own =
+            |name| self.environment.get(name).filter(|value| !value.is_empty()).map(str::to_owned);
         let by_hand = own("AWS_ACCESS_KEY_ID").zip(own("AWS_SECRET_ACCESS_KEY"));
-        let by_hand = by_hand.map(|(id, secret)| Credentials::new(id, secret, own("AWS_SESSION_TOKEN"), None, "environment"));
+        let by_hand = by_hand.map(|(id, secret)| {
+            Credentials::new(id, secret, own("AWS_SESSION_TOKEN"), None, "environment")
+        });
         let http = Http::new(&http::Options::from_vars(self.environment.0.iter().cloned())?)?;
         let (credentials, region) = match by_hand {
             None if source.needs_credentials() => {
@@ -436,7 +510,14 @@ impl Call<'_> {
             }
             by_hand => (by_hand, None),
         };
-        let access = source::Access { http: &http, aws: &settings.aws, credentials: credentials.as_ref(), region, deadline, held: None };
+        let access = source::Access {
+            http: &http,
+            aws: &settings.aws,
+            credentials: credentials.as_ref(),
+            region,
+            deadline,
+            held: None,
+        };
         Ok(source::fetch(&source, &access).await?.bytes)
     }
 
@@ -459,8 +540,15 @@ impl Call<'_> {
     fn complain(&self, failure: &Failure) {
         match self.format {
             LogFormat::Text => eprint!("{}", failure.three_lines()),
-            LogFormat::Json => tracing::error!(word = failure.word.name(), remedy = failure.remedy, "{}", failure.why()),
-            LogFormat::Journald | LogFormat::Auto => failure.three_lines().lines().for_each(|line| tracing::error!("{line}")),
+            LogFormat::Json => tracing::error!(
+                word = failure.word.name(),
+                remedy = failure.remedy,
+                "{}",
+                failure.why()
+            ),
+            LogFormat::Journald | LogFormat::Auto => {
+                failure.three_lines().lines().for_each(|line| tracing::error!("{line}"))
+            }
         }
     }
 
@@ -511,10 +599,8 @@ fn name<E: ValueEnum>(value: E) -> String {
 
 fn word<E: ValueEnum>(given: &Given, name: &'static str, default: E) -> Result<E, settings::Error> {
     let Some((items, origin)) = given.get(name) else { return Ok(default) };
-    E::from_str(items.first().map_or("", String::as_str), false).map_err(|why| settings::Error::Value {
-        origin: origin.to_string(),
-        name: name.into(),
-        why,
+    E::from_str(items.first().map_or("", String::as_str), false).map_err(|why| {
+        settings::Error::Value { origin: origin.to_string(), name: name.into(), why }
     })
 }
 

@@ -1,10 +1,12 @@
-//! Makes of the layers the file to install, or says why it cannot be: expand, lint each, merge, lint the whole.
+//! Makes of the layers the file to install, or says why it cannot be: expand, lint each, merge,
+//! lint the whole.
 //!
-//! Pure but for [`Surroundings::look`], which reads what lies around the file: the readers' other two files, and what is known of a
-//! cluster that the agent has joined before.
+//! Pure but for [`Surroundings::look`], which reads what lies around the file: the readers' other
+//! two files, and what is known of a cluster that the agent has joined before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use merge::Origin;
 use thiserror::Error;
 
 use crate::digest::sha256;
@@ -19,8 +21,6 @@ use crate::settings::Settings;
 use crate::source::{self, Fetched};
 use crate::state::{State, TARGET};
 use crate::word::Word;
-
-pub use merge::Origin;
 
 /// What the placeholders of `--expand` stand for on this host.
 pub type Facts = BTreeMap<Placeholder, String>;
@@ -60,8 +60,13 @@ impl Error {
     /// What would mend it.
     pub fn remedy(&self) -> String {
         match self {
-            Error::NoConfiguration { .. } => "look at what is stored there: the object must be an ecs.config, lines of KEY=value".into(),
-            Error::Expand { .. } => "correct the placeholder, or leave `--expand` off: `$` is literal to ECS".into(),
+            Error::NoConfiguration { .. } => {
+                "look at what is stored there: the object must be an ecs.config, lines of KEY=value"
+                    .into()
+            }
+            Error::Expand { .. } => {
+                "correct the placeholder, or leave `--expand` off: `$` is literal to ECS".into()
+            }
             Error::Findings { fix, .. } => {
                 let fix = fix.as_ref().map(|fix| format!("{fix}; ")).unwrap_or_default();
                 format!("{fix}`ecs-bootstrap lint SOURCE` shows all of them, each with its fix")
@@ -87,7 +92,12 @@ pub struct Surroundings {
 
 impl Surroundings {
     /// Reads it. What cannot be read counts as not there, as it does for the readers themselves.
-    pub fn look(settings: &Settings, known: &State, present: Option<&[u8]>, identity: &Identity) -> Self {
+    pub fn look(
+        settings: &Settings,
+        known: &State,
+        present: Option<&[u8]>,
+        identity: &Identity,
+    ) -> Self {
         let digest = present.map(sha256);
         Surroundings {
             present: present.map(Vec::from),
@@ -99,15 +109,24 @@ impl Surroundings {
     }
 }
 
-/// The cluster that the agent has joined, as far as we know it: if it has started on this host with the file that we installed, it is
-/// the one in that file. The agent forgets it when the instance id changes, as for a host made from an image of another.
-fn registered(settings: &Settings, known: &State, present: Option<&[u8]>, identity: &Identity) -> Registered {
+/// The cluster that the agent has joined, as far as we know it: if it has started on this host with
+/// the file that we installed, it is the one in that file. The agent forgets it when the instance
+/// id changes, as for a host made from an image of another.
+fn registered(
+    settings: &Settings,
+    known: &State,
+    present: Option<&[u8]>,
+    identity: &Identity,
+) -> Registered {
     if !settings.path(AGENT_DB).exists() {
         return Registered::Never;
     }
-    let ours = present.and_then(|bytes| known.generation(&sha256(bytes)).map(|generation| (bytes, generation)));
+    let ours = present
+        .and_then(|bytes| known.generation(&sha256(bytes)).map(|generation| (bytes, generation)));
     match ours {
-        Some((_, generation)) if generation.instance_id.as_ref() != Some(&identity.instance_id) => Registered::Never,
+        Some((_, generation)) if generation.instance_id.as_ref() != Some(&identity.instance_id) => {
+            Registered::Never
+        }
         Some((bytes, _)) => cluster(bytes).map_or(Registered::Unknown, Registered::In),
         None => Registered::Unknown,
     }
@@ -137,7 +156,8 @@ pub fn compose(
     let layers = expanded(settings, fetched, facts)?;
     let context = context(settings, around);
     for (name, bytes) in &layers {
-        // What is mended on the way in is no error of the file that will stand; the mending itself is noted below.
+        // What is mended on the way in is no error of the file that will stand; the mending itself
+        // is noted below.
         let (bytes, _) = merge::mend(bytes);
         findings.extend(lint::check_layer(&File { source: name, bytes: &bytes }, &context));
     }
@@ -145,7 +165,8 @@ pub fn compose(
     let merged = merged(settings, &layers, around)?;
     findings.extend(merged.mended.iter().map(mended));
     findings.extend(whole(&merged, &context));
-    // Before the linter's error of the same meaning: a conflict with what is on the host is no error in the configuration.
+    // Before the linter's error of the same meaning: a conflict with what is on the host is no
+    // error in the configuration.
     if registered::conflict(cluster(&merged.bytes).as_deref(), &around.registered).is_some() {
         return Err(Error::Joined);
     }
@@ -154,7 +175,11 @@ pub fn compose(
 }
 
 /// The layers by name, `--set` last, with their placeholders replaced if that was asked for.
-fn expanded(settings: &Settings, fetched: &[Fetched], facts: &Facts) -> Result<Vec<(String, Vec<u8>)>, Error> {
+fn expanded(
+    settings: &Settings,
+    fetched: &[Fetched],
+    facts: &Facts,
+) -> Result<Vec<(String, Vec<u8>)>, Error> {
     let mut layers: Vec<(String, Vec<u8>)> = Vec::new();
     for layer in fetched {
         let from = layer.source.to_string();
@@ -176,7 +201,12 @@ fn expanded(settings: &Settings, fetched: &[Fetched], facts: &Facts) -> Result<V
 }
 
 fn set_layer(settings: &Settings) -> Vec<u8> {
-    settings.set.iter().map(|(key, value)| format!("{key}={value}\n")).collect::<String>().into_bytes()
+    settings
+        .set
+        .iter()
+        .map(|(key, value)| format!("{key}={value}\n"))
+        .collect::<String>()
+        .into_bytes()
 }
 
 fn context<'a>(settings: &Settings, around: &'a Surroundings) -> Context<'a> {
@@ -191,20 +221,32 @@ fn context<'a>(settings: &Settings, around: &'a Surroundings) -> Context<'a> {
     }
 }
 
-fn merged(settings: &Settings, layers: &[(String, Vec<u8>)], around: &Surroundings) -> Result<Merged, Error> {
+fn merged(
+    settings: &Settings,
+    layers: &[(String, Vec<u8>)],
+    around: &Surroundings,
+) -> Result<Merged, Error> {
     let layers: Vec<Layer<'_>> = layers.iter().map(|(name, bytes)| Layer { name, bytes }).collect();
     let present = around.present.as_deref().map(|bytes| Present { bytes, owned: &around.owned });
     let rules = Rules { keep: &settings.keep, replace: settings.replace, path: TARGET };
     Ok(merge::merge(&layers, present, rules)?)
 }
 
-/// What the linter says of the merged file as a whole, each setting named by the layer that it came from.
+/// What the linter says of the merged file as a whole, each setting named by the layer that it came
+/// from.
 fn whole(merged: &Merged, context: &Context) -> Vec<Finding> {
     let text = String::from_utf8_lossy(&merged.bytes);
     let settings: Vec<Owned> = text
         .lines()
         .filter_map(|line| line.trim().split_once('='))
-        .filter_map(|(name, value)| merged.keys.get(name).map(|origin| Owned { name, value, source: &origin.from, line: origin.line }))
+        .filter_map(|(name, value)| {
+            merged.keys.get(name).map(|origin| Owned {
+                name,
+                value,
+                source: &origin.from,
+                line: origin.line,
+            })
+        })
         .collect();
     lint::check_together(&settings, context)
 }

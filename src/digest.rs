@@ -15,6 +15,9 @@ pub fn sha256(bytes: &[u8]) -> String {
 mod tests {
     #[test]
     fn the_digest_of_nothing_is_the_known_one() {
-        assert_eq!(super::sha256(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(
+            super::sha256(b""),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The places at AWS that a container instance talks to: their names, and whether they can be reached from here.
+//! The places at AWS that a container instance talks to: their names, and whether they can be
+//! reached from here.
 
 pub mod signed;
 
@@ -41,14 +42,33 @@ const NAMES: [Names; 6] = [
     Names { people: "STS", host: "sts", fips: "sts-fips", vpc_endpoint: "sts (interface)" },
     Names { people: "S3", host: "s3", fips: "s3-fips", vpc_endpoint: "s3 (gateway)" },
     Names { people: "ECS", host: "ecs", fips: "ecs-fips", vpc_endpoint: "ecs (interface)" },
-    Names { people: "ECR", host: "api.ecr", fips: "ecr-fips", vpc_endpoint: "ecr.api and ecr.dkr (interface)" },
-    Names { people: "the agent's endpoint of ECS", host: "ecs-a", fips: "ecs-a", vpc_endpoint: "ecs-agent (interface)" },
-    Names { people: "the telemetry endpoint of ECS", host: "ecs-t", fips: "ecs-t", vpc_endpoint: "ecs-telemetry (interface)" },
+    Names {
+        people: "ECR",
+        host: "api.ecr",
+        fips: "ecr-fips",
+        vpc_endpoint: "ecr.api and ecr.dkr (interface)",
+    },
+    Names {
+        people: "the agent's endpoint of ECS",
+        host: "ecs-a",
+        fips: "ecs-a",
+        vpc_endpoint: "ecs-agent (interface)",
+    },
+    Names {
+        people: "the telemetry endpoint of ECS",
+        host: "ecs-t",
+        fips: "ecs-t",
+        vpc_endpoint: "ecs-telemetry (interface)",
+    },
 ];
 
 /// Those whose names are known beforehand, each with its service.
-pub const SERVICES: [(Place, Service); 4] =
-    [(Place::Sts, Service::Sts), (Place::S3, Service::S3), (Place::Ecs, Service::Ecs), (Place::Ecr, Service::Ecr)];
+pub const SERVICES: [(Place, Service); 4] = [
+    (Place::Sts, Service::Sts),
+    (Place::S3, Service::S3),
+    (Place::Ecs, Service::Ecs),
+    (Place::Ecr, Service::Ecr),
+];
 
 impl Place {
     pub fn name(self) -> &'static str {
@@ -75,7 +95,9 @@ pub fn url(place: Place, service: Service, aws: &Aws, region: Option<&str>) -> O
     let address = match (aws.use_dualstack, place) {
         (false, _) => format!("{host}.{region}.{}", suffix(partition)),
         (true, Place::S3) => format!("{host}.dualstack.{region}.{}", suffix(partition)),
-        (true, _) => format!("{}.{region}.{}", host.trim_start_matches("api."), dual_stack_suffix(partition)),
+        (true, _) => {
+            format!("{}.{region}.{}", host.trim_start_matches("api."), dual_stack_suffix(partition))
+        }
     };
     Url::parse(&format!("https://{address}/")).ok()
 }
@@ -136,7 +158,8 @@ fn is_private(address: &IpAddr) -> bool {
     }
 }
 
-/// Looks the name up and asks for `/`, both at once. No credentials, no signature: any status will do.
+/// Looks the name up and asks for `/`, both at once. No credentials, no signature: any status will
+/// do.
 pub async fn knock(http: &Http, proxies: &Proxies, url: &Url) -> Knock {
     let host = url.host_str().unwrap_or_default().to_owned();
     let bare = host.trim_matches(['[', ']']);
@@ -144,13 +167,20 @@ pub async fn knock(http: &Http, proxies: &Proxies, url: &Url) -> Knock {
     let name = async { if asked { resolve(bare, url).await } else { Name::NotAsked } };
     let answer = http.send(Request::new(Method::GET, url.clone()), LIMIT);
     let (name, answer) = tokio::join!(name, answer);
-    let ahead = answer.as_ref().ok().and_then(|answer| ahead(answer.headers().get("date")?.to_str().ok()?));
-    let answered = answer.map(drop).map_err(|failed| transport::failure(&failed, &host).kind.to_string());
+    let ahead =
+        answer.as_ref().ok().and_then(|answer| ahead(answer.headers().get("date")?.to_str().ok()?));
+    let answered =
+        answer.map(drop).map_err(|failed| transport::failure(&failed, &host).kind.to_string());
     Knock { host, name, answered, ahead }
 }
 
 async fn resolve(host: &str, url: &Url) -> Name {
-    match timeout(LIMIT, tokio::net::lookup_host((host, url.port_or_known_default().unwrap_or(443)))).await {
+    match timeout(
+        LIMIT,
+        tokio::net::lookup_host((host, url.port_or_known_default().unwrap_or(443))),
+    )
+    .await
+    {
         Ok(Ok(found)) => Name::Resolved(found.map(|address| address.ip()).collect()),
         Ok(Err(error)) => Name::Unresolved(error.to_string()),
         Err(_) => Name::Unresolved(format!("no answer within {} s", LIMIT.as_secs())),
@@ -167,8 +197,16 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check_url(place: Place, service: Service, vars: &[(&str, &str)], region: Option<&str>, host: Option<&str>) {
-        let aws = Aws::from_vars(vars.iter().map(|(name, value)| ((*name).into(), (*value).into()))).unwrap();
+    fn check_url(
+        place: Place,
+        service: Service,
+        vars: &[(&str, &str)],
+        region: Option<&str>,
+        host: Option<&str>,
+    ) {
+        let aws =
+            Aws::from_vars(vars.iter().map(|(name, value)| ((*name).into(), (*value).into())))
+                .unwrap();
         assert_eq!(url(place, service, &aws, region).map(|url| url.to_string()).as_deref(), host);
     }
 
@@ -176,12 +214,48 @@ mod tests {
     fn every_place_has_its_name_in_its_partition_unless_a_variable_names_another() {
         let fips = [("AWS_USE_FIPS_ENDPOINT", "true")];
         let dual = [("AWS_USE_DUALSTACK_ENDPOINT", "true")];
-        check_url(Place::Ecs, Service::Ecs, &[], Some("eu-west-1"), Some("https://ecs.eu-west-1.amazonaws.com/"));
-        check_url(Place::Ecr, Service::Ecr, &[], Some("cn-north-1"), Some("https://api.ecr.cn-north-1.amazonaws.com.cn/"));
-        check_url(Place::Ecr, Service::Ecr, &fips, Some("us-east-1"), Some("https://ecr-fips.us-east-1.amazonaws.com/"));
-        check_url(Place::Sts, Service::Sts, &dual, Some("eu-west-1"), Some("https://sts.eu-west-1.api.aws/"));
-        check_url(Place::S3, Service::S3, &dual, Some("eu-west-1"), Some("https://s3.dualstack.eu-west-1.amazonaws.com/"));
-        check_url(Place::Ecs, Service::Ecs, &[("AWS_ENDPOINT_URL_ECS", "http://e.test:1")], None, Some("http://e.test:1/"));
+        check_url(
+            Place::Ecs,
+            Service::Ecs,
+            &[],
+            Some("eu-west-1"),
+            Some("https://ecs.eu-west-1.amazonaws.com/"),
+        );
+        check_url(
+            Place::Ecr,
+            Service::Ecr,
+            &[],
+            Some("cn-north-1"),
+            Some("https://api.ecr.cn-north-1.amazonaws.com.cn/"),
+        );
+        check_url(
+            Place::Ecr,
+            Service::Ecr,
+            &fips,
+            Some("us-east-1"),
+            Some("https://ecr-fips.us-east-1.amazonaws.com/"),
+        );
+        check_url(
+            Place::Sts,
+            Service::Sts,
+            &dual,
+            Some("eu-west-1"),
+            Some("https://sts.eu-west-1.api.aws/"),
+        );
+        check_url(
+            Place::S3,
+            Service::S3,
+            &dual,
+            Some("eu-west-1"),
+            Some("https://s3.dualstack.eu-west-1.amazonaws.com/"),
+        );
+        check_url(
+            Place::Ecs,
+            Service::Ecs,
+            &[("AWS_ENDPOINT_URL_ECS", "http://e.test:1")],
+            None,
+            Some("http://e.test:1/"),
+        );
         check_url(Place::Ecs, Service::Ecs, &[], None, None);
     }
 }

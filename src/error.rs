@@ -1,12 +1,15 @@
 //! Every way in which a command fails: one variant a step, so that the line in `run` is bare `?`.
 //!
-//! A step's error states its own level and what would mend it; this one adds the word and joins the chain.
+//! A step's error states its own level and what would mend it; this one adds the word and joins the
+//! chain.
 
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::word::Word;
-use crate::{aws, compose, guard, http, identity, install, lint_command, lock, role, settings, source};
+use crate::{
+    aws, compose, guard, http, identity, install, lint_command, lock, role, settings, source,
+};
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -83,7 +86,9 @@ impl Error {
             Error::Compose(error) => error.word(),
             Error::Lint(error) if error.is_usage() => Word::Settings,
             Error::Lint(_) => Word::Install,
-            Error::Lock(lock::Error::Io { .. }) | Error::Install(_) | Error::Bundle(_) => Word::Install,
+            Error::Lock(lock::Error::Io { .. }) | Error::Install(_) | Error::Bundle(_) => {
+                Word::Install
+            }
             Error::Status { .. } => Word::Findings,
             Error::Role(error) => error.word(),
             #[cfg(feature = "role-check")]
@@ -130,7 +135,13 @@ impl Error {
 
     /// As the report has it.
     pub fn failure(&self) -> Failure {
-        Failure { word: self.word(), message: self.to_string(), remedy: self.remedy(), causes: causes(self), doing: self.doing() }
+        Failure {
+            word: self.word(),
+            message: self.to_string(),
+            remedy: self.remedy(),
+            causes: causes(self),
+            doing: self.doing(),
+        }
     }
 }
 
@@ -150,19 +161,27 @@ impl Failure {
     /// What, why, remedy: one line each.
     pub fn three_lines(&self) -> String {
         let (word, status) = (self.word, self.word.status());
-        format!("what:   failed while {} ({word}, exit status {status})\nwhy:    {}\nremedy: {}\n", self.doing, self.why(), self.remedy)
+        format!(
+            "what:   failed while {} ({word}, exit status {status})\nwhy:    {}\nremedy: {}\n",
+            self.doing,
+            self.why(),
+            self.remedy
+        )
     }
 
     /// The message and what stands behind it, on one line.
     pub fn why(&self) -> String {
-        let why: Vec<&str> = std::iter::once(&self.message).chain(&self.causes).map(String::as_str).collect();
+        let why: Vec<&str> =
+            std::iter::once(&self.message).chain(&self.causes).map(String::as_str).collect();
         why.join(": ")
     }
 }
 
-/// What stands behind an error, from the nearest cause to the farthest. A cause that its effect already quotes is left out.
+/// What stands behind an error, from the nearest cause to the farthest. A cause that its effect
+/// already quotes is left out.
 fn causes(error: &Error) -> Vec<String> {
-    // What the HTTP client left was put into words where it happened, without URLs: they may be secrets.
+    // What the HTTP client left was put into words where it happened, without URLs: they may be
+    // secrets.
     match error {
         Error::Source(error) => return error.causes.clone(),
         Error::Identity(identity::Error::Sts { causes, .. }) => return causes.clone(),

@@ -1,5 +1,6 @@
-//! What this host is, EC2 or external (ECS Anywhere), read from what lies on its disk and in its firmware: nothing is asked and nothing
-//! waited for. Only where nothing speaks for either, the metadata service has the word, last.
+//! What this host is, EC2 or external (ECS Anywhere), read from what lies on its disk and in its
+//! firmware: nothing is asked and nothing waited for. Only where nothing speaks for either, the
+//! metadata service has the word, last.
 
 use std::fmt;
 use std::path::Path;
@@ -10,7 +11,8 @@ use crate::ecs_config::{merge, readers::ecs_init};
 use crate::settings::{Host, Settings};
 use crate::state::TARGET;
 
-/// Where the SSM agent keeps its registration. The ECS Anywhere script looks for it at the same place.
+/// Where the SSM agent keeps its registration. The ECS Anywhere script looks for it at the same
+/// place.
 pub const REGISTRATION: &str = "/var/lib/amazon/ssm/Vault/Store/RegistrationKey";
 const CONFIGS: [&str; 2] = ["/etc/ecs/ecs.config", "/var/lib/ecs/ecs.config"];
 
@@ -36,14 +38,15 @@ pub fn registration(settings: &Settings) -> Option<Registration> {
 pub enum Evidence {
     /// The setting `host`.
     Told { external: bool },
-    /// The SSM agent's registration, with this `mi-` id. It is stronger than the firmware: an EC2 instance may play an external host.
+    /// The SSM agent's registration, with this `mi-` id. It is stronger than the firmware: an EC2
+    /// instance may play an external host.
     Registered(String),
     /// `ECS_EXTERNAL=true` in this one of the agent's files.
     Configured(&'static str),
     /// A field of the firmware that only EC2 writes so.
     Firmware { field: &'static str, value: String },
-    /// Nothing; the machine's vendor, if the firmware names one. A foreign vendor is no proof: virtual machines on EC2's bare metal have
-    /// one too.
+    /// Nothing; the machine's vendor, if the firmware names one. A foreign vendor is no proof:
+    /// virtual machines on EC2's bare metal have one too.
     None { vendor: Option<String> },
 }
 
@@ -66,7 +69,10 @@ impl Evidence {
 
     /// Whether the host gets its credentials from the SSM agent.
     pub fn is_external(&self) -> bool {
-        matches!(self, Evidence::Registered(_) | Evidence::Configured(_) | Evidence::Told { external: true })
+        matches!(
+            self,
+            Evidence::Registered(_) | Evidence::Configured(_) | Evidence::Told { external: true }
+        )
     }
 }
 
@@ -91,8 +97,8 @@ impl fmt::Display for Evidence {
 /// A field of the firmware, and whether what it says is EC2's.
 type Sign = (&'static str, fn(&str) -> bool);
 
-/// What AWS documents as signs of an EC2 instance, and what its firmware is seen to say: Nitro and bare metal, then Xen.
-/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/identify_ec2_instances.html>
+/// What AWS documents as signs of an EC2 instance, and what its firmware is seen to say: Nitro and
+/// bare metal, then Xen. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/identify_ec2_instances.html>
 const FIRMWARE: [Sign; 4] = [
     ("sys_vendor", |vendor| vendor.starts_with("Amazon")),
     ("board_asset_tag", |tag| tag.starts_with("i-")),
@@ -114,8 +120,10 @@ pub fn vendor(settings: &Settings) -> Option<String> {
 }
 
 fn dmi(settings: &Settings, field: &str) -> Option<String> {
-    let text = std::fs::read_to_string(settings.path(&format!("/sys/class/dmi/id/{field}"))).ok()?;
-    Some(text.trim().chars().filter(|c| !c.is_control()).take(60).collect()).filter(|value: &String| !value.is_empty())
+    let text =
+        std::fs::read_to_string(settings.path(&format!("/sys/class/dmi/id/{field}"))).ok()?;
+    Some(text.trim().chars().filter(|c| !c.is_control()).take(60).collect())
+        .filter(|value: &String| !value.is_empty())
 }
 
 /// A UUID begins with EC2, or with the same bytes from the other end, as SMBIOS 2.4 writes them.
@@ -135,13 +143,18 @@ pub const OF_BATCH: &str = ", in a compute environment of AWS Batch";
 /// The tag by which AWS Batch, and its service-linked role, know its instances.
 pub const BATCH_TAG: &str = "AWSBatchServiceTag";
 
-/// What the agent misses on an external host, besides registration and credentials: it is told by these keys where it is.
+/// What the agent misses on an external host, besides registration and credentials: it is told by
+/// these keys where it is.
 pub fn missing(settings: &Settings) -> Vec<String> {
     let [etc, var] = CONFIGS;
     let external = match configured(settings, "ECS_EXTERNAL").as_deref() {
         Some("true") => None,
-        Some(_) => Some(format!("ECS_EXTERNAL is not exactly `true` in {etc} or {var}: ecs-init would take this host for an EC2 instance")),
-        None => Some(format!("ECS_EXTERNAL=true is in neither {etc} nor {var}: the agent would take this host for an EC2 instance")),
+        Some(_) => Some(format!(
+            "ECS_EXTERNAL is not exactly `true` in {etc} or {var}: ecs-init would take this host for an EC2 instance"
+        )),
+        None => Some(format!(
+            "ECS_EXTERNAL=true is in neither {etc} nor {var}: the agent would take this host for an EC2 instance"
+        )),
     };
     let region = configured(settings, "AWS_DEFAULT_REGION").is_none().then(|| {
         format!("AWS_DEFAULT_REGION is in neither {etc} nor {var}: the agent exits without it, and AWS_REGION alone is not enough")
@@ -170,8 +183,13 @@ mod tests {
 
     #[test]
     fn a_uuid_is_ec2s_from_either_end() {
-        let of_ec2 = ["EC2E1916-9099-7CAF-FD21-012345ABCDEF", "ec2e1916-9099", "45E12AEC-DCD1-B213-94ED-012345ABCDEF"];
-        let of_others = ["", "e", "4c4c4544-0046-3610-8031-b9c04f503532", "4d3adeec-1111", "é5E12AEC-DCD1"];
+        let of_ec2 = [
+            "EC2E1916-9099-7CAF-FD21-012345ABCDEF",
+            "ec2e1916-9099",
+            "45E12AEC-DCD1-B213-94ED-012345ABCDEF",
+        ];
+        let of_others =
+            ["", "e", "4c4c4544-0046-3610-8031-b9c04f503532", "4d3adeec-1111", "é5E12AEC-DCD1"];
         assert!(of_ec2.into_iter().all(is_ec2s));
         assert!(!of_others.into_iter().any(is_ec2s));
     }

@@ -1,8 +1,9 @@
 //! Replaces one file so that any reader, at any moment, sees all the old bytes or all the new.
 //!
-//! Takes a path and bytes; touches that file and, for the time of the swap, one neighbour with a name of its own. The caller holds
-//! the lock of `/run/ecs-bootstrap/lock`, so a neighbour found at the start is what a killed run left, and is overwritten. [`put`] needs
-//! no lock: its neighbour bears the number of the process.
+//! Takes a path and bytes; touches that file and, for the time of the swap, one neighbour with a
+//! name of its own. The caller holds the lock of `/run/ecs-bootstrap/lock`, so a neighbour found at
+//! the start is what a killed run left, and is overwritten. [`put`] needs no lock: its neighbour
+//! bears the number of the process.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -19,7 +20,8 @@ pub enum Installed {
     Unchanged,
 }
 
-/// What kept a file from being replaced. Nothing was half written: the path holds what it held before.
+/// What kept a file from being replaced. Nothing was half written: the path holds what it held
+/// before.
 #[derive(Debug, Error)]
 pub enum Error {
     #[error("replacing {path}", path = path.display())]
@@ -56,30 +58,37 @@ impl Error {
     }
 }
 
-/// Makes `path` hold exactly `bytes`, with `mode`, owned by whom we run as; makes its folder (0755) if there is none.
+/// Makes `path` hold exactly `bytes`, with `mode`, owned by whom we run as; makes its folder (0755)
+/// if there is none.
 ///
-/// Survives a power cut at any moment: the new bytes are on the disk before the name points at them, and the name before we return.
+/// Survives a power cut at any moment: the new bytes are on the disk before the name points at
+/// them, and the name before we return.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<Installed, Error> {
     let present = look(path)?;
-    if present.is_some_and(|found| is_as_wanted(&found, mode)) && fs::read(path).is_ok_and(|old| old == bytes) {
+    if present.is_some_and(|found| is_as_wanted(&found, mode))
+        && fs::read(path).is_ok_and(|old| old == bytes)
+    {
         return Ok(Installed::Unchanged);
     }
     let folder = folder(path);
     make_folder(folder, 0o755).map_err(|source| Error::io(folder, source))?;
-    swap_in(path, &neighbour(path, "ecs-bootstrap"), bytes, mode).map_err(|source| Error::io(path, source))?;
+    swap_in(path, &neighbour(path, "ecs-bootstrap"), bytes, mode)
+        .map_err(|source| Error::io(path, source))?;
     Ok(Installed::Written)
 }
 
-/// Makes `path`, in a folder that is there, hold exactly `bytes`, as [`replace`] does, however many do so at once.
+/// Makes `path`, in a folder that is there, hold exactly `bytes`, as [`replace`] does, however many
+/// do so at once.
 pub fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     look(path)?;
-    swap_in(path, &neighbour(path, &std::process::id().to_string()), bytes, mode).map_err(|source| Error::io(path, source))
+    swap_in(path, &neighbour(path, &std::process::id().to_string()), bytes, mode)
+        .map_err(|source| Error::io(path, source))
 }
 
 /// What is at `path`, if it is a file that we may replace.
 ///
-/// A link, a folder or somebody else's file is refused: replacing it would surprise its owner, and following it would write where an
-/// attacker points.
+/// A link, a folder or somebody else's file is refused: replacing it would surprise its owner, and
+/// following it would write where an attacker points.
 pub fn look(path: &Path) -> Result<Option<Metadata>, Error> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
@@ -88,7 +97,10 @@ pub fn look(path: &Path) -> Result<Option<Metadata>, Error> {
     };
     let refuse = |what: String, remedy| Err(Error::Refused { path: path.to_owned(), what, remedy });
     if found.is_symlink() {
-        return refuse("is a symbolic link, and is not followed".into(), "put a plain file in its place, or remove the link");
+        return refuse(
+            "is a symbolic link, and is not followed".into(),
+            "put a plain file in its place, or remove the link",
+        );
     }
     if !found.is_file() {
         return refuse("is not a plain file".into(), "move it away and run again");
@@ -98,7 +110,10 @@ pub fn look(path: &Path) -> Result<Option<Metadata>, Error> {
         true => Ok(Some(found)),
         false => {
             let what = format!("belongs to user id {}, not to {ours}", found.uid());
-            refuse(what, "find out who wrote it; if it is right, give it to root with `chown root:root` and run again")
+            refuse(
+                what,
+                "find out who wrote it; if it is right, give it to root with `chown root:root` and run again",
+            )
         }
     }
 }
@@ -107,7 +122,9 @@ pub fn look(path: &Path) -> Result<Option<Metadata>, Error> {
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     match look(path)? {
         None => Ok(None),
-        Some(_) => fs::read(path).map(Some).map_err(|source| Error::Io { path: path.to_owned(), source }),
+        Some(_) => {
+            fs::read(path).map(Some).map_err(|source| Error::Io { path: path.to_owned(), source })
+        }
     }
 }
 
@@ -140,7 +157,8 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// The neighbour lies in the same folder, so the rename stays on one file system and the file gets that folder's SELinux label.
+/// The neighbour lies in the same folder, so the rename stays on one file system and the file gets
+/// that folder's SELinux label.
 fn neighbour(path: &Path, whose: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.{whose}"))
@@ -149,7 +167,8 @@ fn neighbour(path: &Path, whose: &str) -> PathBuf {
 fn swap_in(path: &Path, fresh: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let swapped = write_out(fresh, bytes, mode).and_then(|()| fs::rename(fresh, path));
     if swapped.is_err() {
-        // The old file stands; the error to report is the one that stopped us, not that of tidying up after it.
+        // The old file stands; the error to report is the one that stopped us, not that of tidying
+        // up after it.
         let _ = fs::remove_file(fresh);
         return swapped;
     }
@@ -177,7 +196,10 @@ mod tests {
     }
 
     fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
@@ -224,7 +246,9 @@ mod tests {
         assert_eq!(fs::read(&target).unwrap(), b"theirs");
         let dir = root.path().join("dir");
         fs::create_dir(&dir).unwrap();
-        assert!(replace(&dir, b"A=1\n", 0o600).unwrap_err().to_string().contains("not a plain file"));
+        assert!(
+            replace(&dir, b"A=1\n", 0o600).unwrap_err().to_string().contains("not a plain file")
+        );
         assert_eq!(names(root.path()), ["dir", "link", "target"]);
     }
 }

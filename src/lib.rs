@@ -8,21 +8,24 @@
 //!                                     └─ at the same time ─┘
 //! ```
 //!
-//! [`command`] reads what was typed and prints what came of it; [`run`] is the line. Each step offers one verb and hides the rest:
-//! [`fence::raise`], [`identity::claim`] and [`identity::confirm`], [`source::fetch_all`], [`compose::compose`], [`install::replace`],
-//! [`agent::restart`]. Each has an error of its own that says what it was doing to which thing; [`error`] joins them, [`word`] is the
-//! table of words and exit statuses.
+//! [`command`] reads what was typed and prints what came of it; [`run`] is the line. Each step
+//! offers one verb and hides the rest: [`fence::raise`], [`identity::claim`] and
+//! [`identity::confirm`], [`source::fetch_all`], [`compose::compose`], [`install::replace`],
+//! [`agent::restart`]. Each has an error of its own that says what it was doing to which thing;
+//! [`error`] joins them, [`word`] is the table of words and exit statuses.
 //!
 //! # Who waits for whom
 //!
-//! The longest chain of requests that depend on each other has four links, and no boot on EC2 waits for more than these:
+//! The longest chain of requests that depend on each other has four links, and no boot on EC2 waits
+//! for more than these:
 //!
 //! 1. a session token of the metadata service;
 //! 2. the role's name (beside it: the identity document and the instance profile);
 //! 3. the role's credentials;
 //! 4. GetCallerIdentity of STS, beside GetObject of S3 for every layer.
 //!
-//! A bucket in another region than the host's adds one link, instance tags (`from_tags`, `${tag:…}`) theirs.
+//! A bucket in another region than the host's adds one link, instance tags (`from_tags`,
+//! `${tag:…}`) theirs.
 //!
 //! # Where power lives
 //!
@@ -34,8 +37,8 @@
 //! | files | [`install`], [`lock`], [`guard`]; every path hangs off `settings.root` |
 //! | namespaces, raw packets | [`guard`] |
 //!
-//! [`ecs_config`], [`settings`], [`compose`] and [`diff`] are pure: they take text, never a path (but [`compose::Surroundings::look`],
-//! which reads what lies around the file).
+//! [`ecs_config`], [`settings`], [`compose`] and [`diff`] are pure: they take text, never a path
+//! (but [`compose::Surroundings::look`], which reads what lies around the file).
 
 #![deny(unsafe_code)]
 

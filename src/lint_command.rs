@@ -1,7 +1,7 @@
 //! `ecs-bootstrap lint`: reads what is to be checked, checks it, and prints the findings.
 //!
-//! Takes what was typed and a way to fetch sources that are no files; gives what to print and whether there were
-//! errors. Touches the files it is told to mend. Knows no network.
+//! Takes what was typed and a way to fetch sources that are no files; gives what to print and
+//! whether there were errors. Touches the files it is told to mend. Knows no network.
 
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -14,7 +14,9 @@ use thiserror::Error;
 
 use crate::ecs_config::lint::context::HOSTS;
 use crate::ecs_config::lint::fix::{self, Mended};
-use crate::ecs_config::lint::{self, Context, File, Finding, Host, Place, Severity, explain, render, rules, sarif};
+use crate::ecs_config::lint::{
+    self, Context, File, Finding, Host, Place, Severity, explain, render, rules, sarif,
+};
 use crate::ecs_config::{readers, variables};
 use crate::install;
 
@@ -26,7 +28,8 @@ const JSON_FILE: &str = "/etc/ecs/ecs.config.json";
 /// What can be typed.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Args {
-    /// Files, - for stdin, or sources as --config takes them [default: this host's /etc/ecs/ecs.config]
+    /// Files, - for stdin, or sources as --config takes them [default: this host's
+    /// /etc/ecs/ecs.config]
     #[arg(value_name = "FILE|SOURCE|-")]
     pub sources: Vec<String>,
     /// Look at the readers of this kind of host only, instead of all
@@ -157,7 +160,8 @@ pub async fn run<E: From<Error>>(
 }
 
 fn rule(id: &str) -> Result<&'static rules::Rule, Error> {
-    rules::find(id).ok_or_else(|| Error::UnknownRule { id: id.to_owned(), nearest: rules::nearest(id) })
+    rules::find(id)
+        .ok_or_else(|| Error::UnknownRule { id: id.to_owned(), nearest: rules::nearest(id) })
 }
 
 fn below(root: &Path, path: &str) -> PathBuf {
@@ -213,17 +217,24 @@ fn one(args: &Args, root: &Path, name: String, bytes: Vec<u8>) -> Result<Checked
         ..Context::default()
     };
     // A presigned URL is a secret but for what comes before its query.
-    let name = if name.starts_with("http") { name.split('?').next().unwrap_or("").to_owned() } else { name };
+    let name = if name.starts_with("http") {
+        name.split('?').next().unwrap_or("").to_owned()
+    } else {
+        name
+    };
     let findings = lint::check(&File { source: &name, bytes: &bytes }, &context);
     Ok(Checked { findings: weighed(args, findings), name, bytes, mended })
 }
 
 fn mend(name: &str, bytes: Vec<u8>) -> Result<(Vec<u8>, Vec<Mended>), Error> {
-    let Some(Local::Path(path)) = local(name) else { return Err(Error::NotAFile { name: name.to_owned() }) };
+    let Some(Local::Path(path)) = local(name) else {
+        return Err(Error::NotAFile { name: name.to_owned() });
+    };
     let (new, mended) = fix::mend(&bytes);
     if new != bytes {
         let mode = path.metadata().map_or(0o600, |found| found.mode() & 0o7777);
-        install::replace(path, &new, mode).map_err(|source| Error::Write { name: name.to_owned(), source })?;
+        install::replace(path, &new, mode)
+            .map_err(|source| Error::Write { name: name.to_owned(), source })?;
     }
     Ok((new, mended))
 }
@@ -263,7 +274,11 @@ fn text(args: &Args, around: Surroundings, checked: &[Checked], findings: &[Find
             out.push_str(&format!("mended {}:{}: {}\n", one.name, mended.line, mended.id));
         }
         let file = File { source: &one.name, bytes: &one.bytes };
-        out.push_str(&render::text(&file, &one.findings, render::Style { color: around.color, readers }));
+        out.push_str(&render::text(
+            &file,
+            &one.findings,
+            render::Style { color: around.color, readers },
+        ));
     }
     out.push_str(&render::summary(findings));
     out.push('\n');
@@ -279,7 +294,10 @@ fn document(args: &Args, checked: &[Checked], findings: &[Finding]) -> Value {
     document["findings"] = json!(findings);
     if args.fix {
         let mended = |one: &Checked| -> Vec<Value> {
-            one.mended.iter().map(|mended| json!({"source": one.name, "line": mended.line, "id": mended.id})).collect()
+            one.mended
+                .iter()
+                .map(|mended| json!({"source": one.name, "line": mended.line, "id": mended.id}))
+                .collect()
         };
         document["mended"] = checked.iter().flat_map(mended).collect();
     }

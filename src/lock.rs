@@ -35,7 +35,9 @@ pub async fn take(path: &Path, deadline: Instant) -> Result<Lock, Error> {
         file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Ok(Lock(lock)),
             Err((file, Errno::EWOULDBLOCK | Errno::EINTR)) => file,
-            Err((_, error)) => return Err(Error::Io { path: path.to_owned(), source: error.into() }),
+            Err((_, error)) => {
+                return Err(Error::Io { path: path.to_owned(), source: error.into() });
+            }
         };
         if Instant::now() >= deadline {
             return Err(Error::Held { path: path.to_owned() });
@@ -49,5 +51,11 @@ fn open(path: &Path) -> io::Result<File> {
         crate::install::make_folder(folder, 0o755)?;
     }
     let no_links = nix::libc::O_NOFOLLOW;
-    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).custom_flags(no_links).open(path)
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .custom_flags(no_links)
+        .open(path)
 }

@@ -1,4 +1,5 @@
-//! The log, on stderr or in the journal. What a person at a terminal reads is short lines, live; a collector gets JSON.
+//! The log, on stderr or in the journal. What a person at a terminal reads is short lines, live; a
+//! collector gets JSON.
 
 use std::fmt;
 use std::io::{IsTerminal, Write, stderr};
@@ -29,10 +30,12 @@ pub enum LogFormat {
 /// Takes back the line that says what is being done now.
 const CLEAR_LINE: &str = "\r\x1b[2K";
 
-/// Whether a person watches: then the step that is being walked stands below the lines of those that are done.
+/// Whether a person watches: then the step that is being walked stands below the lines of those
+/// that are done.
 static LIVE: AtomicBool = AtomicBool::new(false);
 
-/// Starts the log, and gives the format in use. `journal_stream` is JOURNAL_STREAM, by which systemd says that stderr is the journal.
+/// Starts the log, and gives the format in use. `journal_stream` is JOURNAL_STREAM, by which
+/// systemd says that stderr is the journal.
 pub fn start(format: LogFormat, quiet: bool, journal_stream: Option<&str>) -> LogFormat {
     let format = match format {
         LogFormat::Auto if journal_stream.is_some_and(stderr_is) => LogFormat::Journald,
@@ -41,9 +44,15 @@ pub fn start(format: LogFormat, quiet: bool, journal_stream: Option<&str>) -> Lo
     };
     LIVE.store(format == LogFormat::Text && !quiet && stderr().is_terminal(), Ordering::Relaxed);
     let written = match format {
-        LogFormat::Json => layer().json().flatten_event(true).with_target(false).with_writer(stderr).boxed(),
-        LogFormat::Journald => layer().event_format(Line { name: priority }).with_writer(stderr).boxed(),
-        LogFormat::Text | LogFormat::Auto => layer().event_format(Line { name: level_in_words }).with_writer(stderr).boxed(),
+        LogFormat::Json => {
+            layer().json().flatten_event(true).with_target(false).with_writer(stderr).boxed()
+        }
+        LogFormat::Journald => {
+            layer().event_format(Line { name: priority }).with_writer(stderr).boxed()
+        }
+        LogFormat::Text | LogFormat::Auto => {
+            layer().event_format(Line { name: level_in_words }).with_writer(stderr).boxed()
+        }
     };
     // Our own events only: what the crates below us log is about their insides.
     let ours = filter::filter_fn(|event| event.target().starts_with("ecs_bootstrap"));
@@ -93,8 +102,9 @@ fn level_in_words(level: Level) -> &'static str {
     }
 }
 
-/// For the journal, sd-daemon(3). Through stderr, since the journal knows a stream's unit: of a datagram it asks the kernel who sent it, and
-/// we are gone by then when we fail, so that `systemctl status` would not show why.
+/// For the journal, sd-daemon(3). Through stderr, since the journal knows a stream's unit: of a
+/// datagram it asks the kernel who sent it, and we are gone by then when we fail, so that
+/// `systemctl status` would not show why.
 fn priority(level: Level) -> &'static str {
     match level {
         Level::ERROR => "<3>",
@@ -108,7 +118,12 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         if LIVE.load(Ordering::Relaxed) {
             writer.write_str(CLEAR_LINE)?;
         }
@@ -118,8 +133,11 @@ where
     }
 }
 
-/// JOURNAL_STREAM holds the device and inode of the stream: a child with its stderr elsewhere inherits the variable too.
+/// JOURNAL_STREAM holds the device and inode of the stream: a child with its stderr elsewhere
+/// inherits the variable too.
 fn stderr_is(stream: &str) -> bool {
     let Ok(stderr) = stderr().as_fd().try_clone_to_owned() else { return false };
-    std::fs::File::from(stderr).metadata().is_ok_and(|found| stream == format!("{}:{}", found.dev(), found.ino()))
+    std::fs::File::from(stderr)
+        .metadata()
+        .is_ok_and(|found| stream == format!("{}:{}", found.dev(), found.ino()))
 }

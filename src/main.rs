@@ -7,6 +7,8 @@ use ecs_bootstrap::cli::Cli;
 use ecs_bootstrap::command;
 
 fn main() -> ExitCode {
-    let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
     ExitCode::from(command::run(&Cli::parse(), &command::Environment(variables)))
 }

@@ -1,6 +1,8 @@
-//! What happened, for people and for scripts: the report of a run, on stdout and in `/run/ecs-bootstrap/report.json`.
+//! What happened, for people and for scripts: the report of a run, on stdout and in
+//! `/run/ecs-bootstrap/report.json`.
 //!
-//! Names, lines, digests and times only. Values of configuration keys, credentials and tokens have no field here.
+//! Names, lines, digests and times only. Values of configuration keys, credentials and tokens have
+//! no field here.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -84,7 +86,12 @@ pub struct Guard {
 
 impl Default for Guard {
     fn default() -> Self {
-        Guard { wanted: false, state: "absent", proof: "not_probed", detail: "not asked for".into() }
+        Guard {
+            wanted: false,
+            state: "absent",
+            proof: "not_probed",
+            detail: "not asked for".into(),
+        }
     }
 }
 
@@ -128,7 +135,10 @@ impl Clock {
     }
 
     /// What a step gives, and when it gave it.
-    pub async fn timed<T, E>(self, step: impl Future<Output = Result<T, E>>) -> Result<(T, Duration), E> {
+    pub async fn timed<T, E>(
+        self,
+        step: impl Future<Output = Result<T, E>>,
+    ) -> Result<(T, Duration), E> {
         let value = step.await?;
         Ok((value, self.now()))
     }
@@ -188,7 +198,13 @@ impl Report {
     }
 
     /// A step that was entered went well, at a moment that has passed: steps run side by side.
-    pub fn done_at(&mut self, end: Duration, step: &'static str, attempts: u32, detail: impl Into<String>) {
+    pub fn done_at(
+        &mut self,
+        end: Duration,
+        step: &'static str,
+        attempts: u32,
+        detail: impl Into<String>,
+    ) {
         let (start, detail) = (self.leave(step), detail.into());
         tracing::info!("{step}: {detail} ({} ms)", milliseconds(end.saturating_sub(start)));
         self.close(step, StepOutcome::Ok, start, end, attempts, detail);
@@ -206,14 +222,22 @@ impl Report {
         self.kept_age_s = age.map(|age| age.as_secs());
     }
 
-    /// The step whose error ended the run, and those that it cut off. An error can come before its step: what cannot be replaced is
-    /// found while the file is compared.
+    /// The step whose error ended the run, and those that it cut off. An error can come before its
+    /// step: what cannot be replaced is found while the file is compared.
     fn failed(&mut self, error: &Error) {
         let now = self.clock.now();
         let open = std::mem::take(&mut self.open);
-        let (own, others): (Vec<_>, Vec<_>) = open.into_iter().partition(|(step, _)| error.step() == Some(step));
+        let (own, others): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|(step, _)| error.step() == Some(step));
         for (step, start) in others {
-            self.close(step, StepOutcome::Skipped, start, now, 1, "cut off by the failure of another step".into());
+            self.close(
+                step,
+                StepOutcome::Skipped,
+                start,
+                now,
+                1,
+                "cut off by the failure of another step".into(),
+            );
         }
         if let Some(step) = error.step() {
             let start = own.first().map_or(now, |(_, start)| *start);
@@ -226,8 +250,17 @@ impl Report {
         entered.map_or_else(|| self.clock.now(), |at| self.open.remove(at).1)
     }
 
-    fn close(&mut self, step: &'static str, outcome: StepOutcome, start: Duration, end: Duration, attempts: u32, detail: String) {
-        let (start_ms, duration_ms) = (milliseconds(start), milliseconds(end.saturating_sub(start)));
+    fn close(
+        &mut self,
+        step: &'static str,
+        outcome: StepOutcome,
+        start: Duration,
+        end: Duration,
+        attempts: u32,
+        detail: String,
+    ) {
+        let (start_ms, duration_ms) =
+            (milliseconds(start), milliseconds(end.saturating_sub(start)));
         self.steps.push(Step { step, outcome, start_ms, duration_ms, attempts, detail });
     }
 
@@ -253,33 +286,54 @@ pub fn parse_rfc3339(text: &str) -> Option<SystemTime> {
 
 fn kind_in_words(report: &serde_json::Value) -> String {
     let kind = if report["host"]["kind"] == "external" { "external, ECS Anywhere" } else { "EC2" };
-    let identity = report["steps"].as_array().into_iter().flatten().find(|step| step["step"] == "identity");
-    let of_batch = identity.and_then(|step| step["detail"].as_str()).is_some_and(|detail| detail.ends_with(OF_BATCH));
+    let identity =
+        report["steps"].as_array().into_iter().flatten().find(|step| step["step"] == "identity");
+    let of_batch = identity
+        .and_then(|step| step["detail"].as_str())
+        .is_some_and(|detail| detail.ends_with(OF_BATCH));
     format!("{kind}{}", if of_batch { OF_BATCH } else { "" })
 }
 
 /// A report in a few lines for people. Takes its JSON, since `status` has no more.
 pub fn in_words(report: &serde_json::Value) -> String {
     let text = |value: &serde_json::Value| value.as_str().unwrap_or("unknown").to_owned();
-    let mut lines = vec![format!("{}: {} at {}", text(&report["command"]), text(&report["outcome"]), text(&report["started_at"]))];
+    let mut lines = vec![format!(
+        "{}: {} at {}",
+        text(&report["command"]),
+        text(&report["outcome"]),
+        text(&report["started_at"])
+    )];
     let host = &report["host"];
     if host.is_object() {
         let (role, account) = (text(&host["role"]), text(&host["account_id"]));
         let (id, region) = (text(&host["instance_id"]), text(&host["region"]));
-        lines.push(format!("host:   {id} ({}) in {region}, role {role}, account {account}", kind_in_words(report)));
+        lines.push(format!(
+            "host:   {id} ({}) in {region}, role {role}, account {account}",
+            kind_in_words(report)
+        ));
         lines.push(format!("arn:    {}", text(&host["arn"])));
     }
     let config = &report["config"];
     if config.is_object() {
-        lines.push(format!("file:   {}, {} bytes, sha256 {}", text(&config["path"]), config["bytes"], text(&config["sha256"])));
+        lines.push(format!(
+            "file:   {}, {} bytes, sha256 {}",
+            text(&config["path"]),
+            config["bytes"],
+            text(&config["sha256"])
+        ));
         let keys = config["keys"].as_object();
-        lines.extend(
-            keys.into_iter().flatten().map(|(key, origin)| format!("        {key} from {}:{}", text(&origin["from"]), origin["line"])),
-        );
+        lines.extend(keys.into_iter().flatten().map(|(key, origin)| {
+            format!("        {key} from {}:{}", text(&origin["from"]), origin["line"])
+        }));
     }
     for finding in report["findings"].as_array().into_iter().flatten() {
         let place = format!("{}:{}", text(&finding["source"]), finding["line"]);
-        lines.push(format!("{}: {place}: {} ({})", text(&finding["severity"]), text(&finding["message"]), text(&finding["id"])));
+        lines.push(format!(
+            "{}: {place}: {} ({})",
+            text(&finding["severity"]),
+            text(&finding["message"]),
+            text(&finding["id"])
+        ));
     }
     let error = &report["error"];
     if error.is_object() {

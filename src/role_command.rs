@@ -20,8 +20,9 @@ pub enum Job {
     Print(PrintArgs),
     /// Check a role that exists, with any credentials of the AWS SDK's chain
     ///
-    /// Reads IAM (iam:GetRole and its kin) as an administrator may; on the host itself, which may not, it tries what the role is for
-    /// and says what could not be seen. Each finding comes with the command that mends it. Exit status 70: something is wrong.
+    /// Reads IAM (iam:GetRole and its kin) as an administrator may; on the host itself, which may
+    /// not, it tries what the role is for and says what could not be seen. Each finding comes
+    /// with the command that mends it. Exit status 70: something is wrong.
     Check(CheckArgs),
 }
 
@@ -39,7 +40,8 @@ pub struct PrintArgs {
 
 #[derive(Args, Debug)]
 pub struct CheckArgs {
-    /// The role's name [default: the role that the credentials are of, on a host; else ecsInstanceRole or ecsAnywhereRole]
+    /// The role's name [default: the role that the credentials are of, on a host; else
+    /// ecsInstanceRole or ecsAnywhereRole]
     #[arg(long, value_name = "NAME")]
     pub role: Option<String>,
     #[command(flatten)]
@@ -91,8 +93,12 @@ impl RoleArgs {
             Job::Print(args) => (&args.wish, None),
             Job::Check(args) => (&args.wish, args.timeout.clone()),
         };
-        let config = (!wish.config.is_empty()).then(|| ("config", (wish.config.clone(), Origin::Flag)));
-        config.into_iter().chain(timeout.map(|text| ("timeout", (vec![text], Origin::Flag)))).collect()
+        let config =
+            (!wish.config.is_empty()).then(|| ("config", (wish.config.clone(), Origin::Flag)));
+        config
+            .into_iter()
+            .chain(timeout.map(|text| ("timeout", (vec![text], Origin::Flag))))
+            .collect()
     }
 }
 
@@ -118,10 +124,17 @@ impl PrintArgs {
 impl CheckArgs {
     /// The text for stdout, and the exit status.
     #[cfg(feature = "role-check")]
-    pub async fn check(&self, settings: &Settings, http: &Http, json: bool) -> Result<(String, u8), Error> {
+    pub async fn check(
+        &self,
+        settings: &Settings,
+        http: &Http,
+        json: bool,
+    ) -> Result<(String, u8), Error> {
         let deadline = tokio::time::Instant::now() + settings.timeout;
         let wish = self.wish.wish(self.role.as_deref(), settings);
-        let inquiry = role::inquiry::inquire(wish, self.wish.kind.is_some(), http, &settings.aws, deadline).await?;
+        let inquiry =
+            role::inquiry::inquire(wish, self.wish.kind.is_some(), http, &settings.aws, deadline)
+                .await?;
         Ok((if json { inquiry.json() } else { inquiry.text() }, inquiry.status()))
     }
 
@@ -132,7 +145,8 @@ impl CheckArgs {
 }
 
 impl WishArgs {
-    /// With the sources that the settings name, and the region of the environment where nothing else tells the partition.
+    /// With the sources that the settings name, and the region of the environment where nothing
+    /// else tells the partition.
     fn wish(&self, name: Option<&str>, settings: &Settings) -> Wish {
         Wish {
             kind: self.kind.unwrap_or(Kind::Ec2),

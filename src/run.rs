@@ -1,4 +1,5 @@
-//! One boot, as a straight line: identity beside fetch, compose, install, agent. The fence comes before all of it.
+//! One boot, as a straight line: identity beside fetch, compose, install, agent. The fence comes
+//! before all of it.
 //!
 //! Each step needs what the one before it made; no step knows its place.
 
@@ -36,8 +37,11 @@ pub async fn run(boot: &Boot<'_>, report: &mut Report) -> Result<Outcome, Error>
     let known = State::read(&boot.settings.path(state::FILE));
     let outcome = match compose(boot, &known, report).await {
         Ok(ready) => put_in_place(boot.settings, &ready, known, report)?,
-        // Unreachable is not refused: a fleet that reboots while S3 is down stays on what it verified before.
-        Err(error) if error.word() == Word::SourceUnreachable && boot.settings.stale == Stale::Keep => {
+        // Unreachable is not refused: a fleet that reboots while S3 is down stays on what it
+        // verified before.
+        Err(error)
+            if error.word() == Word::SourceUnreachable && boot.settings.stale == Stale::Keep =>
+        {
             keep::last_verified(boot.settings, known, error, report)?
         }
         Err(error) => return Err(error),
@@ -46,7 +50,8 @@ pub async fn run(boot: &Boot<'_>, report: &mut Report) -> Result<Outcome, Error>
     Ok(outcome)
 }
 
-/// Walks the line up to the installation. Touches nothing; gives the difference that an installation would make.
+/// Walks the line up to the installation. Touches nothing; gives the difference that an
+/// installation would make.
 pub async fn dry_run(boot: &Boot<'_>, report: &mut Report) -> Result<(Outcome, String), Error> {
     something_to_install(boot.settings)?;
     let known = State::read(&boot.settings.path(state::FILE));
@@ -57,7 +62,11 @@ pub async fn dry_run(boot: &Boot<'_>, report: &mut Report) -> Result<(Outcome, S
 }
 
 fn something_to_install(settings: &Settings) -> Result<(), settings::Error> {
-    if settings.config.is_empty() && settings.set.is_empty() { Err(settings::Error::NoConfig) } else { Ok(()) }
+    if settings.config.is_empty() && settings.set.is_empty() {
+        Err(settings::Error::NoConfig)
+    } else {
+        Ok(())
+    }
 }
 
 /// What is ready to be installed, and on whose host.
@@ -75,19 +84,29 @@ async fn compose(boot: &Boot<'_>, known: &State, report: &mut Report) -> Result<
     let facts = facts(boot, &claim, &identity, &fetched).await?;
     let present = install::read(&boot.settings.path(TARGET))?;
     let surroundings = Surroundings::look(boot.settings, known, present.as_deref(), &identity);
-    let composed = compose::compose(boot.settings, &fetched, &facts, &surroundings, &mut report.findings)?;
-    report.done("lint", 1, format!("{} variables, {} findings", composed.keys.len(), report.findings.len()));
+    let composed =
+        compose::compose(boot.settings, &fetched, &facts, &surroundings, &mut report.findings)?;
+    report.done(
+        "lint",
+        1,
+        format!("{} variables, {} findings", composed.keys.len(), report.findings.len()),
+    );
     Ok(Ready { identity, fetched, composed, present })
 }
 
-/// Identity and fetch, side by side once the role's credentials are there: STS does not wait for S3, nor S3 for STS. Once more with each
-/// rotation of the credentials, if STS does not take these.
-async fn who_and_what(boot: &Boot<'_>, held: Option<&Held>, report: &mut Report) -> Result<(Claim, Identity, Vec<Fetched>), Error> {
+/// Identity and fetch, side by side once the role's credentials are there: STS does not wait for
+/// S3, nor S3 for STS. Once more with each rotation of the credentials, if STS does not take these.
+async fn who_and_what(
+    boot: &Boot<'_>,
+    held: Option<&Held>,
+    report: &mut Report,
+) -> Result<(Claim, Identity, Vec<Fetched>), Error> {
     report.enter("identity");
     loop {
         let claim = identity::claim(boot.witness).await?;
         match side_by_side(boot, &claim, held, report).await {
-            Err(Error::Identity(error)) if boot.witness.may_have_others(&claim.credentials, &error) => {}
+            Err(Error::Identity(error))
+                if boot.witness.may_have_others(&claim.credentials, &error) => {}
             done => return done.map(|(identity, fetched)| (claim, identity, fetched)),
         }
     }
@@ -98,7 +117,8 @@ pub async fn who(boot: &Boot<'_>) -> Result<Identity, Error> {
     loop {
         let claim = identity::claim(boot.witness).await?;
         match prove(boot, &claim).await {
-            Err(Error::Identity(error)) if boot.witness.may_have_others(&claim.credentials, &error) => {}
+            Err(Error::Identity(error))
+                if boot.witness.may_have_others(&claim.credentials, &error) => {}
             done => return done,
         }
     }
@@ -106,23 +126,35 @@ pub async fn who(boot: &Boot<'_>) -> Result<Identity, Error> {
 
 /// Who on what, for people.
 pub fn on_its_host(identity: &Identity, settings: &Settings) -> String {
-    let of_batch = if identity.kind == "ec2" && host::is_batch(settings) { host::OF_BATCH } else { "" };
+    let of_batch =
+        if identity.kind == "ec2" && host::is_batch(settings) { host::OF_BATCH } else { "" };
     format!("{} on {}{of_batch}", identity.role, identity.instance_id)
 }
 
-async fn side_by_side(boot: &Boot<'_>, claim: &Claim, held: Option<&Held>, report: &mut Report) -> Result<(Identity, Vec<Fetched>), Error> {
+async fn side_by_side(
+    boot: &Boot<'_>,
+    claim: &Claim,
+    held: Option<&Held>,
+    report: &mut Report,
+) -> Result<(Identity, Vec<Fetched>), Error> {
     let clock = report.clock();
     report.enter("fetch");
     let identity = clock.timed(prove(boot, claim));
     let fetched = clock.timed(fetch_all(boot, claim, held));
     let ((identity, proven), (fetched, came)) = identity_first(identity, fetched).await?;
-    report.done_at(proven, "identity", 1 + boot.witness.repeats(), on_its_host(&identity, boot.settings));
+    report.done_at(
+        proven,
+        "identity",
+        1 + boot.witness.repeats(),
+        on_its_host(&identity, boot.settings),
+    );
     report.done_at(came, "fetch", attempts(&fetched), in_words(&fetched));
     report.host = Some(identity.clone());
     Ok((identity, fetched))
 }
 
-/// Both, or the first failure that tells the cause: where the identity is wrong, S3's refusal follows from it.
+/// Both, or the first failure that tells the cause: where the identity is wrong, S3's refusal
+/// follows from it.
 async fn identity_first<I, F>(
     identity: impl Future<Output = Result<I, Error>>,
     fetch: impl Future<Output = Result<F, Error>>,
@@ -141,13 +173,17 @@ async fn identity_first<I, F>(
 /// Confirms with STS who we are, within the deadline.
 async fn prove(boot: &Boot<'_>, claim: &Claim) -> Result<Identity, Error> {
     let settings = boot.settings;
-    let expected = Expected { role: settings.expect_role.as_deref(), account: settings.expect_account.as_deref() };
-    let confirmed = identity::confirm(claim, expected, &settings.aws, boot.http, boot.deadline).await;
+    let expected = Expected {
+        role: settings.expect_role.as_deref(),
+        account: settings.expect_account.as_deref(),
+    };
+    let confirmed =
+        identity::confirm(claim, expected, &settings.aws, boot.http, boot.deadline).await;
     Ok(confirmed?)
 }
 
-/// The file that stands, if it is one layer's bytes and nothing else: S3 then need not send them again. Its digest says that nobody has
-/// changed it since.
+/// The file that stands, if it is one layer's bytes and nothing else: S3 then need not send them
+/// again. Its digest says that nobody has changed it since.
 fn held(settings: &Settings, known: &State) -> Option<Held> {
     let bytes = install::read(&settings.path(TARGET)).ok()??;
     let generation = known.generation(&sha256(&bytes))?;
@@ -157,7 +193,11 @@ fn held(settings: &Settings, known: &State) -> Option<Held> {
     }
 }
 
-async fn fetch_all(boot: &Boot<'_>, claim: &Claim, held: Option<&Held>) -> Result<Vec<Fetched>, Error> {
+async fn fetch_all(
+    boot: &Boot<'_>,
+    claim: &Claim,
+    held: Option<&Held>,
+) -> Result<Vec<Fetched>, Error> {
     let access = source::Access {
         http: boot.http,
         aws: &boot.settings.aws,
@@ -174,13 +214,26 @@ fn attempts(fetched: &[Fetched]) -> u32 {
 }
 
 fn in_words(fetched: &[Fetched]) -> String {
-    let brought = |layer: &Fetched| if layer.not_modified { "not modified".into() } else { format!("{} bytes", layer.bytes.len()) };
-    let layers: Vec<String> = fetched.iter().map(|layer| format!("{} ({})", layer.source, brought(layer))).collect();
+    let brought = |layer: &Fetched| {
+        if layer.not_modified {
+            "not modified".into()
+        } else {
+            format!("{} bytes", layer.bytes.len())
+        }
+    };
+    let layers: Vec<String> =
+        fetched.iter().map(|layer| format!("{} ({})", layer.source, brought(layer))).collect();
     if layers.is_empty() { "no layer but --set".into() } else { layers.join(", ") }
 }
 
-/// What `${…}` stands for on this host. Tags are asked for one by one, and only those that some layer names.
-async fn facts(boot: &Boot<'_>, claim: &Claim, identity: &Identity, fetched: &[Fetched]) -> Result<Facts, Error> {
+/// What `${…}` stands for on this host. Tags are asked for one by one, and only those that some
+/// layer names.
+async fn facts(
+    boot: &Boot<'_>,
+    claim: &Claim,
+    identity: &Identity,
+    fetched: &[Fetched],
+) -> Result<Facts, Error> {
     let mut facts = Facts::default();
     if !boot.settings.expand {
         return Ok(facts);
@@ -201,7 +254,12 @@ async fn facts(boot: &Boot<'_>, claim: &Claim, identity: &Identity, fetched: &[F
 }
 
 /// State before, file, state after: whenever we are killed, the next run knows which keys are ours.
-fn put_in_place(settings: &Settings, ready: &Ready, mut known: State, report: &mut Report) -> Result<Outcome, Error> {
+fn put_in_place(
+    settings: &Settings,
+    ready: &Ready,
+    mut known: State,
+    report: &mut Report,
+) -> Result<Outcome, Error> {
     report.enter("install");
     let (target, state) = (settings.path(TARGET), settings.path(state::FILE));
     let old = ready.present.as_deref().filter(|old| *old != ready.composed.bytes);
@@ -215,7 +273,11 @@ fn put_in_place(settings: &Settings, ready: &Ready, mut known: State, report: &m
     known.settle(&state, ready.generation())?;
     let changed = installed == Installed::Written;
     report.config = Some(ready.config(changed));
-    report.done("install", 1, format!("{TARGET} {}", if changed { "written" } else { "is as it should be" }));
+    report.done(
+        "install",
+        1,
+        format!("{TARGET} {}", if changed { "written" } else { "is as it should be" }),
+    );
     Ok(if changed { Outcome::Installed } else { Outcome::Unchanged })
 }
 
@@ -228,7 +290,11 @@ impl Ready {
             bytes: self.composed.bytes.len(),
             changed,
             layers: self.fetched.iter().map(Fetched::layer).collect(),
-            keys: keys.map(|(key, origin)| (key.clone(), KeyOrigin { from: origin.from.clone(), line: origin.line })).collect(),
+            keys: keys
+                .map(|(key, origin)| {
+                    (key.clone(), KeyOrigin { from: origin.from.clone(), line: origin.line })
+                })
+                .collect(),
         }
     }
 
@@ -244,7 +310,8 @@ impl Ready {
     }
 }
 
-/// The agent's step: the only one whose failure is told and no failure of the run, for the file is in place.
+/// The agent's step: the only one whose failure is told and no failure of the run, for the file is
+/// in place.
 async fn restart_agent(settings: &Settings, outcome: Outcome, report: &mut Report) {
     if !settings.restart_agent {
         return report.skip("agent", "not asked for");
@@ -258,7 +325,9 @@ async fn restart_agent(settings: &Settings, outcome: Outcome, report: &mut Repor
     report.enter("agent");
     match agent::restart().await {
         Restarted::Asked(unit) => report.done("agent", 1, format!("{unit} is restarting")),
-        Restarted::NotActive => report.done("agent", 1, "it is not running, and reads the file when it starts"),
+        Restarted::NotActive => {
+            report.done("agent", 1, "it is not running, and reads the file when it starts")
+        }
         Restarted::Failed(why) => {
             tracing::warn!("agent: {why}; run `systemctl restart --no-block ecs`");
             report.done("agent", 1, why);

@@ -1,7 +1,8 @@
 //! Flags, environment, instance tags and the settings file, made into one checked [`Settings`].
 //!
-//! Pure: it is handed what was given in each of the four ways, as text, strongest first, and says where each effective value came
-//! from. There is one list of settings, `KEYS`; whatever is in it can be given in every way, under the same name.
+//! Pure: it is handed what was given in each of the four ways, as text, strongest first, and says
+//! where each effective value came from. There is one list of settings, `KEYS`; whatever is in it
+//! can be given in every way, under the same name.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -103,7 +104,11 @@ impl Error {
 
     /// SARIF holds findings, which the other commands have none of.
     pub fn only_lint() -> Self {
-        Error::Value { origin: "flag".into(), name: "output".into(), why: "sarif is for `lint`; expected text or json".into() }
+        Error::Value {
+            origin: "flag".into(),
+            name: "output".into(),
+            why: "sarif is for `lint`; expected text or json".into(),
+        }
     }
 
     /// What would mend it.
@@ -175,12 +180,15 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     KEYS.iter().map(|(name, _)| *name)
 }
 
-/// Cuts one piece of text, as the environment and instance tags carry it, into the items of a setting.
+/// Cuts one piece of text, as the environment and instance tags carry it, into the items of a
+/// setting.
 fn items(shape: Shape, text: &str) -> Vec<String> {
     match shape {
         Shape::One => vec![text.trim().to_owned()],
         Shape::Words => text.split_whitespace().map(str::to_owned).collect(),
-        Shape::Lines => text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect(),
+        Shape::Lines => {
+            text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
+        }
     }
 }
 
@@ -197,15 +205,20 @@ fn unknown(origin: &Origin, name: &str, spell: impl Fn(&str) -> String) -> Error
     Error::Unknown { origin: origin.to_string(), name: spell(name), nearest }
 }
 
-/// What `ECS_BOOTSTRAP_*` says. Where the settings file and the root are is said by ECS_BOOTSTRAP_SETTINGS and ECS_BOOTSTRAP_ROOT,
-/// which [`place`] reads.
-pub fn from_environment<'a>(variables: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Given, Error> {
+/// What `ECS_BOOTSTRAP_*` says. Where the settings file and the root are is said by
+/// ECS_BOOTSTRAP_SETTINGS and ECS_BOOTSTRAP_ROOT, which [`place`] reads.
+pub fn from_environment<'a>(
+    variables: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<Given, Error> {
     let spell = |name: &str| format!("{ENVIRONMENT}{}", name.to_uppercase());
-    let ours = variables.filter_map(|(name, value)| Some((name, name.strip_prefix(ENVIRONMENT)?.to_lowercase(), value)));
+    let ours = variables.filter_map(|(name, value)| {
+        Some((name, name.strip_prefix(ENVIRONMENT)?.to_lowercase(), value))
+    });
     let mut given = Given::new();
     for (variable, name, text) in ours.filter(|(_, name, _)| !PLACES.contains(&name.as_str())) {
         let origin = Origin::Environment(variable.to_owned());
-        let (name, shape) = key(&name).ok_or_else(|| unknown(&Origin::Environment("variables".into()), &name, spell))?;
+        let (name, shape) = key(&name)
+            .ok_or_else(|| unknown(&Origin::Environment("variables".into()), &name, spell))?;
         let items = items(shape, text);
         if name == "config" {
             items.iter().try_for_each(|item| whole_source(&origin, item))?;
@@ -215,13 +228,16 @@ pub fn from_environment<'a>(variables: impl Iterator<Item = (&'a str, &'a str)>)
     Ok(given)
 }
 
-/// What instance tags say: `ecs-bootstrap:config` and so on. Tags of other names are not ours to judge.
+/// What instance tags say: `ecs-bootstrap:config` and so on. Tags of other names are not ours to
+/// judge.
 pub fn from_tags<'a>(tags: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Given, Error> {
     let mut given = Given::new();
     for (tag, text) in tags {
         let Some(name) = tag.strip_prefix(TAG) else { continue };
         let origin = Origin::Tag(tag.to_owned());
-        let (name, shape) = key(name).ok_or_else(|| unknown(&Origin::Tag("names".into()), name, |name| format!("{TAG}{name}")))?;
+        let (name, shape) = key(name).ok_or_else(|| {
+            unknown(&Origin::Tag("names".into()), name, |name| format!("{TAG}{name}"))
+        })?;
         let items = items(shape, text);
         if name == "config" {
             items.iter().try_for_each(|item| whole_source(&origin, item))?;
@@ -231,7 +247,8 @@ pub fn from_tags<'a>(tags: impl Iterator<Item = (&'a str, &'a str)>) -> Result<G
     Ok(given)
 }
 
-/// A source with a space in it would be cut in two here, and its second half read as the path of a file.
+/// A source with a space in it would be cut in two here, and its second half read as the path of a
+/// file.
 fn whole_source(origin: &Origin, item: &str) -> Result<(), Error> {
     let starts = ["s3://", "arn:", "https://", "http://", "file://", "/"];
     match starts.iter().any(|start| item.starts_with(start)) {
@@ -239,7 +256,9 @@ fn whole_source(origin: &Origin, item: &str) -> Result<(), Error> {
         false => Err(Error::Value {
             origin: origin.to_string(),
             name: "config".into(),
-            why: format!("`{item}` is no source; sources are separated by spaces here, so write a space in a key as %20"),
+            why: format!(
+                "`{item}` is no source; sources are separated by spaces here, so write a space in a key as %20"
+            ),
         }),
     }
 }
@@ -247,7 +266,8 @@ fn whole_source(origin: &Origin, item: &str) -> Result<(), Error> {
 /// What the settings file says.
 pub fn from_file(path: &std::path::Path, text: &str) -> Result<Given, Error> {
     let bad = |why: String| Error::File { path: path.to_owned(), why };
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| bad(place_and_message(text, &error)))?;
+    let table: toml::Table =
+        text.parse().map_err(|error: toml::de::Error| bad(place_and_message(text, &error)))?;
     let origin = Origin::File(path.to_owned());
     let mut given = Given::new();
     for (name, value) in &table {
@@ -258,9 +278,11 @@ pub fn from_file(path: &std::path::Path, text: &str) -> Result<Given, Error> {
     Ok(given)
 }
 
-/// `toml`'s own message quotes the line, which may hold a value; ours names the line and says what is wrong with it.
+/// `toml`'s own message quotes the line, which may hold a value; ours names the line and says what
+/// is wrong with it.
 fn place_and_message(text: &str, error: &toml::de::Error) -> String {
-    let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].lines().count().max(1));
+    let line =
+        error.span().map_or(0, |span| text[..span.start.min(text.len())].lines().count().max(1));
     format!("line {line}: {}", error.message())
 }
 
@@ -269,7 +291,9 @@ fn toml_items(shape: Shape, value: &toml::Value) -> Result<Vec<String>, String> 
     match (shape, value) {
         (Shape::One, value) => scalar(value).map(|item| vec![item]),
         (_, Value::Array(items)) => items.iter().map(scalar).collect(),
-        (Shape::Lines, Value::Table(table)) => table.iter().map(|(key, value)| Ok(format!("{key}={}", scalar(value)?))).collect(),
+        (Shape::Lines, Value::Table(table)) => {
+            table.iter().map(|(key, value)| Ok(format!("{key}={}", scalar(value)?))).collect()
+        }
         (_, value) => scalar(value).map(|item| vec![item]),
     }
 }
@@ -279,7 +303,9 @@ fn scalar(value: &toml::Value) -> Result<String, String> {
         toml::Value::String(text) => Ok(text.clone()),
         toml::Value::Integer(number) => Ok(number.to_string()),
         toml::Value::Boolean(word) => Ok(word.to_string()),
-        other => Err(format!("expected a string, a number or true/false, found {}", other.type_str())),
+        other => {
+            Err(format!("expected a string, a number or true/false, found {}", other.type_str()))
+        }
     }
 }
 
@@ -308,9 +334,15 @@ pub fn text<'a>(given: &'a Given, name: &str) -> Option<&'a str> {
 }
 
 /// The root or the settings file's path, from the environment: flags are the caller's.
-pub fn place<'a>(variables: impl Iterator<Item = (&'a str, &'a str)>, name: &str) -> Option<PathBuf> {
+pub fn place<'a>(
+    variables: impl Iterator<Item = (&'a str, &'a str)>,
+    name: &str,
+) -> Option<PathBuf> {
     let wanted = format!("{ENVIRONMENT}{}", name.to_uppercase());
-    variables.filter(|(variable, _)| *variable == wanted).map(|(_, value)| PathBuf::from(value)).next()
+    variables
+        .filter(|(variable, _)| *variable == wanted)
+        .map(|(_, value)| PathBuf::from(value))
+        .next()
 }
 
 /// Reads one setting after another out of what was given.
@@ -344,22 +376,31 @@ impl Reader<'_> {
     }
 
     fn duration(&self, name: &str) -> Result<Option<Duration>, Error> {
-        let parse =
-            |text| humantime::parse_duration(text).map_err(|_| self.bad(name, "expected a duration with a unit, such as 90s, 5m or 36h"));
+        let parse = |text| {
+            humantime::parse_duration(text).map_err(|_| {
+                self.bad(name, "expected a duration with a unit, such as 90s, 5m or 36h")
+            })
+        };
         text(self.given, name).map(parse).transpose()
     }
 
     fn account(&self, name: &str) -> Result<Option<String>, Error> {
         match text(self.given, name) {
             Some(id) if id.len() != 12 || !id.bytes().all(|byte| byte.is_ascii_digit()) => {
-                Err(self.bad(name, "expected an account id of 12 digits (in the settings file between quotes)"))
+                Err(self.bad(
+                    name,
+                    "expected an account id of 12 digits (in the settings file between quotes)",
+                ))
             }
             other => Ok(other.map(str::to_owned)),
         }
     }
 
     fn sources(&self) -> Result<Vec<Source>, Error> {
-        self.list("config").iter().map(|item| item.parse().map_err(|error| self.bad("config", error))).collect()
+        self.list("config")
+            .iter()
+            .map(|item| item.parse().map_err(|error| self.bad("config", error)))
+            .collect()
     }
 
     /// The last layer, by hand. An error names the key only: what stands behind it may be a secret.
@@ -368,7 +409,9 @@ impl Reader<'_> {
     }
 
     fn assignment(&self, item: &str) -> Result<(String, String), Error> {
-        let (key, value) = item.split_once('=').ok_or_else(|| self.bad("set", "expected KEY=VALUE, and there is no `=`"))?;
+        let (key, value) = item
+            .split_once('=')
+            .ok_or_else(|| self.bad("set", "expected KEY=VALUE, and there is no `=`"))?;
         if !is_name(key) {
             return Err(self.bad("set", "expected KEY=VALUE with a KEY of letters, digits and `_`, not beginning with a digit"));
         }
@@ -386,9 +429,11 @@ impl Reader<'_> {
         }
     }
 
-    /// By its name or its ARN. Empty, as an unset variable of a script leaves it, it is no expectation and no role either.
+    /// By its name or its ARN. Empty, as an unset variable of a script leaves it, it is no
+    /// expectation and no role either.
     fn role(&self) -> Result<Option<String>, Error> {
-        let name = text(self.given, "expect_role").map(|role| role.rsplit('/').next().unwrap_or(role));
+        let name =
+            text(self.given, "expect_role").map(|role| role.rsplit('/').next().unwrap_or(role));
         match name {
             Some("") => Err(self.bad("expect_role", "expected the name of a role, found nothing")),
             name => Ok(name.map(str::to_owned)),
@@ -424,7 +469,11 @@ impl Settings {
             max_age: read.duration("max_age")?,
             timeout: read.duration("timeout")?.unwrap_or(Duration::from_secs(300)).min(FOREVER),
             from_tags: read.flag("from_tags")?,
-            origins: names().map(|name| (name, given.get(name).map_or(Origin::Default, |(_, origin)| origin.clone()))).collect(),
+            origins: names()
+                .map(|name| {
+                    (name, given.get(name).map_or(Origin::Default, |(_, origin)| origin.clone()))
+                })
+                .collect(),
             root,
             aws,
         })

@@ -1,7 +1,9 @@
-//! What we know of earlier runs: `/var/lib/ecs-bootstrap/state.json`. Names, digests and places; no values.
+//! What we know of earlier runs: `/var/lib/ecs-bootstrap/state.json`. Names, digests and places; no
+//! values.
 //!
-//! It is written before the file is replaced (as `pending`) and again after (as `installed`), so that a run that is killed between
-//! the two still knows which keys it had written: the digest of the file that is there tells which of the two is true.
+//! It is written before the file is replaced (as `pending`) and again after (as `installed`), so
+//! that a run that is killed between the two still knows which keys it had written: the digest of
+//! the file that is there tells which of the two is true.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -45,21 +47,32 @@ pub struct State {
 }
 
 impl State {
-    /// Reads the state. One that is missing, torn or of a later version is as good as none: the next run writes it anew.
+    /// Reads the state. One that is missing, torn or of a later version is as good as none: the
+    /// next run writes it anew.
     pub fn read(path: &Path) -> State {
         let text = std::fs::read(path).unwrap_or_default();
-        serde_json::from_slice(&text).ok().filter(|state: &State| state.schema == SCHEMA).unwrap_or_default()
+        serde_json::from_slice(&text)
+            .ok()
+            .filter(|state: &State| state.schema == SCHEMA)
+            .unwrap_or_default()
     }
 
     /// The generation that a file with this digest is, if one of our runs wrote it.
     pub fn generation(&self, sha256: &str) -> Option<&Generation> {
-        [&self.installed, &self.pending].into_iter().flatten().find(|generation| generation.sha256 == sha256)
+        [&self.installed, &self.pending]
+            .into_iter()
+            .flatten()
+            .find(|generation| generation.sha256 == sha256)
     }
 
-    /// The keys that our last run wrote. A file that somebody appended to since is still ours in those keys.
+    /// The keys that our last run wrote. A file that somebody appended to since is still ours in
+    /// those keys.
     pub fn owned(&self, sha256: Option<&str>) -> BTreeSet<String> {
         let exact = sha256.and_then(|sha256| self.generation(sha256));
-        exact.or(self.installed.as_ref()).map(|generation| generation.keys.clone()).unwrap_or_default()
+        exact
+            .or(self.installed.as_ref())
+            .map(|generation| generation.keys.clone())
+            .unwrap_or_default()
     }
 
     /// Says what is about to be installed.
@@ -85,7 +98,9 @@ impl State {
 
 /// Which boot this is; empty where the kernel does not say.
 pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

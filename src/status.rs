@@ -1,4 +1,5 @@
-//! The last run's report, and whether the installed file is still the one that a run of this boot stood by.
+//! The last run's report, and whether the installed file is still the one that a run of this boot
+//! stood by.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -18,7 +19,8 @@ pub fn last(root: &Path) -> Result<serde_json::Value, Error> {
     })
 }
 
-/// Fails unless the installed file is, byte for byte, what a run of this boot verified (or kept, as `--stale keep` allows).
+/// Fails unless the installed file is, byte for byte, what a run of this boot verified (or kept, as
+/// `--stale keep` allows).
 pub fn check(root: &Path) -> Result<String, Error> {
     let file = install::read(&below(root, TARGET))?;
     let failed = |what: &str| Error::Status {
@@ -27,7 +29,9 @@ pub fn check(root: &Path) -> Result<String, Error> {
     };
     let Some(bytes) = file else { return Err(failed("/etc/ecs/ecs.config is not there")) };
     let found = State::read(&below(root, state::FILE));
-    let Some(generation) = found.installed else { return Err(failed("no run has installed /etc/ecs/ecs.config")) };
+    let Some(generation) = found.installed else {
+        return Err(failed("no run has installed /etc/ecs/ecs.config"));
+    };
     if generation.sha256 != sha256(&bytes) {
         return Err(failed("/etc/ecs/ecs.config was changed after the last run"));
     }
@@ -39,7 +43,8 @@ pub fn check(root: &Path) -> Result<String, Error> {
 
 /// How long ago something was, in words.
 pub fn age(rfc3339: &str) -> String {
-    let elapsed = parse_rfc3339(rfc3339).and_then(|then| SystemTime::now().duration_since(then).ok());
+    let elapsed =
+        parse_rfc3339(rfc3339).and_then(|then| SystemTime::now().duration_since(then).ok());
     elapsed.map_or_else(
         || "an unknown time".into(),
         |age| humantime::format_duration(std::time::Duration::from_secs(age.as_secs())).to_string(),

@@ -1,11 +1,13 @@
 //! The one word that names an outcome, and the exit status that goes with it.
 //!
-//! Users script against both, so they change only with a changelog entry. The table in README.md is checked against [`Word::all`]
-//! by a test; each step's error says which word it is, and [`Error`](crate::error::Error) joins them.
+//! Users script against both, so they change only with a changelog entry. The table in README.md is
+//! checked against [`Word::all`] by a test; each step's error says which word it is, and
+//! [`Error`](crate::error::Error) joins them.
 
 use serde::{Serialize, Serializer};
 
-/// How a command failed. The success words (`installed`, `unchanged`, `kept`, `dry_run`) belong to [`Outcome`](crate::report::Outcome).
+/// How a command failed. The success words (`installed`, `unchanged`, `kept`, `dry_run`) belong to
+/// [`Outcome`](crate::report::Outcome).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Word {
     Internal,
@@ -43,19 +45,44 @@ const fn row(word: Word, status: u8, name: &'static str, meaning: &'static str) 
 const TABLE: [Row; 17] = [
     row(Word::Internal, 1, "internal", "a bug: please report"),
     row(Word::Settings, 2, "settings", "flags, environment or settings file"),
-    row(Word::MetadataUnreachable, 10, "metadata_unreachable", "IMDS off, unreachable, or answered by something that is not IMDS"),
+    row(
+        Word::MetadataUnreachable,
+        10,
+        "metadata_unreachable",
+        "IMDS off, unreachable, or answered by something that is not IMDS",
+    ),
     row(Word::NoRole, 11, "no_role", "no role attached, or its credentials did not arrive in time"),
-    row(Word::IdentityMismatch, 12, "identity_mismatch", "not the expected account, role or instance"),
+    row(
+        Word::IdentityMismatch,
+        12,
+        "identity_mismatch",
+        "not the expected account, role or instance",
+    ),
     row(Word::AccessDenied, 20, "access_denied", "S3 refused"),
     row(Word::NotFound, 21, "not_found", "no such bucket, key or version"),
     row(Word::SourceUnreachable, 22, "source_unreachable", "network, throttling, deadline"),
-    row(Word::Integrity, 23, "integrity", "digest, owner or size differ; or the bytes are no configuration"),
+    row(
+        Word::Integrity,
+        23,
+        "integrity",
+        "digest, owner or size differ; or the bytes are no configuration",
+    ),
     row(Word::Lint, 30, "lint", "the configuration has errors: nothing was written"),
-    row(Word::Conflict, 31, "conflict", "another owner's key would be overwritten; or the agent has already joined another cluster"),
+    row(
+        Word::Conflict,
+        31,
+        "conflict",
+        "another owner's key would be overwritten; or the agent has already joined another cluster",
+    ),
     row(Word::Install, 40, "install", "file system"),
     row(Word::Guard, 50, "guard", "the guard could not be installed"),
     row(Word::GuardLeak, 51, "guard_leak", "a probe packet got through on at least one network"),
-    row(Word::GuardUnproven, 52, "guard_unproven", "`guard prove` only: no verdict on some network"),
+    row(
+        Word::GuardUnproven,
+        52,
+        "guard_unproven",
+        "`guard prove` only: no verdict on some network",
+    ),
     row(Word::Locked, 60, "locked", "another run held the lock until our deadline"),
     row(Word::Findings, 70, "findings", "`doctor` or `role check` found something wrong"),
 ];
@@ -87,7 +114,10 @@ impl Word {
 
     /// Whether waiting may cure it. The systemd unit retries only these.
     pub fn passes_with_time(self) -> bool {
-        matches!(self, Word::MetadataUnreachable | Word::NoRole | Word::SourceUnreachable | Word::Locked)
+        matches!(
+            self,
+            Word::MetadataUnreachable | Word::NoRole | Word::SourceUnreachable | Word::Locked
+        )
     }
 }
 

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use support::{Host, LOCK, PREVIOUS, REPORT, SOURCE, STATE, TARGET, TEXT};
 
 fn mode(host: &Host, path: &str) -> u32 {
-    fs::metadata(host.machine.path(path)).unwrap_or_else(|error| panic!("{path}: {error}")).mode() & 0o7777
+    fs::metadata(host.machine.path(path)).unwrap_or_else(|error| panic!("{path}: {error}")).mode()
+        & 0o7777
 }
 
 #[test]
@@ -22,19 +23,29 @@ fn a_boot_installs_the_objects_bytes_and_the_next_one_changes_nothing() {
     let before = fs::metadata(host.machine.path(TARGET)).unwrap();
     host.boots("unchanged");
     let after = fs::metadata(host.machine.path(TARGET)).unwrap();
-    assert_eq!((before.ino(), before.mtime(), before.mtime_nsec()), (after.ino(), after.mtime(), after.mtime_nsec()));
+    assert_eq!(
+        (before.ino(), before.mtime(), before.mtime_nsec()),
+        (after.ino(), after.mtime(), after.mtime_nsec())
+    );
     assert_eq!(host.names("/etc/ecs"), ["ecs.config"]);
 }
 
 #[test]
 fn an_object_that_has_not_changed_is_not_sent_again() {
     let host = Host::default();
-    let answered =
-        |host: &Host| host.cloud.requests().iter().filter(|seen| seen.service == Service::S3).map(|seen| seen.status).next_back();
+    let answered = |host: &Host| {
+        host.cloud
+            .requests()
+            .iter()
+            .filter(|seen| seen.service == Service::S3)
+            .map(|seen| seen.status)
+            .next_back()
+    };
     host.boots("installed");
     assert!(host.boots("unchanged").stderr.contains("(not modified)"));
     assert_eq!(answered(&host), Some(304));
-    // What somebody changed by hand is no longer the object, and neither is a file that another layer has a part in.
+    // What somebody changed by hand is no longer the object, and neither is a file that another
+    // layer has a part in.
     host.machine.write(TARGET, "ECS_CLUSTER=edited\n");
     host.boots("installed");
     assert_eq!((answered(&host), host.installed().as_deref()), (Some(200), Some(TEXT)));
@@ -44,7 +55,10 @@ fn an_object_that_has_not_changed_is_not_sent_again() {
     assert_eq!(answered(&host), Some(200));
     let host = host.stores("ECS_CLUSTER=blue\n");
     host.boots("installed");
-    assert_eq!((answered(&host), host.installed().as_deref()), (Some(200), Some("ECS_CLUSTER=blue\n")));
+    assert_eq!(
+        (answered(&host), host.installed().as_deref()),
+        (Some(200), Some("ECS_CLUSTER=blue\n"))
+    );
 }
 
 #[test]
@@ -56,7 +70,8 @@ fn every_file_is_where_the_contract_has_it_with_the_mode_it_has_there() {
     host.boots("installed");
     assert_eq!(host.installed().as_deref(), Some("ECS_CLUSTER=blue\n"));
     assert_eq!(host.machine.read(PREVIOUS).as_deref(), Some(TEXT.as_bytes()));
-    let modes = [(TARGET, 0o600), (PREVIOUS, 0o600), (STATE, 0o600), (REPORT, 0o644), (LOCK, 0o600)];
+    let modes =
+        [(TARGET, 0o600), (PREVIOUS, 0o600), (STATE, 0o600), (REPORT, 0o644), (LOCK, 0o600)];
     for (path, wanted) in modes {
         assert_eq!(format!("{path} {:o}", mode(&host, path)), format!("{path} {wanted:o}"));
     }
@@ -88,13 +103,33 @@ fn the_report_on_stdout_is_the_one_in_the_file_and_says_all_that_the_contract_pr
         "arn": "arn:aws:sts::123456789012:assumed-role/ecsInstanceRole/i-0ec5b007572a90001"});
     assert_eq!(report["host"], host_wanted);
     let config = &report["config"];
-    assert_eq!((&config["path"], &config["changed"], &config["bytes"]), (&json!(TARGET), &json!(true), &json!(TEXT.len())));
+    assert_eq!(
+        (&config["path"], &config["changed"], &config["bytes"]),
+        (&json!(TARGET), &json!(true), &json!(TEXT.len()))
+    );
     assert_eq!(config["keys"]["ECS_CLUSTER"], json!({"from": SOURCE, "line": 2}));
-    assert_eq!((&config["layers"][0]["source"], &config["layers"][0]["sha256"]), (&json!(SOURCE), &config["sha256"]));
-    assert_eq!((&report["guard"]["wanted"], &report["guard"]["state"]), (&json!(false), &json!("absent")));
-    let steps: Vec<(&str, &str)> =
-        report["steps"].as_array().unwrap().iter().map(|step| (text(&step["step"]), text(&step["outcome"]))).collect();
-    for step in [("guard", "skipped"), ("identity", "ok"), ("fetch", "ok"), ("lint", "ok"), ("install", "ok"), ("agent", "skipped")] {
+    assert_eq!(
+        (&config["layers"][0]["source"], &config["layers"][0]["sha256"]),
+        (&json!(SOURCE), &config["sha256"])
+    );
+    assert_eq!(
+        (&report["guard"]["wanted"], &report["guard"]["state"]),
+        (&json!(false), &json!("absent"))
+    );
+    let steps: Vec<(&str, &str)> = report["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| (text(&step["step"]), text(&step["outcome"])))
+        .collect();
+    for step in [
+        ("guard", "skipped"),
+        ("identity", "ok"),
+        ("fetch", "ok"),
+        ("lint", "ok"),
+        ("install", "ok"),
+        ("agent", "skipped"),
+    ] {
         assert!(steps.contains(&step), "{step:?} is not in {steps:?}");
     }
 }
@@ -111,15 +146,24 @@ fn of_ten_runs_at_the_same_time_one_installs_and_nine_find_it_done() {
         let runs: Vec<_> = (0..10).map(|_| scope.spawn(run)).collect();
         runs.into_iter().map(|run| run.join().unwrap().outcome().to_owned()).collect()
     });
-    assert_eq!(outcomes.iter().filter(|outcome| *outcome == "installed").count(), 1, "{outcomes:?}");
-    assert_eq!(outcomes.iter().filter(|outcome| *outcome == "unchanged").count(), 9, "{outcomes:?}");
+    assert_eq!(
+        outcomes.iter().filter(|outcome| *outcome == "installed").count(),
+        1,
+        "{outcomes:?}"
+    );
+    assert_eq!(
+        outcomes.iter().filter(|outcome| *outcome == "unchanged").count(),
+        9,
+        "{outcomes:?}"
+    );
     assert_eq!(host.installed().as_deref(), Some(TEXT));
     assert_eq!(host.names("/etc/ecs"), ["ecs.config"]);
 }
 
 #[test]
 fn a_dry_run_says_what_would_change_and_changes_nothing() {
-    let host = Host::default().with_file(TARGET, "ECS_CLUSTER=old\nECS_ENGINE_AUTH_DATA=PLANTED-OLD\n");
+    let host =
+        Host::default().with_file(TARGET, "ECS_CLUSTER=old\nECS_ENGINE_AUTH_DATA=PLANTED-OLD\n");
     let host = host.stores(
         "ECS_CLUSTER=new\nECS_ENGINE_AUTH_TYPE=docker\nECS_ENGINE_AUTH_DATA={\"a\":{\"username\":\"u\",\"password\":\"PLANTED-NEW\"}}\n",
     );
@@ -129,7 +173,11 @@ fn a_dry_run_says_what_would_change_and_changes_nothing() {
     assert_eq!((ended.status, files()), (0, before), "{}", ended.stderr);
     assert!(ended.stdout.contains("-ECS_CLUSTER=old\n"), "{}", ended.stdout);
     assert!(ended.stdout.contains("+ECS_CLUSTER=new\n"), "{}", ended.stdout);
-    assert!(ended.stdout.contains("+ECS_ENGINE_AUTH_DATA=[redacted, another value]"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("+ECS_ENGINE_AUTH_DATA=[redacted, another value]"),
+        "{}",
+        ended.stdout
+    );
     assert!(!format!("{}{}", ended.stdout, ended.stderr).contains("PLANTED"), "{}", ended.stdout);
     let ended = host.run(&["--dry-run", "--config", SOURCE, "--replace"]);
     ended.succeeds_as("dry_run");
@@ -140,36 +188,65 @@ fn a_dry_run_says_what_would_change_and_changes_nothing() {
 fn verify_proves_the_identity_and_leaves_nothing_behind() {
     let host = Host::default();
     let ended = host.says(&["verify", "--output", "json"]);
-    assert_eq!((ended.status, &ended.report["outcome"]), (0, &json!("verified")), "{}", ended.stderr);
+    assert_eq!(
+        (ended.status, &ended.report["outcome"]),
+        (0, &json!("verified")),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(ended.report["host"]["instance_id"], "i-0ec5b007572a90001");
     assert!(host.machine.files().is_empty(), "{:?}", host.machine.files());
     let words = host.says(&["verify"]);
-    assert!(words.stdout.contains("i-0ec5b007572a90001") && words.stdout.contains("ecsInstanceRole"), "{}", words.stdout);
+    assert!(
+        words.stdout.contains("i-0ec5b007572a90001") && words.stdout.contains("ecsInstanceRole"),
+        "{}",
+        words.stdout
+    );
 }
 
 #[test]
 fn bom_crlf_and_a_missing_final_newline_are_mended_and_told() {
     let host = Host::default().stores("\u{feff}ECS_CLUSTER=prod\r\nECS_CONTAINER_STOP_TIMEOUT=90s");
     let ended = host.boots("installed");
-    assert_eq!(host.installed().as_deref(), Some("ECS_CLUSTER=prod\nECS_CONTAINER_STOP_TIMEOUT=90s\n"));
-    assert!(ended.report["findings"].as_array().is_some_and(|findings| !findings.is_empty()), "{:#}", ended.report);
+    assert_eq!(
+        host.installed().as_deref(),
+        Some("ECS_CLUSTER=prod\nECS_CONTAINER_STOP_TIMEOUT=90s\n")
+    );
+    assert!(
+        ended.report["findings"].as_array().is_some_and(|findings| !findings.is_empty()),
+        "{:#}",
+        ended.report
+    );
     host.boots("unchanged");
 }
 
 #[test]
 fn credentials_in_the_environment_are_ignored_with_a_warning() {
     let host = Host::default();
-    let env = [("AWS_ACCESS_KEY_ID", "AKIAFOREIGN"), ("AWS_SECRET_ACCESS_KEY", "PLANTED-FOREIGN"), ("AWS_PROFILE", "admin")];
+    let env = [
+        ("AWS_ACCESS_KEY_ID", "AKIAFOREIGN"),
+        ("AWS_SECRET_ACCESS_KEY", "PLANTED-FOREIGN"),
+        ("AWS_PROFILE", "admin"),
+    ];
     let ended = host.run_with(&env, &["--config", SOURCE]);
     ended.succeeds_as("installed");
-    assert!(ended.stderr.contains("warning: AWS_ACCESS_KEY_ID is set and ignored"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("warning: AWS_ACCESS_KEY_ID is set and ignored"),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(ended.report["host"]["role"], "ecsInstanceRole");
     assert!(!ended.stderr.contains("PLANTED"), "{}", ended.stderr);
 }
 
 #[test]
 fn in_the_journals_format_every_line_begins_with_its_priority() {
-    let ended = Host::default().with_fault("s3-403").run(&["--config", SOURCE, "--log-format", "journald"]);
+    let ended =
+        Host::default().with_fault("s3-403").run(&["--config", SOURCE, "--log-format", "journald"]);
     assert!(ended.stderr.lines().all(|line| line.starts_with('<')), "{}", ended.stderr);
-    assert!(ended.stderr.lines().any(|line| line.starts_with("<3>") && line.contains("access_denied")), "{}", ended.stderr);
+    assert!(
+        ended.stderr.lines().any(|line| line.starts_with("<3>") && line.contains("access_denied")),
+        "{}",
+        ended.stderr
+    );
 }

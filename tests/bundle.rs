@@ -1,4 +1,5 @@
-//! `doctor --bundle`: an archive that helps whoever reads the ticket, and in which nobody finds a secret.
+//! `doctor --bundle`: an archive that helps whoever reads the ticket, and in which nobody finds a
+//! secret.
 
 #[path = "support/ward.rs"]
 mod ward;
@@ -16,7 +17,8 @@ const BUNDLE: &str = "/tmp/bundle.tar.gz";
 /// What is planted; every secret of this file has the mark in it.
 const MARK: &str = "PLANTED";
 
-/// The forms in which the text could stand in a file: itself, in any case; base64, wherever in it; and with every byte as %XX.
+/// The forms in which the text could stand in a file: itself, in any case; base64, wherever in it;
+/// and with every byte as %XX.
 fn forms(text: &str) -> Vec<String> {
     let percent = text.bytes().fold(String::new(), |mut all, byte| {
         write!(all, "%{byte:02x}").unwrap();
@@ -36,7 +38,8 @@ fn forms(text: &str) -> Vec<String> {
 fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let letters = bytes.chunks(3).flat_map(|three| {
-        let bits = three.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+        let bits = three.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
+            << (8 * (3 - three.len()));
         (0..4).map(move |at| LETTERS[(bits >> (18 - 6 * at) & 63) as usize] as char)
     });
     letters.collect()
@@ -49,9 +52,14 @@ fn holds(text: &str, secret: &str) -> bool {
 
 #[test]
 fn the_search_finds_a_secret_however_it_is_written() {
-    for hidden in
-        ["x PLANTED-1", "planted-1", "AAUExBTlRFRC0x", "QUFQTEFOVEVELTE=", "QUxBTlRFRC1QTEFOVEVELTE=", "%50%4c%41%4e%54%45%44%2D%31"]
-    {
+    for hidden in [
+        "x PLANTED-1",
+        "planted-1",
+        "AAUExBTlRFRC0x",
+        "QUFQTEFOVEVELTE=",
+        "QUxBTlRFRC1QTEFOVEVELTE=",
+        "%50%4c%41%4e%54%45%44%2D%31",
+    ] {
         assert!(holds(hidden, "PLANTED-1"), "{hidden}");
     }
     assert_eq!(base64(b"AAPLANTED-1"), "QUFQTEFOVEVELTE".to_owned() + "A");
@@ -75,8 +83,18 @@ impl Bundled {
         assert!(path.is_file(), "{}", String::from_utf8_lossy(&output.stderr));
         let folder = tempfile::tempdir().unwrap();
         let tar = |args: &[&str]| {
-            let done = Command::new("tar").args(args).arg("--file").arg(&path).current_dir(folder.path()).output().unwrap();
-            assert!(done.status.success() && done.stderr.is_empty(), "{}", String::from_utf8_lossy(&done.stderr));
+            let done = Command::new("tar")
+                .args(args)
+                .arg("--file")
+                .arg(&path)
+                .current_dir(folder.path())
+                .output()
+                .unwrap();
+            assert!(
+                done.status.success() && done.stderr.is_empty(),
+                "{}",
+                String::from_utf8_lossy(&done.stderr)
+            );
             String::from_utf8(done.stdout).unwrap()
         };
         tar(&["--extract", "--gzip"]);
@@ -115,7 +133,8 @@ fn walk(folder: &Path, files: &mut Vec<(PathBuf, String)>) {
     }
 }
 
-/// A host with a secret in every place where people have been seen to keep one, beside something harmless.
+/// A host with a secret in every place where people have been seen to keep one, beside something
+/// harmless.
 fn indiscreet() -> Ward {
     let mut ward = Ward::healthy();
     let machine = &ward.machine;
@@ -132,8 +151,14 @@ fn indiscreet() -> Ward {
         ),
     );
     machine.write(VAR, "ECS_DATADIR=/data/PLANTED\n");
-    machine.write("/etc/ecs/ecs.config.json", "{\"Cluster\": \"PLANTED\", \"EngineAuthData\": {\"r\": \"PLANTED\"}, \"PLANTED-KEY\": 1}");
-    machine.write("/var/lib/ecs-bootstrap/ecs.config.previous", "ECS_ENGINE_AUTH_DATA=PLANTED-BEFORE\n");
+    machine.write(
+        "/etc/ecs/ecs.config.json",
+        "{\"Cluster\": \"PLANTED\", \"EngineAuthData\": {\"r\": \"PLANTED\"}, \"PLANTED-KEY\": 1}",
+    );
+    machine.write(
+        "/var/lib/ecs-bootstrap/ecs.config.previous",
+        "ECS_ENGINE_AUTH_DATA=PLANTED-BEFORE\n",
+    );
     machine.write(
         SETTINGS,
         "# PLANTED-REMARK\nconfig = [\"s3://fleet-config/ecs.config\", \"https://u:PLANTED@127.0.0.1:1/layer?X-Amz-Signature=PLANTED\"]\n\
@@ -153,7 +178,10 @@ fn indiscreet() -> Ward {
         "/etc/docker/daemon.json",
         "{\"live-restore\": true, \"proxies\": {\"http-proxy\": \"http://u:PLANTED@p\"}, \"log-opts\": {\"splunk-token\": \"PLANTED\"}, \"PLANTED\": 1}",
     );
-    machine.write("/var/lib/cloud/instance/user-data.txt", "#!/bin/sh\nexport TOKEN=PLANTED\nsystemctl start ecs # PLANTED\n");
+    machine.write(
+        "/var/lib/cloud/instance/user-data.txt",
+        "#!/bin/sh\nexport TOKEN=PLANTED\nsystemctl start ecs # PLANTED\n",
+    );
     machine.write(
         "/var/lib/cloud/data/result.json",
         "{\"v1\": {\"datasource\": \"DataSourceEc2Local [PLANTED]\", \"errors\": [\"PLANTED\"], \"other\": \"PLANTED\"}}",
@@ -162,14 +190,28 @@ fn indiscreet() -> Ward {
         "/var/lib/cloud/data/status.json",
         "{\"v1\": {\"stage\": null, \"init\": {\"start\": 1.5, \"finished\": 2.5, \"errors\": [\"PLANTED\"], \"recoverable_errors\": {\"PLANTED\": []}}}}",
     );
-    machine.write("/usr/lib/os-release", "ID=amzn\nVERSION_ID=\"2023\"\nBUG_REPORT_URL=\"https://PLANTED\"\n");
-    machine.write("/var/log/audit/audit.log", "type=AVC avc: denied { read } comm=\"ecs-bootstrap\" name=\"PLANTED\"\n");
-    machine.write("/run/ecs-bootstrap/guard.json", "{\"interface\": \"docker+\", \"planted\": \"PLANTED\"}");
+    machine.write(
+        "/usr/lib/os-release",
+        "ID=amzn\nVERSION_ID=\"2023\"\nBUG_REPORT_URL=\"https://PLANTED\"\n",
+    );
+    machine.write(
+        "/var/log/audit/audit.log",
+        "type=AVC avc: denied { read } comm=\"ecs-bootstrap\" name=\"PLANTED\"\n",
+    );
+    machine.write(
+        "/run/ecs-bootstrap/guard.json",
+        "{\"interface\": \"docker+\", \"planted\": \"PLANTED\"}",
+    );
     seen("/run/ecs-bootstrap/report.json", "{", "{\"planted\": \"PLANTED\",");
     seen("/var/lib/ecs-bootstrap/state.json", "{", "{\"planted\": \"PLANTED\",");
     machine.write("/PLANTED", "PLANTED");
-    symlink(machine.path("/PLANTED"), machine.path("/etc/systemd/system/docker.service.d/link.conf")).unwrap();
-    machine.write(&format!("{UNITS}/docker.service.d/\u{1b}[2J.conf"), "[Unit]\nAfter=odd.service\n");
+    symlink(
+        machine.path("/PLANTED"),
+        machine.path("/etc/systemd/system/docker.service.d/link.conf"),
+    )
+    .unwrap();
+    machine
+        .write(&format!("{UNITS}/docker.service.d/\u{1b}[2J.conf"), "[Unit]\nAfter=odd.service\n");
     for (name, value) in [
         ("HTTPS_PROXY", "http://u:PLANTED@127.0.0.1:1"),
         ("NO_PROXY", "127.0.0.1,169.254.169.254,169.254.170.2"),
@@ -187,9 +229,20 @@ fn indiscreet() -> Ward {
 /// In the words of each file; a bundle that holds none of them would hold no secret either.
 const HARMLESS: &[(&str, &[&str])] = &[
     ("MANIFEST", &["doctor.json", "etc/ecs/ecs.config", "Left out", "Never taken"]),
-    ("doctor.json", &["\"command\": \"doctor\"", "InvalidSignatureException", "https://127.0.0.1:1/layer", "AWS_SECRET_ACCESS_KEY"]),
+    (
+        "doctor.json",
+        &[
+            "\"command\": \"doctor\"",
+            "InvalidSignatureException",
+            "https://127.0.0.1:1/layer",
+            "AWS_SECRET_ACCESS_KEY",
+        ],
+    ),
     ("versions.json", &[env!("CARGO_PKG_VERSION"), "\"kernel\": \""]),
-    ("run/ecs-bootstrap/report.json", &["\"outcome\": \"installed\"", "\"ECS_CLUSTER\"", "s3://fleet-config/ecs.config"]),
+    (
+        "run/ecs-bootstrap/report.json",
+        &["\"outcome\": \"installed\"", "\"ECS_CLUSTER\"", "s3://fleet-config/ecs.config"],
+    ),
     ("var/lib/ecs-bootstrap/state.json", &["\"installed\"", "\"sha256\""]),
     ("run/ecs-bootstrap/guard.json", &["docker+"]),
     (
@@ -203,7 +256,14 @@ const HARMLESS: &[(&str, &[&str])] = &[
         ],
     ),
     ("var/lib/ecs/ecs.config", &["ECS_DATADIR=[redacted]"]),
-    ("etc/ecs/ecs.config.json", &["\"Cluster\": \"[redacted]\"", "\"EngineAuthData\": \"[redacted]\"", "\"[other names]\": 1"]),
+    (
+        "etc/ecs/ecs.config.json",
+        &[
+            "\"Cluster\": \"[redacted]\"",
+            "\"EngineAuthData\": \"[redacted]\"",
+            "\"[other names]\": 1",
+        ],
+    ),
     (
         "etc/ecs-bootstrap/ecs-bootstrap.toml",
         &[
@@ -216,16 +276,33 @@ const HARMLESS: &[(&str, &[&str])] = &[
     ),
     (
         "usr/lib/systemd/system/ecs.service",
-        &["After=cloud-final.service", "RestartPreventExitStatus=5", "EnvironmentFile=-/etc/ecs/ecs.config"],
+        &[
+            "After=cloud-final.service",
+            "RestartPreventExitStatus=5",
+            "EnvironmentFile=-/etc/ecs/ecs.config",
+        ],
     ),
-    ("usr/lib/systemd/system/ecs-bootstrap.service", &["ExecStart=/usr/bin/ecs-bootstrap run", "ProtectSystem=strict"]),
+    (
+        "usr/lib/systemd/system/ecs-bootstrap.service",
+        &["ExecStart=/usr/bin/ecs-bootstrap run", "ProtectSystem=strict"],
+    ),
     ("usr/lib/systemd/system/ecs.service.d/50-ecs-bootstrap.conf", &["[Service]"]),
-    ("etc/systemd/system/ecs-bootstrap.service.d/proxy.conf", &["Environment=HTTPS_PROXY=[redacted] NO_PROXY=[redacted]"]),
+    (
+        "etc/systemd/system/ecs-bootstrap.service.d/proxy.conf",
+        &["Environment=HTTPS_PROXY=[redacted] NO_PROXY=[redacted]"],
+    ),
     (
         "etc/systemd/system/docker.service.d/10-options.conf",
-        &["After=secrets.service", "ExecStart=/usr/bin/dockerd --registry-mirror [redacted]", "   9  [another directive]=[redacted]"],
+        &[
+            "After=secrets.service",
+            "ExecStart=/usr/bin/dockerd --registry-mirror [redacted]",
+            "   9  [another directive]=[redacted]",
+        ],
     ),
-    ("etc/docker/daemon.json", &["\"live-restore\": true", "\"proxies\": \"[redacted]\"", "\"[other names]\": 1"]),
+    (
+        "etc/docker/daemon.json",
+        &["\"live-restore\": true", "\"proxies\": \"[redacted]\"", "\"[other names]\": 1"],
+    ),
     ("var/lib/cloud/data/result.json", &["DataSourceEc2Local", "\"errors\": 1"]),
     ("var/lib/cloud/data/status.json", &["\"finished\": 2.5", "\"errors\": 1"]),
     ("usr/lib/os-release", &["ID=amzn", "VERSION_ID=\"2023\""]),
@@ -250,9 +327,16 @@ fn no_secret_of_the_host_is_in_the_bundle_and_what_stands_beside_it_is() {
     }
     for (name, words) in HARMLESS {
         let text = bundled.text(name);
-        assert!(words.iter().all(|word| text.contains(word)), "{name} lacks one of {words:?}: {text}");
+        assert!(
+            words.iter().all(|word| text.contains(word)),
+            "{name} lacks one of {words:?}: {text}"
+        );
     }
-    assert!(bundled.left_out("etc/systemd/system/docker.service.d/link.conf").contains("a symbolic link"));
+    assert!(
+        bundled
+            .left_out("etc/systemd/system/docker.service.d/link.conf")
+            .contains("a symbolic link")
+    );
     assert!(bundled.left_out("a drop-in").contains("too odd"));
 }
 
@@ -265,7 +349,10 @@ fn it_says_what_doctor_says_and_changes_nothing_else() {
         }
         let (before, plain) = (ward.machine.files(), ward.doctor().output().unwrap());
         let bundled = Bundled::of(&mut ward);
-        assert_eq!((bundled.output.status.code(), plain.status.code()), (Some(status), Some(status)));
+        assert_eq!(
+            (bundled.output.status.code(), plain.status.code()),
+            (Some(status), Some(status))
+        );
         let checks = |output: &[u8]| {
             serde_json::from_slice::<serde_json::Value>(output).unwrap()["checks"]
                 .as_array()
@@ -275,7 +362,10 @@ fn it_says_what_doctor_says_and_changes_nothing_else() {
                 .collect::<Vec<_>>()
         };
         assert_eq!(checks(&bundled.output.stdout), checks(&plain.stdout));
-        assert!(String::from_utf8_lossy(&bundled.output.stdout) == bundled.text("doctor.json"), "doctor.json is not what was printed");
+        assert!(
+            String::from_utf8_lossy(&bundled.output.stdout) == bundled.text("doctor.json"),
+            "doctor.json is not what was printed"
+        );
         fs::remove_file(ward.machine.path(BUNDLE)).unwrap();
         assert_eq!(ward.machine.files(), before);
     }
@@ -287,7 +377,10 @@ fn our_own_files_are_whole_in_it() {
     let bundled = Bundled::of(&mut ward);
     let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
     for path in ["/run/ecs-bootstrap/report.json", "/var/lib/ecs-bootstrap/state.json"] {
-        assert_eq!(json(&bundled.text(&path[1..])), json(std::str::from_utf8(&ward.machine.read(path).unwrap()).unwrap()));
+        assert_eq!(
+            json(&bundled.text(&path[1..])),
+            json(std::str::from_utf8(&ward.machine.read(path).unwrap()).unwrap())
+        );
     }
 }
 
@@ -305,11 +398,13 @@ fn the_manifest_names_every_file_and_tar_shows_them_in_its_order() {
         .map(|line| format!("ecs-bootstrap-bundle/{}", line.trim()))
         .collect();
     let listed: Vec<&str> = bundled.list.lines().collect();
-    let names: Vec<&str> = listed.iter().map(|line| line.split_whitespace().last().unwrap()).collect();
+    let names: Vec<&str> =
+        listed.iter().map(|line| line.split_whitespace().last().unwrap()).collect();
     assert_eq!(names[..2], ["ecs-bootstrap-bundle/", "ecs-bootstrap-bundle/MANIFEST"]);
     assert_eq!(names[2..], named);
     assert!(
-        listed[0].starts_with("drwxr-xr-x 0/0 ") && listed[1..].iter().all(|line| line.starts_with("-rw-r--r-- 0/0 ")),
+        listed[0].starts_with("drwxr-xr-x 0/0 ")
+            && listed[1..].iter().all(|line| line.starts_with("-rw-r--r-- 0/0 ")),
         "{}",
         bundled.list
     );
@@ -317,7 +412,12 @@ fn the_manifest_names_every_file_and_tar_shows_them_in_its_order() {
     assert_eq!(mode & 0o7777, 0o600);
     let of = |path: &Path| fs::metadata(path).unwrap().mtime();
     assert_eq!(
-        of(&bundled.folder.path().join("ecs-bootstrap-bundle").join(&UNITS[1..]).join("ecs.service")),
+        of(&bundled
+            .folder
+            .path()
+            .join("ecs-bootstrap-bundle")
+            .join(&UNITS[1..])
+            .join("ecs.service")),
         of(&ward.machine.path(&format!("{UNITS}/ecs.service")))
     );
 }
@@ -356,7 +456,12 @@ fn refused(ward: &Ward, path: &str, status: i32, says: &str) {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(status), "{path}: {said}");
     assert!(said.contains(says), "{path}: {said}");
-    assert!(status == 2 || said.contains("what:   failed while writing the support bundle") && said.contains("remedy: "), "{said}");
+    assert!(
+        status == 2
+            || said.contains("what:   failed while writing the support bundle")
+                && said.contains("remedy: "),
+        "{said}"
+    );
     assert_eq!(output.stdout.is_empty(), status == 2, "the checks are printed all the same");
 }
 
@@ -393,8 +498,7 @@ fn a_bundle_is_replaced_only_by_a_good_one() {
     let mut command = ward.doctor();
     command.arg("--bundle").arg(&path);
     let mut inside = Command::new("sh");
-    let look =
-        "set -- \"$@\"; status=0; \"$@\" >/dev/null || status=$?; echo; echo \"$status\"; cat \"$0\"; ls -A \"${0%/*}\" | grep -c bundle";
+    let look = "set -- \"$@\"; status=0; \"$@\" >/dev/null || status=$?; echo; echo \"$status\"; cat \"$0\"; ls -A \"${0%/*}\" | grep -c bundle";
     let args: Vec<_> = command.get_args().map(std::ffi::OsStr::to_owned).collect();
     // unshare --mount sh -c MOUNT FOLDER PROGRAM…: the look goes between the mount and the program.
     inside.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -408,7 +512,10 @@ fn a_bundle_is_replaced_only_by_a_good_one() {
         .arg(&path)
         .args(&args[5..]);
     let output = inside.output().unwrap();
-    let (said, told) = (String::from_utf8_lossy(&output.stderr).into_owned(), String::from_utf8_lossy(&output.stdout).into_owned());
+    let (said, told) = (
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+    );
     assert_eq!(told.trim(), "40\nold1", "{said}");
     assert!(said.contains("make room"), "{said}");
 }

@@ -1,4 +1,5 @@
-//! `doctor`, on a healthy host that is a folder, and on the same host with one thing wrong: it says which, and nothing else.
+//! `doctor`, on a healthy host that is a folder, and on the same host with one thing wrong: it says
+//! which, and nothing else.
 
 #[path = "support/ward.rs"]
 mod ward;
@@ -11,7 +12,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rehearsal::{Cloud, Options};
 use serde_json::Value;
-use ward::{CONFIG, DENIED, Examined, POLL, SETTINGS, SOURCE, TOKEN, UNITS, VAR, Ward, is_root, link, silence};
+use ward::{
+    CONFIG, DENIED, Examined, POLL, SETTINGS, SOURCE, TOKEN, UNITS, VAR, Ward, is_root, link,
+    silence,
+};
 
 /// One thing that is wrong, the check that says so, in which words, and what cannot be said then.
 struct Case {
@@ -37,9 +41,25 @@ const fn case(
 const FAILS: &str = "failure";
 const WARNS: &str = "warning";
 
-const SIGNED: &[&str] =
-    &["role", "credentials", "identity", "sources", "permission-ecs", "permission-ecr", "reach-agent", "reach-telemetry"];
-const NO_ROLE: &[&str] = &["credentials", "identity", "sources", "permission-ecs", "permission-ecr", "reach-agent", "reach-telemetry"];
+const SIGNED: &[&str] = &[
+    "role",
+    "credentials",
+    "identity",
+    "sources",
+    "permission-ecs",
+    "permission-ecr",
+    "reach-agent",
+    "reach-telemetry",
+];
+const NO_ROLE: &[&str] = &[
+    "credentials",
+    "identity",
+    "sources",
+    "permission-ecs",
+    "permission-ecr",
+    "reach-agent",
+    "reach-telemetry",
+];
 const NO_IMDS: &[&str] = &[
     "imds-v1",
     "imds-tags",
@@ -173,7 +193,9 @@ fn wrong(case: &Case, healthy: &Examined) -> Option<String> {
     wanted.insert(case.check, case.outcome);
     let outcomes = found.outcomes();
     let differ = wanted.iter().filter(|(id, outcome)| outcomes[*id] != **outcome);
-    let mut wrong: Vec<String> = differ.map(|(id, outcome)| format!("{id} is not {outcome}: {:#}", found.checks[*id])).collect();
+    let mut wrong: Vec<String> = differ
+        .map(|(id, outcome)| format!("{id} is not {outcome}: {:#}", found.checks[*id]))
+        .collect();
     if !found.finding(case.check).contains(case.words) {
         wrong.push(format!("it does not say `{}`: {:#}", case.words, found.checks[case.check]));
     }
@@ -210,7 +232,11 @@ fn on_a_healthy_host_nothing_is_wrong_and_nothing_is_changed() {
     let ward = Ward::healthy();
     let before = ward.machine.files();
     let found = ward.examine();
-    let bad: Vec<&Value> = found.checks.values().filter(|check| check["outcome"] != "ok" && check["outcome"] != "skipped").collect();
+    let bad: Vec<&Value> = found
+        .checks
+        .values()
+        .filter(|check| check["outcome"] != "ok" && check["outcome"] != "skipped")
+        .collect();
     assert!(bad.is_empty(), "{bad:#?}");
     assert_eq!((found.status, found.findings.len()), (0, 0));
     assert!(found.checks.len() >= 30);
@@ -219,14 +245,28 @@ fn on_a_healthy_host_nothing_is_wrong_and_nothing_is_changed() {
 
 #[test]
 fn a_host_of_batch_is_called_one_by_its_file_or_by_its_tags() {
-    let kind = |ward: &Ward| ward.examine().checks["host-kind"]["finding"].as_str().unwrap().to_owned();
+    let kind =
+        |ward: &Ward| ward.examine().checks["host-kind"]["finding"].as_str().unwrap().to_owned();
     let ward = Ward::healthy();
     ward.machine.write("/sys/class/dmi/id/sys_vendor", "Amazon EC2\n");
     assert_eq!(kind(&ward), "EC2: the firmware's sys_vendor is Amazon EC2");
-    ward.cloud.set_host(|host| host.tags = Some([("AWSBatchServiceTag".to_owned(), "batch".to_owned())].into()));
-    assert!(kind(&ward).ends_with("in a compute environment of AWS Batch (the instance's tags)"), "{}", kind(&ward));
-    ward.machine.write("/etc/ecs/ecs.config", "ECS_CLUSTER=AWSBatch-env-1a6929d6-f62b-3d45-b3b5-31e7f64ae0da\n");
-    assert!(kind(&ward).ends_with("in a compute environment of AWS Batch (the generated ECS_CLUSTER)"), "{}", kind(&ward));
+    ward.cloud.set_host(|host| {
+        host.tags = Some([("AWSBatchServiceTag".to_owned(), "batch".to_owned())].into())
+    });
+    assert!(
+        kind(&ward).ends_with("in a compute environment of AWS Batch (the instance's tags)"),
+        "{}",
+        kind(&ward)
+    );
+    ward.machine.write(
+        "/etc/ecs/ecs.config",
+        "ECS_CLUSTER=AWSBatch-env-1a6929d6-f62b-3d45-b3b5-31e7f64ae0da\n",
+    );
+    assert!(
+        kind(&ward).ends_with("in a compute environment of AWS Batch (the generated ECS_CLUSTER)"),
+        "{}",
+        kind(&ward)
+    );
 }
 
 #[test]
@@ -234,7 +274,8 @@ fn every_check_that_can_fail_here_has_a_case_that_makes_it() {
     // The hop limit cannot be read, IPv6 is never wrong, and the fence has a test of its own.
     let elsewhere = ["imds-hop-limit", "imds-ipv6", "guard", "guard-unit", "guard-awsvpc"];
     let checks = ecs_bootstrap::doctor::checks().map(|check| check.id);
-    let untried: Vec<&str> = checks.filter(|id| !CASES.iter().any(|case| case.check == *id)).collect();
+    let untried: Vec<&str> =
+        checks.filter(|id| !CASES.iter().any(|case| case.check == *id)).collect();
     assert_eq!(untried.iter().filter(|id| !elsewhere.contains(id)).count(), 0, "{untried:?}");
 }
 
@@ -242,8 +283,15 @@ fn every_check_that_can_fail_here_has_a_case_that_makes_it() {
 fn it_ends_within_15_s_when_every_server_accepts_and_never_answers() {
     let silence = silence();
     let everything = ["AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_ENDPOINT_URL"];
-    let without_metadata = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_ECS", "AWS_ENDPOINT_URL_ECR"];
-    for (silent, failing) in [(everything.as_slice(), "imds"), (without_metadata.as_slice(), "reach-sts")] {
+    let without_metadata = [
+        "AWS_ENDPOINT_URL_STS",
+        "AWS_ENDPOINT_URL_S3",
+        "AWS_ENDPOINT_URL_ECS",
+        "AWS_ENDPOINT_URL_ECR",
+    ];
+    for (silent, failing) in
+        [(everything.as_slice(), "imds"), (without_metadata.as_slice(), "reach-sts")]
+    {
         let mut ward = Ward::healthy();
         ward.env.retain(|(name, _)| failing != "imds" || !name.starts_with("AWS_ENDPOINT_URL"));
         silent.iter().for_each(|name| ward.set(name, silence.clone()));
@@ -253,8 +301,15 @@ fn it_ends_within_15_s_when_every_server_accepts_and_never_answers() {
         let found = ward.examine();
         assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
         assert!(bundle.is_file());
-        assert_eq!((found.status, found.outcome(failing), found.outcome("file")), (70, FAILS, "ok"));
-        assert!(SIGNED.iter().filter(|id| found.outcome(id) == FAILS).count() == 0, "{:#?}", found.findings);
+        assert_eq!(
+            (found.status, found.outcome(failing), found.outcome("file")),
+            (70, FAILS, "ok")
+        );
+        assert!(
+            SIGNED.iter().filter(|id| found.outcome(id) == FAILS).count() == 0,
+            "{:#?}",
+            found.findings
+        );
     }
 }
 
@@ -269,7 +324,10 @@ fn an_external_host_is_healthy_without_instance_metadata() {
         session_token: "PLANTED-SSM-TOKEN".into(),
         expires: SystemTime::now() + Duration::from_secs(3600),
     };
-    ward.machine.write("/var/lib/amazon/ssm/Vault/Store/RegistrationKey", format!("{{\"instanceID\":\"{ID}\",\"region\":\"eu-west-1\"}}"));
+    ward.machine.write(
+        "/var/lib/amazon/ssm/Vault/Store/RegistrationKey",
+        format!("{{\"instanceID\":\"{ID}\",\"region\":\"eu-west-1\"}}"),
+    );
     ward.machine.write(VAR, "ECS_EXTERNAL=true\nAWS_DEFAULT_REGION=eu-west-1\n");
     ward.machine.write("/sys/class/dmi/id/sys_vendor", "QEMU\n");
     ward.machine.write("/etc/ecs/ecs.config", CONFIG);
@@ -291,7 +349,8 @@ fn an_external_host_is_healthy_without_instance_metadata() {
     assert!(ward.examine().finding("host-kind").contains("ECS_EXTERNAL=true is in neither"));
     ward.mode("/root/.aws/credentials", 0o644);
     assert!(ward.examine().finding("credentials").contains("may be read by other users"));
-    let file = fs::File::options().write(true).open(ward.machine.path("/root/.aws/credentials")).unwrap();
+    let file =
+        fs::File::options().write(true).open(ward.machine.path("/root/.aws/credentials")).unwrap();
     file.set_modified(SystemTime::now() - Duration::from_secs(2 * 3600)).unwrap();
     assert!(ward.examine().finding("credentials").contains("last written 120 min ago"));
 }
@@ -303,7 +362,10 @@ fn a_fence_that_is_wanted_and_does_not_stand_is_a_failure() {
     }
     let mut ward = Ward::healthy();
     ward.machine.write(SETTINGS, format!("{SOURCE}block_imds = true\n"));
-    ward.machine.write(&format!("{UNITS}/ecs-bootstrap-guard.service"), include_str!("../systemd/ecs-bootstrap-guard.service"));
+    ward.machine.write(
+        &format!("{UNITS}/ecs-bootstrap-guard.service"),
+        include_str!("../systemd/ecs-bootstrap-guard.service"),
+    );
     ward.machine.write("/etc/ecs/ecs.config", "ECS_CLUSTER=prod\n");
     // Nothing of this network's own namespace is up, so there is nobody to ask.
     ward.set("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1");
@@ -312,7 +374,10 @@ fn a_fence_that_is_wanted_and_does_not_stand_is_a_failure() {
     inside.arg("--net").arg(command.get_program()).args(command.get_args());
     inside.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let found = Examined::new(&inside.output().unwrap());
-    assert_eq!((found.outcome("guard"), found.outcome("guard-unit"), found.outcome("guard-awsvpc")), (FAILS, FAILS, WARNS));
+    assert_eq!(
+        (found.outcome("guard"), found.outcome("guard-unit"), found.outcome("guard-awsvpc")),
+        (FAILS, FAILS, WARNS)
+    );
     assert!(found.finding("guard").contains("absent"), "{:#}", found.checks["guard"]);
 }
 
@@ -326,7 +391,10 @@ fn without_root_it_skips_what_it_may_not_see_and_says_so() {
     fs::copy(env!("CARGO_BIN_EXE_ecs-bootstrap"), &program).unwrap();
     let command = ward.doctor();
     let mut other = Command::new(program);
-    other.args(command.get_args()).env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    other
+        .args(command.get_args())
+        .env_clear()
+        .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let found = Examined::new(&other.uid(65534).gid(65534).output().unwrap());
     assert_eq!((found.status, found.outcome("identity")), (0, "ok"), "{:#?}", found.findings);
     for id in ["digest", "lint", "agent-cluster"] {
@@ -345,5 +413,8 @@ fn people_are_told_in_lines_with_the_remedy_below() {
     assert_eq!(output.status.code(), Some(70));
     let (_, after) = text.split_once("\nfailure  user-data ").unwrap_or_else(|| panic!("{text}"));
     assert!(after.lines().nth(1).unwrap().trim_start().starts_with("remedy: "), "{text}");
-    assert!(text.ends_with("skipped\n") && text.contains(" checks: 1 failed, 0 warned, "), "{text}");
+    assert!(
+        text.ends_with("skipped\n") && text.contains(" checks: 1 failed, 0 warned, "),
+        "{text}"
+    );
 }

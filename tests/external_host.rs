@@ -1,4 +1,5 @@
-//! A host outside EC2: its registration and credentials are the SSM agent's, and instance metadata is never asked.
+//! A host outside EC2: its registration and credentials are the SSM agent's, and instance metadata
+//! is never asked.
 
 use std::process::Output;
 use std::time::{Duration, SystemTime};
@@ -41,12 +42,16 @@ fn written(credentials: &Credentials) -> String {
 
 fn run(machine: &Machine, cloud: &Cloud, args: &[&str]) -> Output {
     let mut command = machine.command(cloud);
-    command.args(["run", "--output", "json", "--config", "s3://fleet-config/ecs.config", "--root"]).arg(machine.root()).args(args);
+    command
+        .args(["run", "--output", "json", "--config", "s3://fleet-config/ecs.config", "--root"])
+        .arg(machine.root())
+        .args(args);
     command.output().unwrap()
 }
 
 fn report(output: &Output) -> serde_json::Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
 }
 
 fn asked_imds(cloud: &Cloud) -> bool {
@@ -61,8 +66,15 @@ fn an_external_host_installs_without_asking_instance_metadata() {
     cloud.set_credentials(good);
     let output = run(&machine, &cloud, &["--timeout", "20s"]);
     let report = report(&output);
-    assert_eq!((output.status.code(), &report["outcome"]), (Some(0), &"installed".into()), "{report:#}");
-    assert_eq!((&report["host"]["kind"], &report["host"]["instance_id"]), (&"external".into(), &ID.into()));
+    assert_eq!(
+        (output.status.code(), &report["outcome"]),
+        (Some(0), &"installed".into()),
+        "{report:#}"
+    );
+    assert_eq!(
+        (&report["host"]["kind"], &report["host"]["instance_id"]),
+        (&"external".into(), &ID.into())
+    );
     assert!(!asked_imds(&cloud));
 }
 
@@ -73,11 +85,19 @@ fn a_session_of_another_host_is_an_identity_mismatch() {
     machine.write(FILE, written(&good));
     cloud.set_credentials(good);
     let output = run(&machine, &cloud, &["--timeout", "20s"]);
-    assert_eq!((output.status.code(), &report(&output)["error"]["word"]), (Some(12), &"identity_mismatch".into()));
+    assert_eq!(
+        (output.status.code(), &report(&output)["error"]["word"]),
+        (Some(12), &"identity_mismatch".into())
+    );
 }
 
 /// Works while, after so many seconds, the SSM agent writes new credentials.
-fn rotated_after<T>(seconds: u64, machine: &Machine, new: &Credentials, work: impl FnOnce() -> T) -> T {
+fn rotated_after<T>(
+    seconds: u64,
+    machine: &Machine,
+    new: &Credentials,
+    work: impl FnOnce() -> T,
+) -> T {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             std::thread::sleep(Duration::from_secs(seconds));
@@ -112,7 +132,8 @@ fn no_credentials_of_the_ssm_agent_is_no_role() {
 
 #[test]
 fn a_host_that_is_said_to_be_external_and_is_not_registered_says_so() {
-    let (cloud, machine) = (cloud(), Machine::new().with_binary(env!("CARGO_BIN_EXE_ecs-bootstrap")));
+    let (cloud, machine) =
+        (cloud(), Machine::new().with_binary(env!("CARGO_BIN_EXE_ecs-bootstrap")));
     let output = run(&machine, &cloud, &["--timeout", "2s", "--host", "external"]);
     assert_eq!(output.status.code(), Some(11));
     assert!(report(&output)["error"]["message"].as_str().unwrap().contains("not registered"));
@@ -122,18 +143,33 @@ fn a_host_that_is_said_to_be_external_and_is_not_registered_says_so() {
 fn credentials_of_an_earlier_registration_that_sts_does_not_know_are_waited_out() {
     let (cloud, machine) = (cloud(), machine(ID));
     let good = credentials("NEW", SystemTime::now() + Duration::from_secs(3600));
-    machine.write(FILE, written(&credentials("UNKNOWN", SystemTime::now() + Duration::from_secs(3600))));
+    machine.write(
+        FILE,
+        written(&credentials("UNKNOWN", SystemTime::now() + Duration::from_secs(3600))),
+    );
     cloud.set_credentials(good.clone());
     let output = rotated_after(2, &machine, &good, || run(&machine, &cloud, &["--timeout", "60s"]));
     assert_eq!(output.status.code(), Some(0), "{:#}", report(&output));
-    machine.write(FILE, written(&credentials("UNKNOWN", SystemTime::now() + Duration::from_secs(3600))));
+    machine.write(
+        FILE,
+        written(&credentials("UNKNOWN", SystemTime::now() + Duration::from_secs(3600))),
+    );
     let output = run(&machine, &cloud, &["--timeout", "2s"]);
     assert_eq!(output.status.code(), Some(11), "{:#}", report(&output));
-    assert!(report(&output)["error"]["message"].as_str().unwrap().contains("InvalidClientTokenId"), "{:#}", report(&output));
+    assert!(
+        report(&output)["error"]["message"].as_str().unwrap().contains("InvalidClientTokenId"),
+        "{:#}",
+        report(&output)
+    );
 }
 
 fn verify(machine: &Machine, cloud: &Cloud) -> (Option<i32>, String) {
-    let output = machine.command(cloud).args(["verify", "--timeout", "60s", "--root"]).arg(machine.root()).output().unwrap();
+    let output = machine
+        .command(cloud)
+        .args(["verify", "--timeout", "60s", "--root"])
+        .arg(machine.root())
+        .output()
+        .unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
@@ -151,7 +187,11 @@ fn verify_waits_for_the_rotation_too_and_says_which_of_the_agents_keys_are_missi
     assert!(said.contains("AWS_DEFAULT_REGION is in neither"), "{said}");
     machine.write("/etc/ecs/ecs.config", "ECS_EXTERNAL=True\nAWS_REGION=eu-west-1\n");
     let (_, said) = verify(&machine, &cloud);
-    assert!(said.contains("ECS_EXTERNAL is not exactly `true`") && said.contains("AWS_REGION alone is not enough"), "{said}");
+    assert!(
+        said.contains("ECS_EXTERNAL is not exactly `true`")
+            && said.contains("AWS_REGION alone is not enough"),
+        "{said}"
+    );
     machine.write("/etc/ecs/ecs.config", "");
     machine.write("/var/lib/ecs/ecs.config", "ECS_EXTERNAL=true\nAWS_DEFAULT_REGION=eu-west-1\n");
     let (status, said) = verify(&machine, &cloud);

@@ -30,7 +30,8 @@ fn any_key_that_s3_shows_can_be_written() {
         |(key, written)| {
             let host = Host::default();
             host.cloud.set_object("fleet-config", key, config(key).as_str());
-            host.run(&["--config", &format!("s3://fleet-config/{written}")]).succeeds_as("installed");
+            host.run(&["--config", &format!("s3://fleet-config/{written}")])
+                .succeeds_as("installed");
             assert_eq!(host.installed(), Some(config(key)));
         },
     );
@@ -39,18 +40,32 @@ fn any_key_that_s3_shows_can_be_written() {
 #[test]
 fn a_version_a_region_an_owner_and_a_digest_are_honoured() {
     let host = Host::default();
-    host.cloud.set_bucket("versions", |bucket| (bucket.versioned, bucket.region) = (true, "us-west-2".into()));
+    host.cloud.set_bucket("versions", |bucket| {
+        (bucket.versioned, bucket.region) = (true, "us-west-2".into())
+    });
     let old = host.cloud.set_object("versions", "k", "ECS_CLUSTER=old\n");
     host.cloud.set_object("versions", "k", "ECS_CLUSTER=new\n");
-    let ended = host.run(&["--config", &format!("s3://versions/k?versionId={old}&region=us-west-2&owner=123456789012")]);
+    let ended = host.run(&[
+        "--config",
+        &format!("s3://versions/k?versionId={old}&region=us-west-2&owner=123456789012"),
+    ]);
     ended.succeeds_as("installed");
     assert_eq!(host.installed().as_deref(), Some("ECS_CLUSTER=old\n"));
     let layer = &ended.report["config"]["layers"][0];
     assert_eq!((&layer["version_id"], layer["etag"].is_string()), (&old.as_str().into(), true));
-    assert_eq!(host.cloud.requests().iter().filter(|seen| seen.service == Service::S3).count(), 1, "the region was named");
+    assert_eq!(
+        host.cloud.requests().iter().filter(|seen| seen.service == Service::S3).count(),
+        1,
+        "the region was named"
+    );
     let sha256 = layer["sha256"].as_str().unwrap();
-    host.run(&["--config", &format!("s3://versions/k?versionId={old}#sha256={sha256}")]).succeeds_as("unchanged");
-    host.run(&["--config", &format!("s3://versions/k#sha256={sha256}")]).fails_as("integrity", 23, &["SHA-256"]);
+    host.run(&["--config", &format!("s3://versions/k?versionId={old}#sha256={sha256}")])
+        .succeeds_as("unchanged");
+    host.run(&["--config", &format!("s3://versions/k#sha256={sha256}")]).fails_as(
+        "integrity",
+        23,
+        &["SHA-256"],
+    );
 }
 
 #[test]
@@ -87,7 +102,15 @@ fn a_ca_of_ones_own_is_trusted_when_it_is_named_and_only_then() {
 #[test]
 fn a_certificate_that_expired_or_is_anothers_is_told_at_once() {
     let (host, ca) = over_tls(Certificate::Expired);
-    run(&host, &[("AWS_CA_BUNDLE", &ca)]).fails_as("source_unreachable", 22, &["not valid at this time", "clock"]);
+    run(&host, &[("AWS_CA_BUNDLE", &ca)]).fails_as(
+        "source_unreachable",
+        22,
+        &["not valid at this time", "clock"],
+    );
     let (host, ca) = over_tls(Certificate::WrongName);
-    run(&host, &[("AWS_CA_BUNDLE", &ca)]).fails_as("source_unreachable", 22, &["certificate of another name"]);
+    run(&host, &[("AWS_CA_BUNDLE", &ca)]).fails_as(
+        "source_unreachable",
+        22,
+        &["certificate of another name"],
+    );
 }

@@ -9,7 +9,8 @@ use support::Host;
 
 const REGISTRATION: &str = "/var/lib/amazon/ssm/Vault/Store/RegistrationKey";
 const MI: &str = "{\"instanceID\":\"mi-0123456789abcdef0\",\"region\":\"eu-west-1\"}";
-const BATCH: &str = "ECS_CLUSTER=env_Batch_3ef677e8-a1c6-3936-9345-e383995e7827\nECS_RESERVED_MEMORY=32\n";
+const BATCH: &str =
+    "ECS_CLUSTER=env_Batch_3ef677e8-a1c6-3936-9345-e383995e7827\nECS_RESERVED_MEMORY=32\n";
 
 /// A file of the machine, and its text.
 type Planted = (&'static str, &'static str);
@@ -28,25 +29,49 @@ fn host(planted: &[Planted]) -> Host {
 #[test]
 fn evidence_decides_in_its_order_and_only_where_there_is_none_metadata_has_the_word() {
     let table: &[(&[Planted], &[&str], &str)] = &[
-        (&[REGISTERED, CONFIGURED, AMAZON], &[], "external (ECS Anywhere): the SSM agent is registered as mi-0123456789abcdef0"),
-        (&[CONFIGURED, AMAZON], &[], "external (ECS Anywhere): /var/lib/ecs/ecs.config sets ECS_EXTERNAL=true"),
+        (
+            &[REGISTERED, CONFIGURED, AMAZON],
+            &[],
+            "external (ECS Anywhere): the SSM agent is registered as mi-0123456789abcdef0",
+        ),
+        (
+            &[CONFIGURED, AMAZON],
+            &[],
+            "external (ECS Anywhere): /var/lib/ecs/ecs.config sets ECS_EXTERNAL=true",
+        ),
         (&[REGISTERED], &["--host", "ec2"], "EC2: the setting `host` says so"),
         (&[AMAZON], &["--host", "external"], "external (ECS Anywhere): the setting `host` says so"),
         (&[CONFIGURED, OVERRULED, AMAZON], &[], "EC2: the firmware's sys_vendor is Amazon EC2"),
-        (&[(REGISTRATION, "{\"instanceID\":\"i-0123456789abcdef0\"}"), AMAZON], &[], "EC2: the firmware's sys_vendor is Amazon EC2"),
+        (
+            &[(REGISTRATION, "{\"instanceID\":\"i-0123456789abcdef0\"}"), AMAZON],
+            &[],
+            "EC2: the firmware's sys_vendor is Amazon EC2",
+        ),
         (
             &[("/sys/class/dmi/id/board_asset_tag", "i-0123456789abcdef0\n")],
             &[],
             "EC2: the firmware's board_asset_tag is i-0123456789abcdef0",
         ),
-        (&[XEN, ("/sys/class/dmi/id/bios_version", "4.11.amazon\n")], &[], "EC2: the firmware's bios_version is 4.11.amazon"),
+        (
+            &[XEN, ("/sys/class/dmi/id/bios_version", "4.11.amazon\n")],
+            &[],
+            "EC2: the firmware's bios_version is 4.11.amazon",
+        ),
         (
             &[XEN, ("/sys/class/dmi/id/product_uuid", "ec2e1916-9099-7caf-fd21-012345abcdef\n")],
             &[],
             "EC2: the firmware's product_uuid is ec2e1916",
         ),
-        (&[QEMU], &[], "EC2: nothing says that it is external, though the machine's vendor is QEMU; instance metadata has the last word"),
-        (&[], &[], "EC2: nothing says that it is external, and there is no firmware to ask; instance metadata has the last word"),
+        (
+            &[QEMU],
+            &[],
+            "EC2: nothing says that it is external, though the machine's vendor is QEMU; instance metadata has the last word",
+        ),
+        (
+            &[],
+            &[],
+            "EC2: nothing says that it is external, and there is no firmware to ask; instance metadata has the last word",
+        ),
     ];
     support::for_each(
         table,
@@ -73,13 +98,26 @@ fn a_host_of_batch_is_called_one_and_stays_ec2_in_the_report() {
     let host = Host::default().with_file(support::TARGET, BATCH).stores("ECS_LOGLEVEL=warn\n");
     let ended = host.boots("installed");
     assert_eq!(ended.report["host"]["kind"], "ec2");
-    let identity = ended.report["steps"].as_array().unwrap().iter().find(|step| step["step"] == "identity").unwrap();
-    assert!(identity["detail"].as_str().unwrap().ends_with("in a compute environment of AWS Batch"), "{identity}");
+    let identity = ended.report["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|step| step["step"] == "identity")
+        .unwrap();
+    assert!(
+        identity["detail"].as_str().unwrap().ends_with("in a compute environment of AWS Batch"),
+        "{identity}"
+    );
     assert_eq!(host.installed().unwrap(), format!("{BATCH}ECS_LOGLEVEL=warn\n"));
     let id = ended.report["host"]["instance_id"].as_str().unwrap();
     for command in ["verify", "status"] {
         let said = host.says(&[command]).stdout;
-        assert!(said.contains(&format!("host:   {id} (EC2, in a compute environment of AWS Batch) in ")), "{command}: {said}");
+        assert!(
+            said.contains(&format!(
+                "host:   {id} (EC2, in a compute environment of AWS Batch) in "
+            )),
+            "{command}: {said}"
+        );
     }
 }
 
@@ -87,7 +125,9 @@ fn a_host_of_batch_is_called_one_and_stays_ec2_in_the_report() {
 fn a_host_tagged_by_batch_whose_user_data_has_not_spoken_yet_is_warned_of() {
     let tagged = || {
         let host = Host::default();
-        host.cloud.set_host(|host| host.tags = Some([("AWSBatchServiceTag".to_owned(), "batch".to_owned())].into()));
+        host.cloud.set_host(|host| {
+            host.tags = Some([("AWSBatchServiceTag".to_owned(), "batch".to_owned())].into())
+        });
         host
     };
     let early = tagged().run(&["--from-tags", "--config", "s3://fleet-config/ecs.config"]);

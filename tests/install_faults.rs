@@ -1,5 +1,6 @@
-//! Exit status 40: whatever the file system does, the old file stands whole, nothing is left beside it, and the error says what
-//! happened. And a run that is killed anywhere leaves the next one nothing to repair by hand.
+//! Exit status 40: whatever the file system does, the old file stands whole, nothing is left beside
+//! it, and the error says what happened. And a run that is killed anywhere leaves the next one
+//! nothing to repair by hand.
 
 mod support;
 
@@ -27,7 +28,10 @@ fn old_file_stands(host: &Host) {
 fn no_neighbours(host: &Host) {
     assert_eq!(host.names("/etc/ecs"), ["ecs.config"]);
     let names = host.names("/var/lib/ecs-bootstrap");
-    assert!(names.iter().all(|name| ["state.json", "ecs.config.previous"].contains(&name.as_str())), "{names:?}");
+    assert!(
+        names.iter().all(|name| ["state.json", "ecs.config.previous"].contains(&name.as_str())),
+        "{names:?}"
+    );
 }
 
 #[test]
@@ -56,10 +60,16 @@ fn a_folder_of_state_that_is_a_file_and_a_lock_that_is_a_link_are_told() {
     host.boot().fails_as("install", 40, &["/var/lib/ecs-bootstrap", "Not a directory"]);
     assert_eq!(host.installed(), None);
 
-    let host = Host::default().with_file("/run/ecs-bootstrap/x", "").with_file("/elsewhere", "theirs");
+    let host =
+        Host::default().with_file("/run/ecs-bootstrap/x", "").with_file("/elsewhere", "theirs");
     symlink(host.machine.path("/elsewhere"), host.machine.path(support::LOCK)).unwrap();
     let ended = host.boot();
-    assert_eq!((ended.status, &ended.report["error"]["word"]), (40, &"install".into()), "{}", ended.stderr);
+    assert_eq!(
+        (ended.status, &ended.report["error"]["word"]),
+        (40, &"install".into()),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(host.machine.read("/elsewhere").as_deref(), Some(&b"theirs"[..]));
 }
 
@@ -72,16 +82,21 @@ fn a_report_that_cannot_be_written_is_a_warning_and_no_failure() {
 
 /// Runs the program where a file system of its own lies at `/etc/ecs` of the machine.
 fn on_a_mount(host: &Host, mount: &str) -> Ended {
-    let script = format!("set -e; cd {}; {mount}; shift 0; exec \"$@\"", host.machine.root().display());
+    let script =
+        format!("set -e; cd {}; {mount}; shift 0; exec \"$@\"", host.machine.root().display());
     let run = host.command();
     let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "sh", "-c", &script, "sh"]).arg(run.get_program()).args(run.get_args());
+    command
+        .args(["--mount", "--propagation", "private", "sh", "-c", &script, "sh"])
+        .arg(run.get_program())
+        .args(run.get_args());
     command.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
     Ended::of(command.args(["run", "--output", "json", "--timeout", "20s", "--config", SOURCE]))
 }
 
 fn mounts_can_be_made() -> bool {
-    let can = is_root() && works("unshare", &["--mount", "--propagation", "private", "true"]).is_some();
+    let can =
+        is_root() && works("unshare", &["--mount", "--propagation", "private", "true"]).is_some();
     if !can {
         skip("a mount namespace needs root and unshare(1)");
     }
@@ -95,11 +110,17 @@ fn a_full_disk_is_told_with_its_name_and_the_old_file_stands() {
     }
     let host = host_with_old_file();
     // Room for the old file, and for no other.
-    let ended = on_a_mount(&host, "cp -p etc/ecs/ecs.config old; mount -t tmpfs -o size=4k none etc/ecs; mv old etc/ecs/ecs.config");
+    let ended = on_a_mount(
+        &host,
+        "cp -p etc/ecs/ecs.config old; mount -t tmpfs -o size=4k none etc/ecs; mv old etc/ecs/ecs.config",
+    );
     ended.fails_as("install", 40, &["No space left on device", "make room"]);
 
     let host = host_with_old_file();
-    let ended = on_a_mount(&host, "cp -p etc/ecs/ecs.config old; mount -t tmpfs -o nr_inodes=2 none etc/ecs; mv old etc/ecs/ecs.config");
+    let ended = on_a_mount(
+        &host,
+        "cp -p etc/ecs/ecs.config old; mount -t tmpfs -o nr_inodes=2 none etc/ecs; mv old etc/ecs/ecs.config",
+    );
     ended.fails_as("install", 40, &["No space left on device"]);
     old_file_stands(&host);
 }
@@ -120,7 +141,16 @@ fn a_disk_that_became_read_only_is_told_with_its_name() {
 fn under_strace(host: &Host, path: &str, inject: &str) -> Ended {
     let run = host.command();
     let mut command = Command::new("strace");
-    command.args(["-qq", "-f", "-o", "/dev/null", "-e", "trace=openat,write,fsync,rename,unlink,fchmod", "-e", inject]);
+    command.args([
+        "-qq",
+        "-f",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=openat,write,fsync,rename,unlink,fchmod",
+        "-e",
+        inject,
+    ]);
     command.arg("-P").arg(host.machine.path(path)).arg(run.get_program()).args(run.get_args());
     command.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
     Ended::of(command.args(["run", "--output", "json", "--timeout", "30s", "--config", SOURCE]))
@@ -137,9 +167,17 @@ fn strace_is_there() -> bool {
 /// The new file until it has its name.
 const NEW: &str = "/etc/ecs/.ecs.config.ecs-bootstrap";
 
-/// Where an installation of the target can break before the new file has its name, in the order of its calls.
-const CALLS: [(&str, &str); 7] =
-    [(TARGET, "openat"), (NEW, "unlink"), (NEW, "openat"), (NEW, "fchmod"), (NEW, "write"), (NEW, "fsync"), (NEW, "rename")];
+/// Where an installation of the target can break before the new file has its name, in the order of
+/// its calls.
+const CALLS: [(&str, &str); 7] = [
+    (TARGET, "openat"),
+    (NEW, "unlink"),
+    (NEW, "openat"),
+    (NEW, "fchmod"),
+    (NEW, "write"),
+    (NEW, "fsync"),
+    (NEW, "rename"),
+];
 
 #[test]
 fn an_error_at_any_call_leaves_the_old_file_and_names_the_error() {
@@ -158,9 +196,11 @@ fn an_error_at_any_call_leaves_the_old_file_and_names_the_error() {
         |((path, call), (errno, _))| format!("{errno} at {call} of {path}"),
         |((path, call), (errno, words))| {
             let host = host_with_old_file();
-            // The present file is read more than once. The new one's unlink is of what a killed run left first, then of our own.
+            // The present file is read more than once. The new one's unlink is of what a killed run
+            // left first, then of our own.
             let when = if *path == TARGET { "1+" } else { "1" };
-            let ended = under_strace(&host, path, &format!("inject={call}:error={errno}:when={when}"));
+            let ended =
+                under_strace(&host, path, &format!("inject={call}:error={errno}:when={when}"));
             ended.fails_as("install", 40, &[words, "ecs.config"]);
             old_file_stands(&host);
             host.boots("installed");
@@ -176,7 +216,11 @@ fn an_error_after_the_rename_is_an_error_and_the_new_file_is_whole() {
         return;
     }
     let host = host_with_old_file();
-    under_strace(&host, "/etc/ecs", "inject=fsync:error=EIO").fails_as("install", 40, &["Input/output error"]);
+    under_strace(&host, "/etc/ecs", "inject=fsync:error=EIO").fails_as(
+        "install",
+        40,
+        &["Input/output error"],
+    );
     assert_eq!(host.installed().as_deref(), Some(TEXT));
     no_neighbours(&host);
     host.boots("unchanged");
@@ -200,11 +244,13 @@ fn after_a_kill_at_any_call_the_file_is_whole_and_the_next_run_is_right() {
         |(path, call, nth)| format!("{call} {nth} of {path}"),
         |(path, call, nth)| {
             let host = host_with_old_file();
-            let killed = under_strace(&host, path, &format!("inject={call}:signal=KILL:when={nth}"));
+            let killed =
+                under_strace(&host, path, &format!("inject={call}:signal=KILL:when={nth}"));
             assert!(killed.report.is_null(), "it was not killed: {}", killed.stderr);
             let found = host.installed().unwrap();
             assert!([OLD, TEXT].contains(&found.as_str()), "{found:?}");
-            // A key that the new generation no longer has must go, whichever of the two files it finds.
+            // A key that the new generation no longer has must go, whichever of the two files it
+            // finds.
             let host = host.stores("ECS_CLUSTER=prod\n");
             let ended = host.boot();
             ended.succeeds_as("installed");
@@ -232,6 +278,9 @@ fn a_mode_that_somebody_widened_is_put_right() {
     host.boots("installed");
     fs::set_permissions(host.machine.path(TARGET), fs::Permissions::from_mode(0o644)).unwrap();
     host.boots("installed");
-    assert_eq!(fs::metadata(host.machine.path(TARGET)).unwrap().permissions().mode() & 0o7777, 0o600);
+    assert_eq!(
+        fs::metadata(host.machine.path(TARGET)).unwrap().permissions().mode() & 0o7777,
+        0o600
+    );
     assert!(host.machine.read(PREVIOUS).is_none(), "the bytes did not change");
 }

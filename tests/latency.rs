@@ -1,4 +1,5 @@
-//! A boot waits for no answer that it does not need: its time is that of its longest chain of requests, and no more.
+//! A boot waits for no answer that it does not need: its time is that of its longest chain of
+//! requests, and no more.
 
 mod support;
 
@@ -18,7 +19,13 @@ fn the_longest_chain_of_a_boot_is_four_requests_and_no_request_is_made_twice() {
     host.cloud.fault("delay", Duration::from_millis(100));
     host.boots("installed");
     let requests = host.cloud.requests();
-    let asked = |service: Service| requests.iter().filter(|seen| seen.service == service).map(|seen| seen.path.clone()).collect::<Vec<_>>();
+    let asked = |service: Service| {
+        requests
+            .iter()
+            .filter(|seen| seen.service == service)
+            .map(|seen| seen.path.clone())
+            .collect::<Vec<_>>()
+    };
     println!("IMDS: {:?}", asked(Service::Imds));
     assert_eq!(longest_chain(&requests), CHAIN, "{requests:#?}");
     assert_eq!((asked(Service::Sts).len(), asked(Service::S3).len()), (1, 1));
@@ -42,9 +49,15 @@ fn with_every_answer_50_ms_late_a_boot_takes_its_chain_and_one_answer_more() {
     late.cloud.fault("delay", DELAY);
     let (alone, delayed) = (best(&prompt), best(&late));
     let most = alone + DELAY * (CHAIN as u32 + 1);
-    assert!(delayed >= DELAY * CHAIN as u32, "{delayed:?} is shorter than the chain: is it delayed at all?");
+    assert!(
+        delayed >= DELAY * CHAIN as u32,
+        "{delayed:?} is shorter than the chain: is it delayed at all?"
+    );
     // 200 ms for a machine that does other things, too; a chain longer by four would still be seen.
-    assert!(delayed <= most + Duration::from_millis(200), "{delayed:?} with the delay, {alone:?} without");
+    assert!(
+        delayed <= most + Duration::from_millis(200),
+        "{delayed:?} with the delay, {alone:?} without"
+    );
     println!("without delay {alone:?}, with 50 ms {delayed:?}, at most {most:?}");
 }
 
@@ -54,7 +67,15 @@ fn layers_are_fetched_at_the_same_time() {
     host.cloud.set_object("fleet-config", "b", "ECS_LOGLEVEL=debug\n");
     host.cloud.set_object("fleet-config", "c", "ECS_ENABLE_TASK_IAM_ROLE=true\n");
     host.cloud.fault("delay", Duration::from_millis(150));
-    host.run(&["--config", SOURCE, "--config", "s3://fleet-config/b", "--config", "s3://fleet-config/c"]).succeeds_as("installed");
+    host.run(&[
+        "--config",
+        SOURCE,
+        "--config",
+        "s3://fleet-config/b",
+        "--config",
+        "s3://fleet-config/c",
+    ])
+    .succeeds_as("installed");
     assert_eq!(longest_chain(&host.cloud.requests()), CHAIN);
 }
 
@@ -73,8 +94,15 @@ fn metadata_is_asked_over_few_connections() {
     let host = Host::default();
     host.boots("installed");
     let requests = host.cloud.requests();
-    let mut connections: Vec<u64> = requests.iter().filter(|seen| seen.service == Service::Imds).map(|seen| seen.connection).collect();
+    let mut connections: Vec<u64> = requests
+        .iter()
+        .filter(|seen| seen.service == Service::Imds)
+        .map(|seen| seen.connection)
+        .collect();
     connections.sort_unstable();
     connections.dedup();
-    assert!(connections.len() <= 3, "three requests are made at the same time, and the others reuse a connection: {connections:?}");
+    assert!(
+        connections.len() <= 3,
+        "three requests are made at the same time, and the others reuse a connection: {connections:?}"
+    );
 }

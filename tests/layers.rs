@@ -15,7 +15,8 @@ fn two_layers() -> Host {
 
 fn value(host: &Host, key: &str) -> Option<String> {
     let text = host.installed()?;
-    let values: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect();
+    let values: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect();
     assert!(values.len() <= 1, "{key} is set twice: {text}");
     values.first().map(|value| (*value).to_owned())
 }
@@ -25,14 +26,24 @@ fn a_later_layers_key_wins_and_set_is_the_last() {
     let host = two_layers();
     let ended = host.run(&["--config", SOURCE, "--config", SECOND, "--set", "ECS_LOGLEVEL=warn"]);
     ended.succeeds_as("installed");
-    let found = ["ECS_CLUSTER", "ECS_LOGLEVEL", "ECS_ENABLE_SPOT_INSTANCE_DRAINING"].map(|key| value(&host, key).unwrap());
+    let found = ["ECS_CLUSTER", "ECS_LOGLEVEL", "ECS_ENABLE_SPOT_INSTANCE_DRAINING"]
+        .map(|key| value(&host, key).unwrap());
     assert_eq!(found, ["blue", "warn", "true"]);
     let keys = &ended.report["config"]["keys"];
     assert_eq!(keys["ECS_CLUSTER"], json!({"from": SECOND, "line": 1}));
-    assert_eq!((&keys["ECS_LOGLEVEL"]["from"], &keys["ECS_ENABLE_SPOT_INSTANCE_DRAINING"]["from"]), (&json!("--set"), &json!(SOURCE)));
-    let sources: Vec<_> = ended.report["config"]["layers"].as_array().unwrap().iter().map(|layer| &layer["source"]).collect();
+    assert_eq!(
+        (&keys["ECS_LOGLEVEL"]["from"], &keys["ECS_ENABLE_SPOT_INSTANCE_DRAINING"]["from"]),
+        (&json!("--set"), &json!(SOURCE))
+    );
+    let sources: Vec<_> = ended.report["config"]["layers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|layer| &layer["source"])
+        .collect();
     assert_eq!(sources, [SOURCE, SECOND]);
-    host.run(&["--config", SOURCE, "--config", SECOND, "--set", "ECS_LOGLEVEL=warn"]).succeeds_as("unchanged");
+    host.run(&["--config", SOURCE, "--config", SECOND, "--set", "ECS_LOGLEVEL=warn"])
+        .succeeds_as("unchanged");
 }
 
 #[test]
@@ -53,7 +64,10 @@ fn files_and_plain_paths_are_layers_too() {
 
 #[test]
 fn keys_that_others_wrote_stay_unless_a_layer_sets_them_or_replace_is_given() {
-    let host = Host::default().with_file(TARGET, "# theirs\nECS_RESERVED_MEMORY=128\nECS_ENABLE_SPOT_INSTANCE_DRAINING=false\n");
+    let host = Host::default().with_file(
+        TARGET,
+        "# theirs\nECS_RESERVED_MEMORY=128\nECS_ENABLE_SPOT_INSTANCE_DRAINING=false\n",
+    );
     host.boots("installed");
     let keys = ["ECS_RESERVED_MEMORY", "ECS_ENABLE_SPOT_INSTANCE_DRAINING", "ECS_CLUSTER"];
     assert_eq!(keys.map(|key| value(&host, key).unwrap()), ["128", "true", "prod"]);
@@ -65,7 +79,14 @@ fn keys_that_others_wrote_stay_unless_a_layer_sets_them_or_replace_is_given() {
 #[test]
 fn a_key_that_is_kept_is_theirs_as_long_as_they_wrote_it() {
     let host = Host::default().with_file(TARGET, "ECS_ENABLE_SPOT_INSTANCE_DRAINING=false\n");
-    let keep = ["--config", SOURCE, "--keep", "ECS_ENABLE_SPOT_INSTANCE_DRAINING", "--keep", "ECS_CLUSTER"];
+    let keep = [
+        "--config",
+        SOURCE,
+        "--keep",
+        "ECS_ENABLE_SPOT_INSTANCE_DRAINING",
+        "--keep",
+        "ECS_CLUSTER",
+    ];
     host.run(&keep).succeeds_as("installed");
     assert_eq!(value(&host, "ECS_ENABLE_SPOT_INSTANCE_DRAINING").as_deref(), Some("false"));
     assert_eq!(value(&host, "ECS_CLUSTER").as_deref(), Some("prod"), "nobody had written it");
@@ -83,7 +104,10 @@ fn a_key_that_left_its_layer_leaves_the_file_and_one_that_somebody_added_stays()
     host.machine.write(TARGET, format!("{}ECS_RESERVED_MEMORY=128\n", host.installed().unwrap()));
     let host = host.stores("ECS_CLUSTER=prod\n");
     host.boots("installed");
-    assert_eq!((value(&host, "ECS_LOGLEVEL"), value(&host, "ECS_RESERVED_MEMORY").as_deref()), (None, Some("128")));
+    assert_eq!(
+        (value(&host, "ECS_LOGLEVEL"), value(&host, "ECS_RESERVED_MEMORY").as_deref()),
+        (None, Some("128"))
+    );
 }
 
 #[test]
@@ -91,7 +115,10 @@ fn batchs_own_cluster_is_kept_when_asked_and_the_rest_is_merged() {
     let batch = "ECS_CLUSTER=fleet_Batch_0ec5b007-572a-3b5e-9d5c-0123456789ab\n";
     let host = Host::default().with_file(TARGET, batch);
     host.run(&["--config", SOURCE, "--keep", "ECS_CLUSTER"]).succeeds_as("installed");
-    assert_eq!(value(&host, "ECS_CLUSTER").as_deref(), Some("fleet_Batch_0ec5b007-572a-3b5e-9d5c-0123456789ab"));
+    assert_eq!(
+        value(&host, "ECS_CLUSTER").as_deref(),
+        Some("fleet_Batch_0ec5b007-572a-3b5e-9d5c-0123456789ab")
+    );
     assert_eq!(value(&host, "ECS_ENABLE_SPOT_INSTANCE_DRAINING").as_deref(), Some("true"));
 }
 
@@ -99,7 +126,9 @@ fn batchs_own_cluster_is_kept_when_asked_and_the_rest_is_merged() {
 fn the_agents_cluster_may_be_written_again() {
     let host = Host::default();
     host.boots("installed");
-    let host = host.with_file("/var/lib/ecs/data/agent.db", "bolt").stores("ECS_CLUSTER=prod\nECS_LOGLEVEL=debug\n");
+    let host = host
+        .with_file("/var/lib/ecs/data/agent.db", "bolt")
+        .stores("ECS_CLUSTER=prod\nECS_LOGLEVEL=debug\n");
     host.boots("installed");
 }
 
@@ -109,23 +138,32 @@ const EXPANDED: &str = "ECS_CLUSTER=${tag:Fleet}-${region}\nECS_INSTANCE_ATTRIBU
 #[test]
 fn expand_puts_in_what_the_host_is_and_asks_for_the_tags_that_are_named() {
     let host = Host::default().stores(EXPANDED);
-    let tags = [("Fleet", "blue"), ("Other", "x")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let tags = [("Fleet", "blue"), ("Other", "x")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
     host.cloud.set_host(|host| host.tags = Some(tags.into()));
     host.run(&["--config", SOURCE, "--expand"]).succeeds_as("installed");
     assert_eq!(value(&host, "ECS_CLUSTER").as_deref(), Some("blue-eu-west-1"));
-    let attributes: serde_json::Value = serde_json::from_str(&value(&host, "ECS_INSTANCE_ATTRIBUTES").unwrap()).unwrap();
+    let attributes: serde_json::Value =
+        serde_json::from_str(&value(&host, "ECS_INSTANCE_ATTRIBUTES").unwrap()).unwrap();
     assert_eq!(
         attributes,
         json!({"zone": "eu-west-1b", "type": "m7i.large", "image": "ami-0ec5b007572a90002",
         "id": "i-0ec5b007572a90001", "account": "123456789012"})
     );
-    let tags: Vec<String> = host.cloud.requests().into_iter().map(|seen| seen.path).filter(|path| path.contains("/tags/")).collect();
+    let tags: Vec<String> = host
+        .cloud
+        .requests()
+        .into_iter()
+        .map(|seen| seen.path)
+        .filter(|path| path.contains("/tags/"))
+        .collect();
     assert_eq!(tags, ["/latest/meta-data/tags/instance/Fleet"]);
 }
 
 #[test]
 fn without_expand_a_dollar_is_a_dollar() {
-    let host = Host::default().stores("ECS_CLUSTER=prod\nECS_IMAGE_PULL_BEHAVIOR=once\nX_LITERAL=${region}\n");
+    let host = Host::default()
+        .stores("ECS_CLUSTER=prod\nECS_IMAGE_PULL_BEHAVIOR=once\nX_LITERAL=${region}\n");
     host.boots("installed");
     assert_eq!(value(&host, "X_LITERAL").as_deref(), Some("${region}"));
 }

@@ -8,7 +8,8 @@ fn check(bytes: &[u8]) -> Vec<Finding> {
     lint::check(&File { source: "ecs.config", bytes }, &Context::default())
 }
 
-/// Pieces that the readers are known to take differently, so that a few of them together make a hard file.
+/// Pieces that the readers are known to take differently, so that a few of them together make a
+/// hard file.
 fn piece() -> impl Strategy<Value = Vec<u8>> {
     const PIECES: [&[u8]; 36] = [
         b"ECS_CLUSTER",
@@ -57,7 +58,10 @@ fn file() -> impl Strategy<Value = Vec<u8>> {
 
 /// Lines that are nearly right, so that many files have no error.
 fn nearly_right() -> impl Strategy<Value = Vec<u8>> {
-    let setting = ("(ECS_CLUSTER|ECS_NVIDIA_RUNTIME|A|B|C|D_[A-Z]{3})", "[a-z0-9\"'=#;\\{\\}.: \u{a0}\\\\-]{0,5}")
+    let setting = (
+        "(ECS_CLUSTER|ECS_NVIDIA_RUNTIME|A|B|C|D_[A-Z]{3})",
+        "[a-z0-9\"'=#;\\{\\}.: \u{a0}\\\\-]{0,5}",
+    )
         .prop_map(|(name, value)| format!("{name}={value}\n"));
     let comment = "# [a-z; \"'\\\\]{0,6}\n";
     let line = prop_oneof![8 => setting, 1 => comment, 1 => "\\s{0,2}\n"];
@@ -135,7 +139,12 @@ fn a_finding_never_holds_a_value() {
     ];
     for variable in ecs_bootstrap::ecs_config::variables::all() {
         for shape in shapes {
-            let text = format!("{}={}\n# {}={MARKER}\n{MARKER} x\n", variable.name, shape.replace("{v}", MARKER), variable.name);
+            let text = format!(
+                "{}={}\n# {}={MARKER}\n{MARKER} x\n",
+                variable.name,
+                shape.replace("{v}", MARKER),
+                variable.name
+            );
             for finding in check(text.as_bytes()) {
                 let json = serde_json::to_string(&finding).expect("a finding is JSON");
                 assert!(!json.contains(MARKER), "{} {shape}: {json}", variable.name);
@@ -155,7 +164,10 @@ fn what_stands_left_of_equals_is_shown_only_if_it_is_surely_a_name() {
 fn findings_of_one_rule_are_counted_after_a_hundred() {
     let file: String = (0..5000).map(|n| format!("UNKNOWN_{n}=\"x\"\n")).collect();
     let findings = check(file.as_bytes());
-    let more = findings.iter().find(|f| f.id == "quoted-value" && f.line.is_none()).map(|f| f.message.as_str());
+    let more = findings
+        .iter()
+        .find(|f| f.id == "quoted-value" && f.line.is_none())
+        .map(|f| f.message.as_str());
     assert_eq!(more, Some("and 4900 more like these"));
     assert!(findings.len() < 400, "{}", findings.len());
 }

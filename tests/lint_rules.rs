@@ -57,6 +57,7 @@ fn every_mended_example_is_free_of_errors() {
 fn ids_are_unique_and_in_kebab_case() {
     let ids: Vec<&str> = rules::all().map(|rule| rule.id).collect();
     assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len());
-    let kebab = |id: &str| id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let kebab =
+        |id: &str| id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     assert!(ids.iter().all(|id| kebab(id)), "{ids:?}");
 }

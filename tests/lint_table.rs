@@ -1,5 +1,6 @@
-//! The table of inputs and readers, row by row, with the severity that each row states; and the facts that follow it.
-//! The rows are those that systemd 252, ecs-init and docker were run on; `K` of the table is a name that the agent knows.
+//! The table of inputs and readers, row by row, with the severity that each row states; and the
+//! facts that follow it. The rows are those that systemd 252, ecs-init and docker were run on; `K`
+//! of the table is a name that the agent knows.
 
 use ecs_bootstrap::ecs_config::lint::{self, Context, File, Finding, Severity};
 
@@ -13,13 +14,23 @@ fn check(bytes: &[u8]) -> Vec<Finding> {
     lint::check(&File { source: "ecs.config", bytes }, &context)
 }
 
-/// Runs one row: the worst finding has the severity that the row states, and the rule that names its cause is there.
+/// Runs one row: the worst finding has the severity that the row states, and the rule that names
+/// its cause is there.
 #[track_caller]
 fn row(bytes: &[u8], worst: Option<Severity>, id: &str) {
     let findings = check(bytes);
     let shown: Vec<_> = findings.iter().map(|f| (f.id, f.severity, f.line)).collect();
-    assert_eq!(findings.iter().map(|finding| finding.severity).min(), worst, "{} {shown:?}", bytes.escape_ascii());
-    assert!(id.is_empty() || findings.iter().any(|finding| finding.id == id), "{} {shown:?}", bytes.escape_ascii());
+    assert_eq!(
+        findings.iter().map(|finding| finding.severity).min(),
+        worst,
+        "{} {shown:?}",
+        bytes.escape_ascii()
+    );
+    assert!(
+        id.is_empty() || findings.iter().any(|finding| finding.id == id),
+        "{} {shown:?}",
+        bytes.escape_ascii()
+    );
 }
 
 macro_rules! rows {
@@ -127,7 +138,8 @@ rows! {
 
 #[test]
 fn row_43_a_setting_too_long_for_an_environment() {
-    let line = |bytes: usize| [b"ECS_NVIDIA_RUNTIME=".as_slice(), &vec![b'x'; bytes - 19], b"\n"].concat();
+    let line =
+        |bytes: usize| [b"ECS_NVIDIA_RUNTIME=".as_slice(), &vec![b'x'; bytes - 19], b"\n"].concat();
     row(&line(131_072), ERROR, "too-long");
     assert!(!check(&line(131_071)).iter().any(|finding| finding.id == "too-long"));
 }
@@ -142,7 +154,8 @@ fn the_near_misses_of_1_6_name_what_was_meant() {
         ("ECS_CONTAINER_INSTANCE_PROPAGATE_TAGS", "ECS_CONTAINER_INSTANCE_PROPAGATE_TAGS_FROM"),
         ("ECS_DOCKER_PULL_INACTIVITY_TIMEOUT", "ECS_IMAGE_PULL_INACTIVITY_TIMEOUT"),
     ] {
-        let fixes: Vec<_> = check(format!("{written}=1\n").as_bytes()).into_iter().filter_map(|f| f.fix).collect();
+        let fixes: Vec<_> =
+            check(format!("{written}=1\n").as_bytes()).into_iter().filter_map(|f| f.fix).collect();
         assert!(fixes.contains(&format!("did you mean {meant}?")), "{written}: {fixes:?}");
     }
 }

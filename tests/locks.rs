@@ -1,4 +1,5 @@
-//! One run at a time: a second waits within its own deadline, and the lock goes with the process that held it.
+//! One run at a time: a second waits within its own deadline, and the lock goes with the process
+//! that held it.
 
 mod support;
 
@@ -16,7 +17,10 @@ impl Holder {
     fn on(host: &Host) -> Self {
         host.cloud.usual_fault("s3-hang");
         let mut command = host.command();
-        command.args(["run", "--config", SOURCE, "--timeout", "60s"]).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(["run", "--config", SOURCE, "--timeout", "60s"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let holder = Holder(command.spawn().unwrap());
         until(|| host.cloud.requests().iter().any(|seen| seen.service == Service::S3));
         host.cloud.heal();
@@ -45,7 +49,11 @@ fn a_run_that_finds_the_lock_held_until_its_deadline_is_60_and_leaves_the_other_
     let mut holder = Holder::on(&host);
     let ended = host.run(&["--config", SOURCE, "--timeout", "500ms"]);
     ended.fails_as("locked", 60, &[LOCK, "ecs-bootstrap status"]);
-    assert!(ended.took >= Duration::from_millis(500) && ended.took < Duration::from_secs(10), "{:?}", ended.took);
+    assert!(
+        ended.took >= Duration::from_millis(500) && ended.took < Duration::from_secs(10),
+        "{:?}",
+        ended.took
+    );
     assert!(host.machine.read(REPORT).is_none(), "the report is the other run's to write");
     assert!(holder.0.try_wait().unwrap().is_none(), "the other run goes on");
 }
@@ -56,7 +64,8 @@ fn a_run_waits_for_the_other_and_the_lock_goes_with_a_killed_process() {
     let holder = Holder::on(&host);
     thread::scope(|scope| {
         let second = scope.spawn(|| host.boot());
-        // It says in the log that it waits, but only a person at the end reads that; 300 ms are enough to be turned away if it did not wait.
+        // It says in the log that it waits, but only a person at the end reads that; 300 ms are
+        // enough to be turned away if it did not wait.
         thread::sleep(Duration::from_millis(300));
         assert!(!second.is_finished(), "it did not wait");
         drop(holder);

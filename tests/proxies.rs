@@ -1,23 +1,33 @@
-//! Proxies: instance metadata never takes one, whatever the environment says; S3 and STS take the one for https.
+//! Proxies: instance metadata never takes one, whatever the environment says; S3 and STS take the
+//! one for https.
 
 mod support;
 
 use rehearsal::{Certificate, Manners, Options, Proxy};
 use support::{Ended, Host, SOURCE, for_each};
 
-const NAMES: [&str; 6] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
+const NAMES: [&str; 6] =
+    ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
 
 #[test]
 fn not_one_byte_of_metadata_traffic_takes_a_proxy_on_ipv4_and_ipv6() {
-    let table: Vec<(bool, Vec<&str>)> =
-        [false, true].into_iter().flat_map(|v6| NAMES.iter().map(move |name| (v6, vec![*name])).chain([(v6, NAMES.to_vec())])).collect();
+    let table: Vec<(bool, Vec<&str>)> = [false, true]
+        .into_iter()
+        .flat_map(|v6| {
+            NAMES.iter().map(move |name| (v6, vec![*name])).chain([(v6, NAMES.to_vec())])
+        })
+        .collect();
     for_each(
         &table,
         |(v6, names)| format!("{names:?} {}", if *v6 { "IPv6" } else { "IPv4" }),
         |(v6, names)| {
-            let (host, proxy) = (Host::of(Options { imds_v6: *v6, ..Options::default() }), Proxy::start(Manners::Forwards));
+            let (host, proxy) = (
+                Host::of(Options { imds_v6: *v6, ..Options::default() }),
+                Proxy::start(Manners::Forwards),
+            );
             let env: Vec<_> = names.iter().map(|name| (*name, proxy.url())).collect();
-            let env: Vec<(&str, &str)> = env.iter().map(|(name, url)| (*name, url.as_str())).collect();
+            let env: Vec<(&str, &str)> =
+                env.iter().map(|(name, url)| (*name, url.as_str())).collect();
             host.run_with(&env, &["--config", SOURCE]).succeeds_as("installed");
             assert_eq!((proxy.connections(), proxy.bytes()), (0, 0), "{:?}", proxy.hosts());
             assert!(host.cloud.requests().iter().all(|seen| !seen.forwarded));
@@ -28,8 +38,17 @@ fn not_one_byte_of_metadata_traffic_takes_a_proxy_on_ipv4_and_ipv6() {
 /// AWS's own names, which the proxy leads to the cloud.
 fn run_by_names(host: &Host, proxy: &Proxy, more: &[(&str, &str)]) -> Ended {
     host.machine.write("/ca.pem", host.cloud.ca_pem().unwrap());
-    let mut command = host.machine.command_with(host.cloud.env_by_names(proxy, &host.machine.path("/ca.pem")));
-    command.arg("--root").arg(host.machine.root()).args(["run", "--output", "json", "--timeout", "4s", "--config", SOURCE]);
+    let mut command =
+        host.machine.command_with(host.cloud.env_by_names(proxy, &host.machine.path("/ca.pem")));
+    command.arg("--root").arg(host.machine.root()).args([
+        "run",
+        "--output",
+        "json",
+        "--timeout",
+        "4s",
+        "--config",
+        SOURCE,
+    ]);
     Ended::of(command.envs(more.iter().copied()))
 }
 
@@ -44,7 +63,10 @@ fn s3_and_sts_take_the_proxy_for_https() {
     run_by_names(&host, &proxy, &[]).succeeds_as("installed");
     let mut hosts = proxy.hosts();
     hosts.sort();
-    assert_eq!(hosts, ["fleet-config.s3.eu-west-1.amazonaws.com:443", "sts.eu-west-1.amazonaws.com:443"]);
+    assert_eq!(
+        hosts,
+        ["fleet-config.s3.eu-west-1.amazonaws.com:443", "sts.eu-west-1.amazonaws.com:443"]
+    );
 }
 
 #[test]
@@ -54,7 +76,12 @@ fn a_host_named_in_no_proxy_is_not_asked_for_at_the_proxy() {
     // Nobody else leads there, so the fetch fails; what counts is what the proxy was asked for.
     let ended = run_by_names(&host, &proxy, &[("NO_PROXY", "s3.eu-west-1.amazonaws.com")]);
     ended.fails_as("source_unreachable", 22, &["fleet-config.s3.eu-west-1.amazonaws.com"]);
-    assert!(!proxy.hosts().is_empty() && proxy.hosts().iter().all(|host| host == "sts.eu-west-1.amazonaws.com:443"), "{:?}", proxy.hosts());
+    assert!(
+        !proxy.hosts().is_empty()
+            && proxy.hosts().iter().all(|host| host == "sts.eu-west-1.amazonaws.com:443"),
+        "{:?}",
+        proxy.hosts()
+    );
 }
 
 #[test]

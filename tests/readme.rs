@@ -8,8 +8,14 @@ const README: &str = include_str!("../README.md");
 
 /// The cells of every row of README's tables that begins with this cell.
 fn rows(first: &str) -> Vec<Vec<&'static str>> {
-    let cells = |line: &'static str| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>();
-    README.lines().filter(|line| line.starts_with('|')).map(cells).filter(|row| row[0] == first).collect()
+    let cells =
+        |line: &'static str| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>();
+    README
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .map(cells)
+        .filter(|row| row[0] == first)
+        .collect()
 }
 
 #[test]
@@ -24,7 +30,10 @@ fn every_exit_status_stands_in_the_table_with_its_word_and_a_remedy() {
 
 #[test]
 fn the_statuses_that_pass_with_time_are_named() {
-    let retried: Vec<String> = Word::all().filter(|word| word.passes_with_time()).map(|word| word.status().to_string()).collect();
+    let retried: Vec<String> = Word::all()
+        .filter(|word| word.passes_with_time())
+        .map(|word| word.status().to_string())
+        .collect();
     let (last, first) = retried.split_last().unwrap();
     assert!(README.contains(&format!("{} and {last} can pass with time", first.join(", "))));
 }
@@ -37,7 +46,11 @@ fn every_setting_and_every_flag_of_run_is_described() {
     }
     let command = <Cli as clap::CommandFactory>::command();
     let run = command.find_subcommand("run").unwrap();
-    for flag in run.get_arguments().filter_map(|argument| argument.get_long()).filter(|flag| *flag != "help") {
+    for flag in run
+        .get_arguments()
+        .filter_map(|argument| argument.get_long())
+        .filter(|flag| *flag != "help")
+    {
         assert!(table.contains(&format!("--{flag}")), "--{flag}");
     }
 }
@@ -45,17 +58,28 @@ fn every_setting_and_every_flag_of_run_is_described() {
 #[test]
 fn every_command_is_in_the_table() {
     let command = <Cli as clap::CommandFactory>::command();
-    for name in command.get_subcommands().map(clap::Command::get_name).filter(|name| *name != "help") {
-        assert!(README.contains(&format!("`ecs-bootstrap {name}")) || README.contains(&format!("`{name}`")), "{name}");
+    for name in
+        command.get_subcommands().map(clap::Command::get_name).filter(|name| *name != "help")
+    {
+        assert!(
+            README.contains(&format!("`ecs-bootstrap {name}"))
+                || README.contains(&format!("`{name}`")),
+            "{name}"
+        );
     }
 }
 
 /// There is one page: what looks like a reference to another leads nowhere.
 #[test]
 fn the_manual_page_names_every_command_and_no_other_page() {
-    let made = std::process::Command::new(env!("CARGO_BIN_EXE_ecs-bootstrap")).arg("man").output().unwrap();
+    let made = std::process::Command::new(env!("CARGO_BIN_EXE_ecs-bootstrap"))
+        .arg("man")
+        .output()
+        .unwrap();
     let page = String::from_utf8(made.stdout).unwrap().replace('\\', "");
-    for name in <Cli as clap::CommandFactory>::command().get_subcommands().map(clap::Command::get_name) {
+    for name in
+        <Cli as clap::CommandFactory>::command().get_subcommands().map(clap::Command::get_name)
+    {
         assert!(page.contains(&format!("ecs-bootstrap {name}")), "{name}");
         assert!(!page.contains(&format!("ecs-bootstrap-{name}(1)")), "{name}");
     }

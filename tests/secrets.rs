@@ -1,4 +1,5 @@
-//! No secret is ever seen: not on stdout or stderr in any format, at the loudest, nor in any file but the one that is to hold it.
+//! No secret is ever seen: not on stdout or stderr in any format, at the loudest, nor in any file
+//! but the one that is to hold it.
 
 mod support;
 
@@ -7,16 +8,19 @@ use std::time::Duration;
 use rehearsal::{Certificate, FAULTS, Options, Response, Service};
 use support::{Ended, Host, PREVIOUS, SOURCE, STATE, TARGET, for_each};
 
-/// Values of keys that are secrets, in every guise; a registry's password, and one that somebody commented out.
+/// Values of keys that are secrets, in every guise; a registry's password, and one that somebody
+/// commented out.
 const CONFIG: &str = "ECS_CLUSTER=prod\nECS_ENGINE_AUTH_TYPE=docker\n\
     ECS_ENGINE_AUTH_DATA={\"r.test\":{\"username\":\"u\",\"password\":\"PLANTED-PASSWORD\"}}\n\
     # ECS_ENGINE_AUTH_DATA=PLANTED-COMMENT\nHTTP_PROXY=http://user:PLANTED-PROXY@10.0.0.1:3128\n\
     NO_PROXY=169.254.169.254,169.254.170.2,/var/run/docker.sock\n";
-/// The same with mistakes, so that the linter has something to say about the very lines that hold secrets.
+/// The same with mistakes, so that the linter has something to say about the very lines that hold
+/// secrets.
 const WRONG: &str = "ECS_CLUSTER=prod\nECS_ENGINE_AUTH_DATA PLANTED-NO-EQUALS\nECS_ENGINE_AUTH_DATA='{\"PLANTED-QUOTED\": \"x\"}'\n\
     AWS_SECRET_ACCESS_KEY=PLANTED-KEY ${PLANTED}\n";
 
-const LOUD: [&[&str]; 3] = [&["-v"], &["-vv", "--log-format", "json"], &["--output", "json", "--log-format", "text"]];
+const LOUD: [&[&str]; 3] =
+    [&["-v"], &["-vv", "--log-format", "json"], &["--output", "json", "--log-format", "text"]];
 
 fn is_clean(host: &Host, ended: &Ended) {
     check_text("stdout", &ended.stdout);
@@ -36,14 +40,19 @@ fn is_clean(host: &Host, ended: &Ended) {
 
 fn check_text(place: &str, text: &str) {
     let clean =
-        !["PLANTED", "X-Amz-Signature", "X-Amz-Security-Token", "PLANTED-".to_lowercase().as_str()].iter().any(|mark| text.contains(mark));
+        !["PLANTED", "X-Amz-Signature", "X-Amz-Security-Token", "PLANTED-".to_lowercase().as_str()]
+            .iter()
+            .any(|mark| text.contains(mark));
     assert!(clean, "a secret is in {place}: {text}");
 }
 
 fn loud(host: &Host, format: usize, args: &[&str]) -> Ended {
     let mut command = host.command();
     command.args(["run", "--timeout", "2s"]).args(LOUD[format]).args(args);
-    command.env("RUST_LOG", "trace").env("AWS_SECRET_ACCESS_KEY", "PLANTED-ENVIRONMENT").env("AWS_SESSION_TOKEN", "PLANTED-ENVIRONMENT");
+    command
+        .env("RUST_LOG", "trace")
+        .env("AWS_SECRET_ACCESS_KEY", "PLANTED-ENVIRONMENT")
+        .env("AWS_SESSION_TOKEN", "PLANTED-ENVIRONMENT");
     Ended::of(&mut command)
 }
 
@@ -66,10 +75,14 @@ fn whatever_goes_wrong_in_the_cloud_nothing_secret_is_said() {
 #[test]
 fn neither_success_nor_status_nor_a_second_run_says_a_secret() {
     for format in 0..LOUD.len() {
-        let host = Host::default().stores(CONFIG).with_file(TARGET, "ECS_ENGINE_AUTH_DATA=PLANTED-BEFORE\n");
-        for args in
-            [&["--dry-run", "--config", SOURCE][..], &["--config", SOURCE], &["--config", SOURCE, "--set", "X_PASSWORD=PLANTED-SET"]]
-        {
+        let host = Host::default()
+            .stores(CONFIG)
+            .with_file(TARGET, "ECS_ENGINE_AUTH_DATA=PLANTED-BEFORE\n");
+        for args in [
+            &["--dry-run", "--config", SOURCE][..],
+            &["--config", SOURCE],
+            &["--config", SOURCE, "--set", "X_PASSWORD=PLANTED-SET"],
+        ] {
             let ended = loud(&host, format, args);
             assert_eq!(ended.status, 0, "{}", ended.stderr);
             is_clean(&host, &ended);
@@ -89,7 +102,11 @@ fn mistakes_in_the_lines_that_hold_secrets_are_told_without_them() {
         is_clean(&host, &ended);
         let ended = loud(&host, format, &["--config", SOURCE, "--expand"]);
         assert_eq!(ended.status, 30, "{}", ended.stderr);
-        assert!(!ended.stdout.contains("PLANTED-KEY") && !ended.stderr.contains("PLANTED-KEY"), "{}", ended.stderr);
+        assert!(
+            !ended.stdout.contains("PLANTED-KEY") && !ended.stderr.contains("PLANTED-KEY"),
+            "{}",
+            ended.stderr
+        );
     }
 }
 
@@ -107,8 +124,10 @@ fn mistakes_in_settings_that_hold_secrets_are_told_without_them() {
         assert_eq!(ended.status, 2, "{args:?}: {}", ended.stderr);
         is_clean(&host, &ended);
     }
-    let host = Host::default()
-        .with_file("/etc/ecs-bootstrap/ecs-bootstrap.toml", "config = \"s3://a/b\"\nset = { ECS_ENGINE_AUTH_DATA = \"PLANTED }\n");
+    let host = Host::default().with_file(
+        "/etc/ecs-bootstrap/ecs-bootstrap.toml",
+        "config = \"s3://a/b\"\nset = { ECS_ENGINE_AUTH_DATA = \"PLANTED }\n",
+    );
     let ended = loud(&host, 0, &[]);
     assert_eq!(ended.status, 2, "{}", ended.stderr);
     is_clean(&host, &ended);
@@ -116,13 +135,17 @@ fn mistakes_in_settings_that_hold_secrets_are_told_without_them() {
 
 #[test]
 fn a_presigned_url_is_shown_without_its_query_whatever_becomes_of_it() {
-    let host = Host::of(Options { tls: Some(Certificate::Good), ..Options::default() }).stores(CONFIG);
+    let host =
+        Host::of(Options { tls: Some(Certificate::Good), ..Options::default() }).stores(CONFIG);
     host.machine.write("/ca.pem", host.cloud.ca_pem().unwrap());
     let ca = host.machine.path("/ca.pem");
     let url = host.cloud.presigned("fleet-config", "ecs.config", Duration::from_secs(60));
     let run = |url: &str, args: &[&str]| {
         let mut command = host.command();
-        command.env("AWS_CA_BUNDLE", &ca).args(["run", "-v", "--output", "json", "--timeout", "5s", "--config", url]).args(args);
+        command
+            .env("AWS_CA_BUNDLE", &ca)
+            .args(["run", "-v", "--output", "json", "--timeout", "5s", "--config", url])
+            .args(args);
         let ended = Ended::of(&mut command);
         is_clean(&host, &ended);
         ended
@@ -134,10 +157,15 @@ fn a_presigned_url_is_shown_without_its_query_whatever_becomes_of_it() {
     let page = format!("{}/page?X-Amz-Signature=PLANTED", host.cloud.url(Service::Web));
     host.cloud.set_page(
         "/page?X-Amz-Signature=PLANTED",
-        Response::new(302, "text/html", "moved").with("Location", "https://a.test/?X-Amz-Signature=PLANTED"),
+        Response::new(302, "text/html", "moved")
+            .with("Location", "https://a.test/?X-Amz-Signature=PLANTED"),
     );
     run(&page, &["--stale", "fail"]).fails_as("source_unreachable", 22, &["redirect"]);
-    run("https://user:PLANTED@127.0.0.1:1/k", &["--stale", "fail"]).fails_as("source_unreachable", 22, &["Connection refused"]);
+    run("https://user:PLANTED@127.0.0.1:1/k", &["--stale", "fail"]).fails_as(
+        "source_unreachable",
+        22,
+        &["Connection refused"],
+    );
     host.cloud.usual_fault("s3-refused");
     run(&url, &["--stale", "fail"]).fails_as("source_unreachable", 22, &["Connection refused"]);
 }

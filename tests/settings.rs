@@ -1,5 +1,5 @@
-//! Every setting can be given in every way, flags win over the environment over instance tags over the file, and each value says
-//! where it came from.
+//! Every setting can be given in every way, flags win over the environment over instance tags over
+//! the file, and each value says where it came from.
 
 mod support;
 
@@ -23,21 +23,43 @@ fn cluster(host: &Host) -> String {
 
 #[test]
 fn flags_win_over_the_environment_over_tags_over_the_file_and_the_report_says_which() {
-    let host = Host::default().with_file(FILE, "set = [\"ECS_CLUSTER=of-the-file\"]\nfrom_tags = true\nmax_age = \"9h\"\n");
-    let host = with_tags(host, &[("ecs-bootstrap:set", "ECS_CLUSTER=of-a-tag"), ("Name", "x"), ("ecs-bootstrap:stale", "fail")]);
+    let host = Host::default().with_file(
+        FILE,
+        "set = [\"ECS_CLUSTER=of-the-file\"]\nfrom_tags = true\nmax_age = \"9h\"\n",
+    );
+    let host = with_tags(
+        host,
+        &[
+            ("ecs-bootstrap:set", "ECS_CLUSTER=of-a-tag"),
+            ("Name", "x"),
+            ("ecs-bootstrap:stale", "fail"),
+        ],
+    );
     let env = [("ECS_BOOTSTRAP_SET", "ECS_CLUSTER=of-the-environment")];
 
     let ended = host.run_with(&env, &["--set", "ECS_CLUSTER=of-a-flag"]);
-    assert_eq!((cluster(&host).as_str(), &ended.report["settings"]["set"]), ("of-a-flag", &json!("flag")), "{}", ended.stderr);
+    assert_eq!(
+        (cluster(&host).as_str(), &ended.report["settings"]["set"]),
+        ("of-a-flag", &json!("flag")),
+        "{}",
+        ended.stderr
+    );
     let ended = host.run_with(&env, &["--replace"]);
     assert_eq!(
         (cluster(&host).as_str(), &ended.report["settings"]["set"]),
         ("of-the-environment", &json!("environment ECS_BOOTSTRAP_SET"))
     );
     let ended = host.run(&["--replace"]);
-    assert_eq!((cluster(&host).as_str(), &ended.report["settings"]["set"]), ("of-a-tag", &json!("instance tag ecs-bootstrap:set")));
+    assert_eq!(
+        (cluster(&host).as_str(), &ended.report["settings"]["set"]),
+        ("of-a-tag", &json!("instance tag ecs-bootstrap:set"))
+    );
     assert_eq!(ended.report["settings"]["stale"], "instance tag ecs-bootstrap:stale");
-    assert!(ended.report["settings"]["max_age"].as_str().unwrap().ends_with(FILE), "{:#}", ended.report);
+    assert!(
+        ended.report["settings"]["max_age"].as_str().unwrap().ends_with(FILE),
+        "{:#}",
+        ended.report
+    );
     let host = with_tags(host, &[("Name", "x")]);
     host.run(&["--replace"]).succeeds_as("installed");
     assert_eq!(cluster(&host), "of-the-file");
@@ -48,19 +70,32 @@ fn tags_are_asked_for_only_where_somebody_said_so() {
     let host = with_tags(Host::default(), &[("ecs-bootstrap:nonsense", "x")]);
     host.boots("installed");
     assert!(host.cloud.requests().iter().all(|seen| !seen.path.contains("tags")));
-    host.run(&["--config", SOURCE, "--from-tags"]).fails_as("settings", 2, &["ecs-bootstrap:nonsense"]);
+    host.run(&["--config", SOURCE, "--from-tags"]).fails_as(
+        "settings",
+        2,
+        &["ecs-bootstrap:nonsense"],
+    );
 }
 
 #[test]
 fn verbose_says_where_each_setting_came_from() {
     let host = Host::default().with_file(FILE, format!("config = \"{SOURCE}\"\n"));
     let mut command = host.command();
-    let ended = Ended::of(command.args(["run", "-v", "--stale", "keep"]).env("ECS_BOOTSTRAP_TIMEOUT", "20s"));
+    let ended = Ended::of(
+        command.args(["run", "-v", "--stale", "keep"]).env("ECS_BOOTSTRAP_TIMEOUT", "20s"),
+    );
     assert_eq!(ended.status, 0, "{}", ended.stderr);
-    for line in ["settings: stale is from flag", "settings: timeout is from environment ECS_BOOTSTRAP_TIMEOUT"] {
+    for line in [
+        "settings: stale is from flag",
+        "settings: timeout is from environment ECS_BOOTSTRAP_TIMEOUT",
+    ] {
         assert!(ended.stderr.contains(line), "{line}: {}", ended.stderr);
     }
-    assert!(ended.stderr.contains("settings: config is from ") && ended.stderr.contains(FILE), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("settings: config is from ") && ended.stderr.contains(FILE),
+        "{}",
+        ended.stderr
+    );
 }
 
 /// Each with a value with which the usual boot succeeds.
@@ -100,13 +135,21 @@ fn every_setting_can_be_given_in_every_way() {
             let usual: &[&str] = if *name == "config" { &[] } else { &["--config", SOURCE] };
             let host = Host::default();
             let by_flag = flag(name, value);
-            let ended = Ended::of(host.command().args(["run", "--output", "json"]).args(usual).arg(by_flag));
+            let ended = Ended::of(
+                host.command().args(["run", "--output", "json"]).args(usual).arg(by_flag),
+            );
             assert_eq!(origin(&ended, name), "flag");
             let variable = format!("ECS_BOOTSTRAP_{}", name.to_uppercase());
             let mut command = host.command();
-            let ended = Ended::of(command.args(["run", "--output", "json"]).args(usual).env(&variable, value));
+            let ended = Ended::of(
+                command.args(["run", "--output", "json"]).args(usual).env(&variable, value),
+            );
             assert_eq!(origin(&ended, name), format!("environment {variable}"));
-            let in_file = if ["true", "false"].contains(value) { (*value).to_owned() } else { format!("{value:?}") };
+            let in_file = if ["true", "false"].contains(value) {
+                (*value).to_owned()
+            } else {
+                format!("{value:?}")
+            };
             let host = host.with_file(FILE, format!("{name} = {in_file}\n"));
             let mut command = host.command();
             let ended = Ended::of(command.args(["run", "--output", "json"]).args(usual));
@@ -114,7 +157,8 @@ fn every_setting_can_be_given_in_every_way() {
             std::fs::remove_file(host.machine.path(FILE)).unwrap();
             let host = with_tags(host, &[(&format!("ecs-bootstrap:{name}"), value)]);
             let mut command = host.command();
-            let ended = Ended::of(command.args(["run", "--output", "json", "--from-tags"]).args(usual));
+            let ended =
+                Ended::of(command.args(["run", "--output", "json", "--from-tags"]).args(usual));
             assert_eq!(origin(&ended, name), format!("instance tag ecs-bootstrap:{name}"));
         },
     );
@@ -126,7 +170,11 @@ fn an_unknown_name_is_refused_in_every_way_with_the_nearest_known_one() {
     let typed = host.says(&["run", "--expect-rol", "x"]);
     assert_eq!(typed.status, 2);
     assert!(typed.stderr.contains("--expect-role"), "{}", typed.stderr);
-    host.run_with(&[("ECS_BOOTSTRAP_STALLE", "keep")], &[]).fails_as("settings", 2, &["ECS_BOOTSTRAP_STALE`"]);
+    host.run_with(&[("ECS_BOOTSTRAP_STALLE", "keep")], &[]).fails_as(
+        "settings",
+        2,
+        &["ECS_BOOTSTRAP_STALE`"],
+    );
     let host = host.with_file(FILE, "expect-role = \"x\"\n");
     host.run(&[]).fails_as("settings", 2, &[FILE, "did you mean `expect_role`?"]);
     let host = with_tags(Host::default(), &[("ecs-bootstrap:comfig", SOURCE)]);
@@ -141,12 +189,17 @@ fn a_file_that_is_no_toml_is_told_by_its_line() {
 
 #[test]
 fn the_output_can_be_set_like_anything_else() {
-    let host = Host::default().with_file(FILE, format!("config = \"{SOURCE}\"\noutput = \"json\"\n"));
+    let host =
+        Host::default().with_file(FILE, format!("config = \"{SOURCE}\"\noutput = \"json\"\n"));
     assert_eq!(host.says(&["run"]).outcome(), "installed");
     assert_eq!(host.says(&["run", "--output", "text"]).report, json!(null));
     let host = Host::default();
     let mut command = host.command();
-    assert_eq!(Ended::of(command.args(["run", "--config", SOURCE]).env("ECS_BOOTSTRAP_OUTPUT", "json")).outcome(), "installed");
+    assert_eq!(
+        Ended::of(command.args(["run", "--config", SOURCE]).env("ECS_BOOTSTRAP_OUTPUT", "json"))
+            .outcome(),
+        "installed"
+    );
 }
 
 #[test]
@@ -156,7 +209,9 @@ fn the_settings_file_and_the_root_can_be_named_by_flag_and_variable() {
     host.run(&["--settings", &file]).succeeds_as("installed");
     host.run_with(&[("ECS_BOOTSTRAP_SETTINGS", &file)], &[]).succeeds_as("unchanged");
     let mut command = host.machine.command(&host.cloud);
-    command.args(["run", "--output", "json", "--config", SOURCE]).env("ECS_BOOTSTRAP_ROOT", host.machine.root());
+    command
+        .args(["run", "--output", "json", "--config", SOURCE])
+        .env("ECS_BOOTSTRAP_ROOT", host.machine.root());
     Ended::of(&mut command).succeeds_as("unchanged");
 }
 
@@ -172,7 +227,9 @@ fn one_deadline_holds_for_the_whole_run() {
 
 #[test]
 fn a_deadline_can_be_as_far_away_as_can_be_written() {
-    Host::default().run(&["--config", SOURCE, "--timeout", "300000000000y"]).succeeds_as("installed");
+    Host::default()
+        .run(&["--config", SOURCE, "--timeout", "300000000000y"])
+        .succeeds_as("installed");
 }
 
 /// Somebody with no rights here: `nobody` on Debian.
@@ -185,7 +242,13 @@ fn without_root_a_run_on_the_host_says_which_privilege_it_lacks_and_touches_noth
     }
     let host = Host::default();
     let mut command = host.machine.command(&host.cloud);
-    let ended = Ended::of(command.args(["run", "--output", "json", "--config", SOURCE]).uid(NOBODY).gid(NOBODY).current_dir("/"));
+    let ended = Ended::of(
+        command
+            .args(["run", "--output", "json", "--config", SOURCE])
+            .uid(NOBODY)
+            .gid(NOBODY)
+            .current_dir("/"),
+    );
     ended.fails_as("install", 40, &["/etc/ecs/ecs.config", "root", "user id 65534", "--root DIR"]);
     assert!(host.cloud.requests().is_empty(), "it knew before it asked anybody");
 }
@@ -197,7 +260,9 @@ fn without_root_a_run_below_a_folder_of_ones_own_and_verify_work() {
     }
     let host = Host::default();
     std::os::unix::fs::chown(host.machine.root(), Some(NOBODY), Some(NOBODY)).unwrap();
-    let as_nobody = |words: &[&str]| Ended::of(host.command().args(words).args(["--output", "json"]).uid(NOBODY).gid(NOBODY));
+    let as_nobody = |words: &[&str]| {
+        Ended::of(host.command().args(words).args(["--output", "json"]).uid(NOBODY).gid(NOBODY))
+    };
     as_nobody(&["run", "--config", SOURCE]).succeeds_as("installed");
     as_nobody(&["run", "--config", SOURCE]).succeeds_as("unchanged");
     assert_eq!(as_nobody(&["verify"]).status, 0);

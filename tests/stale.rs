@@ -1,4 +1,5 @@
-//! The source cannot be reached, and the last verified file stands; or does not, where that would be wrong.
+//! The source cannot be reached, and the last verified file stands; or does not, where that would
+//! be wrong.
 
 mod support;
 
@@ -31,10 +32,18 @@ fn an_unreachable_source_keeps_the_last_verified_file_and_says_why_and_how_old_i
     let ended = run(&host, &[]);
     ended.succeeds_as("kept");
     assert_eq!(host.installed().as_deref(), Some(TEXT));
-    assert!(ended.stderr.contains("warning: the source cannot be reached; keeping /etc/ecs/ecs.config"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("warning: the source cannot be reached; keeping /etc/ecs/ecs.config"),
+        "{}",
+        ended.stderr
+    );
     assert!(ended.report["kept_age_s"].is_u64(), "{:#}", ended.report);
     let steps = ended.report["steps"].as_array().unwrap();
-    assert!(steps.iter().any(|step| step["step"] == "fetch" && step["outcome"] == "failed"), "{:#}", ended.report);
+    assert!(
+        steps.iter().any(|step| step["step"] == "fetch" && step["outcome"] == "failed"),
+        "{:#}",
+        ended.report
+    );
     assert_eq!(ended.report, host.json(REPORT));
     assert_eq!(ended.report["config"]["changed"], false);
 }
@@ -49,7 +58,11 @@ fn sts_that_cannot_be_reached_keeps_it_too() {
 
 #[test]
 fn stale_fail_fails() {
-    run(&host_without_s3(), &["--stale", "fail"]).fails_as("source_unreachable", 22, &["Connection refused"]);
+    run(&host_without_s3(), &["--stale", "fail"]).fails_as(
+        "source_unreachable",
+        22,
+        &["Connection refused"],
+    );
 }
 
 #[test]
@@ -65,7 +78,11 @@ fn a_file_without_the_value_that_is_set_now_is_not_what_is_asked_for() {
 
 #[test]
 fn a_refusal_is_no_absence_and_keeps_nothing() {
-    for (fault, word, status) in [("s3-403", "access_denied", 20), ("s3-404-key", "not_found", 21), ("s3-bad-checksum", "integrity", 23)] {
+    for (fault, word, status) in [
+        ("s3-403", "access_denied", 20),
+        ("s3-404-key", "not_found", 21),
+        ("s3-bad-checksum", "integrity", 23),
+    ] {
         let host = Host::default();
         host.boots("installed");
         host.stores("ECS_CLUSTER=blue\n").with_fault(fault).boot().fails_as(word, status, &[]);
@@ -89,7 +106,11 @@ fn without_a_verified_file_there_is_nothing_to_keep() {
     host.machine.write(TARGET, format!("{TEXT}ECS_LOGLEVEL=debug\n"));
     let ended = run(&host, &[]);
     ended.fails_as("source_unreachable", 22, &[]);
-    assert!(ended.stderr.contains("is not a file that an earlier run verified"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("is not a file that an earlier run verified"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
@@ -116,6 +137,13 @@ fn a_file_that_was_verified_from_another_source_is_not_what_is_asked_for() {
     let ended = host.run(&["--config", "s3://other-bucket/ecs.config", "--timeout", "2s"]);
     ended.fails_as("source_unreachable", 22, &["s3://other-bucket/ecs.config"]);
     assert!(ended.stderr.contains("was verified from other sources"), "{}", ended.stderr);
-    let ended = host.run(&["--config", SOURCE, "--config", "s3://other-bucket/ecs.config", "--timeout", "2s"]);
+    let ended = host.run(&[
+        "--config",
+        SOURCE,
+        "--config",
+        "s3://other-bucket/ecs.config",
+        "--timeout",
+        "2s",
+    ]);
     ended.fails_as("source_unreachable", 22, &[]);
 }

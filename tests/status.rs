@@ -1,4 +1,5 @@
-//! `status`: the last report; `status --check`: the installed file is the one that a run of this boot stood by.
+//! `status`: the last report; `status --check`: the installed file is the one that a run of this
+//! boot stood by.
 
 mod support;
 
@@ -17,12 +18,19 @@ fn fails(host: &Host, why: &str) {
 #[test]
 fn the_status_is_the_last_runs_report_in_words_and_as_json() {
     let host = Host::default();
-    host.says(&["status", "--output", "json"]).fails_as("findings", 70, &["no run has left a report", "ecs-bootstrap run"]);
+    host.says(&["status", "--output", "json"]).fails_as(
+        "findings",
+        70,
+        &["no run has left a report", "ecs-bootstrap run"],
+    );
     host.boots("installed");
     let ended = host.says(&["status", "--output", "json"]);
     assert_eq!((ended.status, &ended.report), (0, &host.json(REPORT)));
     let words = host.says(&["status"]).stdout;
-    assert!(words.starts_with("run: installed at ") && words.contains("role ecsInstanceRole"), "{words}");
+    assert!(
+        words.starts_with("run: installed at ") && words.contains("role ecsInstanceRole"),
+        "{words}"
+    );
     host.machine.write(REPORT, "{ torn");
     assert_eq!(host.says(&["status"]).status, 70);
 }
@@ -34,7 +42,8 @@ fn the_status_of_a_failed_run_says_why_and_what_to_do() {
     let ended = host.says(&["status"]);
     assert_eq!(ended.status, 0, "the report is there");
     assert!(
-        ended.stdout.contains("run: access_denied") && ended.stdout.contains("remedy: Allow the role s3:GetObject: add the statement"),
+        ended.stdout.contains("run: access_denied")
+            && ended.stdout.contains("remedy: Allow the role s3:GetObject: add the statement"),
         "{}",
         ended.stdout
     );

@@ -1,13 +1,18 @@
 //! The parts that AWS consists of, and what a region may be called. Pure data.
 
-/// A part of AWS with its own accounts and host names; the first region of each is where an S3 request starts when nothing better is known.
+/// A part of AWS with its own accounts and host names; the first region of each is where an S3
+/// request starts when nothing better is known.
 pub struct Partition {
     pub name: &'static str,
     region_prefix: &'static str,
     pub home: &'static str,
 }
 
-const fn partition(name: &'static str, region_prefix: &'static str, home: &'static str) -> Partition {
+const fn partition(
+    name: &'static str,
+    region_prefix: &'static str,
+    home: &'static str,
+) -> Partition {
     Partition { name, region_prefix, home }
 }
 
@@ -26,7 +31,10 @@ pub const PARTITIONS: [Partition; 8] = [
 impl Partition {
     /// The one that `region` belongs to.
     pub fn of_region(region: &str) -> &'static Partition {
-        PARTITIONS.iter().find(|partition| region.starts_with(partition.region_prefix)).expect("the last one has every region")
+        PARTITIONS
+            .iter()
+            .find(|partition| region.starts_with(partition.region_prefix))
+            .expect("the last one has every region")
     }
 
     /// By its name in an ARN.
@@ -37,6 +45,7 @@ impl Partition {
 
 /// Whether `text` can be the name of a region: it becomes a part of host names.
 pub fn is_region(text: &str) -> bool {
-    let plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    let plain =
+        text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     plain && text.len() >= 2 && text.len() <= 63 && !text.starts_with('-') && !text.ends_with('-')
 }

@@ -1,6 +1,7 @@
 //! A `.tar.gz` of a few small files: POSIX ustar, in gzip without compression. Pure.
 //!
-//! Numbers and names are those of POSIX.1-2017 (pax, "ustar Interchange Format") and of RFC 1952 and 1951.
+//! Numbers and names are those of POSIX.1-2017 (pax, "ustar Interchange Format") and of RFC 1952
+//! and 1951.
 
 use crc_fast::{CrcAlgorithm, checksum};
 
@@ -30,7 +31,8 @@ pub fn tar_gz(folder: &str, files: &[File]) -> Vec<u8> {
     gzip(&tar)
 }
 
-/// Whether a name can be written down without being cut. There is a longer form; no name of ours needs it.
+/// Whether a name can be written down without being cut. There is a longer form; no name of ours
+/// needs it.
 pub fn fits(folder: &str, name: &str) -> bool {
     folder.len() + 1 + name.len() <= 100
 }
@@ -76,17 +78,24 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::process::{Command, Stdio};
+
+    use super::*;
 
     #[test]
     fn gzip_itself_gives_the_bytes_back_also_where_a_block_ends() {
         for length in [1, STORED - 1, STORED, STORED + 1, 3 * STORED] {
             let bytes: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
-            let mut child = Command::new("gzip").arg("-dc").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            let mut child = Command::new("gzip")
+                .arg("-dc")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
             let mut stdin = child.stdin.take().unwrap();
             let packed = gzip(&bytes);
-            let writer = std::thread::spawn(move || std::io::Write::write_all(&mut stdin, &packed).unwrap());
+            let writer =
+                std::thread::spawn(move || std::io::Write::write_all(&mut stdin, &packed).unwrap());
             let output = child.wait_with_output().unwrap();
             writer.join().unwrap();
             assert!(output.status.success() && output.stdout == bytes, "{length}");
@@ -97,7 +106,14 @@ mod tests {
     fn a_header_s_numbers_are_octal_and_its_sum_is_right() {
         let header = header("folder/file", 8, 1);
         assert_eq!(&header[124..148], b"00000000010\x0000000000001\0");
-        let sum: u32 = header.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) }).sum();
-        assert_eq!(u32::from_str_radix(std::str::from_utf8(&header[148..154]).unwrap(), 8), Ok(sum));
+        let sum: u32 = header
+            .iter()
+            .enumerate()
+            .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) })
+            .sum();
+        assert_eq!(
+            u32::from_str_radix(std::str::from_utf8(&header[148..154]).unwrap(), 8),
+            Ok(sum)
+        );
     }
 }

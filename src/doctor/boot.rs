@@ -1,4 +1,5 @@
-//! What the boot left behind before us: cloud-init's result, room on the disks, denials of the kernel's security modules.
+//! What the boot left behind before us: cloud-init's result, room on the disks, denials of the
+//! kernel's security modules.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
@@ -12,16 +13,22 @@ use super::check::{Check, Verdict, check};
 use crate::plural;
 
 pub const CHECKS: [Check; 3] = [
-    check("cloud-init", "cloud-init's result.json: did it find the user data, and did it run without errors", cloud_init),
+    check(
+        "cloud-init",
+        "cloud-init's result.json: did it find the user data, and did it run without errors",
+        cloud_init,
+    ),
     check("disk", "room, inodes and write access where we write: /etc/ecs, /var/lib, /run", disk),
     check("denials", "SELinux's and AppArmor's denials that name our paths, in audit.log", denials),
 ];
 
 const RESULTS: [&str; 2] = ["/var/lib/cloud/data/result.json", "/run/cloud-init/result.json"];
 
-/// The agent makes the same check for the first case only, and joins `default` in all others (aws/amazon-ecs-agent#4988).
+/// The agent makes the same check for the first case only, and joins `default` in all others
+/// (aws/amazon-ecs-agent#4988).
 fn cloud_init(patient: &Patient) -> Verdict {
-    let Some(text) = RESULTS.iter().find_map(|path| fs::read(patient.settings.path(path)).ok()) else {
+    let Some(text) = RESULTS.iter().find_map(|path| fs::read(patient.settings.path(path)).ok())
+    else {
         return Verdict::skipped("cloud-init has left no result that can be read");
     };
     let result: Value = serde_json::from_slice(&text).unwrap_or_default();
@@ -36,7 +43,10 @@ fn cloud_init(patient: &Patient) -> Verdict {
     match errors {
         0 => Verdict::ok("it ran without errors"),
         _ => Verdict::warning(
-            format!("it reports {}: user data may have been carried out in part", plural::count(errors, "error")),
+            format!(
+                "it reports {}: user data may have been carried out in part",
+                plural::count(errors, "error")
+            ),
             "see `cloud-init status --long` and /var/log/cloud-init-output.log",
         ),
     }
@@ -77,8 +87,11 @@ impl Space {
 
 fn disk(patient: &Patient) -> Verdict {
     let folders = ["/etc/ecs", "/var/lib/ecs-bootstrap", "/run/ecs-bootstrap"];
-    let spaces = folders.into_iter().filter_map(|folder| Some((folder, Space::of(&existing(patient, folder))?)));
-    let worst = spaces.map(|(folder, space)| room(folder, space)).max_by_key(|verdict| verdict.outcome);
+    let spaces = folders
+        .into_iter()
+        .filter_map(|folder| Some((folder, Space::of(&existing(patient, folder))?)));
+    let worst =
+        spaces.map(|(folder, space)| room(folder, space)).max_by_key(|verdict| verdict.outcome);
     worst.unwrap_or_else(|| Verdict::skipped("the kernel does not say"))
 }
 
@@ -96,8 +109,14 @@ fn room(folder: &str, space: Space) -> Verdict {
         );
     }
     match (space.lacks(LEAST), space.lacks(TIGHT)) {
-        (Some(what), _) => Verdict::failure(format!("no {what} left in {folder}"), format!("make room: `df -h {folder}; df -i {folder}`")),
-        (_, Some(what)) => Verdict::warning(format!("little {what} left in {folder}"), "make room before Docker's images take the rest"),
+        (Some(what), _) => Verdict::failure(
+            format!("no {what} left in {folder}"),
+            format!("make room: `df -h {folder}; df -i {folder}`"),
+        ),
+        (_, Some(what)) => Verdict::warning(
+            format!("little {what} left in {folder}"),
+            "make room before Docker's images take the rest",
+        ),
         _ => Verdict::ok("room enough"),
     }
 }

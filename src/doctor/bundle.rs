@@ -1,7 +1,9 @@
-//! What an engineer elsewhere needs to see of this host, in one archive for a ticket; nothing of it is a secret.
+//! What an engineer elsewhere needs to see of this host, in one archive for a ticket; nothing of it
+//! is a secret.
 //!
-//! Takes the examination and where the host's files begin; reads files, and the firewall as `guard status` does. What goes in stands in
-//! tables, each file with the function that says what of it may leave (`redact`); there is no list of what may not.
+//! Takes the examination and where the host's files begin; reads files, and the firewall as `guard
+//! status` does. What goes in stands in tables, each file with the function that says what of it
+//! may leave (`redact`); there is no list of what may not.
 //!
 //! Every area has a thread of its own, so that a disk that hangs costs its own files and no others.
 
@@ -43,12 +45,21 @@ const fn row(path: &'static str, what: &'static str, redact: fn(&str) -> Redacte
     Row { path, what, redact }
 }
 
-const VARIABLES: &str = "names by line; every value, every comment and every line that is no assignment is redacted";
+const VARIABLES: &str =
+    "names by line; every value, every comment and every line that is no assignment is redacted";
 
 const FILES: [Row; 13] = [
     row(report::FILE, "the last run's report; it has no field for a value", redact::report),
-    row(state::FILE, "what that run installed: digest, names, sources; it has no field for a value", redact::state),
-    row("/run/ecs-bootstrap/guard.json", "what the fence remembers, and its last proof", redact::guard),
+    row(
+        state::FILE,
+        "what that run installed: digest, names, sources; it has no field for a value",
+        redact::state,
+    ),
+    row(
+        "/run/ecs-bootstrap/guard.json",
+        "what the fence remembers, and its last proof",
+        redact::guard,
+    ),
     row("/etc/ecs/ecs.config", VARIABLES, redact::variables),
     row("/var/lib/ecs/ecs.config", VARIABLES, redact::variables),
     row("/etc/ecs/ecs.config.json", "names; every value is redacted", redact::agent_json),
@@ -57,15 +68,24 @@ const FILES: [Row; 13] = [
         "names; values of what decides over networks, cgroups and logs, all others redacted",
         redact::daemon_json,
     ),
-    row("/var/lib/cloud/data/result.json", "cloud-init's data source, and how many errors", redact::cloud_init),
-    row("/var/lib/cloud/data/status.json", "cloud-init's stages, and how many errors", redact::cloud_init),
+    row(
+        "/var/lib/cloud/data/result.json",
+        "cloud-init's data source, and how many errors",
+        redact::cloud_init,
+    ),
+    row(
+        "/var/lib/cloud/data/status.json",
+        "cloud-init's stages, and how many errors",
+        redact::cloud_init,
+    ),
     row("/run/cloud-init/result.json", "the same, of this boot", redact::cloud_init),
     row("/run/cloud-init/status.json", "the same, of this boot", redact::cloud_init),
     row("/usr/lib/os-release", "which distribution it is", redact::os_release),
     row("/etc/os-release", "the same, where it is a file of its own", redact::os_release),
 ];
 
-const SETTINGS: &str = "the settings file: sources without their query, of `set` the names; comments are left out";
+const SETTINGS: &str =
+    "the settings file: sources without their query, of `set` the names; comments are left out";
 const UNIT: &str = "a unit or a drop-in: order and limits; of commands the program and its flags, of Environment= the names";
 
 const UNITS: [&str; 9] = [
@@ -99,11 +119,17 @@ struct Entry {
     content: Result<(String, u64), String>,
 }
 
-/// Gathers what there is, and replaces the file at `path` with the archive; the examination began at `began`.
+/// Gathers what there is, and replaces the file at `path` with the archive; the examination began
+/// at `began`.
 ///
 /// # Errors
 /// Nothing was written, and a file that was there is as it was.
-pub fn leave(path: &Path, examined: &Examination, place: Place, began: Instant) -> Result<(), install::Error> {
+pub fn leave(
+    path: &Path,
+    examined: &Examination,
+    place: Place,
+    began: Instant,
+) -> Result<(), install::Error> {
     let root = place.root.clone();
     let until = (Instant::now() + GATHER).min(began + GATHERED);
     let archive = archive::tar_gz(FOLDER, &files(examined, &root, gather(place, until)));
@@ -120,7 +146,11 @@ pub fn leave(path: &Path, examined: &Examination, place: Place, began: Instant) 
 
 /// The areas in the order of the manifest, whichever ends first.
 fn gather(place: Place, until: Instant) -> Vec<Entry> {
-    let areas: Vec<Area> = FILES.iter().map(|row| Area::File(*row)).chain([Area::Settings, Area::Units, Area::Firewall]).collect();
+    let areas: Vec<Area> = FILES
+        .iter()
+        .map(|row| Area::File(*row))
+        .chain([Area::Settings, Area::Units, Area::Firewall])
+        .collect();
     let found: Vec<Option<Vec<Entry>>> = areas.iter().map(|_| None).collect();
     let (place, found) = (Arc::new(place), Arc::new(Mutex::new(found)));
     let jobs = areas.iter().enumerate().map(|(number, area)| -> Job {
@@ -132,7 +162,11 @@ fn gather(place: Place, until: Instant) -> Vec<Entry> {
     });
     side_by_side(jobs.collect(), until);
     let mut found = lock(&found);
-    areas.iter().zip(found.iter_mut()).flat_map(|(area, entries)| entries.take().unwrap_or_else(|| area.stuck())).collect()
+    areas
+        .iter()
+        .zip(found.iter_mut())
+        .flat_map(|(area, entries)| entries.take().unwrap_or_else(|| area.stuck()))
+        .collect()
 }
 
 /// What hangs together, or not.
@@ -147,8 +181,12 @@ enum Area {
 impl Area {
     fn read(self, Place { root, settings }: &Place) -> Vec<Entry> {
         match self {
-            Area::File(Row { path, what, redact }) => vec![entry(&path[1..], &root.join(&path[1..]), what, redact)],
-            Area::Settings => vec![entry(&settings::FILE[1..], settings, SETTINGS, redact::settings)],
+            Area::File(Row { path, what, redact }) => {
+                vec![entry(&path[1..], &root.join(&path[1..]), what, redact)]
+            }
+            Area::Settings => {
+                vec![entry(&settings::FILE[1..], settings, SETTINGS, redact::settings)]
+            }
             Area::Units => units(root),
             Area::Firewall => vec![guard_status(root)],
         }
@@ -161,7 +199,11 @@ impl Area {
             Area::Units => "units",
             Area::Firewall => GUARD_STATUS,
         };
-        vec![Entry { name: name.into(), what: "", content: Err("it could not be read in time".into()) }]
+        vec![Entry {
+            name: name.into(),
+            what: "",
+            content: Err("it could not be read in time".into()),
+        }]
     }
 }
 
@@ -170,24 +212,37 @@ fn entry(name: &str, path: &Path, what: &'static str, redact: fn(&str) -> Redact
     Entry { name: name.into(), what, content }
 }
 
-/// A plain file's text, and when it was changed. Nothing else is opened: a pipe has no end, and a link may lead anywhere.
+/// A plain file's text, and when it was changed. Nothing else is opened: a pipe has no end, and a
+/// link may lead anywhere.
 fn read(path: &Path) -> Result<(String, u64), String> {
     let found = fs::symlink_metadata(path).map_err(|error| why(&error))?;
     if found.is_symlink() {
         let masked = fs::read_link(path).is_ok_and(|target| target == Path::new("/dev/null"));
-        return Err(if masked { "it is masked: a link to /dev/null" } else { "it is a symbolic link, which is not followed" }.into());
+        return Err(if masked {
+            "it is masked: a link to /dev/null"
+        } else {
+            "it is a symbolic link, which is not followed"
+        }
+        .into());
     }
     if !found.is_file() {
         return Err("it is no plain file".into());
     }
     // What was put in its place since is not waited for either.
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path).map_err(|error| why(&error))?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits())
+        .open(path)
+        .map_err(|error| why(&error))?;
     let mut bytes = Vec::new();
     file.take(MOST + 1).read_to_end(&mut bytes).map_err(|error| why(&error))?;
     match bytes.len() as u64 > MOST {
         true => Err(format!("it is longer than {MOST} bytes")),
-        false => Ok((String::from_utf8_lossy(&bytes).into_owned(), u64::try_from(found.mtime()).unwrap_or_default())),
+        false => Ok((
+            String::from_utf8_lossy(&bytes).into_owned(),
+            u64::try_from(found.mtime()).unwrap_or_default(),
+        )),
     }
 }
 
@@ -213,7 +268,11 @@ fn guard_status(root: &Path) -> Entry {
         Ok(status) => Ok((pretty(&status), now())),
         Err(error) => Err(super::words(&error)),
     };
-    Entry { name: GUARD_STATUS.into(), what: "the fence in the kernel, as `ecs-bootstrap guard status` prints it", content }
+    Entry {
+        name: GUARD_STATUS.into(),
+        what: "the fence in the kernel, as `ecs-bootstrap guard status` prints it",
+        content,
+    }
 }
 
 fn pretty(value: &impl serde::Serialize) -> String {
@@ -234,28 +293,49 @@ fn files(examined: &Examination, root: &Path, entries: Vec<Entry>) -> Vec<File> 
         "boot_id": state::boot_id(),
         "root": root,
     });
-    let made = |name: &str, what, text| Entry { name: name.into(), what, content: Ok((text, now())) };
+    let made =
+        |name: &str, what, text| Entry { name: name.into(), what, content: Ok((text, now())) };
     let made = [
-        made("doctor.json", "every check, as `ecs-bootstrap doctor --output json` prints it", examined.json()),
+        made(
+            "doctor.json",
+            "every check, as `ecs-bootstrap doctor --output json` prints it",
+            examined.json(),
+        ),
         made("versions.json", "of this program and of the kernel that runs", pretty(&versions)),
     ];
     let entries: Vec<Entry> = made.into_iter().chain(entries).map(named).collect();
-    let manifest = File { name: "MANIFEST".into(), bytes: manifest(&entries).into_bytes(), modified: now() };
-    let file = |entry: Entry| entry.content.ok().map(|(text, modified)| File { name: entry.name, bytes: text.into_bytes(), modified });
+    let manifest =
+        File { name: "MANIFEST".into(), bytes: manifest(&entries).into_bytes(), modified: now() };
+    let file = |entry: Entry| {
+        entry.content.ok().map(|(text, modified)| File {
+            name: entry.name,
+            bytes: text.into_bytes(),
+            modified,
+        })
+    };
     std::iter::once(manifest).chain(entries.into_iter().filter_map(file)).collect()
 }
 
 /// Names come from folders of the host: an odd one is somebody's text, and a long one does not fit.
 fn named(entry: Entry) -> Entry {
-    let plain = entry.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-@ '".contains(&byte));
+    let plain =
+        entry.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-@ '".contains(&byte));
     match plain && archive::fits(FOLDER, &entry.name) {
         true => entry,
-        false => Entry { name: "a drop-in".into(), content: Err("its name is too long or too odd".into()), ..entry },
+        false => Entry {
+            name: "a drop-in".into(),
+            content: Err("its name is too long or too odd".into()),
+            ..entry
+        },
     }
 }
 
 fn manifest(entries: &[Entry]) -> String {
-    let mut text = format!("Support bundle of ecs-bootstrap {}, {}\n\n", env!("CARGO_PKG_VERSION"), rfc3339(SystemTime::now()));
+    let mut text = format!(
+        "Support bundle of ecs-bootstrap {}, {}\n\n",
+        env!("CARGO_PKG_VERSION"),
+        rfc3339(SystemTime::now())
+    );
     text += "It names this host's account, role, instance, buckets and files. It holds no value of a configuration key, no credential and no\n\
         query of a URL: what is not known to be harmless was replaced by [redacted], or left out.\n\nFiles\n";
     for Entry { name, what, content } in entries {

@@ -9,13 +9,18 @@ pub struct Check {
     pub id: &'static str,
     /// What is looked at, in one line.
     pub looked_at: &'static str,
-    /// Checks whose failure would make this one fail as well: then it is skipped, and the cause is named once.
+    /// Checks whose failure would make this one fail as well: then it is skipped, and the cause is
+    /// named once.
     pub needs: &'static [&'static str],
     pub look: fn(&Patient) -> Verdict,
 }
 
 /// A row whose verdict depends on no other.
-pub const fn check(id: &'static str, looked_at: &'static str, look: fn(&Patient) -> Verdict) -> Check {
+pub const fn check(
+    id: &'static str,
+    looked_at: &'static str,
+    look: fn(&Patient) -> Verdict,
+) -> Check {
     Check { id, looked_at, needs: &[], look }
 }
 
@@ -85,7 +90,10 @@ impl Verdict {
 
     /// The network did not say in time.
     pub fn unanswered() -> Self {
-        Verdict::failure("no answer in time", "look what stands between this host and the address; then run `ecs-bootstrap doctor` again")
+        Verdict::failure(
+            "no answer in time",
+            "look what stands between this host and the address; then run `ecs-bootstrap doctor` again",
+        )
     }
 
     fn is_bad(&self) -> bool {
@@ -97,14 +105,19 @@ impl Verdict {
     }
 }
 
-/// Takes back what merely follows from an earlier failure. The rows stand in the order of the boot, so causes come first.
+/// Takes back what merely follows from an earlier failure. The rows stand in the order of the boot,
+/// so causes come first.
 pub fn settle(rows: Vec<(&'static Check, Verdict)>) -> Vec<(&'static Check, Verdict)> {
     let mut settled: Vec<(&'static Check, Verdict)> = Vec::new();
     for (check, verdict) in rows {
-        let broken = |id: &&str| settled.iter().find(|(other, verdict)| other.id == *id && verdict.is_broken());
+        let broken = |id: &&str| {
+            settled.iter().find(|(other, verdict)| other.id == *id && verdict.is_broken())
+        };
         let cause = check.needs.iter().find_map(broken).filter(|_| verdict.is_bad());
         // What follows from a consequence follows from its cause.
-        let follows = |(other, of): &(&Check, Verdict)| if of.follows { of.clone() } else { Verdict::follows(other.id) };
+        let follows = |(other, of): &(&Check, Verdict)| {
+            if of.follows { of.clone() } else { Verdict::follows(other.id) }
+        };
         settled.push((check, cause.map_or(verdict, follows)));
     }
     settled
@@ -115,12 +128,19 @@ mod tests {
     use super::*;
 
     const CAUSE: Check = check("cause", "", |_| Verdict::ok(""));
-    static ROWS: [Check; 3] = [CAUSE, check("effect", "", |_| Verdict::ok("")).needs(&["cause"]), CAUSE.needs(&["effect"])];
+    static ROWS: [Check; 3] = [
+        CAUSE,
+        check("effect", "", |_| Verdict::ok("")).needs(&["cause"]),
+        CAUSE.needs(&["effect"]),
+    ];
 
     #[track_caller]
     fn check_settled(given: [Verdict; 3], outcomes: [Outcome; 3]) {
         let settled = settle(ROWS.iter().zip(given).collect());
-        assert_eq!(settled.iter().map(|(_, verdict)| verdict.outcome).collect::<Vec<_>>(), outcomes);
+        assert_eq!(
+            settled.iter().map(|(_, verdict)| verdict.outcome).collect::<Vec<_>>(),
+            outcomes
+        );
     }
 
     #[test]
@@ -137,6 +157,9 @@ mod tests {
         check_settled([bad(), bad(), bad()], [Failure, Skipped, Skipped]);
         check_settled([bad(), Verdict::ok(""), bad()], [Failure, Ok, Failure]);
         check_settled([Verdict::warning("", ""), bad(), Verdict::ok("")], [Warning, Failure, Ok]);
-        check_settled([Verdict::skipped("not here"), bad(), Verdict::ok("")], [Skipped, Failure, Ok]);
+        check_settled(
+            [Verdict::skipped("not here"), bad(), Verdict::ok("")],
+            [Skipped, Failure, Ok],
+        );
     }
 }

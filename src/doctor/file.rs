@@ -15,10 +15,25 @@ use crate::state::{self, State, TARGET, boot_id};
 
 pub const CHECKS: [Check; 5] = [
     check("file", "/etc/ecs/ecs.config: there, root's, and nobody else's to read or write", file),
-    check("digest", "the installed file against what the last run verified", digest).needs(&["file"]),
-    check("lint", "ecs.config with /var/lib/ecs/ecs.config and ecs.config.json, as their readers read them", lint).needs(&["file"]),
-    check("other-files", "who may write what ecs-init reads beside it: /var/lib/ecs/ecs.config, ecs.config.json, the folders", other_files),
-    check("agent-cluster", "the cluster that the agent has joined before, in its agent.db", agent_cluster).needs(&["file"]),
+    check("digest", "the installed file against what the last run verified", digest)
+        .needs(&["file"]),
+    check(
+        "lint",
+        "ecs.config with /var/lib/ecs/ecs.config and ecs.config.json, as their readers read them",
+        lint,
+    )
+    .needs(&["file"]),
+    check(
+        "other-files",
+        "who may write what ecs-init reads beside it: /var/lib/ecs/ecs.config, ecs.config.json, the folders",
+        other_files,
+    ),
+    check(
+        "agent-cluster",
+        "the cluster that the agent has joined before, in its agent.db",
+        agent_cluster,
+    )
+    .needs(&["file"]),
 ];
 
 const INSTANCE_FILE: &str = "/var/lib/ecs/ecs.config";
@@ -26,7 +41,8 @@ const JSON_FILE: &str = "/etc/ecs/ecs.config.json";
 const AGENT_DB: &str = "/var/lib/ecs/data/agent.db";
 const RUN: &str = "run `ecs-bootstrap run`: it puts the verified file there, or says why it cannot";
 
-/// Whose the files may be: root's, or on a folder that stands for a host, those of whoever works on it.
+/// Whose the files may be: root's, or on a folder that stands for a host, those of whoever works on
+/// it.
 fn is_trusted(uid: u32, patient: &Patient) -> bool {
     uid == 0 || !patient.is_this_host() && uid == geteuid().as_raw()
 }
@@ -35,17 +51,31 @@ fn file(patient: &Patient) -> Verdict {
     let found = match fs::symlink_metadata(patient.settings.path(TARGET)) {
         Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Verdict::failure(format!("{TARGET} is not there: the agent would join the cluster `default`"), RUN);
+            return Verdict::failure(
+                format!("{TARGET} is not there: the agent would join the cluster `default`"),
+                RUN,
+            );
         }
         Err(error) => return Verdict::skipped(format!("{TARGET} cannot be looked at: {error}")),
     };
     let (uid, mode) = (found.uid(), found.mode() & 0o7777);
     match (found.is_file(), is_trusted(uid, patient), mode & 0o022, mode & 0o044) {
-        (false, ..) => Verdict::failure(format!("{TARGET} is a link or a folder, not a file"), format!("remove it, and {RUN}")),
-        (_, false, ..) => Verdict::failure(format!("{TARGET} belongs to user id {uid}"), format!("chown root:root {TARGET}")),
-        (_, _, 1.., _) => Verdict::failure(format!("{TARGET} may be written by others (mode {mode:04o})"), format!("chmod 0600 {TARGET}")),
+        (false, ..) => Verdict::failure(
+            format!("{TARGET} is a link or a folder, not a file"),
+            format!("remove it, and {RUN}"),
+        ),
+        (_, false, ..) => Verdict::failure(
+            format!("{TARGET} belongs to user id {uid}"),
+            format!("chown root:root {TARGET}"),
+        ),
+        (_, _, 1.., _) => Verdict::failure(
+            format!("{TARGET} may be written by others (mode {mode:04o})"),
+            format!("chmod 0600 {TARGET}"),
+        ),
         (_, _, _, 1..) => Verdict::warning(
-            format!("{TARGET} may be read by others (mode {mode:04o}), and may hold registry credentials"),
+            format!(
+                "{TARGET} may be read by others (mode {mode:04o}), and may hold registry credentials"
+            ),
             format!("chmod 0600 {TARGET}"),
         ),
         _ => Verdict::ok(format!("mode {mode:04o}, {} bytes", found.len())),
@@ -64,7 +94,10 @@ fn read(patient: &Patient, path: &str) -> Result<Option<Vec<u8>>, Verdict> {
 fn unreadable(path: &str, error: &io::Error) -> Verdict {
     match error.kind() {
         ErrorKind::PermissionDenied => Verdict::skipped(format!("only root may read {path}")),
-        _ => Verdict::failure(format!("{path} cannot be read: {error}"), "see what kind of file it is, and `dmesg` for the disk's errors"),
+        _ => Verdict::failure(
+            format!("{path} cannot be read: {error}"),
+            "see what kind of file it is, and `dmesg` for the disk's errors",
+        ),
     }
 }
 
@@ -78,11 +111,16 @@ fn digest(patient: &Patient) -> Verdict {
         let bytes = file.ok_or_else(|| Verdict::failure(format!("{TARGET} is not there"), RUN))?;
         read(patient, state::FILE)?;
         let Some(known) = State::read(&patient.settings.path(state::FILE)).installed else {
-            return Err(Verdict::warning(format!("no run of this program has installed {TARGET}"), RUN));
+            return Err(Verdict::warning(
+                format!("no run of this program has installed {TARGET}"),
+                RUN,
+            ));
         };
         Ok(match (known.sha256 == sha256(&bytes), known.boot_id == boot_id()) {
             (false, _) => Verdict::failure(format!("{TARGET} was changed after the last run"), RUN),
-            (true, false) => Verdict::warning(format!("no run of this boot has verified {TARGET}"), RUN),
+            (true, false) => {
+                Verdict::warning(format!("no run of this boot has verified {TARGET}"), RUN)
+            }
             (true, true) => Verdict::ok("as the last run of this boot verified it"),
         })
     }))
@@ -93,12 +131,17 @@ fn lint(patient: &Patient) -> Verdict {
 }
 
 fn linted(patient: &Patient) -> Result<Verdict, Verdict> {
-    let bytes = read(patient, TARGET)?.ok_or_else(|| Verdict::failure(format!("{TARGET} is not there"), RUN))?;
+    let bytes = read(patient, TARGET)?
+        .ok_or_else(|| Verdict::failure(format!("{TARGET} is not there"), RUN))?;
     let (instance_file, json_file) = (read(patient, INSTANCE_FILE)?, read(patient, JSON_FILE)?);
     let blank = |bytes: &[u8]| bytes.trim_ascii().is_empty();
-    if json_file.as_deref().is_some_and(|json| !blank(json) && serde_json::from_slice::<serde_json::Value>(json).is_err()) {
+    if json_file.as_deref().is_some_and(|json| {
+        !blank(json) && serde_json::from_slice::<serde_json::Value>(json).is_err()
+    }) {
         return Err(Verdict::failure(
-            format!("{JSON_FILE} is no JSON: the agent ends at each start, and its unit stays `active`"),
+            format!(
+                "{JSON_FILE} is no JSON: the agent ends at each start, and its unit stays `active`"
+            ),
             format!("correct it, or empty it: `jq . {JSON_FILE}` says where it breaks"),
         ));
     }
@@ -114,8 +157,15 @@ fn linted(patient: &Patient) -> Result<Verdict, Verdict> {
     let mut findings = lint::check(&File { source: TARGET, bytes: &bytes }, &context);
     // The units of the packages for hosts outside EC2 load this file; Amazon Linux' does not.
     let unit = if patient.external() { "external".parse().ok() } else { None };
-    let beside = Context { place: Place::Var, host: unit, external: patient.external(), ..Context::default() };
-    let other = instance_file.iter().flat_map(|bytes| lint::check_layer(&File { source: INSTANCE_FILE, bytes }, &beside));
+    let beside = Context {
+        place: Place::Var,
+        host: unit,
+        external: patient.external(),
+        ..Context::default()
+    };
+    let other = instance_file
+        .iter()
+        .flat_map(|bytes| lint::check_layer(&File { source: INSTANCE_FILE, bytes }, &beside));
     findings.extend(other);
     Ok(worst(&findings))
 }
@@ -125,11 +175,18 @@ fn worst(findings: &[Finding]) -> Verdict {
     let more = |finding: &Finding, severity: Severity| {
         let line = finding.line.map(|line| format!(", line {line}")).unwrap_or_default();
         let found = format!("{}{line}: {} ({})", finding.source, finding.message, finding.id);
-        let all = format!("`ecs-bootstrap lint {}` shows all {} {}s", finding.source, of(severity).count(), severity.word());
+        let all = format!(
+            "`ecs-bootstrap lint {}` shows all {} {}s",
+            finding.source,
+            of(severity).count(),
+            severity.word()
+        );
         (found, finding.fix.as_ref().map_or(all.clone(), |fix| format!("{fix}; {all}")))
     };
-    for (severity, verdict) in [(Severity::Error, Verdict::failure as fn(String, String) -> Verdict), (Severity::Warning, Verdict::warning)]
-    {
+    for (severity, verdict) in [
+        (Severity::Error, Verdict::failure as fn(String, String) -> Verdict),
+        (Severity::Warning, Verdict::warning),
+    ] {
         if let Some(first) = of(severity).next() {
             let (found, remedy) = more(first, severity);
             return verdict(found, remedy);
@@ -150,15 +207,19 @@ fn other_files(patient: &Patient) -> Verdict {
         }
     });
     match wrong {
-        Some((path, finding)) => Verdict::failure(finding, format!("chown root:root {path}; chmod go-w {path}")),
+        Some((path, finding)) => {
+            Verdict::failure(finding, format!("chown root:root {path}; chmod go-w {path}"))
+        }
         None => Verdict::ok("nobody but root"),
     }
 }
 
-/// The agent remembers its cluster, and exits with status 5 if it is to join another (agent/app/agent.go). Its database is bbolt's, which
-/// keeps a key's JSON value right behind the key, and old pages until they are needed again: so there may be several.
+/// The agent remembers its cluster, and exits with status 5 if it is to join another
+/// (agent/app/agent.go). Its database is bbolt's, which keeps a key's JSON value right behind the
+/// key, and old pages until they are needed again: so there may be several.
 fn agent_cluster(patient: &Patient) -> Verdict {
-    let readable = [TARGET, INSTANCE_FILE].into_iter().try_for_each(|path| read(patient, path).map(drop));
+    let readable =
+        [TARGET, INSTANCE_FILE].into_iter().try_for_each(|path| read(patient, path).map(drop));
     match readable.and_then(|()| read(patient, AGENT_DB)) {
         Ok(Some(bytes)) => joined(patient, &bytes),
         Ok(None) => Verdict::ok("no agent has started here yet"),
@@ -167,21 +228,32 @@ fn agent_cluster(patient: &Patient) -> Verdict {
 }
 
 fn joined(patient: &Patient, bytes: &[u8]) -> Verdict {
-    let (clusters, hosts) = (remembered(bytes, "cluster-name"), remembered(bytes, "ec2-instance-id"));
-    let here = patient.heard.claim.get().and_then(|claim| claim.as_ref().ok()).map(|claim| claim.instance_id.as_str());
-    let configured = host::configured(&patient.settings, "ECS_CLUSTER").unwrap_or_else(|| "default".into());
+    let (clusters, hosts) =
+        (remembered(bytes, "cluster-name"), remembered(bytes, "ec2-instance-id"));
+    let here = patient
+        .heard
+        .claim
+        .get()
+        .and_then(|claim| claim.as_ref().ok())
+        .map(|claim| claim.instance_id.as_str());
+    let configured =
+        host::configured(&patient.settings, "ECS_CLUSTER").unwrap_or_else(|| "default".into());
     let name = |cluster: &str| cluster.rsplit('/').next().unwrap_or_default().to_owned();
     if clusters.is_empty() {
         return Verdict::ok("an agent has started here, and joined no cluster yet");
     }
     if here.is_some_and(|here| !hosts.is_empty() && !hosts.iter().any(|host| host == here)) {
-        return Verdict::ok("its state is another instance's, of which this one is an image: it will drop it");
+        return Verdict::ok(
+            "its state is another instance's, of which this one is an image: it will drop it",
+        );
     }
     match clusters.iter().any(|cluster| name(cluster) == name(configured.trim())) {
         true => Verdict::ok("the one that is configured"),
         false => Verdict::failure(
             "the agent has joined another cluster than the one that is configured: it exits with status 5",
-            format!("launch a new instance for the other cluster; or stop the agent, deregister the instance and remove {AGENT_DB}"),
+            format!(
+                "launch a new instance for the other cluster; or stop the agent, deregister the instance and remove {AGENT_DB}"
+            ),
         ),
     }
 }
@@ -189,7 +261,8 @@ fn joined(patient: &Patient, bytes: &[u8]) -> Verdict {
 /// The strings that a bbolt file has, or had, under a key.
 fn remembered(bytes: &[u8], key: &str) -> Vec<String> {
     let start = format!("{key}\"");
-    let found = bytes.windows(start.len()).enumerate().filter(|(_, window)| *window == start.as_bytes());
+    let found =
+        bytes.windows(start.len()).enumerate().filter(|(_, window)| *window == start.as_bytes());
     let value = |(at, _): (usize, &[u8])| {
         let rest = &bytes[at + start.len()..];
         let end = rest.iter().take(256).position(|&byte| byte == b'"')?;

@@ -1,7 +1,8 @@
-//! Listens to the network: asks everybody at once, and keeps whatever was answered before time was up.
+//! Listens to the network: asks everybody at once, and keeps whatever was answered before time was
+//! up.
 //!
-//! Who depends on whom: session token, then region and role; with the role's credentials STS, the sources, ECS and ECR; with the answer
-//! of ECS the agent's two endpoints.
+//! Who depends on whom: session token, then region and role; with the role's credentials STS, the
+//! sources, ECS and ECR; with the answer of ECS the agent's two endpoints.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -11,7 +12,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Patient;
 use crate::aws::Service;
-use crate::endpoint::signed::{self, Action, Answer, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
+use crate::endpoint::signed::{
+    self, Action, Answer, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN,
+};
 use crate::endpoint::{self, Knock, Place, SERVICES};
 use crate::host;
 use crate::http::{self, Http, Proxies};
@@ -77,15 +80,20 @@ impl Ways {
     fn new(patient: &Patient, limit: Duration) -> Result<Self, (String, String)> {
         let bad_http = |error: http::Error| (super::words(&error), error.remedy());
         let began = Instant::now();
-        let variables = || patient.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let options = imds::Options::new(variables()).map_err(|why| (why, "correct or unset the variable".to_owned()))?;
-        let network = http::Options::from_vars(patient.variables.iter().cloned()).map_err(bad_http)?;
+        let variables =
+            || patient.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let options = imds::Options::new(variables())
+            .map_err(|why| (why, "correct or unset the variable".to_owned()))?;
+        let network =
+            http::Options::from_vars(patient.variables.iter().cloned()).map_err(bad_http)?;
         let metadata_until = began + limit.mul_f32(0.4);
         Ok(Ways {
             http: Http::new(&network).map_err(bad_http)?,
             proxies: network.proxies,
             imds: Imds::new(http::direct().map_err(bad_http)?, options, metadata_until),
-            external: patient.external().then(|| External::new(&patient.settings, variables(), metadata_until)),
+            external: patient
+                .external()
+                .then(|| External::new(&patient.settings, variables(), metadata_until)),
             deadline: began + limit.mul_f32(0.9),
         })
     }
@@ -103,16 +111,22 @@ pub fn listen(patient: &mut Patient, limit: Duration) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(error) => return patient.heard.not_to_be_asked(&error, "look for a lack of memory or file descriptors".into()),
+        Err(error) => {
+            return patient
+                .heard
+                .not_to_be_asked(&error, "look for a lack of memory or file descriptors".into());
+        }
     };
     let ways = match Ways::new(patient, limit) {
         Ok(ways) => ways,
         Err(why) => return keep(&patient.heard.unusable, why),
     };
     runtime.block_on(async {
-        patient.settings = settled(patient, &ways).await.unwrap_or_else(|| patient.settings.clone());
+        patient.settings =
+            settled(patient, &ways).await.unwrap_or_else(|| patient.settings.clone());
         // What came in time is kept; what did not is told as such.
-        let _out_of_time = timeout_at(ways.deadline + limit.mul_f32(0.1), hear(patient, &ways)).await;
+        let _out_of_time =
+            timeout_at(ways.deadline + limit.mul_f32(0.1), hear(patient, &ways)).await;
     });
     runtime.shutdown_background();
 }
@@ -122,8 +136,11 @@ async fn settled(patient: &Patient, ways: &Ways) -> Option<Settings> {
     if !patient.settings.from_tags {
         return None;
     }
-    let tags = timeout(Duration::from_secs(2), identity::tags(ways.witness())).await.ok()?.ok()??;
-    let tags = settings::from_tags(tags.iter().map(|(name, value)| (name.as_str(), value.as_str()))).ok()?;
+    let tags =
+        timeout(Duration::from_secs(2), identity::tags(ways.witness())).await.ok()?.ok()??;
+    let tags =
+        settings::from_tags(tags.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+            .ok()?;
     let given = settings::between(patient.given.clone(), tags);
     Settings::new(patient.settings.root.clone(), &given, patient.settings.aws.clone()).ok()
 }
@@ -140,8 +157,11 @@ async fn metadata(patient: &Patient, ways: &Ways) {
     if patient.external() || !matches!(patient.heard.metadata.get(), Some(Ok(_))) {
         return;
     }
-    let (version_1, ipv6, tags) =
-        tokio::join!(ways.imds.status_without_token(), ways.imds.answers_ipv6(), ways.imds.get("meta-data/tags/instance/"));
+    let (version_1, ipv6, tags) = tokio::join!(
+        ways.imds.status_without_token(),
+        ways.imds.answers_ipv6(),
+        ways.imds.get("meta-data/tags/instance/")
+    );
     keep(&patient.heard.version_1, version_1);
     keep(&patient.heard.ipv6, ipv6);
     keep(&patient.heard.tags, tags);
@@ -149,9 +169,12 @@ async fn metadata(patient: &Patient, ways: &Ways) {
 
 async fn doors(patient: &Patient, ways: &Ways) {
     let region = region(patient, ways).await;
-    let urls =
-        SERVICES.into_iter().map(|(place, service)| (place, endpoint::url(place, service, &patient.settings.aws, region.as_deref())));
-    let knocks = urls.filter_map(|(place, url)| Some((place, url?))).map(|(place, url)| knock(patient, ways, place, url));
+    let urls = SERVICES.into_iter().map(|(place, service)| {
+        (place, endpoint::url(place, service, &patient.settings.aws, region.as_deref()))
+    });
+    let knocks = urls
+        .filter_map(|(place, url)| Some((place, url?)))
+        .map(|(place, url)| knock(patient, ways, place, url));
     futures_util::future::join_all(knocks).await;
 }
 
@@ -165,7 +188,8 @@ async fn region(patient: &Patient, ways: &Ways) -> Option<String> {
         return settings.aws.region.clone();
     }
     if patient.external() {
-        return host::configured(settings, "AWS_DEFAULT_REGION").or_else(|| host::registration(settings)?.region);
+        return host::configured(settings, "AWS_DEFAULT_REGION")
+            .or_else(|| host::registration(settings)?.region);
     }
     ways.imds.get("meta-data/placement/region").await.ok().flatten()
 }
@@ -179,17 +203,34 @@ async fn role(patient: &Patient, ways: &Ways) {
         async { keep(&heard.identity, identity(patient, ways, claim).await) },
         async { keep(&heard.sources, sources(patient, ways, claim).await) },
         ecs(patient, ways, claim),
-        async { keep(&heard.ecr, attempt(&GET_AUTHORIZATION_TOKEN, (Place::Ecr, Service::Ecr), patient, ways, claim).await) },
+        async {
+            keep(
+                &heard.ecr,
+                attempt(&GET_AUTHORIZATION_TOKEN, (Place::Ecr, Service::Ecr), patient, ways, claim)
+                    .await,
+            )
+        },
     );
 }
 
-async fn identity(patient: &Patient, ways: &Ways, claim: &Claim) -> Result<Identity, identity::Error> {
+async fn identity(
+    patient: &Patient,
+    ways: &Ways,
+    claim: &Claim,
+) -> Result<Identity, identity::Error> {
     let settings = &patient.settings;
-    let expected = Expected { role: settings.expect_role.as_deref(), account: settings.expect_account.as_deref() };
+    let expected = Expected {
+        role: settings.expect_role.as_deref(),
+        account: settings.expect_account.as_deref(),
+    };
     identity::confirm(claim, expected, &settings.aws, &ways.http, ways.deadline).await
 }
 
-async fn sources(patient: &Patient, ways: &Ways, claim: &Claim) -> Vec<Result<Fetched, source::Error>> {
+async fn sources(
+    patient: &Patient,
+    ways: &Ways,
+    claim: &Claim,
+) -> Vec<Result<Fetched, source::Error>> {
     let access = source::Access {
         http: &ways.http,
         aws: &patient.settings.aws,
@@ -198,19 +239,31 @@ async fn sources(patient: &Patient, ways: &Ways, claim: &Claim) -> Vec<Result<Fe
         deadline: ways.deadline,
         held: None,
     };
-    futures_util::future::join_all(patient.settings.config.iter().map(|source| source::fetch(source, &access))).await
+    futures_util::future::join_all(
+        patient.settings.config.iter().map(|source| source::fetch(source, &access)),
+    )
+    .await
 }
 
 async fn ecs(patient: &Patient, ways: &Ways, claim: &Claim) {
-    let answer = attempt(&DISCOVER_POLL_ENDPOINT, (Place::Ecs, Service::Ecs), patient, ways, claim).await;
+    let answer =
+        attempt(&DISCOVER_POLL_ENDPOINT, (Place::Ecs, Service::Ecs), patient, ways, claim).await;
     let named = |field| answer.as_ref().ok().and_then(|answer| answer.url(field));
-    let places = [(Place::Agent, named("endpoint")), (Place::Telemetry, named("telemetryEndpoint"))];
+    let places =
+        [(Place::Agent, named("endpoint")), (Place::Telemetry, named("telemetryEndpoint"))];
     keep(&patient.heard.ecs, answer);
-    let knocks = places.into_iter().filter_map(|(place, url)| Some(knock(patient, ways, place, url?)));
+    let knocks =
+        places.into_iter().filter_map(|(place, url)| Some(knock(patient, ways, place, url?)));
     futures_util::future::join_all(knocks).await;
 }
 
-async fn attempt(action: &Action, at: (Place, Service), patient: &Patient, ways: &Ways, claim: &Claim) -> Result<Answer, String> {
+async fn attempt(
+    action: &Action,
+    at: (Place, Service),
+    patient: &Patient,
+    ways: &Ways,
+    claim: &Claim,
+) -> Result<Answer, String> {
     let aws = &patient.settings.aws;
     let region = aws.region.as_deref().or(claim.region.as_deref());
     let url = endpoint::url(at.0, at.1, aws, region);

@@ -6,10 +6,12 @@ use super::words;
 
 pub const CHECKS: [Check; 5] = [
     check("imds", "a session token of the metadata service (IMDSv2)", imds).needs(&["environment"]),
-    check("imds-v1", "whether version 1, without tokens, is still answered", version_1).needs(&["imds"]),
+    check("imds-v1", "whether version 1, without tokens, is still answered", version_1)
+        .needs(&["imds"]),
     check("imds-hop-limit", "how far the answer to a token request travels", hop_limit),
     check("imds-ipv6", "the metadata service's IPv6 address", ipv6).needs(&["imds"]),
-    check("imds-tags", "instance tags in metadata, if the settings need them", tags).needs(&["imds"]),
+    check("imds-tags", "instance tags in metadata, if the settings need them", tags)
+        .needs(&["imds"]),
 ];
 
 const NEVER: &str = "an external host never asks instance metadata";
@@ -49,9 +51,15 @@ fn hop_limit(patient: &Patient) -> Verdict {
 fn ipv6(patient: &Patient) -> Verdict {
     match patient.heard.ipv6.get() {
         _ if patient.external() => Verdict::skipped(NEVER),
-        Some(Some(true)) => Verdict::ok("it answers too: a fence must cover fd00:ec2::254, as ours does"),
-        Some(Some(false)) => Verdict::ok("it does not answer: containers find metadata at the IPv4 address only"),
-        Some(None) => Verdict::skipped("AWS_EC2_METADATA_SERVICE_ENDPOINT or its mode names the one address to ask"),
+        Some(Some(true)) => {
+            Verdict::ok("it answers too: a fence must cover fd00:ec2::254, as ours does")
+        }
+        Some(Some(false)) => {
+            Verdict::ok("it does not answer: containers find metadata at the IPv4 address only")
+        }
+        Some(None) => Verdict::skipped(
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT or its mode names the one address to ask",
+        ),
         None => Verdict::unanswered(),
     }
 }

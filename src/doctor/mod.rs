@@ -1,11 +1,15 @@
-//! Everything that is wrong on this host, each with its remedy. Changes nothing; on demand it leaves a support bundle.
+//! Everything that is wrong on this host, each with its remedy. Changes nothing; on demand it
+//! leaves a support bundle.
 //!
-//! Takes a [`Patient`]: settings, variables and a root. [`examine`] first listens to the network (`hear`), everything at once and each
-//! question with an end of its own, and then walks the table of checks in the order of the boot: a check is a plain function on the
-//! files below the root and on what was heard. Files are read, never written; programs are started by the guard's `status` only.
+//! Takes a [`Patient`]: settings, variables and a root. [`examine`] first listens to the network
+//! (`hear`), everything at once and each question with an end of its own, and then walks the table
+//! of checks in the order of the boot: a check is a plain function on the files below the root and
+//! on what was heard. Files are read, never written; programs are started by the guard's `status`
+//! only.
 //!
-//! Whatever hangs, it ends within 15 s: the network has `LISTEN`, the checks have `LOOK`, each in a thread of its own, so that a
-//! disk that hangs holds up its own check and no other; what is left is the [`bundle`]'s.
+//! Whatever hangs, it ends within 15 s: the network has `LISTEN`, the checks have `LOOK`, each in a
+//! thread of its own, so that a disk that hangs holds up its own check and no other; what is left
+//! is the [`bundle`]'s.
 
 mod archive;
 mod boot;
@@ -26,12 +30,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use check::{Check, Outcome, Verdict};
+pub use render::Examination;
+
 use crate::aws::Aws;
 use crate::host::Evidence;
 use crate::settings::{self, Given, Settings};
-
-pub use check::{Check, Outcome, Verdict};
-pub use render::Examination;
 
 /// How long the network may take.
 const LISTEN: Duration = Duration::from_secs(10);
@@ -53,15 +57,22 @@ pub struct Patient {
 
 impl Patient {
     /// The settings as they were given, the variables of the process.
-    pub fn new(root: PathBuf, given: Result<Given, settings::Error>, variables: &[(String, String)]) -> Self {
+    pub fn new(
+        root: PathBuf,
+        given: Result<Given, settings::Error>,
+        variables: &[(String, String)],
+    ) -> Self {
         let heard = hear::Heard::default();
         let aws = Aws::from_vars(variables.iter().cloned()).unwrap_or_else(|error| {
             heard.not_to_be_asked(&error, error.remedy());
             Aws::default()
         });
-        let settled = given.and_then(|given| Ok((Settings::new(root.clone(), &given, aws.clone())?, given)));
+        let settled =
+            given.and_then(|given| Ok((Settings::new(root.clone(), &given, aws.clone())?, given)));
         let unsettled = settled.as_ref().err().map(|error| (error.to_string(), error.remedy()));
-        let defaults = |_| (Settings::new(root, &Given::new(), aws).expect("the defaults are sound"), Given::new());
+        let defaults = |_| {
+            (Settings::new(root, &Given::new(), aws).expect("the defaults are sound"), Given::new())
+        };
         let (settings, given) = settled.unwrap_or_else(defaults);
         let kind = Evidence::of(&settings);
         Patient { settings, unsettled, given, variables: variables.to_vec(), kind, heard }
@@ -73,7 +84,10 @@ impl Patient {
     }
 
     fn variable(&self, name: &str) -> Option<&str> {
-        self.variables.iter().find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str())
+        self.variables
+            .iter()
+            .find(|(known, value)| known == name && !value.is_empty())
+            .map(|(_, value)| value.as_str())
     }
 
     /// The host itself, not a folder that stands for one.
@@ -83,8 +97,15 @@ impl Patient {
 }
 
 /// The areas of the table, in the order of the boot.
-const TABLE: [&[Check]; 7] =
-    [&place::CHECKS, &boot::CHECKS, &units::CHECKS, &metadata::CHECKS, &reach::CHECKS, &file::CHECKS, &fence::CHECKS];
+const TABLE: [&[Check]; 7] = [
+    &place::CHECKS,
+    &boot::CHECKS,
+    &units::CHECKS,
+    &metadata::CHECKS,
+    &reach::CHECKS,
+    &file::CHECKS,
+    &fence::CHECKS,
+];
 
 /// Every check.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
@@ -99,7 +120,8 @@ pub fn examine(mut patient: Patient) -> Examination {
 }
 
 fn look(patient: &Arc<Patient>) -> Vec<(&'static Check, Verdict)> {
-    let verdicts: Arc<Mutex<Vec<Option<Verdict>>>> = Arc::new(Mutex::new(checks().map(|_| None).collect()));
+    let verdicts: Arc<Mutex<Vec<Option<Verdict>>>> =
+        Arc::new(Mutex::new(checks().map(|_| None).collect()));
     let jobs = checks().enumerate().map(|(number, check)| -> Job {
         let (patient, verdicts) = (patient.clone(), verdicts.clone());
         Box::new(move || {
@@ -109,12 +131,16 @@ fn look(patient: &Arc<Patient>) -> Vec<(&'static Check, Verdict)> {
     });
     side_by_side(jobs.collect(), Instant::now() + LOOK);
     let mut verdicts = lock(&verdicts);
-    checks().zip(verdicts.iter_mut()).map(|(check, verdict)| (check, verdict.take().unwrap_or_else(stuck))).collect()
+    checks()
+        .zip(verdicts.iter_mut())
+        .map(|(check, verdict)| (check, verdict.take().unwrap_or_else(stuck)))
+        .collect()
 }
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Each job in a thread of its own, until all are done or time is up. A thread that hangs is left behind.
+/// Each job in a thread of its own, until all are done or time is up. A thread that hangs is left
+/// behind.
 fn side_by_side(jobs: Vec<Job>, until: Instant) {
     let (left, done) = (Mutex::new(jobs.len()), Condvar::new());
     let waiting = Arc::new((left, done));
@@ -137,7 +163,10 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn stuck() -> Verdict {
     let finding = format!("it did not end within {} s", LOOK.as_secs());
-    Verdict::failure(finding, "look for a file system or a lock that hangs (`dmesg`, `df`, `ps` for processes in state D)")
+    Verdict::failure(
+        finding,
+        "look for a file system or a lock that hangs (`dmesg`, `df`, `ps` for processes in state D)",
+    )
 }
 
 /// An error and what lies under it, each once.

@@ -8,8 +8,16 @@ use crate::plural;
 pub const CHECKS: [Check; 4] = [
     check("settings", "flags, ECS_BOOTSTRAP_* and the settings file", settings),
     check("environment", "AWS's own variables, and those of proxies and CAs", environment),
-    check("proxy", "whether a proxy would be asked for metadata: here, in ecs.service and in docker.service", proxy),
-    check("host-kind", "SSM registration, ECS_EXTERNAL and the firmware, in this order; the marks of AWS Batch", host_kind),
+    check(
+        "proxy",
+        "whether a proxy would be asked for metadata: here, in ecs.service and in docker.service",
+        proxy,
+    ),
+    check(
+        "host-kind",
+        "SSM registration, ECS_EXTERNAL and the firmware, in this order; the marks of AWS Batch",
+        host_kind,
+    ),
 ];
 
 fn settings(patient: &Patient) -> Verdict {
@@ -22,20 +30,29 @@ fn settings(patient: &Patient) -> Verdict {
             "no configuration is named: `run` would have nothing to install",
             "say where ecs.config is: `config = [\"s3://BUCKET/KEY\"]` in /etc/ecs-bootstrap/ecs-bootstrap.toml",
         ),
-        _ => Verdict::ok(format!("{}, {} set by hand", plural::count(layers, "source"), plural::count(patient.settings.set.len(), "key"))),
+        _ => Verdict::ok(format!(
+            "{}, {} set by hand",
+            plural::count(layers, "source"),
+            plural::count(patient.settings.set.len(), "key")
+        )),
     }
 }
 
 fn environment(patient: &Patient) -> Verdict {
-    const STRANGERS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+    const STRANGERS: [&str; 3] =
+        ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
     if let Some((message, remedy)) = patient.heard.unusable.get() {
         return Verdict::failure(message, remedy);
     }
-    let set: Vec<&str> = STRANGERS.into_iter().filter(|name| patient.variable(name).is_some()).collect();
+    let set: Vec<&str> =
+        STRANGERS.into_iter().filter(|name| patient.variable(name).is_some()).collect();
     match set.as_slice() {
         [] => Verdict::ok("nothing in it stands in the way"),
         names => Verdict::warning(
-            format!("{}: this program ignores it, others would take it instead of the host's role", names.join(", ")),
+            format!(
+                "{}: this program ignores it, others would take it instead of the host's role",
+                names.join(", ")
+            ),
             format!("unset {}", names.join(" ")),
         ),
     }
@@ -44,17 +61,21 @@ fn environment(patient: &Patient) -> Verdict {
 /// The metadata service and the agent's own endpoint for task credentials.
 const LINK_LOCAL: [&str; 2] = ["169.254.169.254", "169.254.170.2"];
 
-/// Metadata is plain HTTP, so HTTPS_PROXY alone does no harm. A proxy that answers for metadata answers with its own host's role.
+/// Metadata is plain HTTP, so HTTPS_PROXY alone does no harm. A proxy that answers for metadata
+/// answers with its own host's role.
 fn proxy(patient: &Patient) -> Verdict {
     let here = patient.variables.clone();
     let services = ["ecs.service", "amazon-ecs.service", "docker.service"];
     let units = services.map(|name| (name, environment_of(patient, name)));
     let places = std::iter::once(("the environment", here)).chain(units);
-    let mut open = places.filter_map(|(place, variables)| Some((place, sends_metadata_to_a_proxy(&variables)?)));
+    let mut open = places
+        .filter_map(|(place, variables)| Some((place, sends_metadata_to_a_proxy(&variables)?)));
     match open.next() {
         None => Verdict::ok("metadata is asked directly"),
         Some((place, missing)) => Verdict::warning(
-            format!("{place} names a proxy, and NO_PROXY lacks {missing}: other programs would ask the proxy for this host's metadata"),
+            format!(
+                "{place} names a proxy, and NO_PROXY lacks {missing}: other programs would ask the proxy for this host's metadata"
+            ),
             format!("add {missing} to NO_PROXY there"),
         ),
     }
@@ -63,15 +84,28 @@ fn proxy(patient: &Patient) -> Verdict {
 /// `Environment=` of a unit. Quotes go around whole assignments (systemd.exec(5)).
 fn environment_of(patient: &Patient, unit: &str) -> Vec<(String, String)> {
     let unit = unit_files::read(&patient.settings.root, unit).unwrap_or_default();
-    let words = unit.list("Environment").into_iter().map(|word| word.trim_matches(['"', '\'']).to_owned());
-    words.filter_map(|word| word.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))).collect()
+    let words =
+        unit.list("Environment").into_iter().map(|word| word.trim_matches(['"', '\'']).to_owned());
+    words
+        .filter_map(|word| {
+            word.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
+        })
+        .collect()
 }
 
 fn sends_metadata_to_a_proxy(variables: &[(String, String)]) -> Option<String> {
-    let get = |name: &str| variables.iter().find(|(known, value)| known.eq_ignore_ascii_case(name) && !value.is_empty());
+    let get = |name: &str| {
+        variables
+            .iter()
+            .find(|(known, value)| known.eq_ignore_ascii_case(name) && !value.is_empty())
+    };
     get("HTTP_PROXY").or_else(|| get("ALL_PROXY"))?;
-    let bypass: Vec<&str> = get("NO_PROXY").map_or("", |(_, list)| list).split([',', ' ']).collect();
-    let missing: Vec<&str> = LINK_LOCAL.into_iter().filter(|host| !bypass.iter().any(|entry| covers(entry, host))).collect();
+    let bypass: Vec<&str> =
+        get("NO_PROXY").map_or("", |(_, list)| list).split([',', ' ']).collect();
+    let missing: Vec<&str> = LINK_LOCAL
+        .into_iter()
+        .filter(|host| !bypass.iter().any(|entry| covers(entry, host)))
+        .collect();
     (!missing.is_empty()).then(|| missing.join(","))
 }
 
@@ -84,7 +118,9 @@ fn host_kind(patient: &Patient) -> Verdict {
     let registered = host::registration(settings).is_some();
     match (patient.external(), registered) {
         (true, false) => Verdict::failure(
-            format!("it is to be an external host, and the SSM agent is not registered: {REGISTRATION} holds no mi- id"),
+            format!(
+                "it is to be an external host, and the SSM agent is not registered: {REGISTRATION} holds no mi- id"
+            ),
             "register it: `amazon-ssm-agent -register -code CODE -id ID -region REGION`, or set host to `ec2`",
         ),
         (true, true) if host::firmware(settings).is_some() => Verdict::warning(
@@ -120,7 +156,9 @@ fn ec2(patient: &Patient) -> Verdict {
     let of_batch = by.map(|by| format!("{} ({by})", host::OF_BATCH)).unwrap_or_default();
     match &patient.kind {
         Evidence::None { vendor: Some(vendor) } => Verdict::warning(
-            format!("nothing says that it is external, but the machine's vendor is {vendor}, not Amazon EC2{of_batch}"),
+            format!(
+                "nothing says that it is external, but the machine's vendor is {vendor}, not Amazon EC2{of_batch}"
+            ),
             "register it with Systems Manager (ECS Anywhere); if it is an EC2 instance all the same, set host to `ec2`",
         ),
         kind => Verdict::ok(format!("{kind}{of_batch}")),
@@ -133,7 +171,8 @@ mod tests {
 
     #[track_caller]
     fn check_proxy(variables: &[(&str, &str)], missing: Option<&str>) {
-        let variables: Vec<(String, String)> = variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let variables: Vec<(String, String)> =
+            variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         assert_eq!(sends_metadata_to_a_proxy(&variables).as_deref(), missing);
     }
 
@@ -141,7 +180,10 @@ mod tests {
     fn only_a_proxy_for_plain_http_without_the_two_addresses_in_no_proxy_is_one_for_metadata() {
         check_proxy(&[("HTTPS_PROXY", "http://p:3128")], None);
         check_proxy(&[("http_proxy", "http://p:3128")], Some("169.254.169.254,169.254.170.2"));
-        check_proxy(&[("HTTP_PROXY", "http://p:3128"), ("no_proxy", "localhost,169.254.169.254")], Some("169.254.170.2"));
+        check_proxy(
+            &[("HTTP_PROXY", "http://p:3128"), ("no_proxy", "localhost,169.254.169.254")],
+            Some("169.254.170.2"),
+        );
         check_proxy(&[("ALL_PROXY", "http://p:3128"), ("NO_PROXY", "169.254.0.0/16")], None);
         check_proxy(&[("HTTP_PROXY", ""), ("NO_PROXY", "")], None);
     }

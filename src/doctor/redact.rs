@@ -1,7 +1,8 @@
 //! What may leave the host of each file, by lists of what is known to be harmless. Pure.
 //!
-//! Each function takes a file's text and gives another: names, lines and shapes. What no list knows is replaced, comments and lines that
-//! nobody understands too, for those are where people keep the password of last week.
+//! Each function takes a file's text and gives another: names, lines and shapes. What no list knows
+//! is replaced, comments and lines that nobody understands too, for those are where people keep the
+//! password of last week.
 
 use serde_json::{Map, Value};
 
@@ -29,10 +30,12 @@ pub fn variables(text: &str) -> Redacted {
     }))
 }
 
-/// Only names that somebody has published: a piece of a value over several lines can look like a name, too.
+/// Only names that somebody has published: a piece of a value over several lines can look like a
+/// name, too.
 fn assignment(name: &str, value: &str) -> String {
     let ours = ["ECS_", "AWS_"].iter().any(|start| name.starts_with(start));
-    let plain = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+    let plain =
+        name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
     let public = variables::find(name).is_some() || ours && plain && name.len() <= 64;
     let value = if value.trim().is_empty() { "" } else { REDACTED };
     format!("{}={value}", if public { name } else { OTHER_NAME })
@@ -51,7 +54,8 @@ fn by_line(text: &str, show: &dyn Fn(&str) -> String) -> String {
 
 const SECTIONS: &str = "[Unit] [Service] [Install] [Timer] [Socket] [Slice] [Path]";
 
-/// Directives of units that are about order, conditions, limits and folders: their values are names of units, paths and numbers.
+/// Directives of units that are about order, conditions, limits and folders: their values are names
+/// of units, paths and numbers.
 const PLAIN: &str = "After Also AmbientCapabilities Before BindsTo CapabilityBoundingSet ConditionPathExists ConfigurationDirectory Conflicts \
     DefaultDependencies Delegate DeviceAllow DevicePolicy EnvironmentFile FailureAction Group IPAddressAllow IPAddressDeny \
     KeyringMode KillMode NoNewPrivileges NotifyAccess OnBootSec OnFailure OnUnitActiveSec OnUnitInactiveSec PartOf Persistent \
@@ -59,17 +63,18 @@ const PLAIN: &str = "After Also AmbientCapabilities Before BindsTo CapabilityBou
     Wants";
 
 /// The same, by how they begin.
-const FAMILIES: &str =
-    "Limit Lock Memory OOM Private Protect Read Requires Restart Restrict RuntimeDirectory StartLimit SystemCall Timeout";
+const FAMILIES: &str = "Limit Lock Memory OOM Private Protect Read Requires Restart Restrict RuntimeDirectory StartLimit SystemCall Timeout";
 
 /// Directives that hold commands.
-const COMMANDS: &str = "ExecCondition ExecReload ExecStart ExecStartPost ExecStartPre ExecStop ExecStopPost";
+const COMMANDS: &str =
+    "ExecCondition ExecReload ExecStart ExecStartPost ExecStartPre ExecStop ExecStopPost";
 
 /// Words of commands that are nobody's secret: those of this program, of systemctl and of ecs-init.
 const WORDS: &str = "check docker ecs ecs-bootstrap ecs-bootstrap.service guard install post-stop pre-start pre-stop prove refresh reload \
     reload-cache remove restart run start status stop try-restart verify";
 
-/// A unit or a drop-in: its order and its limits; of commands the program and the flags; of the environment the names.
+/// A unit or a drop-in: its order and its limits; of commands the program and the flags; of the
+/// environment the names.
 pub fn unit(text: &str) -> Redacted {
     let joined = joined(text);
     Ok(by_line(&joined, &|line| match line.split_once('=') {
@@ -78,8 +83,8 @@ pub fn unit(text: &str) -> Redacted {
     }))
 }
 
-/// A line that goes on made one, or its second half could pass for a directive; comments between are left out (systemd.syntax(7)). Empty
-/// lines keep the numbers of the lines after it right.
+/// A line that goes on made one, or its second half could pass for a directive; comments between
+/// are left out (systemd.syntax(7)). Empty lines keep the numbers of the lines after it right.
 fn joined(text: &str) -> String {
     let (mut joined, mut owed) = (String::new(), 0);
     for line in text.lines() {
@@ -137,22 +142,30 @@ fn command(line: &str) -> String {
 
 fn flag(word: &str) -> Option<&str> {
     let name = word.split('=').next().unwrap_or_default();
-    let plain = |letters: &str| !letters.is_empty() && letters.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    let plain = |letters: &str| {
+        !letters.is_empty() && letters.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+    };
     name.strip_prefix("--").filter(|letters| plain(letters)).map(|_| name)
 }
 
-/// The settings file: every setting, but of `set` and `keep` the names alone, and sources without their query.
+/// The settings file: every setting, but of `set` and `keep` the names alone, and sources without
+/// their query.
 pub fn settings(text: &str) -> Redacted {
-    let given =
-        settings::from_file(std::path::Path::new(settings::FILE), text).map_err(|_| "it cannot be read: see `settings` in doctor.json")?;
-    let lines = given.iter().flat_map(|(name, (items, _))| items.iter().map(move |item| format!("{name} = {}\n", setting(name, item))));
+    let given = settings::from_file(std::path::Path::new(settings::FILE), text)
+        .map_err(|_| "it cannot be read: see `settings` in doctor.json")?;
+    let lines = given.iter().flat_map(|(name, (items, _))| {
+        items.iter().map(move |item| format!("{name} = {}\n", setting(name, item)))
+    });
     Ok(lines.collect())
 }
 
 fn setting(name: &str, item: &str) -> String {
-    let harmless = item.len() <= 64 && item.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte));
+    let harmless = item.len() <= 64
+        && item.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte));
     match name {
-        "config" => item.parse::<Source>().map_or_else(|_| REDACTED.into(), |source| source.to_string()),
+        "config" => {
+            item.parse::<Source>().map_or_else(|_| REDACTED.into(), |source| source.to_string())
+        }
         "set" => assignment(item.split('=').next().unwrap_or_default().trim(), REDACTED),
         "keep" => assignment(item, "").trim_end_matches('=').to_owned(),
         _ if harmless => item.to_owned(),
@@ -160,7 +173,8 @@ fn setting(name: &str, item: &str) -> String {
     }
 }
 
-/// Files of our own that have no field for a value of a configuration: whole, but for what is none of their fields.
+/// Files of our own that have no field for a value of a configuration: whole, but for what is none
+/// of their fields.
 pub fn report(text: &str) -> Redacted {
     const FIELDS: &str = "schema version command outcome exit_status started_at duration_ms host steps config guard findings settings kept_age_s \
         error";
@@ -172,14 +186,20 @@ pub fn state(text: &str) -> Redacted {
 }
 
 pub fn guard(text: &str) -> Redacted {
-    json(text, "interface documented_is_ours filter_table_is_ours mangle_is_ours last_proof", |_| false)
+    json(
+        text,
+        "interface documented_is_ours filter_table_is_ours mangle_is_ours last_proof",
+        |_| false,
+    )
 }
 
 /// The agent's JSON file: names, no values.
 pub fn agent_json(text: &str) -> Redacted {
     match text.trim().is_empty() {
         true => Ok(String::new()),
-        false => json(text, "", |name| name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric())),
+        false => json(text, "", |name| {
+            name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        }),
     }
 }
 
@@ -188,12 +208,18 @@ pub fn daemon_json(text: &str) -> Redacted {
     const HARMLESS: &str = "bridge cgroup-parent data-root debug default-runtime exec-opts experimental firewall-backend icc ip-forward \
         ip-forward-no-drop ip-masq ip6tables iptables ipv6 live-restore log-driver mtu selinux-enabled storage-driver \
         userland-proxy userns-remap";
-    json(text, HARMLESS, |name| name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_lowercase() || b"-6".contains(&byte)))
+    json(text, HARMLESS, |name| {
+        name.len() <= 40
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || b"-6".contains(&byte))
+    })
 }
 
-/// An object's fields: those of the list whole, of those with a harmless name the name, and of the others how many there are.
+/// An object's fields: those of the list whole, of those with a harmless name the name, and of the
+/// others how many there are.
 fn json(text: &str, whole: &str, named: fn(&str) -> bool) -> Redacted {
-    let Ok(Value::Object(fields)) = serde_json::from_str(text) else { return Err("it is no JSON object") };
+    let Ok(Value::Object(fields)) = serde_json::from_str(text) else {
+        return Err("it is no JSON object");
+    };
     let mut shown = Map::new();
     let mut others = 0;
     for (name, value) in fields {
@@ -209,15 +235,20 @@ fn json(text: &str, whole: &str, named: fn(&str) -> bool) -> Redacted {
     Ok(format!("{:#}\n", Value::Object(shown)))
 }
 
-/// cloud-init's result and status: its source and its stages' times, and of errors how many there are, for they quote commands.
+/// cloud-init's result and status: its source and its stages' times, and of errors how many there
+/// are, for they quote commands.
 pub fn cloud_init(text: &str) -> Redacted {
-    let Ok(Value::Object(file)) = serde_json::from_str(text) else { return Err("it is no JSON object") };
+    let Ok(Value::Object(file)) = serde_json::from_str(text) else {
+        return Err("it is no JSON object");
+    };
     let Some(Value::Object(fields)) = file.get("v1") else { return Err("it is not of version 1") };
     const STAGES: &str = "init-local init modules-config modules-final";
     let mut shown = Map::new();
     for (name, value) in fields {
         let value = match (name.as_str(), value) {
-            ("datasource", Value::String(source)) => source.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default().into(),
+            ("datasource", Value::String(source)) => {
+                source.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default().into()
+            }
             ("stage", Value::String(stage)) if has(STAGES, stage) => stage.as_str().into(),
             ("stage", Value::Null) => Value::Null,
             ("errors", Value::Array(errors)) => errors.len().into(),
@@ -231,7 +262,9 @@ pub fn cloud_init(text: &str) -> Redacted {
 
 fn times(stage: &Map<String, Value>) -> Value {
     let shown = stage.iter().filter_map(|(name, value)| match (name.as_str(), value) {
-        ("start" | "finished", Value::Number(_) | Value::Null) => Some((name.clone(), value.clone())),
+        ("start" | "finished", Value::Number(_) | Value::Null) => {
+            Some((name.clone(), value.clone()))
+        }
         ("errors", Value::Array(errors)) => Some((name.clone(), errors.len().into())),
         _ => None,
     });
@@ -241,7 +274,8 @@ fn times(stage: &Map<String, Value>) -> Value {
 /// Which distribution it is.
 pub fn os_release(text: &str) -> Redacted {
     const FIELDS: &str = "ID ID_LIKE NAME PLATFORM_ID PRETTY_NAME VARIANT_ID VERSION VERSION_ID";
-    let known = text.lines().filter(|line| line.split_once('=').is_some_and(|(name, _)| has(FIELDS, name)));
+    let known =
+        text.lines().filter(|line| line.split_once('=').is_some_and(|(name, _)| has(FIELDS, name)));
     Ok(known.map(|line| format!("{line}\n")).collect())
 }
 
@@ -280,7 +314,11 @@ mod tests {
             "ExecStart=/bin/x --quiet guard --set A=hunter2 \\\n  After=hunter2\nType=oneshot\n",
             "   1  ExecStart=/bin/x --quiet guard --set [redacted]\n   2  \n   3  Type=oneshot\n",
         );
-        check(unit, "ExecStart=/bin/x --token=hunter2 --Hunter2 -phunter2 x\n", "   1  ExecStart=/bin/x --token [redacted]\n");
+        check(
+            unit,
+            "ExecStart=/bin/x --token=hunter2 --Hunter2 -phunter2 x\n",
+            "   1  ExecStart=/bin/x --token [redacted]\n",
+        );
         check(
             unit,
             "Environment=\"HTTP_PROXY=http://u:hunter2@p\" HUNTER2=1 'A B=hunter2'\nhunter2\n",
@@ -290,9 +328,16 @@ mod tests {
 
     #[test]
     fn of_our_own_units_every_directive_is_left() {
-        for text in [include_str!("../../systemd/ecs-bootstrap.service"), include_str!("../../systemd/ecs-bootstrap-guard-verify.timer")] {
+        for text in [
+            include_str!("../../systemd/ecs-bootstrap.service"),
+            include_str!("../../systemd/ecs-bootstrap-guard-verify.timer"),
+        ] {
             let shown = unit(text).unwrap();
-            assert!(!shown.contains("another directive") && shown.lines().count() == text.lines().count(), "{shown}");
+            assert!(
+                !shown.contains("another directive")
+                    && shown.lines().count() == text.lines().count(),
+                "{shown}"
+            );
         }
     }
 

@@ -35,8 +35,13 @@ impl Examination {
     /// One line a check; under what is wrong, its remedy.
     pub fn text(&self) -> String {
         let rows: String = self.rows.iter().map(|(check, verdict)| row(check, verdict)).collect();
-        let counts = [(Outcome::Failure, "failed"), (Outcome::Warning, "warned"), (Outcome::Ok, "ok"), (Outcome::Skipped, "skipped")]
-            .map(|(outcome, word)| format!("{} {word}", self.count(outcome)));
+        let counts = [
+            (Outcome::Failure, "failed"),
+            (Outcome::Warning, "warned"),
+            (Outcome::Ok, "ok"),
+            (Outcome::Skipped, "skipped"),
+        ]
+        .map(|(outcome, word)| format!("{} {word}", self.count(outcome)));
         format!("{rows}\n{} checks: {}\n", self.rows.len(), counts.join(", "))
     }
 
@@ -59,7 +64,10 @@ impl Examination {
 }
 
 fn row(check: &Check, Verdict { outcome, finding, remedy, .. }: &Verdict) -> String {
-    let remedy = remedy.as_ref().map(|remedy| format!("{:COLUMN$}remedy: {remedy}\n", "")).unwrap_or_default();
+    let remedy = remedy
+        .as_ref()
+        .map(|remedy| format!("{:COLUMN$}remedy: {remedy}\n", ""))
+        .unwrap_or_default();
     let id = check.id;
     format!("{:<9}{id:<width$}{finding}\n{remedy}", outcome.word(), width = COLUMN - 9)
 }
@@ -81,5 +89,7 @@ fn finding(check: &Check, Verdict { outcome, finding, remedy, .. }: &Verdict) ->
         Outcome::Ok | Outcome::Skipped => return None,
     };
     let (id, source) = (check.id, check.looked_at);
-    Some(json!({"id": id, "severity": severity, "source": source, "line": null, "key": null, "message": finding, "fix": remedy}))
+    Some(
+        json!({"id": id, "severity": severity, "source": source, "line": null, "key": null, "message": finding, "fix": remedy}),
+    )
 }

@@ -1,12 +1,18 @@
-//! systemd's units as they lie on the disk: main file, drop-ins, and the links that `enable` makes. Asks no systemd.
+//! systemd's units as they lie on the disk: main file, drop-ins, and the links that `enable` makes.
+//! Asks no systemd.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where units lie, strongest first (systemd.unit(5), "UNIT FILE LOAD PATH").
-const FOLDERS: [&str; 5] =
-    ["etc/systemd/system", "run/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"];
+const FOLDERS: [&str; 5] = [
+    "etc/systemd/system",
+    "run/systemd/system",
+    "usr/local/lib/systemd/system",
+    "usr/lib/systemd/system",
+    "lib/systemd/system",
+];
 
 /// One unit with its drop-ins.
 #[derive(Debug, Default, PartialEq)]
@@ -38,13 +44,17 @@ impl Unit {
 
 /// The unit of that name, if there is one.
 pub fn read(root: &Path, name: &str) -> Option<Unit> {
-    let main = FOLDERS.iter().map(|folder| root.join(folder).join(name)).find(|path| path.symlink_metadata().is_ok())?;
+    let main = FOLDERS
+        .iter()
+        .map(|folder| root.join(folder).join(name))
+        .find(|path| path.symlink_metadata().is_ok())?;
     let target = fs::read_link(&main).ok();
     if target.as_deref() == Some(Path::new("/dev/null")) {
         return Some(Unit { masked: true, ..Unit::default() });
     }
     let text = fs::read_to_string(within(root, &main, target)).unwrap_or_default();
-    let drop_ins = drop_ins(root, name).into_values().filter_map(|path| fs::read_to_string(path).ok());
+    let drop_ins =
+        drop_ins(root, name).into_values().filter_map(|path| fs::read_to_string(path).ok());
     let set = std::iter::once(text).chain(drop_ins).flat_map(|text| assignments(&text)).collect();
     Some(Unit { masked: false, set })
 }
@@ -57,7 +67,8 @@ fn within(root: &Path, main: &Path, target: Option<PathBuf>) -> PathBuf {
     }
 }
 
-/// By file name, which is the order in which they are read; the strongest folder's file of a name stands for all of that name.
+/// By file name, which is the order in which they are read; the strongest folder's file of a name
+/// stands for all of that name.
 fn drop_ins(root: &Path, name: &str) -> BTreeMap<std::ffi::OsString, PathBuf> {
     let mut found = BTreeMap::new();
     for folder in FOLDERS.iter().rev() {
@@ -68,17 +79,22 @@ fn drop_ins(root: &Path, name: &str) -> BTreeMap<std::ffi::OsString, PathBuf> {
 
 fn drop_ins_in(folder: &Path, name: &str) -> impl Iterator<Item = (std::ffi::OsString, PathBuf)> {
     let entries = fs::read_dir(folder.join(format!("{name}.d"))).into_iter().flatten().flatten();
-    let files = entries.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "conf"));
+    let files = entries
+        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "conf"));
     files.map(|entry| (entry.file_name(), entry.path()))
 }
 
-/// Every file of the unit, in whichever folder, the strongest first; of each folder's drop-ins no more than anybody reads.
+/// Every file of the unit, in whichever folder, the strongest first; of each folder's drop-ins no
+/// more than anybody reads.
 pub fn paths(root: &Path, name: &str) -> Vec<PathBuf> {
     const MOST: usize = 32;
     // Where /lib is /usr/lib, the last folder is the one before it.
-    let folders = FOLDERS.iter().filter(|folder| !folder.starts_with("lib/") || !root.join("lib").is_symlink());
+    let folders = FOLDERS
+        .iter()
+        .filter(|folder| !folder.starts_with("lib/") || !root.join("lib").is_symlink());
     let files = folders.flat_map(|folder| {
-        let main = Some(root.join(folder).join(name)).filter(|path| path.symlink_metadata().is_ok());
+        let main =
+            Some(root.join(folder).join(name)).filter(|path| path.symlink_metadata().is_ok());
         let drop_ins: BTreeMap<_, _> = drop_ins_in(&root.join(folder), name).collect();
         main.into_iter().chain(drop_ins.into_values().take(MOST))
     });
@@ -87,7 +103,9 @@ pub fn paths(root: &Path, name: &str) -> Vec<PathBuf> {
 
 /// Whether a drop-in of the unit has a line that holds this text.
 pub fn drop_in_holds(root: &Path, name: &str, text: &str) -> bool {
-    drop_ins(root, name).into_values().any(|path| fs::read_to_string(path).is_ok_and(|file| file.contains(text)))
+    drop_ins(root, name)
+        .into_values()
+        .any(|path| fs::read_to_string(path).is_ok_and(|file| file.contains(text)))
 }
 
 /// What this unit pulls in by links: `kind` is `wants` or `requires`.
@@ -99,15 +117,24 @@ pub fn links(root: &Path, name: &str, kind: &str) -> Vec<String> {
 
 /// Whether anything pulls the unit in at boot.
 pub fn is_enabled(root: &Path, name: &str) -> bool {
-    let folders = FOLDERS.iter().flat_map(|folder| fs::read_dir(root.join(folder)).into_iter().flatten().flatten());
-    let pulls = |path: &Path| path.extension().is_some_and(|extension| extension == "wants" || extension == "requires");
-    folders.map(|entry| entry.path()).any(|folder| pulls(&folder) && folder.join(name).symlink_metadata().is_ok())
+    let folders = FOLDERS
+        .iter()
+        .flat_map(|folder| fs::read_dir(root.join(folder)).into_iter().flatten().flatten());
+    let pulls = |path: &Path| {
+        path.extension().is_some_and(|extension| extension == "wants" || extension == "requires")
+    };
+    folders
+        .map(|entry| entry.path())
+        .any(|folder| pulls(&folder) && folder.join(name).symlink_metadata().is_ok())
 }
 
 fn assignments(text: &str) -> Vec<(String, String)> {
     let joined = text.replace("\\\n", " ");
     let lines = joined.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
-    lines.filter_map(|line| line.split_once('=')).map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned())).collect()
+    lines
+        .filter_map(|line| line.split_once('='))
+        .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -123,12 +150,19 @@ mod tests {
     #[test]
     fn a_unit_is_its_file_and_its_drop_ins_and_an_empty_assignment_empties() {
         let root = tempfile::tempdir().unwrap();
-        write(root.path(), "usr/lib/systemd/system/a.service", "[Unit]\n# After=no\nAfter=x.service \\\n  y.service\n");
+        write(
+            root.path(),
+            "usr/lib/systemd/system/a.service",
+            "[Unit]\n# After=no\nAfter=x.service \\\n  y.service\n",
+        );
         write(root.path(), "usr/lib/systemd/system/a.service.d/10.conf", "After=\n");
         write(root.path(), "etc/systemd/system/a.service.d/20.conf", "[Unit]\nAfter = z.service\n");
         assert_eq!(read(root.path(), "a.service").unwrap().list("After"), ["z.service"]);
         fs::remove_file(root.path().join("usr/lib/systemd/system/a.service.d/10.conf")).unwrap();
-        assert_eq!(read(root.path(), "a.service").unwrap().list("After"), ["x.service", "y.service", "z.service"]);
+        assert_eq!(
+            read(root.path(), "a.service").unwrap().list("After"),
+            ["x.service", "y.service", "z.service"]
+        );
         assert_eq!(read(root.path(), "b.service"), None);
     }
 
@@ -139,7 +173,11 @@ mod tests {
         let etc = root.path().join("etc/systemd/system");
         fs::create_dir_all(etc.join("multi-user.target.wants")).unwrap();
         assert!(!is_enabled(root.path(), "a.service"));
-        std::os::unix::fs::symlink("/usr/lib/systemd/system/a.service", etc.join("multi-user.target.wants/a.service")).unwrap();
+        std::os::unix::fs::symlink(
+            "/usr/lib/systemd/system/a.service",
+            etc.join("multi-user.target.wants/a.service"),
+        )
+        .unwrap();
         assert!(is_enabled(root.path(), "a.service"));
         assert_eq!(links(root.path(), "multi-user.target", "wants"), ["a.service"]);
         std::os::unix::fs::symlink("/dev/null", etc.join("a.service")).unwrap();

@@ -1,7 +1,8 @@
 //! `--expand`: `${region}` and its kin in values become what the host is.
 //!
-//! Takes bytes and a closure that knows the host, gives bytes; touches nothing. Only values are looked at, not names and comments; `$` without
-//! `{` is literal. The values are checked after expansion by the linter, like any others; here only that they stay on their line.
+//! Takes bytes and a closure that knows the host, gives bytes; touches nothing. Only values are
+//! looked at, not names and comments; `$` without `{` is literal. The values are checked after
+//! expansion by the linter, like any others; here only that they stay on their line.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -28,7 +29,8 @@ const PLAIN: [(&str, Placeholder); 6] = [
     ("account_id", Placeholder::AccountId),
 ];
 
-/// Why a value cannot be expanded. `line` counts from 1, in the layer. Holds what the user wrote between the braces, never a value.
+/// Why a value cannot be expanded. `line` counts from 1, in the layer. Holds what the user wrote
+/// between the braces, never a value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error("line {line}: ${{{name}}} is no placeholder; the nearest is ${{{nearest}}}")]
@@ -45,7 +47,11 @@ impl fmt::Display for Placeholder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Placeholder::Tag(key) => write!(f, "${{tag:{key}}}"),
-            plain => write!(f, "${{{}}}", PLAIN.iter().find(|(_, known)| known == plain).map_or("", |(name, _)| name)),
+            plain => write!(
+                f,
+                "${{{}}}",
+                PLAIN.iter().find(|(_, known)| known == plain).map_or("", |(name, _)| name)
+            ),
         }
     }
 }
@@ -71,23 +77,32 @@ fn shown(name: &str) -> String {
 
 fn nearest(name: &str) -> &'static str {
     let known = PLAIN.iter().map(|(known, _)| *known).chain(["tag:NAME"]);
-    known.max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name))).expect("the list is not empty")
+    known
+        .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)))
+        .expect("the list is not empty")
 }
 
-/// Replaces every placeholder in the values of `bytes`. `lookup` gives the host's value; `None` and `""` are errors.
-pub fn expand(bytes: &[u8], lookup: impl Fn(&Placeholder) -> Option<String>) -> Result<Vec<u8>, Error> {
+/// Replaces every placeholder in the values of `bytes`. `lookup` gives the host's value; `None` and
+/// `""` are errors.
+pub fn expand(
+    bytes: &[u8],
+    lookup: impl Fn(&Placeholder) -> Option<String>,
+) -> Result<Vec<u8>, Error> {
     let mut out = Vec::with_capacity(bytes.len());
     walk(bytes, &mut |piece| {
         match piece {
             Piece::Literal(text) => out.extend_from_slice(text),
-            Piece::Placeholder(line, name) => out.extend(value(line, Placeholder::parse(line, name)?, &lookup)?.into_bytes()),
+            Piece::Placeholder(line, name) => {
+                out.extend(value(line, Placeholder::parse(line, name)?, &lookup)?.into_bytes())
+            }
         }
         Ok(())
     })?;
     Ok(out)
 }
 
-/// The placeholders that [`expand`] would ask for, so that the caller can fetch them before; unknown ones are left to [`expand`].
+/// The placeholders that [`expand`] would ask for, so that the caller can fetch them before;
+/// unknown ones are left to [`expand`].
 pub fn placeholders(bytes: &[u8]) -> BTreeSet<Placeholder> {
     let mut found = BTreeSet::new();
     // An error ends the walk, as it will end the expansion: what follows is not needed then.
@@ -100,9 +115,15 @@ pub fn placeholders(bytes: &[u8]) -> BTreeSet<Placeholder> {
     found
 }
 
-fn value(line: usize, placeholder: Placeholder, lookup: impl Fn(&Placeholder) -> Option<String>) -> Result<String, Error> {
+fn value(
+    line: usize,
+    placeholder: Placeholder,
+    lookup: impl Fn(&Placeholder) -> Option<String>,
+) -> Result<String, Error> {
     match lookup(&placeholder) {
-        Some(value) if value.contains(char::is_control) => Err(Error::Control { line, placeholder }),
+        Some(value) if value.contains(char::is_control) => {
+            Err(Error::Control { line, placeholder })
+        }
         Some(value) if !value.is_empty() => Ok(value),
         _ => Err(Error::Empty { line, placeholder }),
     }
@@ -117,17 +138,24 @@ enum Piece<'a> {
 type Visit<'a, 'v> = dyn FnMut(Piece<'a>) -> Result<(), Error> + 'v;
 
 fn walk<'a>(bytes: &'a [u8], visit: &mut Visit<'a, '_>) -> Result<(), Error> {
-    (1..).zip(bytes.split_inclusive(|&c| c == b'\n')).try_for_each(|(number, line)| walk_line(number, line, visit))
+    (1..)
+        .zip(bytes.split_inclusive(|&c| c == b'\n'))
+        .try_for_each(|(number, line)| walk_line(number, line, visit))
 }
 
 fn walk_line<'a>(number: usize, line: &'a [u8], visit: &mut Visit<'a, '_>) -> Result<(), Error> {
     let is_comment = matches!(line.trim_ascii_start().first(), Some(b'#' | b';'));
-    let name_end = line.iter().position(|&c| c == b'=').filter(|_| !is_comment).map_or(line.len(), |at| at + 1);
+    let name_end = line
+        .iter()
+        .position(|&c| c == b'=')
+        .filter(|_| !is_comment)
+        .map_or(line.len(), |at| at + 1);
     let (name, mut rest) = line.split_at(name_end);
     visit(Piece::Literal(name))?;
     while let Some(open) = rest.windows(2).position(|pair| pair == b"${") {
         let inside = &rest[open + 2..];
-        let close = inside.iter().position(|&c| c == b'}').ok_or(Error::Unclosed { line: number })?;
+        let close =
+            inside.iter().position(|&c| c == b'}').ok_or(Error::Unclosed { line: number })?;
         visit(Piece::Literal(&rest[..open]))?;
         visit(Piece::Placeholder(number, &inside[..close]))?;
         rest = &inside[close + 1..];

@@ -1,4 +1,5 @@
-//! What an `ecs.config` says: how its readers take it, how layers become one file. All pure: text in, values out.
+//! What an `ecs.config` says: how its readers take it, how layers become one file. All pure: text
+//! in, values out.
 
 pub mod expand;
 pub mod lint;

@@ -1,7 +1,9 @@
-//! The catalogue: every variable that the ECS agent, ecs-init and the AWS SDK inside the agent read.
+//! The catalogue: every variable that the ECS agent, ecs-init and the AWS SDK inside the agent
+//! read.
 //!
-//! Takes a name; gives its row of `variables.tsv`, the nearest known name, or whether its value is a secret.
-//! The rows were read from amazon-ecs-agent 1.105.1 and are checked by the tests below. Touches nothing.
+//! Takes a name; gives its row of `variables.tsv`, the nearest known name, or whether its value is
+//! a secret. The rows were read from amazon-ecs-agent 1.105.1 and are checked by the tests below.
+//! Touches nothing.
 
 use std::sync::LazyLock;
 
@@ -140,7 +142,8 @@ impl Variable {
         self.has("secret") || self.has("credentials")
     }
 
-    /// ecs-init takes the variable from its process environment, which systemd made, and not from the file.
+    /// ecs-init takes the variable from its process environment, which systemd made, and not from
+    /// the file.
     pub fn from_process_environment(&self) -> bool {
         matches!(self.ecs_init_reads, EcsInitReads::ProcessEnvironment | EcsInitReads::Both)
             || self.consumer == "aws-sdk"
@@ -178,7 +181,8 @@ fn named<T: Copy>(table: &[(&str, T)], name: &str) -> Option<T> {
     table.iter().find(|(word, _)| *word == name).map(|(_, value)| *value)
 }
 
-static CATALOGUE: LazyLock<Vec<Variable>> = LazyLock::new(|| rows().filter_map(Variable::parse).collect());
+static CATALOGUE: LazyLock<Vec<Variable>> =
+    LazyLock::new(|| rows().filter_map(Variable::parse).collect());
 
 fn rows() -> impl Iterator<Item = &'static str> {
     include_str!("variables.tsv").lines().filter(|line| !line.starts_with('#'))
@@ -195,8 +199,9 @@ pub fn find(name: &str) -> Option<&'static Variable> {
     CATALOGUE.get(at)
 }
 
-/// Names that people write, and the one that they meant. The first three stand in documents or in other tools'
-/// code (README.md of amazon-ecs-agent, Bottlerocket's settings); no edit distance finds the longer ones.
+/// Names that people write, and the one that they meant. The first three stand in documents or in
+/// other tools' code (README.md of amazon-ecs-agent, Bottlerocket's settings); no edit distance
+/// finds the longer ones.
 const NEAR_MISSES: [(&str, &str); 9] = [
     ("ECS_POLL_METRICS_WAIT_DURATION", "ECS_POLLING_METRICS_WAIT_DURATION"),
     ("ECS_PRIVILEGED_DISABLED", "ECS_DISABLE_PRIVILEGED"),
@@ -212,10 +217,13 @@ const NEAR_MISSES: [(&str, &str); 9] = [
 /// The known name that an unknown one most likely stands for.
 pub fn nearest(name: &str) -> Option<&'static str> {
     let upper = name.to_ascii_uppercase();
-    named(&NEAR_MISSES, &upper).or_else(|| find(&upper).map(|known| known.name)).or_else(|| closest(&upper))
+    named(&NEAR_MISSES, &upper)
+        .or_else(|| find(&upper).map(|known| known.name))
+        .or_else(|| closest(&upper))
 }
 
-/// Within three edits, and within a third of the name: beyond that a suggestion confuses more than it helps.
+/// Within three edits, and within a third of the name: beyond that a suggestion confuses more than
+/// it helps.
 fn closest(name: &str) -> Option<&'static str> {
     let limit = (name.len() / 3).min(3);
     let letters = letters(name);
@@ -229,8 +237,8 @@ fn closest(name: &str) -> Option<&'static str> {
         .map(|(_, known)| known)
 }
 
-/// How often each letter, digit or `_` stands in a name. One edit changes two of the counts at most, which tells
-/// names that are far apart without measuring how far.
+/// How often each letter, digit or `_` stands in a name. One edit changes two of the counts at
+/// most, which tells names that are far apart without measuring how far.
 fn letters(name: &str) -> [u8; 32] {
     let mut counts = [0; 32];
     for byte in name.bytes() {
@@ -245,9 +253,11 @@ fn apart(one: &[u8; 32], other: &[u8; 32]) -> usize {
 }
 
 /// Words that make an unknown name look like a credential's.
-const SECRET_WORDS: [&str; 9] = ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "KEY", "AUTH", "CREDENTIAL", "PRIVATE", "COOKIE"];
+const SECRET_WORDS: [&str; 9] =
+    ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "KEY", "AUTH", "CREDENTIAL", "PRIVATE", "COOKIE"];
 
-/// Whether the value must never be shown: the catalogue says so, or the name is unknown and looks like it.
+/// Whether the value must never be shown: the catalogue says so, or the name is unknown and looks
+/// like it.
 pub fn is_secret(name: &str) -> bool {
     match find(name) {
         Some(known) => known.secret(),
@@ -293,10 +303,23 @@ mod tests {
             assert!(["all", "linux", "windows"].contains(&v.platform), "{}", v.name);
             assert!(["agent", "ecs-init", "aws-sdk"].contains(&v.consumer), "{}", v.name);
             for flag in v.flags.split(',').filter(|f| !f.is_empty()) {
-                let known = ["secret", "credentials", "strict", "fraction", "anycase", "container_path", "readme"];
+                let known = [
+                    "secret",
+                    "credentials",
+                    "strict",
+                    "fraction",
+                    "anycase",
+                    "container_path",
+                    "readme",
+                ];
                 assert!(known.contains(&flag), "{} {flag}", v.name);
             }
-            assert_eq!(v.kind == Kind::Enum, v.kind == Kind::Enum && v.words().count() > 1, "{}", v.name);
+            assert_eq!(
+                v.kind == Kind::Enum,
+                v.kind == Kind::Enum && v.words().count() > 1,
+                "{}",
+                v.name
+            );
             assert!(!v.summary.is_empty() && !v.source.is_empty(), "{}", v.name);
         }
     }
@@ -312,7 +335,11 @@ mod tests {
 
     #[test]
     fn a_typing_error_finds_the_name_and_a_foreign_name_finds_none() {
-        for (written, meant) in [("ECS_CLUSTR", "ECS_CLUSTER"), ("ecs_cluster", "ECS_CLUSTER"), ("ECS_LOGELVEL", "ECS_LOGLEVEL")] {
+        for (written, meant) in [
+            ("ECS_CLUSTR", "ECS_CLUSTER"),
+            ("ecs_cluster", "ECS_CLUSTER"),
+            ("ECS_LOGELVEL", "ECS_LOGLEVEL"),
+        ] {
             assert_eq!(nearest(written), Some(meant));
         }
         assert_eq!(nearest("MY_APPLICATION_SETTING"), None);

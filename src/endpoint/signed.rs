@@ -1,4 +1,5 @@
-//! One signed request to a JSON service (ECS, ECR), for which two more SDK crates would be too much.
+//! One signed request to a JSON service (ECS, ECR), for which two more SDK crates would be too
+//! much.
 
 use std::time::{Duration, SystemTime};
 
@@ -26,11 +27,17 @@ pub struct Action {
     pub target: &'static str,
 }
 
-pub const DISCOVER_POLL_ENDPOINT: Action =
-    Action { name: "ecs:DiscoverPollEndpoint", service: "ecs", target: "AmazonEC2ContainerServiceV20141113.DiscoverPollEndpoint" };
+pub const DISCOVER_POLL_ENDPOINT: Action = Action {
+    name: "ecs:DiscoverPollEndpoint",
+    service: "ecs",
+    target: "AmazonEC2ContainerServiceV20141113.DiscoverPollEndpoint",
+};
 
-pub const GET_AUTHORIZATION_TOKEN: Action =
-    Action { name: "ecr:GetAuthorizationToken", service: "ecr", target: "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken" };
+pub const GET_AUTHORIZATION_TOKEN: Action = Action {
+    name: "ecr:GetAuthorizationToken",
+    service: "ecr",
+    target: "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken",
+};
 
 /// What the service answered.
 pub struct Answer {
@@ -57,10 +64,19 @@ impl Answer {
 }
 
 /// Tries the action without arguments; an error says why there was no answer.
-pub async fn attempt(action: &Action, url: &Url, region: &str, credentials: &Credentials, http: &Http) -> Result<Answer, String> {
-    let request = signed(action, url, region, credentials).map_err(|why| format!("the request cannot be made: {why}"))?;
+pub async fn attempt(
+    action: &Action,
+    url: &Url,
+    region: &str,
+    credentials: &Credentials,
+    http: &Http,
+) -> Result<Answer, String> {
+    let request = signed(action, url, region, credentials)
+        .map_err(|why| format!("the request cannot be made: {why}"))?;
     let host = url.host_str().unwrap_or_default();
-    let unanswered = |error: &(dyn std::error::Error + 'static)| transport::failure(error, host).kind.to_string();
+    let unanswered = |error: &(dyn std::error::Error + 'static)| {
+        transport::failure(error, host).kind.to_string()
+    };
     let mut answer = http.send(request, LIMIT).await.map_err(|failed| unanswered(&failed))?;
     let mut text = Vec::new();
     while let Some(more) = answer.chunk().await.map_err(|error| unanswered(&error.without_url()))? {
@@ -72,7 +88,12 @@ pub async fn attempt(action: &Action, url: &Url, region: &str, credentials: &Cre
     Ok(read(answer.status().as_u16(), &text))
 }
 
-fn signed(action: &Action, url: &Url, region: &str, credentials: &Credentials) -> Result<Request, Box<dyn std::error::Error>> {
+fn signed(
+    action: &Action,
+    url: &Url,
+    region: &str,
+    credentials: &Credentials,
+) -> Result<Request, Box<dyn std::error::Error>> {
     const BODY: &[u8] = b"{}";
     let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", action.target)];
     let identity = credentials.clone().into();
@@ -84,10 +105,14 @@ fn signed(action: &Action, url: &Url, region: &str, credentials: &Credentials) -
         .settings(SigningSettings::default())
         .build()?
         .into();
-    let signable = SignableRequest::new("POST", url.as_str(), headers.into_iter(), SignableBody::Bytes(BODY))?;
-    let mut request = http::Request::builder().method(Method::POST).uri(url.as_str()).body(Body::from(BODY))?;
+    let signable =
+        SignableRequest::new("POST", url.as_str(), headers.into_iter(), SignableBody::Bytes(BODY))?;
+    let mut request =
+        http::Request::builder().method(Method::POST).uri(url.as_str()).body(Body::from(BODY))?;
     for (name, value) in headers {
-        request.headers_mut().insert(header::HeaderName::from_static(name), header::HeaderValue::from_str(value)?);
+        request
+            .headers_mut()
+            .insert(header::HeaderName::from_static(name), header::HeaderValue::from_str(value)?);
     }
     sign(signable, &parameters)?.into_parts().0.apply_to_request_http1x(&mut request);
     Ok(request.try_into()?)
@@ -95,7 +120,13 @@ fn signed(action: &Action, url: &Url, region: &str, credentials: &Credentials) -
 
 fn read(status: u16, text: &[u8]) -> Answer {
     let body: Value = serde_json::from_slice(text).unwrap_or_default();
-    let field = |names: [&str; 2]| names.into_iter().find_map(|name| body[name].as_str()).map(transport::printable).unwrap_or_default();
+    let field = |names: [&str; 2]| {
+        names
+            .into_iter()
+            .find_map(|name| body[name].as_str())
+            .map(transport::printable)
+            .unwrap_or_default()
+    };
     let (code, message) = (field(["__type", "code"]), field(["message", "Message"]));
     let code = code.rsplit('#').next().unwrap_or_default().to_owned();
     Answer { status, code, message, body }
@@ -107,8 +138,14 @@ mod tests {
 
     #[test]
     fn an_error_is_known_by_its_name_without_its_namespace() {
-        let answer = read(400, br#"{"__type": "com.amazonaws.ecs#AccessDeniedException", "Message": "no\nway"}"#);
-        assert_eq!((answer.status, &*answer.code, &*answer.message), (400, "AccessDeniedException", "no way"));
+        let answer = read(
+            400,
+            br#"{"__type": "com.amazonaws.ecs#AccessDeniedException", "Message": "no\nway"}"#,
+        );
+        assert_eq!(
+            (answer.status, &*answer.code, &*answer.message),
+            (400, "AccessDeniedException", "no way")
+        );
         assert_eq!(read(502, b"<html>").code, "");
     }
 
@@ -123,7 +160,8 @@ mod tests {
 
     #[test]
     fn a_request_is_signed_for_its_service_and_bears_the_token_of_the_session() {
-        let credentials = Credentials::new("AKID", "PLANTED-SECRET", Some("PLANTED-TOKEN".into()), None, "test");
+        let credentials =
+            Credentials::new("AKID", "PLANTED-SECRET", Some("PLANTED-TOKEN".into()), None, "test");
         let url = Url::parse("https://ecs.eu-west-1.amazonaws.com/").unwrap();
         let request = signed(&DISCOVER_POLL_ENDPOINT, &url, "eu-west-1", &credentials).unwrap();
         let header = |name: &str| request.headers()[name].to_str().unwrap().to_owned();

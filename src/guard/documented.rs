@@ -1,7 +1,8 @@
-//! The rule that AWS documents, at the head of iptables' FORWARD chain: for users and auditors who look for it, never relied upon.
+//! The rule that AWS documents, at the head of iptables' FORWARD chain: for users and auditors who
+//! look for it, never relied upon.
 //!
-//! Docker puts its own rules above it at every start. So it is repaired when it sank, and whatever goes wrong here only means that it is
-//! not shown: the fence stands already.
+//! Docker puts its own rules above it at every start. So it is repaired when it sank, and whatever
+//! goes wrong here only means that it is not shown: the fence stands already.
 
 use serde::Serialize;
 
@@ -27,7 +28,9 @@ pub struct Shown {
 pub fn show(host: &Host, interface: Option<&str>) -> Shown {
     match put_first(host, interface) {
         Ok(changed) => Shown { place: Some(1), changed, reason: None, overtaken_by: vec![] },
-        Err(reason) => Shown { place: None, changed: false, reason: Some(reason), overtaken_by: vec![] },
+        Err(reason) => {
+            Shown { place: None, changed: false, reason: Some(reason), overtaken_by: vec![] }
+        }
     }
 }
 
@@ -51,11 +54,18 @@ pub fn look(host: &Host, interface: Option<&str>) -> Shown {
     if let Ok(false) = nft::has_filter_table()
         && !legacy_table_exists()
     {
-        return Shown { place: None, changed: false, reason: Some("iptables has no rules on this host".into()), overtaken_by: vec![] };
+        return Shown {
+            place: None,
+            changed: false,
+            reason: Some("iptables has no rules on this host".into()),
+            overtaken_by: vec![],
+        };
     }
     match filter(host).list().map_err(why) {
         Ok(listing) => at(&listing, interface),
-        Err(reason) => Shown { place: None, changed: false, reason: Some(reason), overtaken_by: vec![] },
+        Err(reason) => {
+            Shown { place: None, changed: false, reason: Some(reason), overtaken_by: vec![] }
+        }
     }
 }
 
@@ -88,7 +98,8 @@ fn filter(host: &Host) -> Forward<'_> {
 }
 
 fn legacy_table_exists() -> bool {
-    std::fs::read_to_string("/proc/net/ip_tables_names").is_ok_and(|names| names.lines().any(|name| name == "filter"))
+    std::fs::read_to_string("/proc/net/ip_tables_names")
+        .is_ok_and(|names| names.lines().any(|name| name == "filter"))
 }
 
 fn why(failure: Failure) -> String {

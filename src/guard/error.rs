@@ -8,7 +8,9 @@ use crate::word::Word;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("the kernel lets nobody read or change the firewall without CAP_NET_ADMIN, which this process lacks")]
+    #[error(
+        "the kernel lets nobody read or change the firewall without CAP_NET_ADMIN, which this process lacks"
+    )]
     Capability,
     #[error("sending a probe packet: this process lacks CAP_NET_ADMIN or CAP_NET_RAW")]
     ProbeCapability,
@@ -43,7 +45,9 @@ impl Error {
     pub fn word(&self) -> Word {
         match self {
             Error::Leak(_) => Word::GuardLeak,
-            Error::Unproven(_) | Error::Probe { .. } | Error::ProbeCapability => Word::GuardUnproven,
+            Error::Unproven(_) | Error::Probe { .. } | Error::ProbeCapability => {
+                Word::GuardUnproven
+            }
             _ => Word::Guard,
         }
     }
@@ -52,21 +56,31 @@ impl Error {
     pub fn remedy(&self) -> String {
         let remedy = match self {
             Error::Write(error) => return error.remedy(),
-            Error::Capability => "run as root, or with CAP_NET_ADMIN; the unit ecs-bootstrap-guard.service has it",
+            Error::Capability => {
+                "run as root, or with CAP_NET_ADMIN; the unit ecs-bootstrap-guard.service has it"
+            }
             Error::ProbeCapability => "run as root, or with CAP_NET_ADMIN and CAP_NET_RAW",
             Error::Netfilter { .. } | Error::Unlike => {
                 "see whether `nft list table inet ecs-bootstrap` works and whether another program owns that table"
             }
-            Error::Fallback { .. } => "load the module nf_tables, or install iptables and ip6tables with a kernel that has them",
-            Error::Iptables { .. } => "run the command by hand to see why; if another program holds the xtables lock, wait for it to end",
+            Error::Fallback { .. } => {
+                "load the module nf_tables, or install iptables and ip6tables with a kernel that has them"
+            }
+            Error::Iptables { .. } => {
+                "run the command by hand to see why; if another program holds the xtables lock, wait for it to end"
+            }
             Error::Busy { .. } => "wait for the other run to end, then try again",
             Error::HostTasks(_) => {
                 "boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1), or leave out --block-imds-host-tasks and run no tasks in host network mode"
             }
             Error::File { .. } => "make the path writable for root",
-            Error::Reload(_) => "run `systemctl daemon-reload` by hand; until then the drop-in has no effect",
+            Error::Reload(_) => {
+                "run `systemctl daemon-reload` by hand; until then the drop-in has no effect"
+            }
             Error::Probe { .. } => "load the module tun (modprobe tun), and run as root",
-            Error::Leak(_) => "run `ecs-bootstrap guard install`, then `ecs-bootstrap guard status` to see what is missing",
+            Error::Leak(_) => {
+                "run `ecs-bootstrap guard install`, then `ecs-bootstrap guard status` to see what is missing"
+            }
             Error::Unproven(_) => "start Docker and try again; the reasons stand with each network",
         };
         remedy.to_owned()

@@ -1,5 +1,6 @@
-//! Raises the fence between containers and instance metadata: a table of its own in nf_tables, or iptables' mangle table where the
-//! kernel has no nf_tables. Decides by what is there, changes only the difference, and in one step.
+//! Raises the fence between containers and instance metadata: a table of its own in nf_tables, or
+//! iptables' mangle table where the kernel has no nf_tables. Decides by what is there, changes only
+//! the difference, and in one step.
 
 use std::io;
 
@@ -16,7 +17,8 @@ use super::{Error, Host, QUEUE, netlink, nft, state};
 pub enum Method {
     /// An own table of nf_tables, which no other program reorders.
     NfTables,
-    /// iptables' mangle table: holds against Docker, not against `firewall-cmd --reload` or `iptables -t mangle -F`.
+    /// iptables' mangle table: holds against Docker, not against `firewall-cmd --reload` or
+    /// `iptables -t mangle -F`.
     Mangle,
 }
 
@@ -45,7 +47,9 @@ pub struct Fence {
 /// Nothing has changed then, but for [`Error::Unlike`].
 pub fn raise(host: &Host, interface: Option<&str>) -> Result<Fence, Error> {
     match raise_nft(interface) {
-        Err(Error::Netfilter { source, .. }) if netlink::unsupported(&source) => raise_mangle(host, interface),
+        Err(Error::Netfilter { source, .. }) if netlink::unsupported(&source) => {
+            raise_mangle(host, interface)
+        }
         done => done,
     }
 }
@@ -55,18 +59,30 @@ fn raise_nft(interface: Option<&str>) -> Result<Fence, Error> {
     // The narrower table counts as equal only where the fuller one was refused: see the end.
     let full = nft::wanted(interface, true);
     if before.as_ref().is_some_and(|before| before.table == full) {
-        return Ok(Fence { method: Method::NfTables, change: Change::Unchanged, source_routes: true });
+        return Ok(Fence {
+            method: Method::NfTables,
+            change: Change::Unchanged,
+            source_routes: true,
+        });
     }
     let change = if before.is_some() { Change::Repaired } else { Change::Installed };
     match nft::replace(&full) {
-        Ok(()) => confirm(&full).map(|()| Fence { method: Method::NfTables, change, source_routes: true }),
-        Err(error) if netlink::unsupported(&error) => raise_nft_without_fib(before, interface, change),
+        Ok(()) => {
+            confirm(&full).map(|()| Fence { method: Method::NfTables, change, source_routes: true })
+        }
+        Err(error) if netlink::unsupported(&error) => {
+            raise_nft_without_fib(before, interface, change)
+        }
         Err(error) => Err(refused("loading", error)),
     }
 }
 
 /// The fence for kernels without the `fib` expression.
-fn raise_nft_without_fib(before: Option<nft::Present>, interface: Option<&str>, change: Change) -> Result<Fence, Error> {
+fn raise_nft_without_fib(
+    before: Option<nft::Present>,
+    interface: Option<&str>,
+    change: Change,
+) -> Result<Fence, Error> {
     let plain = nft::wanted(interface, false);
     let fence = |change| Fence { method: Method::NfTables, change, source_routes: false };
     if before.is_some_and(|before| before.table == plain) {
@@ -131,24 +147,34 @@ pub fn lower_mangle(host: &Host, interface: Option<&str>) -> Result<bool, Error>
     Ok(any)
 }
 
-/// Whether the mangle rules stand, each first in its chain. Reads with iptables, which on some hosts loads its modules.
+/// Whether the mangle rules stand, each first in its chain. Reads with iptables, which on some
+/// hosts loads its modules.
 pub fn mangle_stands(host: &Host, interface: Option<&str>) -> Result<bool, Error> {
-    let mut first = mangle(host, interface).into_iter().map(|(forward, rule)| Ok(rule.places(&forward.list()?).contains(&1)));
+    let mut first = mangle(host, interface)
+        .into_iter()
+        .map(|(forward, rule)| Ok(rule.places(&forward.list()?).contains(&1)));
     first.try_fold(true, |all, one: Result<bool, Failure>| Ok(all && one?)).map_err(fallback)
 }
 
 fn mangle<'a>(host: &'a Host, interface: Option<&str>) -> Vec<(Forward<'a>, Rule)> {
     let programs = [(Family::V4, host.iptables.as_str()), (Family::V6, host.ip6tables.as_str())];
     // A kernel booted with ipv6.disable=1 has nothing to fence there, and ip6tables fails on it.
-    let exists = |family| family == Family::V4 || std::path::Path::new("/proc/net/if_inet6").exists();
+    let exists =
+        |family| family == Family::V4 || std::path::Path::new("/proc/net/if_inet6").exists();
     let wanted = programs.into_iter().filter(|(family, _)| exists(*family));
-    wanted.map(|(family, program)| (Forward { program, table: "mangle", patience: 10 }, Rule::mangle(family, interface))).collect()
+    wanted
+        .map(|(family, program)| {
+            (Forward { program, table: "mangle", patience: 10 }, Rule::mangle(family, interface))
+        })
+        .collect()
 }
 
 fn fallback(failure: Failure) -> Error {
     let Failure { command, said, .. } = failure;
     match &said {
-        said if said.contains("Permission denied") || said.contains("not permitted") => Error::Capability,
+        said if said.contains("Permission denied") || said.contains("not permitted") => {
+            Error::Capability
+        }
         said if said.contains("lock") => Error::Iptables { command, said: said.clone() },
         _ => Error::Fallback { command, said },
     }

@@ -1,8 +1,10 @@
-//! Puts a rule first in a FORWARD chain by the host's own iptables, exactly once; and takes it away.
+//! Puts a rule first in a FORWARD chain by the host's own iptables, exactly once; and takes it
+//! away.
 //!
-//! For the rule that AWS documents, which is shown to those who look for it, and for the fence itself where the kernel has no nf_tables.
-//! Reads before it writes, and never takes a rule away before its successor stands. The caller holds our lock: `iptables -C || -I` from
-//! 20 processes at once leaves up to 8 copies.
+//! For the rule that AWS documents, which is shown to those who look for it, and for the fence
+//! itself where the kernel has no nf_tables. Reads before it writes, and never takes a rule away
+//! before its successor stands. The caller holds our lock: `iptables -C || -I` from 20 processes at
+//! once leaves up to 8 copies.
 
 use std::io::{self, Write};
 use std::process::{Command, Output, Stdio};
@@ -33,7 +35,8 @@ impl Forward<'_> {
         self.run(&["-S", "FORWARD"])
     }
 
-    /// Makes `rule` the first of the chain and the only one of its kind. Says what was there before, if that was something else.
+    /// Makes `rule` the first of the chain and the only one of its kind. Says what was there
+    /// before, if that was something else.
     pub fn put_first(&self, rule: &Rule) -> Result<Change, Failure> {
         match rule.places(&self.list()?).as_slice() {
             [1] => Ok(Change::None),
@@ -52,11 +55,13 @@ impl Forward<'_> {
     }
 
     fn insert(&self, rule: &Rule) -> Result<(), Failure> {
-        self.run(&[&["-I", "FORWARD", "1"][..], &rule.words().collect::<Vec<_>>()].concat()).map(drop)
+        self.run(&[&["-I", "FORWARD", "1"][..], &rule.words().collect::<Vec<_>>()].concat())
+            .map(drop)
     }
 
-    /// Deleting by specification takes the first copy, deleting by number the wrong rule if another program writes at this moment; so
-    /// both halves go in one transaction, in which nothing is ever missing.
+    /// Deleting by specification takes the first copy, deleting by number the wrong rule if another
+    /// program writes at this moment; so both halves go in one transaction, in which nothing is
+    /// ever missing.
     fn raise(&self, rule: &Rule, copies: usize) -> Result<(), Failure> {
         let delete = format!("-D FORWARD {rule}\n").repeat(copies);
         let text = format!("*{}\n{delete}-I FORWARD 1 {rule}\nCOMMIT\n", self.table);
@@ -67,8 +72,16 @@ impl Forward<'_> {
 
     fn run(&self, words: &[&str]) -> Result<String, Failure> {
         let patience = self.patience.to_string();
-        let arguments: Vec<String> = ["-w", &patience, "-t", self.table].iter().chain(words).map(|word| (*word).to_owned()).collect();
-        outcome(self.program, &arguments, Command::new(self.program).args(&arguments).stdin(Stdio::null()).output())
+        let arguments: Vec<String> = ["-w", &patience, "-t", self.table]
+            .iter()
+            .chain(words)
+            .map(|word| (*word).to_owned())
+            .collect();
+        outcome(
+            self.program,
+            &arguments,
+            Command::new(self.program).args(&arguments).stdin(Stdio::null()).output(),
+        )
     }
 }
 
@@ -82,17 +95,32 @@ pub enum Change {
 }
 
 fn feed(program: &str, arguments: &[String], text: &str) -> io::Result<Output> {
-    let mut child = Command::new(program).args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
     child.stdin.take().expect("it was asked for a line above").write_all(text.as_bytes())?;
     child.wait_with_output()
 }
 
-fn outcome(program: &str, arguments: &[String], output: io::Result<Output>) -> Result<String, Failure> {
+fn outcome(
+    program: &str,
+    arguments: &[String],
+    output: io::Result<Output>,
+) -> Result<String, Failure> {
     let command = || format!("{program} {}", arguments.join(" "));
     match output {
-        Ok(output) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        Ok(output) if output.status.success() => {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        }
         Ok(output) => Err(Failure { command: command(), said: said(&output), absent: false }),
-        Err(error) => Err(Failure { command: command(), said: error.to_string(), absent: error.kind() == io::ErrorKind::NotFound }),
+        Err(error) => Err(Failure {
+            command: command(),
+            said: error.to_string(),
+            absent: error.kind() == io::ErrorKind::NotFound,
+        }),
     }
 }
 

@@ -1,7 +1,8 @@
-//! The host's links, their addresses, and the neighbours it cannot reach, asked of the kernel over rtnetlink.
+//! The host's links, their addresses, and the neighbours it cannot reach, asked of the kernel over
+//! rtnetlink.
 //!
-//! Only the few attributes needed are read, by number (linux/if_link.h, if_addr.h, neighbour.h): an attribute that a newer kernel adds
-//! or widens must not cost us the message.
+//! Only the few attributes needed are read, by number (linux/if_link.h, if_addr.h, neighbour.h): an
+//! attribute that a newer kernel adds or widens must not cost us the message.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -30,18 +31,24 @@ pub struct Link {
 }
 
 impl Link {
-    /// Whether containers may hang off it: a bridge with an address, which is what Docker and CNI make.
+    /// Whether containers may hang off it: a bridge with an address, which is what Docker and CNI
+    /// make.
     pub fn is_network(&self) -> bool {
         self.kind == "bridge" && (self.v4.is_some() || self.v6.is_some())
     }
 
-    /// An address of its subnet that is not its own, counted from the end, where Docker gives out addresses last; nobody needs to
-    /// answer there, but the kernel would drop a packet from outside the subnet. `None`: it has no address of this family, or a
-    /// subnet too small for guests.
+    /// An address of its subnet that is not its own, counted from the end, where Docker gives out
+    /// addresses last; nobody needs to answer there, but the kernel would drop a packet from
+    /// outside the subnet. `None`: it has no address of this family, or a subnet too small for
+    /// guests.
     pub fn guest(&self, family: Family, nth: u32) -> Option<IpAddr> {
         match family {
-            Family::V4 => self.v4.and_then(|(own, length)| guest_v4(own, length, nth)).map(IpAddr::V4),
-            Family::V6 => self.v6.and_then(|(own, length)| guest_v6(own, length, nth)).map(IpAddr::V6),
+            Family::V4 => {
+                self.v4.and_then(|(own, length)| guest_v4(own, length, nth)).map(IpAddr::V4)
+            }
+            Family::V6 => {
+                self.v6.and_then(|(own, length)| guest_v6(own, length, nth)).map(IpAddr::V6)
+            }
         }
     }
 }
@@ -61,20 +68,28 @@ fn guest_v6(own: Ipv6Addr, length: u8, nth: u32) -> Option<Ipv6Addr> {
 /// Every link of this network namespace.
 pub fn read() -> io::Result<Vec<Link>> {
     const HEADER: [u8; 16] = [0; 16];
-    let mut links: Vec<Link> = dump(libc::RTM_GETLINK, &HEADER)?.iter().filter_map(|message| link(&message.payload)).collect();
+    let mut links: Vec<Link> = dump(libc::RTM_GETLINK, &HEADER)?
+        .iter()
+        .filter_map(|message| link(&message.payload))
+        .collect();
     for message in dump(libc::RTM_GETADDR, &HEADER[..8])? {
         add_address(&message.payload, &mut links);
     }
     Ok(links)
 }
 
-/// Neighbours on a link that were asked for and do not answer: nothing leaves for them, fence or no fence.
+/// Neighbours on a link that were asked for and do not answer: nothing leaves for them, fence or no
+/// fence.
 pub fn silent_neighbours() -> io::Result<Vec<IpAddr>> {
     const SILENT: u16 = libc::NUD_INCOMPLETE | libc::NUD_FAILED;
     const HEADER: usize = 12;
-    let silent = |message: &&Message| u16_at(&message.payload, 8).is_some_and(|state| state & SILENT != 0);
-    let address =
-        |message: &Message| attributes(&message.payload, HEADER).find(|(kind, _)| *kind == libc::NDA_DST).and_then(|(_, value)| ip(&value));
+    let silent =
+        |message: &&Message| u16_at(&message.payload, 8).is_some_and(|state| state & SILENT != 0);
+    let address = |message: &Message| {
+        attributes(&message.payload, HEADER)
+            .find(|(kind, _)| *kind == libc::NDA_DST)
+            .and_then(|(_, value)| ip(&value))
+    };
     Ok(dump(libc::RTM_GETNEIGH, &[0; HEADER])?.iter().filter(silent).filter_map(address).collect())
 }
 
@@ -82,15 +97,18 @@ pub fn silent_neighbours() -> io::Result<Vec<IpAddr>> {
 pub fn plug(index: u32, bridge: &Link, mac: [u8; 6]) -> io::Result<()> {
     let up = libc::IFF_UP as u32;
     let mut body = [[0; 4], index.to_ne_bytes(), up.to_ne_bytes(), up.to_ne_bytes()].concat();
-    for (kind, value) in
-        [(libc::IFLA_ADDRESS, &mac[..]), (libc::IFLA_MTU, &bridge.mtu.to_ne_bytes()), (libc::IFLA_MASTER, &bridge.index.to_ne_bytes())]
-    {
+    for (kind, value) in [
+        (libc::IFLA_ADDRESS, &mac[..]),
+        (libc::IFLA_MTU, &bridge.mtu.to_ne_bytes()),
+        (libc::IFLA_MASTER, &bridge.index.to_ne_bytes()),
+    ] {
         body.extend_from_slice(&(4 + value.len() as u16).to_ne_bytes());
         body.extend_from_slice(&kind.to_ne_bytes());
         body.extend_from_slice(value);
         body.resize(body.len().next_multiple_of(4), 0);
     }
-    netlink::ask(SockProtocol::NetlinkRoute, &netlink::request(libc::RTM_SETLINK, ACK, &body), 1).map(drop)
+    netlink::ask(SockProtocol::NetlinkRoute, &netlink::request(libc::RTM_SETLINK, ACK, &body), 1)
+        .map(drop)
 }
 
 fn dump(kind: u16, header: &[u8]) -> io::Result<Vec<Message>> {
@@ -115,20 +133,31 @@ fn link(payload: &[u8]) -> Option<Link> {
 }
 
 fn kind_of(linkinfo: &[u8]) -> String {
-    attributes(linkinfo, 0).find(|(kind, _)| *kind == libc::IFLA_INFO_KIND).map(|(_, value)| text(&value)).unwrap_or_default()
+    attributes(linkinfo, 0)
+        .find(|(kind, _)| *kind == libc::IFLA_INFO_KIND)
+        .map(|(_, value)| text(&value))
+        .unwrap_or_default()
 }
 
 fn add_address(payload: &[u8], links: &mut [Link]) {
     const HEADER: usize = 8;
     const GLOBAL: u8 = 0;
-    let (Some(length), Some(scope), Some(index)) = (payload.get(1), payload.get(3), u32_at(payload, 4)) else { return };
+    let (Some(length), Some(scope), Some(index)) =
+        (payload.get(1), payload.get(3), u32_at(payload, 4))
+    else {
+        return;
+    };
     let Some(link) = links.iter_mut().find(|link| link.index == index) else { return };
     let found: Vec<_> = attributes(payload, HEADER).collect();
-    let of = |wanted| found.iter().find(|(kind, _)| *kind == wanted).and_then(|(_, value)| ip(value));
-    // On a point-to-point link IFA_ADDRESS is the other end; IFA_LOCAL, where there is one, is always ours.
+    let of =
+        |wanted| found.iter().find(|(kind, _)| *kind == wanted).and_then(|(_, value)| ip(value));
+    // On a point-to-point link IFA_ADDRESS is the other end; IFA_LOCAL, where there is one, is
+    // always ours.
     match of(libc::IFA_LOCAL).or_else(|| of(libc::IFA_ADDRESS)) {
         Some(IpAddr::V4(address)) => _ = link.v4.get_or_insert((address, *length)),
-        Some(IpAddr::V6(address)) if *scope == GLOBAL => _ = link.v6.get_or_insert((address, *length)),
+        Some(IpAddr::V6(address)) if *scope == GLOBAL => {
+            _ = link.v6.get_or_insert((address, *length))
+        }
         _ => {}
     }
 }
@@ -136,7 +165,9 @@ fn add_address(payload: &[u8], links: &mut [Link]) {
 /// The attributes after a fixed header, up to the first that is broken.
 fn attributes(payload: &[u8], header: usize) -> impl Iterator<Item = (u16, Vec<u8>)> {
     let rest = payload.get(header..).unwrap_or_default();
-    NlasIterator::new(rest).map_while(Result::ok).map(|attribute| (attribute.kind(), attribute.value().to_vec()))
+    NlasIterator::new(rest)
+        .map_while(Result::ok)
+        .map(|attribute| (attribute.kind(), attribute.value().to_vec()))
 }
 
 fn ip(bytes: &[u8]) -> Option<IpAddr> {
@@ -166,19 +197,32 @@ mod tests {
 
     #[test]
     fn a_guest_is_in_the_subnet_and_never_the_bridge_itself() {
-        assert_eq!(bridge("172.17.0.1", 16).guest(Family::V4, 0), Some("172.17.255.254".parse().unwrap()));
-        assert_eq!(bridge("172.17.255.254", 16).guest(Family::V4, 0), Some("172.17.255.253".parse().unwrap()));
+        assert_eq!(
+            bridge("172.17.0.1", 16).guest(Family::V4, 0),
+            Some("172.17.255.254".parse().unwrap())
+        );
+        assert_eq!(
+            bridge("172.17.255.254", 16).guest(Family::V4, 0),
+            Some("172.17.255.253".parse().unwrap())
+        );
         assert_eq!(bridge("10.0.0.1", 29).guest(Family::V4, 1), Some("10.0.0.5".parse().unwrap()));
         assert_eq!(bridge("10.0.0.1", 31).guest(Family::V4, 0), None);
-        assert_eq!(bridge("10.0.0.1", 0).guest(Family::V4, 0), Some("255.255.255.254".parse().unwrap()));
+        assert_eq!(
+            bridge("10.0.0.1", 0).guest(Family::V4, 0),
+            Some("255.255.255.254".parse().unwrap())
+        );
     }
 
     #[test]
     fn every_guest_of_a_small_subnet_is_a_host_in_it() {
         for own in 1..=6 {
             let link = bridge(&format!("10.0.0.{own}"), 29);
-            let guests: Vec<_> = (0..5).filter_map(|nth| link.guest(Family::V4, nth)).map(|guest| guest.to_string()).collect();
-            let mut others: Vec<_> = (1..=6).filter(|host| *host != own).map(|host| format!("10.0.0.{host}")).collect();
+            let guests: Vec<_> = (0..5)
+                .filter_map(|nth| link.guest(Family::V4, nth))
+                .map(|guest| guest.to_string())
+                .collect();
+            let mut others: Vec<_> =
+                (1..=6).filter(|host| *host != own).map(|host| format!("10.0.0.{host}")).collect();
             others.reverse();
             assert_eq!(guests, others, "own {own}");
         }
@@ -195,7 +239,8 @@ mod tests {
     #[test]
     fn the_loopback_link_is_read_with_its_address_and_is_no_network() {
         let links = read().unwrap();
-        let loopback = links.iter().find(|link| link.name == "lo").expect("every namespace has one");
+        let loopback =
+            links.iter().find(|link| link.name == "lo").expect("every namespace has one");
         assert!(!loopback.is_network() && loopback.index == 1 && loopback.kind.is_empty());
         assert!(!loopback.up || loopback.v4 == Some((Ipv4Addr::LOCALHOST, 8)), "{loopback:?}");
     }

@@ -1,14 +1,18 @@
-//! The fence: keeps containers from instance metadata (IMDS), and proves with packets that it holds.
+//! The fence: keeps containers from instance metadata (IMDS), and proves with packets that it
+//! holds.
 //!
-//! Takes what is [`Wanted`] and the [`Host`] it is wanted on; gives what was done, or why not. Four verbs: [`enforce`], [`prove`],
-//! [`status`](status::status), [`remove`]. Plain blocking functions; the kernel answers in milliseconds, iptables may take a second.
+//! Takes what is [`Wanted`] and the [`Host`] it is wanted on; gives what was done, or why not. Four
+//! verbs: [`enforce`], [`prove`], [`status`](status::status), [`remove`]. Plain blocking functions;
+//! the kernel answers in milliseconds, iptables may take a second.
 //!
-//! Touches: the nf_tables table `inet ecs-bootstrap` (or two rules in iptables' mangle table on kernels without it), one rule in
-//! iptables' FORWARD chain, `/etc/systemd/system/ecstasks.slice.d/50-ecs-bootstrap-imds.conf` if asked, `/run/ecs-bootstrap/guard.json`.
-//! Never flushes, saves or reorders what is not its own.
+//! Touches: the nf_tables table `inet ecs-bootstrap` (or two rules in iptables' mangle table on
+//! kernels without it), one rule in iptables' FORWARD chain,
+//! `/etc/systemd/system/ecstasks.slice.d/50-ecs-bootstrap-imds.conf` if asked,
+//! `/run/ecs-bootstrap/guard.json`. Never flushes, saves or reorders what is not its own.
 //!
-//! `fence` raises it, by `nft` (netlink) or `iptables`; `documented` shows the rule that AWS documents; `slice` fences host-network
-//! tasks; `probe` sends the packets and `proof` says what they showed.
+//! `fence` raises it, by `nft` (netlink) or `iptables`; `documented` shows the rule that AWS
+//! documents; `slice` fences host-network tasks; `probe` sends the packets and `proof` says what
+//! they showed.
 
 mod documented;
 mod error;
@@ -30,14 +34,12 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
-use serde::Serialize;
-
-use state::State;
-
 pub use documented::Shown;
 pub use error::Error;
 pub use fence::{Change, Fence, Method};
 pub use proof::{Network, Proof, Reach};
+use serde::Serialize;
+use state::State;
 pub use status::status;
 
 /// How long to wait for another of us, each of which needs our lock for milliseconds.
@@ -50,7 +52,8 @@ pub struct Wanted {
     pub bridges: bool,
     /// Fence tasks in host network mode too.
     pub host_tasks: bool,
-    /// Only packets that come in by this interface; a trailing `+` means any ending. `None`, which is better: all.
+    /// Only packets that come in by this interface; a trailing `+` means any ending. `None`, which
+    /// is better: all.
     pub interface: Option<String>,
 }
 
@@ -66,7 +69,12 @@ pub struct Host {
 impl Host {
     /// Programs by their usual names, looked up in PATH.
     pub fn at(root: impl Into<PathBuf>) -> Host {
-        Host { root: root.into(), iptables: "iptables".into(), ip6tables: "ip6tables".into(), systemctl: "systemctl".into() }
+        Host {
+            root: root.into(),
+            iptables: "iptables".into(),
+            ip6tables: "ip6tables".into(),
+            systemctl: "systemctl".into(),
+        }
     }
 }
 
@@ -85,7 +93,8 @@ pub struct Enforced {
 /// Makes the guard stand as wanted; changes only what differs.
 ///
 /// # Errors
-/// The fence does not stand, or host tasks cannot be fenced. That the documented rule could not be shown is no error.
+/// The fence does not stand, or host tasks cannot be fenced. That the documented rule could not be
+/// shown is no error.
 pub fn enforce(wanted: &Wanted, host: &Host) -> Result<Enforced, Error> {
     if let Some(reason) = slice::impossible(&host.root).filter(|_| wanted.host_tasks) {
         return Err(Error::HostTasks(reason));
@@ -116,14 +125,22 @@ fn raise(host: &Host, interface: Option<&str>) -> Result<Fence, Error> {
         if state.mangle_is_ours {
             fence::lower_mangle(host, state.interface.as_deref())?;
         }
-        state = State { interface: interface.map(str::to_owned), last_proof: state.last_proof, ..State::default() };
+        state = State {
+            interface: interface.map(str::to_owned),
+            last_proof: state.last_proof,
+            ..State::default()
+        };
     }
     state.mangle_is_ours |= new_in_mangle;
     state::write(host, &state).map(|()| fence)
 }
 
 fn narrowed(interface: Option<&str>) -> Vec<String> {
-    let note = |name| format!("the fence is narrowed to packets from {name}: containers on any other network reach instance metadata");
+    let note = |name| {
+        format!(
+            "the fence is narrowed to packets from {name}: containers on any other network reach instance metadata"
+        )
+    };
     interface.map(note).into_iter().collect()
 }
 
@@ -155,17 +172,21 @@ fn comes_back(host: &Host) -> Vec<String> {
         let folder = host.root.join("etc/systemd/system").join(folder);
         [UNIT, TIMER].iter().any(|unit| folder.join(unit).is_symlink())
     });
-    let note = format!("the guard's units are enabled and bring it back: systemctl disable --now {TIMER} {UNIT}");
+    let note = format!(
+        "the guard's units are enabled and bring it back: systemctl disable --now {TIMER} {UNIT}"
+    );
     enabled.then_some(note).into_iter().collect()
 }
 
-/// Sends packets as containers would, and says what became of them. At most 1.5 s, whatever the number of networks.
+/// Sends packets as containers would, and says what became of them. At most 1.5 s, whatever the
+/// number of networks.
 ///
 /// # Errors
 /// The probe itself could not be made. A leak is no error here: see [`Proof::outcome`].
 pub fn prove(host: &Host) -> Result<Proof, Error> {
     let start = Instant::now();
-    let links = links::read().map_err(|source| Error::Probe { doing: "listing the host's links", source })?;
+    let links = links::read()
+        .map_err(|source| Error::Probe { doing: "listing the host's links", source })?;
     let (findings, reach) = std::thread::scope(|scope| {
         let reach = scope.spawn(host_reach);
         (probe::probe(&links), reach.join().unwrap_or_default())
@@ -202,7 +223,9 @@ fn host_reach() -> Vec<Reach> {
 fn connect(address: IpAddr, port: u16) -> Result<(), String> {
     match TcpStream::connect_timeout(&SocketAddr::new(address, port), Duration::from_millis(200)) {
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => Err("no answer within 200 ms".into()),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            Err("no answer within 200 ms".into())
+        }
         Err(error) => Err(error.to_string()),
     }
 }
@@ -210,10 +233,17 @@ fn connect(address: IpAddr, port: u16) -> Result<(), String> {
 /// What weakens the guard without being part of it.
 fn warnings(host: &Host, host_tasks: bool) -> Vec<String> {
     const LIMIT: &str = "ECS_ENABLE_TASK_CPU_MEM_LIMIT";
-    let source_routes = fs::read_to_string("/proc/sys/net/ipv4/conf/all/accept_source_route").is_ok_and(|value| value.trim() != "0");
+    let source_routes = fs::read_to_string("/proc/sys/net/ipv4/conf/all/accept_source_route")
+        .is_ok_and(|value| value.trim() != "0");
     let routed = "net.ipv4.conf.all.accept_source_route is on: a source-routed packet can pass a rule on its destination; \
                   the guard's table drops such packets where the kernel can tell them. Set it to 0";
-    let unlimited = (host_tasks || slice::present(&host.root)) && status::setting(host, LIMIT) == Some(false);
-    let outside = format!("{LIMIT} is false in ecs.config: tasks are not in ecstasks.slice, and host tasks are not fenced");
-    [source_routes.then(|| routed.to_owned()), unlimited.then_some(outside)].into_iter().flatten().collect()
+    let unlimited =
+        (host_tasks || slice::present(&host.root)) && status::setting(host, LIMIT) == Some(false);
+    let outside = format!(
+        "{LIMIT} is false in ecs.config: tasks are not in ecstasks.slice, and host tasks are not fenced"
+    );
+    [source_routes.then(|| routed.to_owned()), unlimited.then_some(outside)]
+        .into_iter()
+        .flatten()
+        .collect()
 }

@@ -1,14 +1,17 @@
 //! One question to the kernel over netlink, and its whole answer.
 //!
-//! Takes requests already laid out; gives the messages of the answer without their headers. Touches one socket, which lives in the
-//! caller's network namespace: that is why nothing here reads /sys, which inside a namespace may show another's links.
+//! Takes requests already laid out; gives the messages of the answer without their headers. Touches
+//! one socket, which lives in the caller's network namespace: that is why nothing here reads /sys,
+//! which inside a namespace may show another's links.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use netlink_packet_core::NetlinkBuffer;
 use nix::libc;
-use nix::sys::socket::{self, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, sockopt};
+use nix::sys::socket::{
+    self, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, sockopt,
+};
 use nix::sys::time::TimeVal;
 
 /// `NLM_F_*` of linux/netlink.h, as far as they are used here.
@@ -35,7 +38,8 @@ pub struct Message {
 
 /// Lays out one request. `kind` carries the subsystem in its upper byte where there is one.
 pub fn request(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(HEADER + body.len()).expect("a request of ours is a few hundred bytes");
+    let length =
+        u32::try_from(HEADER + body.len()).expect("a request of ours is a few hundred bytes");
     let mut bytes = Vec::with_capacity(HEADER + body.len());
     bytes.extend_from_slice(&length.to_ne_bytes());
     bytes.extend_from_slice(&kind.to_ne_bytes());
@@ -46,14 +50,16 @@ pub fn request(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Asks, and reads until the kernel has said `endings` times that it is done (an acknowledgement, or the end of a dump).
+/// Asks, and reads until the kernel has said `endings` times that it is done (an acknowledgement,
+/// or the end of a dump).
 ///
 /// # Errors
 /// What the kernel answered, as an errno; `EPROTONOSUPPORT` where it has no such protocol at all.
 pub fn ask(protocol: SockProtocol, request: &[u8], endings: usize) -> io::Result<Vec<Message>> {
     loop {
         match ask_once(protocol, request, endings) {
-            // Something changed while the kernel was listing: what we have may be half old, half new.
+            // Something changed while the kernel was listing: what we have may be half old, half
+            // new.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             answer => return answer,
         }
@@ -73,7 +79,8 @@ fn ask_once(protocol: SockProtocol, request: &[u8], endings: usize) -> io::Resul
 }
 
 fn open(protocol: SockProtocol) -> io::Result<OwnedFd> {
-    let socket = socket::socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
+    let socket =
+        socket::socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
     // The kernel answers at once; a limit all the same, since a boot waits for this.
     socket::setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(5, 0))?;
     Ok(socket)
@@ -108,9 +115,17 @@ fn result(payload: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Whether an error means that this kernel lacks the thing asked for, rather than that something went wrong.
+/// Whether an error means that this kernel lacks the thing asked for, rather than that something
+/// went wrong.
 pub fn unsupported(error: &io::Error) -> bool {
-    const WORDS: [i32; 6] = [libc::EPROTONOSUPPORT, libc::EOPNOTSUPP, libc::EAFNOSUPPORT, libc::EINVAL, libc::ENOENT, libc::ENOSYS];
+    const WORDS: [i32; 6] = [
+        libc::EPROTONOSUPPORT,
+        libc::EOPNOTSUPP,
+        libc::EAFNOSUPPORT,
+        libc::EINVAL,
+        libc::ENOENT,
+        libc::ENOSYS,
+    ];
     error.raw_os_error().is_some_and(|code| WORDS.contains(&code))
 }
 

@@ -1,4 +1,5 @@
-//! The proof as a value: what the packets showed on every network, in words for people and for JSON, and what follows for the exit status.
+//! The proof as a value: what the packets showed on every network, in words for people and for
+//! JSON, and what follows for the exit status.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +16,8 @@ pub struct Proof {
     pub networks: Vec<Network>,
     /// Whether the host itself reaches metadata; no part of the verdict.
     pub host: Vec<Reach>,
-    /// Whether packets to the task credentials' address 169.254.170.2 pass; no part of the verdict.
+    /// Whether packets to the task credentials' address 169.254.170.2 pass; no part of the
+    /// verdict.
     pub credentials: Vec<Credentials>,
     pub notes: Vec<String>,
 }
@@ -51,7 +53,12 @@ impl Network {
             Verdict::Leaks => ("leaks", None),
             Verdict::Inconclusive(reason) => ("inconclusive", Some(reason)),
         };
-        Network { network: finding.network, family: finding.family.name().into(), verdict: verdict.into(), reason }
+        Network {
+            network: finding.network,
+            family: finding.family.name().into(),
+            verdict: verdict.into(),
+            reason,
+        }
     }
 
     fn name(&self) -> String {
@@ -61,7 +68,11 @@ impl Network {
 
 impl Proof {
     pub(super) fn new(findings: Findings, host: Vec<Reach>, notes: Vec<String>) -> Proof {
-        let credentials = findings.credentials.into_iter().map(|(network, passes)| Credentials { network, passes }).collect();
+        let credentials = findings
+            .credentials
+            .into_iter()
+            .map(|(network, passes)| Credentials { network, passes })
+            .collect();
         let mut proof = Proof { host, credentials, notes, ..Proof::default() };
         proof.networks = findings.networks.into_iter().map(Network::new).collect();
         proof.notes.extend(proof.not_probed());
@@ -70,22 +81,32 @@ impl Proof {
 
     /// Networks without a global IPv6 address, where nothing could be sent.
     fn not_probed(&self) -> Vec<String> {
-        let has = |network: &str, family: Family| self.networks.iter().any(|row| row.network == network && row.family == family.name());
+        let has = |network: &str, family: Family| {
+            self.networks.iter().any(|row| row.network == network && row.family == family.name())
+        };
         let only_v4 = self.networks.iter().filter(|row| !has(&row.network, Family::V6));
-        only_v4.map(|row| format!("{} has no global IPv6 address: IPv6 was not probed there", row.network)).collect()
+        only_v4
+            .map(|row| {
+                format!("{} has no global IPv6 address: IPv6 was not probed there", row.network)
+            })
+            .collect()
     }
 
     /// What the proof comes to: nothing if every network is blocked.
     ///
     /// # Errors
-    /// [`Error::Leak`] if anything got through, else [`Error::Unproven`] if there is no verdict on some network, or no network.
+    /// [`Error::Leak`] if anything got through, else [`Error::Unproven`] if there is no verdict on
+    /// some network, or no network.
     pub fn outcome(&self) -> Result<(), Error> {
-        let named =
-            |verdict: &str| -> Vec<String> { self.networks.iter().filter(|row| row.verdict == verdict).map(Network::name).collect() };
+        let named = |verdict: &str| -> Vec<String> {
+            self.networks.iter().filter(|row| row.verdict == verdict).map(Network::name).collect()
+        };
         let (leaks, open) = (named("leaks"), named("inconclusive"));
         match () {
             () if !leaks.is_empty() => Err(Error::Leak(leaks.join(", "))),
-            () if self.networks.is_empty() => Err(Error::Unproven("any network: this host has no bridge with an address yet".into())),
+            () if self.networks.is_empty() => Err(Error::Unproven(
+                "any network: this host has no bridge with an address yet".into(),
+            )),
             () if !open.is_empty() => Err(Error::Unproven(open.join(", "))),
             () => Ok(()),
         }
@@ -98,8 +119,13 @@ mod tests {
     use crate::word::Word;
 
     fn check(verdicts: &[Verdict], wanted: Option<Word>) {
-        let finding = |verdict: &Verdict| Finding { network: "docker0".into(), family: Family::V4, verdict: verdict.clone() };
-        let findings = Findings { networks: verdicts.iter().map(finding).collect(), credentials: vec![] };
+        let finding = |verdict: &Verdict| Finding {
+            network: "docker0".into(),
+            family: Family::V4,
+            verdict: verdict.clone(),
+        };
+        let findings =
+            Findings { networks: verdicts.iter().map(finding).collect(), credentials: vec![] };
         let outcome = Proof::new(findings, vec![], vec![]).outcome();
         assert_eq!(outcome.err().map(|error| error.word()), wanted);
     }
@@ -116,9 +142,16 @@ mod tests {
     #[test]
     fn a_network_without_ipv6_says_that_ipv6_was_not_probed() {
         let findings = Findings {
-            networks: vec![Finding { network: "docker0".into(), family: Family::V4, verdict: Verdict::Blocked }],
+            networks: vec![Finding {
+                network: "docker0".into(),
+                family: Family::V4,
+                verdict: Verdict::Blocked,
+            }],
             credentials: vec![],
         };
-        assert_eq!(Proof::new(findings, vec![], vec![]).notes, ["docker0 has no global IPv6 address: IPv6 was not probed there"]);
+        assert_eq!(
+            Proof::new(findings, vec![], vec![]).notes,
+            ["docker0 has no global IPv6 address: IPv6 was not probed there"]
+        );
     }
 }

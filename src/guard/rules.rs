@@ -1,6 +1,8 @@
-//! Which rules we want, as values: the fence, the rule that AWS documents, and the fence for kernels without nf_tables. Pure.
+//! Which rules we want, as values: the fence, the rule that AWS documents, and the fence for
+//! kernels without nf_tables. Pure.
 //!
-//! Exactly two addresses are fenced. Task credentials (169.254.170.2), time (169.254.169.123) and DNS (169.254.169.253) stay open.
+//! Exactly two addresses are fenced. Task credentials (169.254.170.2), time (169.254.169.123) and
+//! DNS (169.254.169.253) stay open.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -51,10 +53,11 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// `-A FORWARD -d 169.254.169.254/32 -i docker+ -j DROP`: what AWS documents and auditors look for.
+    /// `-A FORWARD -d 169.254.169.254/32 -i docker+ -j DROP`: what AWS documents and auditors look
+    /// for.
     ///
-    /// The source is the ECS developer guide, "Amazon ECS task IAM role". It loses its place at every start of Docker, so it is shown
-    /// and never relied upon.
+    /// The source is the ECS developer guide, "Amazon ECS task IAM role". It loses its place at
+    /// every start of Docker, so it is shown and never relied upon.
     pub fn documented(interface: Option<&str>) -> Rule {
         Rule::drop(&format!("{METADATA_V4}/32"), Some(interface.unwrap_or("docker+")))
     }
@@ -79,7 +82,8 @@ impl Rule {
         self.words.iter().map(String::as_str)
     }
 
-    /// Whether a line of `iptables -S` is this rule: iptables lists the options in an order of its own.
+    /// Whether a line of `iptables -S` is this rule: iptables lists the options in an order of its
+    /// own.
     fn is(&self, listed: &str) -> bool {
         let mut there: Vec<&str> = listed.split_ascii_whitespace().collect();
         let mut wanted: Vec<&str> = self.words().collect();
@@ -88,7 +92,8 @@ impl Rule {
         there == wanted
     }
 
-    /// Where this rule stands in a listing of `iptables -S FORWARD`, counted from 1 as iptables counts.
+    /// Where this rule stands in a listing of `iptables -S FORWARD`, counted from 1 as iptables
+    /// counts.
     pub fn places(&self, listing: &str) -> Vec<usize> {
         let rules = forward_rules(listing).enumerate();
         rules.filter(|(_, rule)| self.is(rule)).map(|(index, _)| index + 1).collect()
@@ -109,7 +114,10 @@ pub fn forward_rules(listing: &str) -> impl Iterator<Item = &str> {
 /// The rules that decide before `place` does, and may let a packet through: jumps and accepts.
 pub fn overtakers(listing: &str, place: usize) -> Vec<String> {
     let before = forward_rules(listing).take(place.saturating_sub(1));
-    before.filter(|rule| !rule.ends_with("-j DROP") && !rule.contains("-j REJECT")).map(str::to_owned).collect()
+    before
+        .filter(|rule| !rule.ends_with("-j DROP") && !rule.contains("-j REJECT"))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[cfg(test)]
@@ -122,7 +130,10 @@ mod tests {
     #[test]
     fn the_documented_rule_reads_as_aws_documents_it() {
         assert_eq!(Rule::documented(None).to_string(), "-d 169.254.169.254/32 -i docker+ -j DROP");
-        assert_eq!(Rule::documented(Some("br-web")).to_string(), "-d 169.254.169.254/32 -i br-web -j DROP");
+        assert_eq!(
+            Rule::documented(Some("br-web")).to_string(),
+            "-d 169.254.169.254/32 -i br-web -j DROP"
+        );
     }
 
     #[test]
@@ -139,13 +150,22 @@ mod tests {
 
     #[test]
     fn what_stands_above_the_documented_rule_is_named() {
-        assert_eq!(overtakers(AFTER_A_DOCKER_RESTART, 3), ["-j DOCKER-USER", "-i docker0 ! -o docker0 -j ACCEPT"]);
+        assert_eq!(
+            overtakers(AFTER_A_DOCKER_RESTART, 3),
+            ["-j DOCKER-USER", "-i docker0 ! -o docker0 -j ACCEPT"]
+        );
         assert!(overtakers(AFTER_A_DOCKER_RESTART, 1).is_empty());
     }
 
     #[test]
     fn the_fence_knows_two_addresses_and_the_control_is_neither() {
-        assert_eq!(Family::ALL.map(|family| family.metadata().to_string()), ["169.254.169.254", "fd00:ec2::254"]);
-        assert_eq!(Family::ALL.map(|family| family.control().to_string()), ["169.254.169.253", "fd00:ec2::253"]);
+        assert_eq!(
+            Family::ALL.map(|family| family.metadata().to_string()),
+            ["169.254.169.254", "fd00:ec2::254"]
+        );
+        assert_eq!(
+            Family::ALL.map(|family| family.control().to_string()),
+            ["169.254.169.253", "fd00:ec2::253"]
+        );
     }
 }

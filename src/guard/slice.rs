@@ -1,8 +1,11 @@
-//! The fence for tasks in host network mode: a systemd drop-in on the slice that the agent puts every task in.
+//! The fence for tasks in host network mode: a systemd drop-in on the slice that the agent puts
+//! every task in.
 //!
-//! `IPAddressDeny=` is a BPF program on the cgroup. systemd attaches it again whenever it makes the slice again, where a netfilter
-//! match on a cgroup silently opens. The agent runs in another slice and is not touched. It needs cgroup v2: the slice's name is the
-//! agent's `DefaultTaskCgroupV2Prefix` (agent/config/config_unix.go), and on v1 tasks live elsewhere.
+//! `IPAddressDeny=` is a BPF program on the cgroup. systemd attaches it again whenever it makes the
+//! slice again, where a netfilter match on a cgroup silently opens. The agent runs in another slice
+//! and is not touched. It needs cgroup v2: the slice's name is the
+//! agent's `DefaultTaskCgroupV2Prefix` (agent/config/config_unix.go), and on v1 tasks live
+//! elsewhere.
 
 use std::fs;
 use std::io;
@@ -37,10 +40,13 @@ pub fn present(root: &Path) -> bool {
 /// Why it cannot work here, if so.
 pub fn impossible(root: &Path) -> Option<&'static str> {
     let unified = root.join("sys/fs/cgroup/cgroup.controllers").exists();
-    (!unified).then_some("it has no unified cgroup v2 hierarchy, so that the tasks are in no slice of systemd")
+    (!unified).then_some(
+        "it has no unified cgroup v2 hierarchy, so that the tasks are in no slice of systemd",
+    )
 }
 
-/// Writes the drop-in and lets systemd read it; running tasks are fenced at once. Says whether anything changed.
+/// Writes the drop-in and lets systemd read it; running tasks are fenced at once. Says whether
+/// anything changed.
 pub fn install(host: &Host) -> Result<bool, Error> {
     if let Some(reason) = impossible(&host.root) {
         return Err(Error::HostTasks(reason));
@@ -64,7 +70,8 @@ pub fn remove(host: &Host) -> Result<bool, Error> {
     reload(host).map(|()| true)
 }
 
-/// Nothing to do where systemd does not run, as in an image that is being built: it reads the file at boot.
+/// Nothing to do where systemd does not run, as in an image that is being built: it reads the file
+/// at boot.
 fn reload(host: &Host) -> Result<(), Error> {
     if !host.root.join("run/systemd/system").exists() {
         return Ok(());
@@ -83,6 +90,10 @@ mod tests {
 
     #[test]
     fn the_drop_in_names_both_addresses_in_the_slice_section() {
-        assert!(text().ends_with("[Slice]\nIPAddressDeny=169.254.169.254 fd00:ec2::254\n"), "{}", text());
+        assert!(
+            text().ends_with("[Slice]\nIPAddressDeny=169.254.169.254 fd00:ec2::254\n"),
+            "{}",
+            text()
+        );
     }
 }

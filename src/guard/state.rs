@@ -1,7 +1,8 @@
-//! What the guard remembers until the next boot: which iptables rules were its own doing, and the last proof.
+//! What the guard remembers until the next boot: which iptables rules were its own doing, and the
+//! last proof.
 //!
-//! One small file, `/run/ecs-bootstrap/guard.json`, gone with a reboot as the rules are. Without it everything still works, but
-//! `remove` leaves iptables rules alone that may have been another's.
+//! One small file, `/run/ecs-bootstrap/guard.json`, gone with a reboot as the rules are. Without it
+//! everything still works, but `remove` leaves iptables rules alone that may have been another's.
 
 use std::fs::{self, File};
 use std::io;
@@ -39,7 +40,10 @@ fn file(host: &Host) -> PathBuf {
 
 /// What was remembered; a missing or unreadable file is an empty memory.
 pub fn read(host: &Host) -> State {
-    fs::read(file(host)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    fs::read(file(host))
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default()
 }
 
 /// Remembers `state`. The caller holds [`lock`].
@@ -58,14 +62,21 @@ pub fn clear(host: &Host) {
 pub fn lock(host: &Host, patience: Duration) -> Result<Flock<File>, Error> {
     let path = folder(host).join("guard.lock");
     let open = || fs::create_dir_all(folder(host)).and_then(|()| File::create(&path));
-    let mut file = open().map_err(|source| Error::File { doing: "opening", path: path.clone(), source })?;
+    let mut file =
+        open().map_err(|source| Error::File { doing: "opening", path: path.clone(), source })?;
     let start = Instant::now();
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Ok(lock),
-            Err((back, nix::errno::Errno::EWOULDBLOCK)) if start.elapsed() < patience => file = back,
-            Err((_, nix::errno::Errno::EWOULDBLOCK)) => return Err(Error::Busy { path, seconds: patience.as_secs() }),
-            Err((_, errno)) => return Err(Error::File { doing: "locking", path, source: io::Error::from(errno) }),
+            Err((back, nix::errno::Errno::EWOULDBLOCK)) if start.elapsed() < patience => {
+                file = back
+            }
+            Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
+                return Err(Error::Busy { path, seconds: patience.as_secs() });
+            }
+            Err((_, errno)) => {
+                return Err(Error::File { doing: "locking", path, source: io::Error::from(errno) });
+            }
         }
         std::thread::sleep(Duration::from_millis(10));
     }

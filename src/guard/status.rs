@@ -63,7 +63,8 @@ pub fn status(host: &Host) -> Result<Status, Error> {
     let remembered = state::read(host);
     let interface = remembered.interface.as_deref();
     let (state, held_by, dropped_packets) = look(host, interface)?;
-    let links = links::read().map_err(|source| Error::Probe { doing: "listing the host's links", source })?;
+    let links = links::read()
+        .map_err(|source| Error::Probe { doing: "listing the host's links", source })?;
     let stands = held_by.is_some() && state == "effective";
     Ok(Status {
         state,
@@ -71,7 +72,11 @@ pub fn status(host: &Host) -> Result<Status, Error> {
         rules: rules(interface),
         dropped_packets,
         documented_rule: documented::look(host, interface),
-        networks: links.iter().filter(|link| link.is_network()).map(|link| network(link, stands, interface)).collect(),
+        networks: links
+            .iter()
+            .filter(|link| link.is_network())
+            .map(|link| network(link, stands, interface))
+            .collect(),
         host_tasks: host_tasks(host),
         awsvpc_tasks: awsvpc_tasks(host),
         not_covered: NEVER_COVERED.to_vec(),
@@ -81,15 +86,22 @@ pub fn status(host: &Host) -> Result<Status, Error> {
     })
 }
 
-fn look(host: &Host, interface: Option<&str>) -> Result<(&'static str, Option<Method>, Option<u64>), Error> {
+fn look(
+    host: &Host,
+    interface: Option<&str>,
+) -> Result<(&'static str, Option<Method>, Option<u64>), Error> {
     match nft::read() {
         Ok(Some(present)) => {
-            let as_wanted = [true, false].map(|options| nft::wanted(interface, options)).contains(&present.table);
+            let as_wanted = [true, false]
+                .map(|options| nft::wanted(interface, options))
+                .contains(&present.table);
             let state = if as_wanted { "effective" } else { "weakened" };
             Ok((state, Some(Method::NfTables), Some(present.packets)))
         }
         Err(error) if !netlink::unsupported(&error) => Err(fence::refused("reading", error)),
-        _ if state::read(host).mangle_is_ours && fence::mangle_stands(host, interface)? => Ok(("effective", Some(Method::Mangle), None)),
+        _ if state::read(host).mangle_is_ours && fence::mangle_stands(host, interface)? => {
+            Ok(("effective", Some(Method::Mangle), None))
+        }
         _ => Ok(("absent", None, None)),
     }
 }
@@ -119,11 +131,14 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 fn host_tasks(host: &Host) -> Covered {
     let (covered, reason) = match (slice::present(&host.root), slice::impossible(&host.root)) {
-        (true, None) if setting(host, "ECS_ENABLE_TASK_CPU_MEM_LIMIT") == Some(false) => {
-            (false, "the drop-in is there, but ECS_ENABLE_TASK_CPU_MEM_LIMIT=false keeps tasks out of ecstasks.slice")
-        }
+        (true, None) if setting(host, "ECS_ENABLE_TASK_CPU_MEM_LIMIT") == Some(false) => (
+            false,
+            "the drop-in is there, but ECS_ENABLE_TASK_CPU_MEM_LIMIT=false keeps tasks out of ecstasks.slice",
+        ),
         (true, None) => (true, "IPAddressDeny on ecstasks.slice"),
-        (true, Some(_)) => (false, "the drop-in is there, but this host has no unified cgroup v2 hierarchy"),
+        (true, Some(_)) => {
+            (false, "the drop-in is there, but this host has no unified cgroup v2 hierarchy")
+        }
         (false, Some(_)) => (false, "impossible here: no unified cgroup v2 hierarchy"),
         (false, None) => (false, "not asked for (--block-imds-host-tasks)"),
     };
@@ -133,15 +148,20 @@ fn host_tasks(host: &Host) -> Covered {
 fn awsvpc_tasks(host: &Host) -> Covered {
     let (covered, reason) = match setting(host, "ECS_AWSVPC_BLOCK_IMDS") {
         Some(true) => (true, "ECS_AWSVPC_BLOCK_IMDS is true in ecs.config: the agent fences them"),
-        _ => (false, "ECS_AWSVPC_BLOCK_IMDS is not true in ecs.config: only the agent can fence them"),
+        _ => (
+            false,
+            "ECS_AWSVPC_BLOCK_IMDS is not true in ecs.config: only the agent can fence them",
+        ),
     };
     Covered { name: "tasks in awsvpc network mode".into(), covered, reason: reason.into() }
 }
 
-/// A switch in the installed ecs.config, read as the agent's strconv.ParseBool does; `None`: not set, or no boolean.
+/// A switch in the installed ecs.config, read as the agent's strconv.ParseBool does; `None`: not
+/// set, or no boolean.
 pub fn setting(host: &Host, key: &str) -> Option<bool> {
     let text = fs::read_to_string(host.root.join("etc/ecs/ecs.config")).ok()?;
-    let mut values = text.lines().filter_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='));
+    let mut values =
+        text.lines().filter_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='));
     boolean(values.next_back()?.trim().trim_matches(['"', '\'']))
 }
 
@@ -151,17 +171,40 @@ fn boolean(value: &str) -> Option<bool> {
     TRUE.contains(&value).then_some(true).or_else(|| FALSE.contains(&value).then_some(false))
 }
 
-/// Rule sets that the distribution loads at boot or on a restart, and that would undo ours or bring a copy back.
+/// Rule sets that the distribution loads at boot or on a restart, and that would undo ours or bring
+/// a copy back.
 fn saved_files(root: &Path) -> Vec<String> {
     const TRAPS: [(&str, &str, &str); 4] = [
-        ("etc/nftables.conf", "flush ruleset", "loading it deletes every table, the guard's too: the verify unit brings it back"),
-        ("etc/sysconfig/nftables.conf", "flush ruleset", "loading it deletes every table, the guard's too: the verify unit brings it back"),
-        ("etc/sysconfig/iptables", "169.254.169.254", "it holds a saved copy of the documented rule, which outlives `guard remove`"),
-        ("etc/iptables/rules.v4", "169.254.169.254", "it holds a saved copy of the documented rule, which outlives `guard remove`"),
+        (
+            "etc/nftables.conf",
+            "flush ruleset",
+            "loading it deletes every table, the guard's too: the verify unit brings it back",
+        ),
+        (
+            "etc/sysconfig/nftables.conf",
+            "flush ruleset",
+            "loading it deletes every table, the guard's too: the verify unit brings it back",
+        ),
+        (
+            "etc/sysconfig/iptables",
+            "169.254.169.254",
+            "it holds a saved copy of the documented rule, which outlives `guard remove`",
+        ),
+        (
+            "etc/iptables/rules.v4",
+            "169.254.169.254",
+            "it holds a saved copy of the documented rule, which outlives `guard remove`",
+        ),
     ];
-    let holds =
-        |path: &str, text: &str| fs::read_to_string(root.join(path)).is_ok_and(|file| active(&file).any(|line| line.contains(text)));
-    TRAPS.iter().filter(|(path, text, _)| holds(path, text)).map(|(path, _, trap)| format!("/{path}: {trap}")).collect()
+    let holds = |path: &str, text: &str| {
+        fs::read_to_string(root.join(path))
+            .is_ok_and(|file| active(&file).any(|line| line.contains(text)))
+    };
+    TRAPS
+        .iter()
+        .filter(|(path, text, _)| holds(path, text))
+        .map(|(path, _, trap)| format!("/{path}: {trap}"))
+        .collect()
 }
 
 fn active(file: &str) -> impl Iterator<Item = &str> {
@@ -190,7 +233,10 @@ mod tests {
 
     #[test]
     fn a_switch_is_read_as_the_agent_reads_it_and_the_last_line_wins() {
-        let root = root(&[("etc/ecs/ecs.config", "ECS_AWSVPC_BLOCK_IMDS=false\nECS_AWSVPC_BLOCK_IMDS=\"True\"\nECS_CLUSTER=yes\n")]);
+        let root = root(&[(
+            "etc/ecs/ecs.config",
+            "ECS_AWSVPC_BLOCK_IMDS=false\nECS_AWSVPC_BLOCK_IMDS=\"True\"\nECS_CLUSTER=yes\n",
+        )]);
         assert_eq!(setting(&Host::at(&root), "ECS_AWSVPC_BLOCK_IMDS"), Some(true));
         assert_eq!(setting(&Host::at(&root), "ECS_CLUSTER"), None);
         assert_eq!(setting(&Host::at(&root), "ECS_AWSVPC"), None);

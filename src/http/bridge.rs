@@ -1,14 +1,20 @@
-//! Carries the one reqwest client into the AWS SDK, so that S3, STS and presigned URLs share connections, TLS and proxies.
+//! Carries the one reqwest client into the AWS SDK, so that S3, STS and presigned URLs share
+//! connections, TLS and proxies.
 //!
-//! The SDK's own client would bring a second TLS stack and read the machine's CA files at every start.
+//! The SDK's own client would bring a second TLS stack and read the machine's CA files at every
+//! start.
 
-use super::{Cause, Failed, Http, SILENCE};
-use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use std::time::Duration;
+
+use super::{Cause, Failed, Http, SILENCE};
 
 #[derive(Clone, Debug)]
 pub(super) struct Bridge {
@@ -23,7 +29,11 @@ pub(super) struct Bridge {
 struct Streaming;
 
 impl HttpClient for Bridge {
-    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         let limit = settings.read_timeout().or(settings.connect_timeout());
         SharedHttpConnector::new(Self { http: self.http.clone(), limit })
     }
@@ -47,10 +57,13 @@ fn outgoing(request: HttpRequest) -> Result<reqwest::Request, Cause> {
 
 fn incoming(answer: reqwest::Response) -> Result<HttpResponse, ConnectorError> {
     let answer = http::Response::from(answer).map(SdkBody::from_body_1_x::<reqwest::Body, _>);
-    answer.try_into().map_err(|error: aws_smithy_runtime_api::http::HttpError| ConnectorError::other(error.into(), None))
+    answer.try_into().map_err(|error: aws_smithy_runtime_api::http::HttpError| {
+        ConnectorError::other(error.into(), None)
+    })
 }
 
-/// What the SDK's retries go by: a timeout and an input/output error may pass, a certificate nobody vouches for stays as it is.
+/// What the SDK's retries go by: a timeout and an input/output error may pass, a certificate nobody
+/// vouches for stays as it is.
 fn connector_error(error: Failed) -> ConnectorError {
     if error.is_timeout() {
         ConnectorError::timeout(error.into())

@@ -1,4 +1,5 @@
-//! An EC2 host's own account of itself: its role with credentials, and where it runs. Read from the metadata service alone.
+//! An EC2 host's own account of itself: its role with credentials, and where it runs. Read from the
+//! metadata service alone.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,9 +15,11 @@ use super::{Claim, Error};
 
 const ROLES: &str = "meta-data/iam/security-credentials/";
 const DOCUMENT: &str = "dynamic/instance-identity/document";
-/// How long a refusal that IMDS itself reports may last: a role that was made a moment ago is refused for some seconds.
+/// How long a refusal that IMDS itself reports may last: a role that was made a moment ago is
+/// refused for some seconds.
 const GRACE: Duration = Duration::from_secs(10);
-/// What [`pause`] gives at most after one attempt: an answer that fails so close to the deadline is not asked for again.
+/// What [`pause`] gives at most after one attempt: an answer that fails so close to the deadline is
+/// not asked for again.
 const LONGEST_FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Answers cut short may be cut by chance; so many in a row are not.
 const TORN: u32 = 5;
@@ -39,7 +42,8 @@ struct ProfileInfo {
     instance_profile_arn: Option<String>,
 }
 
-/// The body of `iam/security-credentials/ROLE`. With a `Code` other than Success it carries a message, with status 200.
+/// The body of `iam/security-credentials/ROLE`. With a `Code` other than Success it carries a
+/// message, with status 200.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Delivered {
@@ -56,8 +60,11 @@ struct Delivered {
 /// Two steps after the token: the role's name beside the identity document, then the credentials.
 pub async fn claim(imds: &Imds) -> Result<Claim, Error> {
     imds.session_began().await?;
-    let ((role, credentials), document, profile) = try_join!(role(imds), document(imds), profile(imds))?;
-    let account_id = document.account_id.or_else(|| profile.as_deref().and_then(account_of_arn).map(str::to_owned));
+    let ((role, credentials), document, profile) =
+        try_join!(role(imds), document(imds), profile(imds))?;
+    let account_id = document
+        .account_id
+        .or_else(|| profile.as_deref().and_then(account_of_arn).map(str::to_owned));
     let id = document.instance_id.ok_or_else(|| Error::not_imds("it knows no instance id"))?;
     Ok(Claim {
         kind: "ec2",
@@ -90,16 +97,26 @@ async fn document(imds: &Imds) -> Result<Document, Error> {
         imds.get("meta-data/instance-type"),
         imds.get("meta-data/ami-id"),
     )?;
-    Ok(Document { account_id: None, instance_id, region, availability_zone, instance_type, image_id })
+    Ok(Document {
+        account_id: None,
+        instance_id,
+        region,
+        availability_zone,
+        instance_type,
+        image_id,
+    })
 }
 
 /// The ARN of the instance profile, if one is attached; it names the account.
 async fn profile(imds: &Imds) -> Result<Option<String>, Error> {
     let text = imds.get("meta-data/iam/info").await?;
-    Ok(text.and_then(|text| serde_json::from_str::<ProfileInfo>(&text).ok()).and_then(|info| info.instance_profile_arn))
+    Ok(text
+        .and_then(|text| serde_json::from_str::<ProfileInfo>(&text).ok())
+        .and_then(|info| info.instance_profile_arn))
 }
 
-/// Waits, until the deadline, for a role and its credentials: at boot both may be seconds late, and answered with 404 until then.
+/// Waits, until the deadline, for a role and its credentials: at boot both may be seconds late, and
+/// answered with 404 until then.
 async fn role(imds: &Imds) -> Result<(String, Credentials), Error> {
     let mut wait = Wait { imds, attempts: 0, refused_since: None, torn: 0 };
     let mut before = None;
@@ -107,8 +124,11 @@ async fn role(imds: &Imds) -> Result<(String, Credentials), Error> {
         let missing = match delivered(imds).await {
             Ok(Ok(found)) => return Ok(found),
             Ok(Err(missing)) => missing,
-            // The deadline came amid this question: what was answered to the one before it says more.
-            Err(error) if is_cut_off(imds, &error) => return Err(before.map_or(error, Missing::into_error)),
+            // The deadline came amid this question: what was answered to the one before it says
+            // more.
+            Err(error) if is_cut_off(imds, &error) => {
+                return Err(before.map_or(error, Missing::into_error));
+            }
             Err(error) => return Err(error),
         };
         match wait.has_time_after(&missing) {
@@ -160,7 +180,9 @@ impl Missing {
             Missing::Role { profile_is_attached: false } => Error::NoRole,
             Missing::Role { profile_is_attached: true } => Error::NotDelivered { role: None },
             Missing::Credentials { role } => Error::NotDelivered { role: Some(role) },
-            Missing::Refused { role, code, message } => Error::RoleRefused { role, code, message: printable(&message) },
+            Missing::Refused { role, code, message } => {
+                Error::RoleRefused { role, code, message: printable(&message) }
+            }
             Missing::Torn => Error::not_imds("what it gives as credentials is cut short, or none"),
         }
     }
@@ -168,11 +190,15 @@ impl Missing {
 
 async fn role_name(imds: &Imds) -> Result<Option<String>, Error> {
     let text = imds.get(ROLES).await?.unwrap_or_default();
-    let Some(name) = text.lines().next().map(str::trim).filter(|name| !name.is_empty()) else { return Ok(None) };
+    let Some(name) = text.lines().next().map(str::trim).filter(|name| !name.is_empty()) else {
+        return Ok(None);
+    };
     // https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html: [\w+=,.@-]+
     match name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte)) {
         true => Ok(Some(name.to_owned())),
-        false => Err(Error::not_imds("what it gives as the name of the role is none (a page of HTML, say)")),
+        false => Err(Error::not_imds(
+            "what it gives as the name of the role is none (a page of HTML, say)",
+        )),
     }
 }
 
@@ -181,12 +207,19 @@ fn credentials(role: &str, body: &str) -> Result<Credentials, Missing> {
     let delivered: Delivered = serde_json::from_str(body).map_err(|_| torn())?;
     let code = delivered.code.unwrap_or_else(|| "Success".into());
     if !code.eq_ignore_ascii_case("success") {
-        return Err(Missing::Refused { role: role.into(), code, message: delivered.message.unwrap_or_default() });
+        return Err(Missing::Refused {
+            role: role.into(),
+            code,
+            message: delivered.message.unwrap_or_default(),
+        });
     }
-    let (Some(id), Some(secret), Some(token)) = (delivered.access_key_id, delivered.secret_access_key, delivered.token) else {
+    let (Some(id), Some(secret), Some(token)) =
+        (delivered.access_key_id, delivered.secret_access_key, delivered.token)
+    else {
         return Err(torn());
     };
-    let expires = delivered.expiration.and_then(|text| DateTime::from_str(&text, Format::DateTime).ok());
+    let expires =
+        delivered.expiration.and_then(|text| DateTime::from_str(&text, Format::DateTime).ok());
     let expires = expires.and_then(|at| SystemTime::try_from(at).ok());
     Ok(Credentials::new(id, secret, Some(token), expires, "imds"))
 }
@@ -240,9 +273,15 @@ mod tests {
 
     #[test]
     fn a_code_other_than_success_is_a_refusal_with_its_message() {
-        let body = r#"{"Code": "AssumeRoleUnauthorizedAccess", "Message": "EC2 cannot assume the role"}"#;
-        let Err(Missing::Refused { code, message, .. }) = credentials("role", body) else { panic!("not refused") };
-        assert_eq!((code.as_str(), message.as_str()), ("AssumeRoleUnauthorizedAccess", "EC2 cannot assume the role"));
+        let body =
+            r#"{"Code": "AssumeRoleUnauthorizedAccess", "Message": "EC2 cannot assume the role"}"#;
+        let Err(Missing::Refused { code, message, .. }) = credentials("role", body) else {
+            panic!("not refused")
+        };
+        assert_eq!(
+            (code.as_str(), message.as_str()),
+            ("AssumeRoleUnauthorizedAccess", "EC2 cannot assume the role")
+        );
     }
 
     #[test]

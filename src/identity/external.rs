@@ -1,7 +1,9 @@
-//! An external host's account of itself: its registration with Systems Manager, and the credentials that the SSM agent rotates.
+//! An external host's account of itself: its registration with Systems Manager, and the credentials
+//! that the SSM agent rotates.
 //!
-//! The SSM agent writes `/root/.aws/credentials` every 30 minutes, valid for 60 (aws/amazon-ecs-agent#2665). The metadata service is never
-//! asked here: on an EC2 instance that plays an external host it would name the wrong role (aws/amazon-ecs-agent#3604).
+//! The SSM agent writes `/root/.aws/credentials` every 30 minutes, valid for 60
+//! (aws/amazon-ecs-agent#2665). The metadata service is never asked here: on an EC2 instance that
+//! plays an external host it would name the wrong role (aws/amazon-ecs-agent#3604).
 
 use std::cell::RefCell;
 use std::os::unix::fs::MetadataExt;
@@ -19,7 +21,8 @@ use crate::host;
 use crate::settings::Settings;
 
 const FILE: &str = "/root/.aws/credentials";
-/// The SSM agent writes whole files, so looking often costs little and a fresh rotation is taken up at once.
+/// The SSM agent writes whole files, so looking often costs little and a fresh rotation is taken up
+/// at once.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Where an external host's credentials are.
@@ -36,7 +39,11 @@ pub struct External {
 
 impl External {
     /// Reads the registration and the agent's files; `variables` are those of the process.
-    pub fn new<'a>(settings: &Settings, variables: impl Iterator<Item = (&'a str, &'a str)>, deadline: Instant) -> Self {
+    pub fn new<'a>(
+        settings: &Settings,
+        variables: impl Iterator<Item = (&'a str, &'a str)>,
+        deadline: Instant,
+    ) -> Self {
         let (mut file, mut profile) = (None, None);
         for (name, value) in variables.filter(|(_, value)| !value.is_empty()) {
             match name {
@@ -51,7 +58,9 @@ impl External {
             instance_id: Some(registration.instance_id).filter(|id| !id.is_empty()),
             region: configured("AWS_DEFAULT_REGION").or(registration.region),
             file: file.unwrap_or_else(|| settings.path(FILE)),
-            profile: profile.or_else(|| configured("ECS_ALTERNATE_CREDENTIAL_PROFILE")).unwrap_or_else(|| "default".into()),
+            profile: profile
+                .or_else(|| configured("ECS_ALTERNATE_CREDENTIAL_PROFILE"))
+                .unwrap_or_else(|| "default".into()),
             deadline,
             refused: RefCell::default(),
         }
@@ -80,7 +89,11 @@ impl External {
     }
 
     fn refusal(&self, credentials: &Credentials) -> Option<&'static str> {
-        self.refused.borrow().as_ref().filter(|(key, _)| key == credentials.access_key_id()).map(|(_, why)| *why)
+        self.refused
+            .borrow()
+            .as_ref()
+            .filter(|(key, _)| key == credentials.access_key_id())
+            .map(|(_, why)| *why)
     }
 
     /// Waits for the SSM agent's first or next rotation until the deadline.
@@ -97,7 +110,11 @@ impl External {
                 Err(why) => why,
             };
             if Instant::now() + LOOK_AGAIN >= self.deadline {
-                return Err(Error::NoSsmCredentials { file: self.file.clone(), profile: self.profile.clone(), why });
+                return Err(Error::NoSsmCredentials {
+                    file: self.file.clone(),
+                    profile: self.profile.clone(),
+                    why,
+                });
             }
             if !said {
                 tracing::info!("identity: waiting for the SSM agent: {why}");
@@ -114,13 +131,19 @@ async fn read(file: &Path, profile: &str) -> Result<Credentials, String> {
     }
     let files = EnvConfigFiles::builder().with_file(EnvConfigFileKind::Credentials, file).build();
     // The parser's error may quote the file.
+    let found = profile::load(&Fs::real(), &Env::from_slice(&[]), &files, None)
+        .await
+        .map_err(|_| "it has written no profiles".to_owned())?;
     let found =
-        profile::load(&Fs::real(), &Env::from_slice(&[]), &files, None).await.map_err(|_| "it has written no profiles".to_owned())?;
-    let found = found.get_profile(profile).ok_or_else(|| format!("there is no profile `{profile}`"))?;
+        found.get_profile(profile).ok_or_else(|| format!("there is no profile `{profile}`"))?;
     let get = |name| found.get(name).filter(|value| !value.is_empty()).map(str::to_owned);
     match (get("aws_access_key_id"), get("aws_secret_access_key"), get("aws_session_token")) {
-        (Some(id), Some(secret), Some(token)) => Ok(Credentials::new(id, secret, Some(token), None, "ssm-agent")),
-        _ => Err(format!("the profile `{profile}` holds no credentials of a role (key, secret and session token)")),
+        (Some(id), Some(secret), Some(token)) => {
+            Ok(Credentials::new(id, secret, Some(token), None, "ssm-agent"))
+        }
+        _ => Err(format!(
+            "the profile `{profile}` holds no credentials of a role (key, secret and session token)"
+        )),
     }
 }
 

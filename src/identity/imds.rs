@@ -1,8 +1,11 @@
-//! IMDSv2, and never version 1: one token, then whatever the caller asks for, until the run's deadline.
+//! IMDSv2, and never version 1: one token, then whatever the caller asks for, until the run's
+//! deadline.
 //!
-//! Takes an endpoint and a deadline; talks to the metadata service and nobody else: no proxy whatever the environment says, no
-//! redirects, bodies of at most 64 KiB. Statuses are read as the EC2 User Guide ("Use the Instance Metadata Service") and the AWS SDKs
-//! read them: 400 and 403 are final, 401 asks for one new token, 404 means that there is no such item, and all else may pass with time.
+//! Takes an endpoint and a deadline; talks to the metadata service and nobody else: no proxy
+//! whatever the environment says, no redirects, bodies of at most 64 KiB. Statuses are read as the
+//! EC2 User Guide ("Use the Instance Metadata Service") and the AWS SDKs read them: 400 and 403 are
+//! final, 401 asks for one new token, 404 means that there is no such item, and all else may pass
+//! with time.
 
 mod look;
 
@@ -26,7 +29,8 @@ const IPV6: &str = "http://[fd00:ec2::254]";
 /// How long IPv4 has to itself where nobody said which of the two to use.
 const IPV6_AFTER: Duration = Duration::from_millis(150);
 const MAX_BODY: usize = 64 * 1024;
-/// After so many token requests in a row that hung while a plain GET was answered, it is the hop limit and not a slow service.
+/// After so many token requests in a row that hung while a plain GET was answered, it is the hop
+/// limit and not a slow service.
 const HOP_LIMIT_EVIDENCE: u32 = 3;
 
 /// Where the metadata service is, and how patient AWS's own variables want us to be.
@@ -38,7 +42,8 @@ pub struct Options {
     pub endpoint: Option<String>,
     /// AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE is IPv6 (`Some(true)`) or IPv4 (`Some(false)`).
     pub ipv6: Option<bool>,
-    /// AWS_METADATA_SERVICE_TIMEOUT: of one attempt. By default attempts grow longer, from 1 s to 8 s.
+    /// AWS_METADATA_SERVICE_TIMEOUT: of one attempt. By default attempts grow longer, from 1 s to
+    /// 8 s.
     pub timeout: Option<Duration>,
     /// AWS_METADATA_SERVICE_NUM_ATTEMPTS. By default the deadline alone ends the trying.
     pub attempts: Option<u32>,
@@ -61,7 +66,13 @@ impl Options {
             "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE" => self.ipv6 = Some(mode(value)?),
             "AWS_METADATA_SERVICE_TIMEOUT" => self.timeout = Some(seconds(value)?),
             "AWS_METADATA_SERVICE_NUM_ATTEMPTS" => {
-                self.attempts = Some(value.parse().ok().filter(|count| *count > 0).ok_or("a whole number of at least 1")?);
+                self.attempts = Some(
+                    value
+                        .parse()
+                        .ok()
+                        .filter(|count| *count > 0)
+                        .ok_or("a whole number of at least 1")?,
+                );
             }
             _ => {}
         }
@@ -104,11 +115,15 @@ fn seconds(value: &str) -> Result<Duration, &'static str> {
 pub enum Error {
     #[error("instance metadata is switched off by AWS_EC2_METADATA_DISABLED")]
     Disabled,
-    #[error("the instance metadata service is off, or refuses this caller (HTTP status {status} on {path})")]
+    #[error(
+        "the instance metadata service is off, or refuses this caller (HTTP status {status} on {path})"
+    )]
     Refused { status: u16, path: String },
     #[error("{endpoint} is not the instance metadata service: {what}")]
     NotImds { endpoint: String, what: String },
-    #[error("token requests to {endpoint} hang while plain requests are answered: the hop limit is too low for where this runs")]
+    #[error(
+        "token requests to {endpoint} hang while plain requests are answered: the hop limit is too low for where this runs"
+    )]
     HopLimit { endpoint: String },
     #[error("no answer from the instance metadata service at {endpoint} after {attempts} attempts")]
     Unreachable { endpoint: String, attempts: u32, source: Fault },
@@ -118,7 +133,9 @@ impl Error {
     /// What would mend it.
     pub fn remedy(&self) -> &'static str {
         match self {
-            Error::Disabled => "unset AWS_EC2_METADATA_DISABLED for this program, or use `--host external` on a host outside EC2",
+            Error::Disabled => {
+                "unset AWS_EC2_METADATA_DISABLED for this program, or use `--host external` on a host outside EC2"
+            }
             Error::Refused { .. } => {
                 "switch it on: `aws ec2 modify-instance-metadata-options --instance-id ID --http-endpoint enabled --http-tokens required`"
             }
@@ -162,7 +179,8 @@ pub struct Imds {
     client: Client,
     options: Options,
     deadline: Instant,
-    /// Locked while a token is asked for, so that requests side by side wait for one and do not each ask for their own.
+    /// Locked while a token is asked for, so that requests side by side wait for one and do not
+    /// each ask for their own.
     session: Mutex<Option<Session>>,
     /// How often something had to be asked again.
     repeats: Cell<u32>,
@@ -198,7 +216,9 @@ impl Imds {
             let fault = match self.read(&session, path, patience.attempt_timeout()).await {
                 Ok(Answer::Text(text)) => return Ok(Some(text)),
                 Ok(Answer::Absent) => return Ok(None),
-                Ok(Answer::TokenRefused) if renewed => return Err(Error::Refused { status: 401, path: path.into() }),
+                Ok(Answer::TokenRefused) if renewed => {
+                    return Err(Error::Refused { status: 401, path: path.into() });
+                }
                 Ok(Answer::TokenRefused) => {
                     renewed = true;
                     self.give_back(&session).await;
@@ -247,7 +267,8 @@ impl Imds {
                 Err(Attempt::Final(error)) => return Err(error),
                 Err(Attempt::Again(fault)) => fault,
             };
-            let hop_limit_like = matches!(fault, Fault::Timeout(_)) && self.answers_without_token(&endpoints[0]).await;
+            let hop_limit_like = matches!(fault, Fault::Timeout(_))
+                && self.answers_without_token(&endpoints[0]).await;
             hung = if hop_limit_like { hung + 1 } else { 0 };
             if hung == HOP_LIMIT_EVIDENCE {
                 return Err(Error::HopLimit { endpoint: endpoints[0].clone() });
@@ -256,7 +277,8 @@ impl Imds {
         }
     }
 
-    /// A token from the first endpoint that gives one. IPv4's failure is the one worth telling: hardly any host has IPv6 metadata.
+    /// A token from the first endpoint that gives one. IPv4's failure is the one worth telling:
+    /// hardly any host has IPv6 metadata.
     async fn token(&self, endpoints: &[String], limit: Duration) -> Result<Session, Attempt> {
         let [first, second] = endpoints else { return self.put(&endpoints[0], limit).await };
         let ipv4 = self.put(first, limit);
@@ -278,22 +300,39 @@ impl Imds {
     }
 
     async fn put(&self, endpoint: &str, limit: Duration) -> Result<Session, Attempt> {
-        let request = self.client.request(Method::PUT, format!("{endpoint}{TOKEN}")).header(TTL_HEADER, TTL_SECONDS);
+        let request = self
+            .client
+            .request(Method::PUT, format!("{endpoint}{TOKEN}"))
+            .header(TTL_HEADER, TTL_SECONDS);
         let (status, body) = self.send(request, limit).await?;
-        let not_imds = |what: &str| Attempt::Final(Error::NotImds { endpoint: endpoint.into(), what: what.into() });
+        let not_imds = |what: &str| {
+            Attempt::Final(Error::NotImds { endpoint: endpoint.into(), what: what.into() })
+        };
         match status {
             200 if is_token(&body) => Ok(Session { endpoint: endpoint.into(), token: body }),
             200 => Err(not_imds("what it gives as a token is none (a page of HTML, say)")),
             403 => Err(Attempt::Final(Error::Refused { status, path: TOKEN.into() })),
             408 | 429 | 500.. => Err(Attempt::Again(Fault::Status(status))),
-            404 | 405 => Err(not_imds("it knows no session tokens (IMDSv2); version 1 is never used")),
+            404 | 405 => {
+                Err(not_imds("it knows no session tokens (IMDSv2); version 1 is never used"))
+            }
             300..400 => Err(not_imds("it redirects")),
-            _ => Err(not_imds(&format!("it answered the request for a token with HTTP status {status}"))),
+            _ => Err(not_imds(&format!(
+                "it answered the request for a token with HTTP status {status}"
+            ))),
         }
     }
 
-    async fn read(&self, session: &Session, path: &str, limit: Duration) -> Result<Answer, Attempt> {
-        let request = self.client.get(format!("{}/latest/{path}", session.endpoint)).header(TOKEN_HEADER, &session.token);
+    async fn read(
+        &self,
+        session: &Session,
+        path: &str,
+        limit: Duration,
+    ) -> Result<Answer, Attempt> {
+        let request = self
+            .client
+            .get(format!("{}/latest/{path}", session.endpoint))
+            .header(TOKEN_HEADER, &session.token);
         let (status, body) = self.send(request, limit).await?;
         match status {
             200 => Ok(Answer::Text(body)),
@@ -317,14 +356,22 @@ impl Imds {
         sleep(pause(attempts)).await;
     }
 
-    /// Whether a GET without a token is answered at all (with 401): then the way there is open, and only the PUT's answer is lost.
+    /// Whether a GET without a token is answered at all (with 401): then the way there is open, and
+    /// only the PUT's answer is lost.
     async fn answers_without_token(&self, endpoint: &str) -> bool {
-        self.send(self.client.get(format!("{endpoint}/latest/meta-data/")), Duration::from_secs(1)).await.is_ok()
+        self.send(self.client.get(format!("{endpoint}/latest/meta-data/")), Duration::from_secs(1))
+            .await
+            .is_ok()
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder, limit: Duration) -> Result<(u16, String), Attempt> {
+    async fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+        limit: Duration,
+    ) -> Result<(u16, String), Attempt> {
         let exchange = async {
-            let response = request.send().await.map_err(|error| Fault::Transport(innermost(&error)))?;
+            let response =
+                request.send().await.map_err(|error| Fault::Transport(innermost(&error)))?;
             let status = response.status();
             Ok((status.as_u16(), text(response, status).await?))
         };
@@ -355,10 +402,13 @@ async fn text(mut response: Response, status: StatusCode) -> Result<String, Faul
 }
 
 fn is_token(body: &str) -> bool {
-    !body.is_empty() && body.len() <= 1024 && body.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'<' && byte != b'>')
+    !body.is_empty()
+        && body.len() <= 1024
+        && body.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'<' && byte != b'>')
 }
 
-/// The bottom of a chain of errors: "Connection refused", without the URL that reqwest puts around it.
+/// The bottom of a chain of errors: "Connection refused", without the URL that reqwest puts around
+/// it.
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     http::chain(error).last().unwrap_or(error).to_string()
 }
@@ -370,7 +420,8 @@ struct Patience<'a> {
 }
 
 impl Patience<'_> {
-    /// Attempts grow longer: a token may take seconds on a busy host, and a lost packet should not cost as much.
+    /// Attempts grow longer: a token may take seconds on a busy host, and a lost packet should not
+    /// cost as much.
     fn attempt_timeout(&self) -> Duration {
         let growing = Duration::from_secs(1 << self.attempts.min(3));
         let left = self.imds.deadline.saturating_duration_since(Instant::now());
@@ -382,16 +433,22 @@ impl Patience<'_> {
         let pause = pause(self.attempts);
         let out_of_attempts = self.imds.options.attempts.is_some_and(|most| self.attempts >= most);
         if out_of_attempts || Instant::now() + pause >= self.imds.deadline {
-            return Err(Error::Unreachable { endpoint: endpoint.into(), attempts: self.attempts, source: fault });
+            return Err(Error::Unreachable {
+                endpoint: endpoint.into(),
+                attempts: self.attempts,
+                source: fault,
+            });
         }
         self.imds.pause(self.attempts, &fault).await;
         Ok(())
     }
 }
 
-/// How long to wait after so many attempts: 100 ms and doubling, at most 2 s, between half of it and all of it.
+/// How long to wait after so many attempts: 100 ms and doubling, at most 2 s, between half of it
+/// and all of it.
 pub fn pause(attempts: u32) -> Duration {
-    let whole = Duration::from_millis(100 << attempts.saturating_sub(1).min(5)).min(Duration::from_secs(2));
+    let whole =
+        Duration::from_millis(100 << attempts.saturating_sub(1).min(5)).min(Duration::from_secs(2));
     whole.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
@@ -404,7 +461,10 @@ mod tests {
         let options = Options::new(variables.iter().copied());
         let found = options.map(|options| options.endpoints());
         assert_eq!(
-            found.as_ref().map(|all| all.iter().map(String::as_str).collect::<Vec<_>>()).map_err(String::as_str),
+            found
+                .as_ref()
+                .map(|all| all.iter().map(String::as_str).collect::<Vec<_>>())
+                .map_err(String::as_str),
             expected.map(Vec::from)
         );
     }
@@ -415,7 +475,10 @@ mod tests {
         check(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv6")], Ok(&[IPV6]));
         check(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ipv4")], Ok(&[IPV4]));
         let url = ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://[::1]:1338/");
-        check(&[url, ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv4")], Ok(&["http://[::1]:1338"]));
+        check(
+            &[url, ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv4")],
+            Ok(&["http://[::1]:1338"]),
+        );
         check(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", "")], Ok(&[IPV4, IPV6]));
     }
 
@@ -425,8 +488,14 @@ mod tests {
             &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", "169.254.169.254")],
             Err("AWS_EC2_METADATA_SERVICE_ENDPOINT: expected a URL such as http://169.254.169.254"),
         );
-        check(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "v6")], Err("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE: expected IPv4 or IPv6"));
-        check(&[("AWS_METADATA_SERVICE_TIMEOUT", "0")], Err("AWS_METADATA_SERVICE_TIMEOUT: expected a number of seconds above 0"));
+        check(
+            &[("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "v6")],
+            Err("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE: expected IPv4 or IPv6"),
+        );
+        check(
+            &[("AWS_METADATA_SERVICE_TIMEOUT", "0")],
+            Err("AWS_METADATA_SERVICE_TIMEOUT: expected a number of seconds above 0"),
+        );
         check(
             &[("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "x")],
             Err("AWS_METADATA_SERVICE_NUM_ATTEMPTS: expected a whole number of at least 1"),

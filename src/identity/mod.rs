@@ -1,7 +1,8 @@
 //! Who are we? What the host says of itself ([`Claim`]), confirmed by STS ([`Identity`]).
 //!
-//! Talks to the metadata service and to STS, with the role's own credentials and no others. STS has the last word: account, role and
-//! the instance id in the session's name must be what the host claims, and what `--expect-*` asks for.
+//! Talks to the metadata service and to STS, with the role's own credentials and no others. STS has
+//! the last word: account, role and the instance id in the session's name must be what the host
+//! claims, and what `--expect-*` asks for.
 
 mod ec2;
 mod external;
@@ -11,12 +12,11 @@ mod sts;
 use std::path::PathBuf;
 
 use aws_credential_types::Credentials;
-use serde::Serialize;
-use thiserror::Error;
-
 pub use external::External;
 pub use imds::Imds;
+use serde::Serialize;
 pub use sts::confirm;
+use thiserror::Error;
 
 use crate::source::Kind;
 use crate::word::Word;
@@ -70,7 +70,10 @@ pub enum Error {
     RoleRefused { role: String, code: String, message: String },
     #[error("the credentials of the role {role} expired {ago}")]
     Expired { role: String, ago: String },
-    #[error("this host is to be external, and the SSM agent is not registered: {} holds no mi- id", crate::host::REGISTRATION)]
+    #[error(
+        "this host is to be external, and the SSM agent is not registered: {} holds no mi- id",
+        crate::host::REGISTRATION
+    )]
     NotRegistered,
     #[error("no credentials of the SSM agent in {} (profile {profile}): {why}", file.display())]
     NoSsmCredentials { file: PathBuf, profile: String, why: String },
@@ -88,16 +91,24 @@ pub enum Error {
 
 impl Error {
     fn not_imds(what: &str) -> Self {
-        Error::Metadata(imds::Error::NotImds { endpoint: "the metadata service's address".into(), what: what.into() })
+        Error::Metadata(imds::Error::NotImds {
+            endpoint: "the metadata service's address".into(),
+            what: what.into(),
+        })
     }
 
     /// Which word of the report it is.
     pub fn word(&self) -> Word {
         match self {
             Error::Metadata(_) | Error::NoRegion => Word::MetadataUnreachable,
-            Error::NoRole | Error::NotDelivered { .. } | Error::RoleRefused { .. } | Error::Expired { .. } => Word::NoRole,
+            Error::NoRole
+            | Error::NotDelivered { .. }
+            | Error::RoleRefused { .. }
+            | Error::Expired { .. } => Word::NoRole,
             Error::NotRegistered | Error::NoSsmCredentials { .. } => Word::NoRole,
-            Error::Mismatch { .. } | Error::Rejected { .. } | Error::Strange(_) => Word::IdentityMismatch,
+            Error::Mismatch { .. } | Error::Rejected { .. } | Error::Strange(_) => {
+                Word::IdentityMismatch
+            }
             Error::Sts { .. } => Word::SourceUnreachable,
         }
     }
@@ -175,12 +186,14 @@ impl Witness<'_> {
         }
     }
 
-    /// Whether it is worth asking again after STS refused these credentials: the SSM agent rotates its own, and what it left from an earlier
-    /// registration STS does not know.
+    /// Whether it is worth asking again after STS refused these credentials: the SSM agent rotates
+    /// its own, and what it left from an earlier registration STS does not know.
     pub fn may_have_others(self, refused: &Credentials, error: &Error) -> bool {
         let why = match error {
             Error::Expired { .. } => "its credentials have expired",
-            Error::Rejected { code, .. } if code == "InvalidClientTokenId" => "STS does not know its credentials (InvalidClientTokenId)",
+            Error::Rejected { code, .. } if code == "InvalidClientTokenId" => {
+                "STS does not know its credentials (InvalidClientTokenId)"
+            }
             _ => return false,
         };
         match self {
@@ -190,7 +203,8 @@ impl Witness<'_> {
     }
 }
 
-/// The instance's tags, as far as the metadata service shows them; `None` if it shows none at all, as outside EC2.
+/// The instance's tags, as far as the metadata service shows them; `None` if it shows none at all,
+/// as outside EC2.
 pub async fn tags(witness: Witness<'_>) -> Result<Option<Vec<(String, String)>>, Error> {
     let Witness::Ec2(imds) = witness else { return Ok(None) };
     let Some(names) = imds.get("meta-data/tags/instance/").await? else { return Ok(None) };

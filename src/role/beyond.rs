@@ -9,7 +9,8 @@ use super::policy::{Policy, Statement, Verdict, decide};
 use super::seen::{Seen, SeenPolicy};
 use super::{Role, mend, shell};
 
-/// What AWS's own policies for such hosts allow on everything: nobody is to be told off for granting that.
+/// What AWS's own policies for such hosts allow on everything: nobody is to be told off for
+/// granting that.
 const CUSTOMARY: [&str; 17] = [
     "ec2:describetags",
     "ecs:createcluster",
@@ -42,15 +43,31 @@ fn is_aws(role: &Role, policy: &SeenPolicy) -> bool {
     [ECS_POLICY, SSM_POLICY].iter().any(|name| arn == Some(role.managed(name).as_str()))
 }
 
-fn finding(role: &Role, seen: &Seen, needs: &[Need], at: usize, policy: &SeenPolicy, read: &Policy) -> Option<Finding> {
-    let mut extra: Vec<String> = read.statements.iter().filter(|statement| statement.allow).flat_map(|one| excess(one, needs)).collect();
+fn finding(
+    role: &Role,
+    seen: &Seen,
+    needs: &[Need],
+    at: usize,
+    policy: &SeenPolicy,
+    read: &Policy,
+) -> Option<Finding> {
+    let mut extra: Vec<String> = read
+        .statements
+        .iter()
+        .filter(|statement| statement.allow)
+        .flat_map(|one| excess(one, needs))
+        .collect();
     extra.dedup();
     let shown = extra.iter().take(6).cloned().collect::<Vec<_>>().join(", ");
-    let more = if extra.len() > 6 { format!(" and {} more", extra.len() - 6) } else { String::new() };
-    let wide = extra.iter().any(|text| text.split(" on ").next().is_some_and(|action| action.contains('*')));
+    let more =
+        if extra.len() > 6 { format!(" and {} more", extra.len() - 6) } else { String::new() };
+    let wide = extra
+        .iter()
+        .any(|text| text.split(" on ").next().is_some_and(|action| action.contains('*')));
     let severity = if wide { Severity::Warning } else { Severity::Note };
     let message = format!("{policy} also allows {shown}{more}, which such a host does not need");
-    (!extra.is_empty()).then(|| Finding::new(severity, "beyond-need", message, narrowed(role, seen, needs, at)))
+    (!extra.is_empty())
+        .then(|| Finding::new(severity, "beyond-need", message, narrowed(role, seen, needs, at)))
 }
 
 /// `ACTION on RESOURCE`, for what no need asks for.
@@ -60,7 +77,8 @@ fn excess(statement: &Statement, needs: &[Need]) -> Vec<String> {
     if statement.actions.negated {
         return vec![format!("* (all but {}) on {on}", statement.actions.texts.join(", "))];
     }
-    let beyond = statement.actions.texts.iter().filter(|action| !is_needed(action, statement, needs));
+    let beyond =
+        statement.actions.texts.iter().filter(|action| !is_needed(action, statement, needs));
     beyond.map(|action| format!("{action} on {on}")).collect()
 }
 
@@ -72,7 +90,12 @@ fn is_needed(action: &str, statement: &Statement, needs: &[Need]) -> bool {
     }
     let asked = needs.iter().filter(|need| need.action.to_lowercase() == action);
     let resources: Vec<&str> = asked.map(|need| need.written.as_str()).collect();
-    !statement.resources.negated && statement.resources.texts.iter().all(|text| resources.iter().any(|one| *one == "*" || one == text))
+    !statement.resources.negated
+        && statement
+            .resources
+            .texts
+            .iter()
+            .all(|text| resources.iter().any(|one| *one == "*" || one == text))
 }
 
 /// Takes the policy away, and grants what only it gave.
@@ -80,11 +103,16 @@ fn narrowed(role: &Role, seen: &Seen, needs: &[Need], at: usize) -> String {
     let mut rest = seen.clone();
     let policy = rest.policies.remove(at);
     let (before, after) = (seen.read(), rest.read());
-    let is_missing = |policies: &[Policy], need: &Need| decide(policies, &request(need)) == Verdict::Missing;
-    let lost: Vec<&Need> = needs.iter().filter(|need| is_missing(&after, need) && !is_missing(&before, need)).collect();
+    let is_missing =
+        |policies: &[Policy], need: &Need| decide(policies, &request(need)) == Verdict::Missing;
+    let lost: Vec<&Need> = needs
+        .iter()
+        .filter(|need| is_missing(&after, need) && !is_missing(&before, need))
+        .collect();
     let grant = mend::grant(role, &rest, &lost);
     // Where the grant goes into the policy of that very name, writing it replaces it.
-    let same = policy.arn.is_none() && grant.iter().any(|command| command.contains(&format!("--policy-name {} ", policy.name)));
+    let same = policy.arn.is_none()
+        && grant.iter().any(|command| command.contains(&format!("--policy-name {} ", policy.name)));
     let take = (!same).then(|| mend::without(role, &policy));
     shell::all(&grant.into_iter().chain(take).collect::<Vec<_>>())
 }

@@ -1,7 +1,7 @@
 //! Conditions of policy statements, as far as they can be judged from here. Pure.
 //!
-//! A key whose value is not known here, or an operator that is not in the table, makes the answer unsure rather than wrong.
-//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>
+//! A key whose value is not known here, or an operator that is not in the table, makes the answer
+//! unsure rather than wrong. <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>
 
 use serde_json::Value;
 
@@ -58,7 +58,12 @@ impl Condition {
     pub fn read(element: Option<&Value>) -> Vec<Condition> {
         let operators = element.and_then(Value::as_object).into_iter().flatten();
         operators
-            .flat_map(|(operator, keys)| keys.as_object().into_iter().flatten().map(|(key, values)| one(operator, key, values)))
+            .flat_map(|(operator, keys)| {
+                keys.as_object()
+                    .into_iter()
+                    .flatten()
+                    .map(|(key, values)| one(operator, key, values))
+            })
             .collect()
     }
 
@@ -67,16 +72,20 @@ impl Condition {
         let name = self.operator.strip_suffix("IfExists").unwrap_or(&self.operator);
         let always = ALWAYS.iter().copied();
         let mut known = context.iter().map(|(key, value)| (*key, value.as_str())).chain(always);
-        let known = known.find(|(key, _)| key.eq_ignore_ascii_case(&self.key)).map(|(_, value)| value);
+        let known =
+            known.find(|(key, _)| key.eq_ignore_ascii_case(&self.key)).map(|(_, value)| value);
         match (known, OPERATORS.iter().find(|(operator, ..)| *operator == name)) {
             (Some(value), Some((_, compare, wanted))) => self.compare(value, *compare, *wanted),
-            (Some(_), None) if name == "Null" => self.values.iter().any(|value| value == "false").into(),
+            (Some(_), None) if name == "Null" => {
+                self.values.iter().any(|value| value == "false").into()
+            }
             _ => Sure::Maybe,
         }
     }
 
     fn compare(&self, value: &str, compare: Compare, wanted: bool) -> Sure {
-        let some = self.values.iter().map(|wanted| compare(wanted, value)).max().unwrap_or(Sure::No);
+        let some =
+            self.values.iter().map(|wanted| compare(wanted, value)).max().unwrap_or(Sure::No);
         if wanted { some } else { some.not() }
     }
 
@@ -92,12 +101,16 @@ fn one(operator: &str, key: &str, values: &Value) -> Condition {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn a_condition_is_met_broken_or_beyond_us() {
-        let context = [("aws:SourceAccount", "123456789012".to_owned()), ("ecs:CreateAction", "RegisterContainerInstance".to_owned())];
+        let context = [
+            ("aws:SourceAccount", "123456789012".to_owned()),
+            ("ecs:CreateAction", "RegisterContainerInstance".to_owned()),
+        ];
         use Sure::{Maybe, No, Yes};
         let table = [
             (json!({"StringEquals": {"aws:SourceAccount": "123456789012"}}), Yes),

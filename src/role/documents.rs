@@ -1,4 +1,5 @@
-//! The documents of a role: whom it trusts, which of AWS's policies it carries, and what it may do besides. Pure.
+//! The documents of a role: whom it trusts, which of AWS's policies it carries, and what it may do
+//! besides. Pure.
 
 use serde_json::{Value, json};
 
@@ -43,8 +44,8 @@ pub fn document(statements: Vec<Value>) -> Value {
     json!({"Version": "2012-10-17", "Statement": statements})
 }
 
-/// On an external host the account, where it is known, keeps Systems Manager from lending the role to anybody else's:
-/// <https://docs.aws.amazon.com/systems-manager/latest/userguide/cross-service-confused-deputy-prevention.html>
+/// On an external host the account, where it is known, keeps Systems Manager from lending the role
+/// to anybody else's: <https://docs.aws.amazon.com/systems-manager/latest/userguide/cross-service-confused-deputy-prevention.html>
 pub fn trust(role: &Role) -> Value {
     let mut statement = json!({"Effect": "Allow", "Principal": {"Service": role.kind.service()}, "Action": "sts:AssumeRole"});
     if let (Kind::External, Some(account)) = (role.kind, &role.account) {
@@ -53,7 +54,8 @@ pub fn trust(role: &Role) -> Value {
     document(vec![statement])
 }
 
-/// `--custom` replaces the policy for ECS only: AWS's guide calls it wider than most need, and the one for Systems Manager required.
+/// `--custom` replaces the policy for ECS only: AWS's guide calls it wider than most need, and the
+/// one for Systems Manager required.
 fn managed(role: &Role) -> Vec<String> {
     let ssm = (role.kind == Kind::External).then_some(SSM_POLICY);
     let ecs = (!role.custom).then_some(ECS_POLICY);
@@ -79,13 +81,18 @@ pub fn config_statements(needs: &[Need]) -> Vec<Value> {
     statements(needs.iter().filter(|need| matches!(need.group, Group::Object(_) | Group::Key(_))))
 }
 
-/// One statement for the needs that differ in their action only, and one for those that differ in their resource only.
+/// One statement for the needs that differ in their action only, and one for those that differ in
+/// their resource only.
 fn statements<'n>(needs: impl Iterator<Item = &'n Need>) -> Vec<Value> {
     let mut grants: Vec<Grant> = Vec::new();
     for need in needs {
         match grants.iter_mut().find(|grant| grant.takes(need)) {
             Some(grant) => grant.add(need),
-            None => grants.push(Grant { actions: vec![need.action], resources: vec![need.written.clone()], context: &need.context }),
+            None => grants.push(Grant {
+                actions: vec![need.action],
+                resources: vec![need.written.clone()],
+                context: &need.context,
+            }),
         }
     }
     grants.iter().map(Grant::statement).collect()
@@ -99,7 +106,8 @@ struct Grant<'n> {
 
 impl Grant<'_> {
     fn takes(&self, need: &Need) -> bool {
-        self.context == need.context && (self.actions == [need.action] || self.resources == [need.written.as_str()])
+        self.context == need.context
+            && (self.actions == [need.action] || self.resources == [need.written.as_str()])
     }
 
     fn add(&mut self, need: &Need) {

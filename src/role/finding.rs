@@ -38,8 +38,21 @@ impl Severity {
 }
 
 impl Finding {
-    pub fn new(severity: Severity, id: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Finding {
-        Finding { id, severity, source: None, line: None, key: None, message: message.into(), fix: fix.into() }
+    pub fn new(
+        severity: Severity,
+        id: &'static str,
+        message: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Finding {
+        Finding {
+            id,
+            severity,
+            source: None,
+            line: None,
+            key: None,
+            message: message.into(),
+            fix: fix.into(),
+        }
     }
 
     pub fn about(self, source: &str) -> Finding {

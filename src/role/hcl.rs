@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-/// An attribute of a block or object: its name, and its value as an expression that may run over several lines.
+/// An attribute of a block or object: its name, and its value as an expression that may run over
+/// several lines.
 pub struct Attribute {
     name: String,
     value: String,
@@ -34,8 +35,10 @@ fn expression(value: &Value, depth: usize) -> String {
         Value::String(text) => string(text),
         Value::Array(items) => list(items, depth),
         Value::Object(fields) => {
-            let attributes: Vec<Attribute> =
-                fields.iter().map(|(name, value)| Attribute::new(key(name), expression(value, depth + 1))).collect();
+            let attributes: Vec<Attribute> = fields
+                .iter()
+                .map(|(name, value)| Attribute::new(key(name), expression(value, depth + 1)))
+                .collect();
             format!("{{\n{}{}}}", body(&attributes, depth + 1), indent(depth))
         }
         other => other.to_string(),
@@ -47,7 +50,9 @@ fn list(items: &[Value], depth: usize) -> String {
         [] => "[]".into(),
         [Value::String(one)] => format!("[{}]", string(one)),
         items => {
-            let lines = items.iter().map(|item| format!("{}{},\n", indent(depth + 1), expression(item, depth + 1)));
+            let lines = items
+                .iter()
+                .map(|item| format!("{}{},\n", indent(depth + 1), expression(item, depth + 1)));
             format!("[\n{}{}]", lines.collect::<String>(), indent(depth))
         }
     }
@@ -61,13 +66,17 @@ fn key(name: &str) -> String {
 
 /// The signs of neighbouring one-line attributes stand below each other.
 fn body(attributes: &[Attribute], depth: usize) -> String {
-    let groups = attributes.chunk_by(|one, next| !one.value.contains('\n') && !next.value.contains('\n'));
+    let groups =
+        attributes.chunk_by(|one, next| !one.value.contains('\n') && !next.value.contains('\n'));
     groups.map(|group| lines(group, depth)).collect()
 }
 
 fn lines(group: &[Attribute], depth: usize) -> String {
     let width = group.iter().map(|attribute| attribute.name.chars().count()).max().unwrap_or(0);
-    group.iter().map(|Attribute { name, value }| format!("{}{name:width$} = {value}\n", indent(depth))).collect()
+    group
+        .iter()
+        .map(|Attribute { name, value }| format!("{}{name:width$} = {value}\n", indent(depth)))
+        .collect()
 }
 
 fn indent(depth: usize) -> String {
@@ -76,8 +85,9 @@ fn indent(depth: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn signs_are_aligned_and_templates_are_text() {
@@ -100,7 +110,14 @@ mod tests {
   })
 }
 "#;
-        assert_eq!(resource("t", "n", &[Attribute::new("name", string("x")), Attribute::new("policy", json_of(&value))]), want);
+        assert_eq!(
+            resource(
+                "t",
+                "n",
+                &[Attribute::new("name", string("x")), Attribute::new("policy", json_of(&value))]
+            ),
+            want
+        );
     }
 
     fn json_of(value: &Value) -> String {

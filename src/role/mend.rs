@@ -18,7 +18,8 @@ pub fn grant(role: &Role, seen: &Seen, missing: &[&Need]) -> Vec<String> {
     if any(Group::Ssm) {
         commands.push(shell::attach(role, &role.managed(SSM_POLICY)));
     }
-    let ours: Vec<Need> = missing.iter().filter(|need| need.group > Group::Ssm).map(|need| (*need).clone()).collect();
+    let ours: Vec<Need> =
+        missing.iter().filter(|need| need.group > Group::Ssm).map(|need| (*need).clone()).collect();
     if !ours.is_empty() {
         commands.push(put(role, seen, CONFIG_POLICY, documents::config_statements(&ours)));
     }
@@ -45,7 +46,10 @@ fn put(role: &Role, seen: &Seen, name: &str, added: Vec<Value>) -> String {
 /// Takes these statements out of a policy, or the policy away if nothing is left of it.
 pub fn without_statements(role: &Role, policy: &SeenPolicy, places: &[usize]) -> String {
     let all = statements(&policy.document).into_iter().enumerate();
-    let kept: Vec<Value> = all.filter(|(at, _)| !places.contains(at)).map(|(_, statement)| statement.clone()).collect();
+    let kept: Vec<Value> = all
+        .filter(|(at, _)| !places.contains(at))
+        .map(|(_, statement)| statement.clone())
+        .collect();
     if kept.is_empty() {
         return without(role, policy);
     }

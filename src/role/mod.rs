@@ -5,9 +5,11 @@
 //!           └───► check ◄─ seen ◄─ IAM          (pure but for `iam`, which only reads)
 //! ```
 //!
-//! The procedures are those of the ECS, Batch and ECS Anywhere guides: role with a trust policy, AWS's managed policies, an instance
-//! profile on EC2, and what reads ecs.config from its private bucket. A role gets no s3:ListBucket: with it S3 would call a missing key
-//! missing (404) rather than forbidden (403), but only where it is granted without a condition, and so for every name in the bucket.
+//! The procedures are those of the ECS, Batch and ECS Anywhere guides: role with a trust policy,
+//! AWS's managed policies, an instance profile on EC2, and what reads ecs.config from its private
+//! bucket. A role gets no s3:ListBucket: with it S3 would call a missing key missing (404) rather
+//! than forbidden (403), but only where it is granted without a condition, and so for every name in
+//! the bucket.
 
 mod beyond;
 pub mod check;
@@ -120,7 +122,8 @@ pub struct Readable {
     /// As the user wrote it.
     pub shown: String,
     pub action: &'static str,
-    /// As a policy writes it, where `*`, `?` and `$` in keys are written `${*}`, `${?}` and `${$}`.
+    /// As a policy writes it, where `*`, `?` and `$` in keys are written `${*}`, `${?}` and
+    /// `${$}`.
     pub arn: String,
     pub owner: Option<String>,
     pub object: Object,
@@ -174,7 +177,8 @@ impl Error {
 }
 
 impl Role {
-    /// Checks what was typed. The partition is the one given, else that of the region, of an ARN among the sources or keys, or `aws`.
+    /// Checks what was typed. The partition is the one given, else that of the region, of an ARN
+    /// among the sources or keys, or `aws`.
     pub fn new(wish: Wish) -> Result<Role, Error> {
         let name = wish.name.clone().unwrap_or_else(|| wish.kind.usual_name().into());
         if !is_name(&name) {
@@ -186,7 +190,8 @@ impl Role {
         if let Some(account) = wish.account.as_ref().filter(|account| !is_account(account)) {
             return Err(Error::Account(account.clone()));
         }
-        let objects: Vec<(&Source, &Object)> = wish.sources.iter().filter_map(|source| Some((source, source.object()?))).collect();
+        let objects: Vec<(&Source, &Object)> =
+            wish.sources.iter().filter_map(|source| Some((source, source.object()?))).collect();
         let keys = wish.kms_keys.iter().map(|arn| key(arn)).collect::<Result<Vec<_>, _>>()?;
         let partition = match &wish.partition {
             Some(name) => Partition::named(name).ok_or_else(|| Error::Partition(name.clone()))?,
@@ -197,7 +202,10 @@ impl Role {
             kind: wish.kind,
             name,
             partition,
-            objects: objects.into_iter().map(|(source, object)| readable(source, object, partition)).collect(),
+            objects: objects
+                .into_iter()
+                .map(|(source, object)| readable(source, object, partition))
+                .collect(),
             keys: keys.into_iter().map(|(_, key)| key).collect(),
             region: wish.region,
             account: wish.account,
@@ -216,7 +224,8 @@ impl Role {
 
 /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>
 fn is_name(name: &str) -> bool {
-    (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
 }
 
 fn is_account(text: &str) -> bool {
@@ -225,14 +234,22 @@ fn is_account(text: &str) -> bool {
 
 fn key(arn: &str) -> Result<(&'static Partition, Key), Error> {
     let bad = || Error::Key(arn.to_owned());
-    let [scheme, partition, service, region, account, resource] = arn.splitn(6, ':').collect::<Vec<_>>()[..] else {
+    let [scheme, partition, service, region, account, resource] =
+        arn.splitn(6, ':').collect::<Vec<_>>()[..]
+    else {
         return Err(bad());
     };
-    let plain = |id: &str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    let good = scheme == "arn" && service == "kms" && crate::aws::is_region(region) && is_account(account);
-    let partition = Partition::named(partition).filter(|_| good && resource.strip_prefix("key/").is_some_and(plain)).ok_or_else(bad)?;
+    let plain = |id: &str| {
+        !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let good =
+        scheme == "arn" && service == "kms" && crate::aws::is_region(region) && is_account(account);
+    let partition = Partition::named(partition)
+        .filter(|_| good && resource.strip_prefix("key/").is_some_and(plain))
+        .ok_or_else(bad)?;
     // The value is documented for these two partitions.
-    let via = matches!(partition.name, "aws" | "aws-us-gov").then(|| format!("s3.{region}.amazonaws.com"));
+    let via = matches!(partition.name, "aws" | "aws-us-gov")
+        .then(|| format!("s3.{region}.amazonaws.com"));
     Ok((partition, Key { arn: arn.to_owned(), via }))
 }
 
@@ -245,7 +262,11 @@ fn stated(object: &Object) -> Option<&'static Partition> {
     }
 }
 
-fn implied(wish: &Wish, objects: &[(&Source, &Object)], keys: &[(&'static Partition, Key)]) -> &'static Partition {
+fn implied(
+    wish: &Wish,
+    objects: &[(&Source, &Object)],
+    keys: &[(&'static Partition, Key)],
+) -> &'static Partition {
     let by_object = || objects.iter().find_map(|(_, object)| stated(object));
     let by_key = || keys.first().map(|(partition, _)| *partition);
     let by_region = wish.region.as_deref().map(Partition::of_region);
@@ -259,11 +280,15 @@ fn agree(
     objects: &[(&Source, &Object)],
     keys: &[(&'static Partition, Key)],
 ) -> Result<(), Error> {
-    let regions = region.into_iter().map(|region| (region.to_owned(), Partition::of_region(region)));
-    let objects = objects.iter().filter_map(|(source, object)| Some((source.to_string(), stated(object)?)));
+    let regions =
+        region.into_iter().map(|region| (region.to_owned(), Partition::of_region(region)));
+    let objects =
+        objects.iter().filter_map(|(source, object)| Some((source.to_string(), stated(object)?)));
     let keys = keys.iter().map(|(partition, key)| (key.arn.clone(), *partition));
     match regions.chain(objects).chain(keys).find(|(_, theirs)| theirs.name != ours.name) {
-        Some((what, theirs)) => Err(Error::Partitions { what, theirs: theirs.name, ours: ours.name }),
+        Some((what, theirs)) => {
+            Err(Error::Partitions { what, theirs: theirs.name, ours: ours.name })
+        }
         None => Ok(()),
     }
 }

@@ -1,8 +1,10 @@
-//! What a host's role must allow, and what fails without it: one table, from which custom policies are printed and roles are checked.
+//! What a host's role must allow, and what fails without it: one table, from which custom policies
+//! are printed and roles are checked.
 //!
-//! The ECS actions are those that the agent really calls, in the order in which it does; AWS's managed policy also allows
-//! ecs:DeregisterContainerInstance, for which the agent has no call. Those of Systems Manager are what registers an external host, keeps
-//! its credentials fresh and lets it be reached; the managed policy allows more (reading any parameter, for one).
+//! The ECS actions are those that the agent really calls, in the order in which it does; AWS's
+//! managed policy also allows ecs:DeregisterContainerInstance, for which the agent has no call.
+//! Those of Systems Manager are what registers an external host, keeps its credentials fresh and
+//! lets it be reached; the managed policy allows more (reading any parameter, for one).
 
 use super::condition::Context;
 use super::pattern::Pattern;
@@ -48,35 +50,79 @@ enum When {
 
 struct Row {
     action: &'static str,
-    /// What follows `arn:PARTITION:SERVICE:REGION:ACCOUNT:`, or `*` for an action without resources.
+    /// What follows `arn:PARTITION:SERVICE:REGION:ACCOUNT:`, or `*` for an action without
+    /// resources.
     resource: &'static str,
     when: When,
     vital: bool,
     for_what: &'static str,
 }
 
-const fn row(action: &'static str, resource: &'static str, when: When, vital: bool, for_what: &'static str) -> Row {
+const fn row(
+    action: &'static str,
+    resource: &'static str,
+    when: When,
+    vital: bool,
+    for_what: &'static str,
+) -> Row {
     Row { action, resource, when, vital, for_what }
 }
 
-const ECR: &str = "the agent cannot pull images from Amazon ECR for tasks that have no execution role";
+const ECR: &str =
+    "the agent cannot pull images from Amazon ECR for tasks that have no execution role";
 const LOGS: &str = "the agent cannot write awslogs for tasks that have no execution role";
 const SUBMIT: &str = "the agent cannot report what its tasks do";
 const TAGGING: &str = "a host with tags cannot register where tag authorization is on";
 
 const AGENT: [Row; 18] = [
     row("ecs:CreateCluster", "*", When::CreateCluster, true, "the agent cannot create its cluster"),
-    row("ecs:RegisterContainerInstance", "cluster/*", When::Always, true, "the agent cannot register the host"),
+    row(
+        "ecs:RegisterContainerInstance",
+        "cluster/*",
+        When::Always,
+        true,
+        "the agent cannot register the host",
+    ),
     row("ecs:TagResource", "container-instance/*", When::Tags, true, TAGGING),
-    row("ec2:DescribeTags", "*", When::TagsOnEc2, true, "registration fails with ECS_CONTAINER_INSTANCE_PROPAGATE_TAGS_FROM=ec2_instance"),
-    row("ecs:DiscoverPollEndpoint", "*", When::Always, true, "the agent does not learn where ECS talks to it"),
+    row(
+        "ec2:DescribeTags",
+        "*",
+        When::TagsOnEc2,
+        true,
+        "registration fails with ECS_CONTAINER_INSTANCE_PROPAGATE_TAGS_FROM=ec2_instance",
+    ),
+    row(
+        "ecs:DiscoverPollEndpoint",
+        "*",
+        When::Always,
+        true,
+        "the agent does not learn where ECS talks to it",
+    ),
     row("ecs:Poll", "container-instance/*", When::Always, true, "the agent gets no tasks"),
-    row("ecs:StartTelemetrySession", "container-instance/*", When::Always, true, "the agent sends no metrics and no health"),
+    row(
+        "ecs:StartTelemetrySession",
+        "container-instance/*",
+        When::Always,
+        true,
+        "the agent sends no metrics and no health",
+    ),
     row("ecs:SubmitAttachmentStateChanges", "cluster/*", When::Always, true, SUBMIT),
     row("ecs:SubmitContainerStateChange", "cluster/*", When::Always, true, SUBMIT),
     row("ecs:SubmitTaskStateChange", "cluster/*", When::Always, true, SUBMIT),
-    row("ecs:UpdateContainerInstancesState", "container-instance/*", When::OnEc2, false, "a Spot instance about to end is not drained"),
-    row("ecs:ListTagsForResource", "task/*/*", When::Always, false, "tasks do not find tags in their metadata"),
+    row(
+        "ecs:UpdateContainerInstancesState",
+        "container-instance/*",
+        When::OnEc2,
+        false,
+        "a Spot instance about to end is not drained",
+    ),
+    row(
+        "ecs:ListTagsForResource",
+        "task/*/*",
+        When::Always,
+        false,
+        "tasks do not find tags in their metadata",
+    ),
     row("ecr:GetAuthorizationToken", "*", When::TaskExecution, true, ECR),
     row("ecr:BatchCheckLayerAvailability", "repository/*", When::TaskExecution, true, ECR),
     row("ecr:GetDownloadUrlForLayer", "repository/*", When::TaskExecution, true, ECR),
@@ -85,7 +131,8 @@ const AGENT: [Row; 18] = [
     row("logs:PutLogEvents", "log-group:*", When::TaskExecution, true, LOGS),
 ];
 
-const SSM_ALIVE: &str = "Systems Manager takes the host for lost, and its credentials are not renewed";
+const SSM_ALIVE: &str =
+    "Systems Manager takes the host for lost, and its credentials are not renewed";
 const SSM_REACH: &str = "Systems Manager cannot reach the host";
 
 const SSM: [Row; 11] = [
@@ -104,8 +151,10 @@ const SSM: [Row; 11] = [
 
 /// Everything that `role` must allow.
 pub fn of(role: &Role) -> Vec<Need> {
-    let agent = AGENT.iter().filter(|row| wanted(row.when, role)).map(|row| need(Group::Agent, row, role));
-    let ssm = SSM.iter().filter(|_| role.kind == Kind::External).map(|row| need(Group::Ssm, row, role));
+    let agent =
+        AGENT.iter().filter(|row| wanted(row.when, role)).map(|row| need(Group::Agent, row, role));
+    let ssm =
+        SSM.iter().filter(|_| role.kind == Kind::External).map(|row| need(Group::Ssm, row, role));
     agent.chain(ssm).chain(objects(role)).chain(keys(role)).collect()
 }
 
@@ -126,7 +175,8 @@ fn need(group: Group, row: &Row, role: &Role) -> Need {
         group,
         action: row.action,
         resource: Pattern::new(&resource(row, role), false),
-        // AWS's own policy says `*` too: narrower ones need cluster names, which change more often than roles.
+        // AWS's own policy says `*` too: narrower ones need cluster names, which change more often
+        // than roles.
         written: "*".into(),
         context: context(row.action),
         for_what: row.for_what.into(),
@@ -141,7 +191,12 @@ fn resource(row: &Row, role: &Role) -> String {
         "*" => "*".into(),
         // An image may come from another region and account.
         resource if service == "ecr" => format!("arn:{}:ecr:*:*:{resource}", role.partition.name),
-        resource => format!("arn:{}:{service}:{}:{}:{resource}", role.partition.name, any(&role.region), any(&role.account)),
+        resource => format!(
+            "arn:{}:{service}:{}:{}:{resource}",
+            role.partition.name,
+            any(&role.region),
+            any(&role.account)
+        ),
     }
 }
 

@@ -38,7 +38,8 @@ enum Piece {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     pieces: Vec<Piece>,
-    /// It holds a variable such as `${aws:username}`, whose value only the request knows; it stands here as `*`.
+    /// It holds a variable such as `${aws:username}`, whose value only the request knows; it
+    /// stands here as `*`.
     variable: bool,
 }
 
@@ -48,7 +49,10 @@ impl Pattern {
         let mut pattern = Pattern { pieces: Vec::new(), variable: false };
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
-            let variable = rest.strip_prefix("${").filter(|_| variables).and_then(|inner| inner.split_once('}'));
+            let variable = rest
+                .strip_prefix("${")
+                .filter(|_| variables)
+                .and_then(|inner| inner.split_once('}'));
             rest = match variable {
                 Some((name, after)) => {
                     pattern.push_variable(name);
@@ -74,7 +78,8 @@ impl Pattern {
         self.pieces.push(literal.map_or(Piece::Any, Piece::Char));
     }
 
-    /// Whether whatever `other` can be, this is too. Unsure where only a part of it is, or where a variable decides.
+    /// Whether whatever `other` can be, this is too. Unsure where only a part of it is, or where a
+    /// variable decides.
     pub fn covers(&self, other: &Pattern) -> Sure {
         let meet = self.meets(other);
         match meet && !self.variable && self.spans(other) {
@@ -84,9 +89,12 @@ impl Pattern {
         }
     }
 
-    /// Every text of `other` is one of ours: a wildcard of `other` must fall into a wildcard of ours.
+    /// Every text of `other` is one of ours: a wildcard of `other` must fall into a wildcard of
+    /// ours.
     fn spans(&self, other: &Pattern) -> bool {
-        let fits = |ours: Piece, theirs: Piece| ours == theirs || ours == Piece::One && theirs != Piece::Any;
+        let fits = |ours: Piece, theirs: Piece| {
+            ours == theirs || ours == Piece::One && theirs != Piece::Any
+        };
         self.by_segment(other, &|ours, theirs| walk(ours, theirs, fits))
     }
 
@@ -97,7 +105,9 @@ impl Pattern {
 
     /// In an ARN a wildcard stays between its colons, but for the last part, which may hold some.
     fn by_segment(&self, other: &Pattern, hold: &dyn Fn(&[Piece], &[Piece]) -> bool) -> bool {
-        let [ours, theirs] = [self, other].map(|pattern| pattern.pieces.splitn(6, |piece| *piece == Piece::Char(':')).collect::<Vec<_>>());
+        let [ours, theirs] = [self, other].map(|pattern| {
+            pattern.pieces.splitn(6, |piece| *piece == Piece::Char(':')).collect::<Vec<_>>()
+        });
         match ours.len() == 6 && theirs.len() == 6 {
             true => ours.iter().zip(theirs).all(|(ours, theirs)| hold(ours, theirs)),
             false => hold(&self.pieces, &other.pieces),
@@ -113,7 +123,8 @@ fn piece(char: char) -> Piece {
     }
 }
 
-/// Whether `ours` matches the whole of `theirs`, a `*` of ours taking any number of pieces: one row of a table for each piece of ours.
+/// Whether `ours` matches the whole of `theirs`, a `*` of ours taking any number of pieces: one row
+/// of a table for each piece of ours.
 fn walk(ours: &[Piece], theirs: &[Piece], fits: impl Fn(Piece, Piece) -> bool) -> bool {
     let mut row = vec![false; theirs.len() + 1];
     row[0] = true;
@@ -185,13 +196,20 @@ mod tests {
             ("", "a", No),
         ];
         for (ours, theirs, want) in table {
-            assert_eq!(Pattern::new(ours, true).covers(&Pattern::new(theirs, true)), want, "{ours} covers {theirs}");
+            assert_eq!(
+                Pattern::new(ours, true).covers(&Pattern::new(theirs, true)),
+                want,
+                "{ours} covers {theirs}"
+            );
         }
     }
 
     #[test]
     fn a_literal_has_no_wildcards_and_an_old_document_no_variables() {
-        assert_eq!(Pattern::new("b/${*}${?}${$}", true).covers(&Pattern::literal("b/*?$")), Sure::Yes);
+        assert_eq!(
+            Pattern::new("b/${*}${?}${$}", true).covers(&Pattern::literal("b/*?$")),
+            Sure::Yes
+        );
         assert_eq!(Pattern::new("b/x", true).covers(&Pattern::literal("b/*")), Sure::No);
         assert_eq!(Pattern::new("b/${x}", false).covers(&Pattern::literal("b/${x}")), Sure::Yes);
     }

@@ -1,8 +1,8 @@
 //! Reads IAM policy documents, and says what they decide. Pure.
 //!
-//! An explicit Deny wins, then an Allow; without either the answer is no. What depends on something that only the request knows (a
-//! condition, a variable, a resource that is one of many) is unsure, and says on what. Policies of the bucket, the key, the organisation
-//! and the VPC endpoint are not seen here. <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
+//! An explicit Deny wins, then an Allow; without either the answer is no. What depends on something
+//! that only the request knows (a condition, a variable, a resource that is one of many) is unsure,
+//! and says on what. Policies of the bucket, the key, the organisation and the VPC endpoint are not seen here. <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 
 use serde_json::Value;
 
@@ -80,7 +80,12 @@ pub fn statements(document: &Value) -> Vec<&Value> {
 impl Policy {
     pub fn read(document: &Value) -> Policy {
         let variables = document.get("Version").and_then(Value::as_str) == Some("2012-10-17");
-        Policy { statements: statements(document).into_iter().map(|statement| Statement::read(statement, variables)).collect() }
+        Policy {
+            statements: statements(document)
+                .into_iter()
+                .map(|statement| Statement::read(statement, variables))
+                .collect(),
+        }
     }
 }
 
@@ -89,8 +94,12 @@ impl Statement {
         let not_principal = element.get("NotPrincipal");
         Statement {
             allow: element.get("Effect").and_then(Value::as_str) == Some("Allow"),
-            actions: OneOf::read(element, ["Action", "NotAction"], &|text| Pattern::new(&text.to_lowercase(), false)),
-            resources: OneOf::read(element, ["Resource", "NotResource"], &|text| Pattern::new(text, variables)),
+            actions: OneOf::read(element, ["Action", "NotAction"], &|text| {
+                Pattern::new(&text.to_lowercase(), false)
+            }),
+            resources: OneOf::read(element, ["Resource", "NotResource"], &|text| {
+                Pattern::new(text, variables)
+            }),
             conditions: Condition::read(element.get("Condition")),
             principal: element.get("Principal").or(not_principal).cloned(),
             not_principal: not_principal.is_some(),
@@ -118,17 +127,23 @@ impl OneOf {
     }
 
     pub fn holds(&self, wanted: &Pattern) -> Sure {
-        let some = self.patterns.iter().map(|pattern| pattern.covers(wanted)).max().unwrap_or(Sure::No);
+        let some =
+            self.patterns.iter().map(|pattern| pattern.covers(wanted)).max().unwrap_or(Sure::No);
         if self.negated { some.not() } else { some }
     }
 }
 
 /// What all of a role's policies together decide.
 pub fn decide(policies: &[Policy], request: &Request) -> Verdict {
-    let all =
-        || policies.iter().enumerate().flat_map(|(policy, it)| it.statements.iter().enumerate().map(move |(at, one)| (policy, at, one)));
+    let all = || {
+        policies.iter().enumerate().flat_map(|(policy, it)| {
+            it.statements.iter().enumerate().map(move |(at, one)| (policy, at, one))
+        })
+    };
     let first = |allow: bool, sure: Sure| {
-        let mut hits = all().filter(|(.., statement)| statement.allow == allow && statement.applies(request) == sure);
+        let mut hits = all().filter(|(.., statement)| {
+            statement.allow == allow && statement.applies(request) == sure
+        });
         hits.next().map(|(policy, statement, _)| Place { policy, statement })
     };
     if let Some(place) = first(false, Sure::Yes) {
@@ -144,18 +159,31 @@ pub fn decide(policies: &[Policy], request: &Request) -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     const OBJECT: &str = "arn:aws:s3:::config/prod/ecs.config";
 
     #[track_caller]
     fn check(statements: Value, want: &str) {
-        check_request("s3:GetObject", Pattern::literal(OBJECT), &[("s3:ResourceAccount", "123456789012".into())], statements, want);
+        check_request(
+            "s3:GetObject",
+            Pattern::literal(OBJECT),
+            &[("s3:ResourceAccount", "123456789012".into())],
+            statements,
+            want,
+        );
     }
 
     #[track_caller]
-    fn check_request(action: &str, resource: Pattern, context: &Context, statements: Value, want: &str) {
+    fn check_request(
+        action: &str,
+        resource: Pattern,
+        context: &Context,
+        statements: Value,
+        want: &str,
+    ) {
         let document = json!({"Version": "2012-10-17", "Statement": statements});
         let got = match decide(&[Policy::read(&document)], &Request { action, resource, context }) {
             Verdict::Allowed => "allowed",
@@ -170,18 +198,45 @@ mod tests {
     fn what_one_statement_decides() {
         let table = [
             (json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": OBJECT}), "allowed"),
-            (json!([{"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": [OBJECT]}]), "allowed"),
+            (
+                json!([{"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": [OBJECT]}]),
+                "allowed",
+            ),
             (json!({"Effect": "Allow", "Action": "S3:getobject", "Resource": "*"}), "allowed"),
-            (json!({"Effect": "Allow", "Action": "s3:Get*", "Resource": "arn:aws:s3:::config/*"}), "allowed"),
+            (
+                json!({"Effect": "Allow", "Action": "s3:Get*", "Resource": "arn:aws:s3:::config/*"}),
+                "allowed",
+            ),
             (json!({"Effect": "Allow", "Action": "*", "Resource": "*"}), "allowed"),
-            (json!({"Effect": "Allow", "Action": "s3:GetObjectVersion", "Resource": "*"}), "missing"),
-            (json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::config"}), "missing"),
-            (json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::CONFIG/*"}), "missing"),
+            (
+                json!({"Effect": "Allow", "Action": "s3:GetObjectVersion", "Resource": "*"}),
+                "missing",
+            ),
+            (
+                json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::config"}),
+                "missing",
+            ),
+            (
+                json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::CONFIG/*"}),
+                "missing",
+            ),
             (json!({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}), "allowed"),
-            (json!({"Effect": "Allow", "NotAction": ["iam:*", "s3:*"], "Resource": "*"}), "missing"),
-            (json!({"Effect": "Allow", "Action": "s3:*", "NotResource": "arn:aws:s3:::secret/*"}), "allowed"),
-            (json!({"Effect": "Allow", "Action": "s3:*", "NotResource": "arn:aws:s3:::config/*"}), "missing"),
-            (json!({"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::${aws:PrincipalTag/b}/*"}), "unsure"),
+            (
+                json!({"Effect": "Allow", "NotAction": ["iam:*", "s3:*"], "Resource": "*"}),
+                "missing",
+            ),
+            (
+                json!({"Effect": "Allow", "Action": "s3:*", "NotResource": "arn:aws:s3:::secret/*"}),
+                "allowed",
+            ),
+            (
+                json!({"Effect": "Allow", "Action": "s3:*", "NotResource": "arn:aws:s3:::config/*"}),
+                "missing",
+            ),
+            (
+                json!({"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::${aws:PrincipalTag/b}/*"}),
+                "unsure",
+            ),
             (json!([]), "missing"),
             (json!({"Effect": "Deny", "Action": "s3:GetObject", "Resource": OBJECT}), "denied"),
         ];
@@ -197,10 +252,22 @@ mod tests {
             (json!({"Effect": "Deny", "Action": "s3:*", "Resource": "*"}), "denied"),
             (json!({"Effect": "Deny", "NotAction": "ecs:*", "Resource": "*"}), "denied"),
             (json!({"Effect": "Deny", "NotAction": "s3:*", "Resource": "*"}), "allowed"),
-            (json!({"Effect": "Deny", "Action": "*", "NotResource": "arn:aws:s3:::config/*"}), "allowed"),
-            (json!({"Effect": "Deny", "Action": "*", "NotResource": "arn:aws:s3:::other/*"}), "denied"),
-            (json!({"Effect": "Deny", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::other/*"}), "allowed"),
-            (json!({"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}), "allowed"),
+            (
+                json!({"Effect": "Deny", "Action": "*", "NotResource": "arn:aws:s3:::config/*"}),
+                "allowed",
+            ),
+            (
+                json!({"Effect": "Deny", "Action": "*", "NotResource": "arn:aws:s3:::other/*"}),
+                "denied",
+            ),
+            (
+                json!({"Effect": "Deny", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::other/*"}),
+                "allowed",
+            ),
+            (
+                json!({"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}),
+                "allowed",
+            ),
             (
                 json!({"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"StringNotEquals": {"aws:SourceVpc": "vpc-1"}}}),
                 "unsure",
@@ -217,8 +284,7 @@ mod tests {
         let owner = |account: &str| json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", "Condition": {"StringEquals": {"s3:ResourceAccount": account}}});
         check(owner("123456789012"), "allowed");
         check(owner("999999999999"), "missing");
-        let vpc =
-            json!({"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Condition": {"StringEquals": {"aws:SourceVpce": "vpce-1"}}});
+        let vpc = json!({"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Condition": {"StringEquals": {"aws:SourceVpce": "vpce-1"}}});
         check(vpc.clone(), "unsure");
         check(json!([vpc, owner("123456789012")]), "allowed");
     }
@@ -228,7 +294,19 @@ mod tests {
         let narrow = json!({"Effect": "Allow", "Action": "ecs:Poll", "Resource": "arn:aws:ecs:*:*:container-instance/prod/*"});
         let instances = Pattern::new("arn:aws:ecs:*:*:container-instance/*", true);
         check_request("ecs:Poll", instances.clone(), &[], narrow.clone(), "unsure");
-        check_request("ecs:Poll", Pattern::new("arn:aws:ecs:*:*:cluster/*", true), &[], narrow, "missing");
-        check_request("ecs:Poll", instances, &[], json!({"Effect": "Allow", "Action": "ecs:*", "Resource": "*"}), "allowed");
+        check_request(
+            "ecs:Poll",
+            Pattern::new("arn:aws:ecs:*:*:cluster/*", true),
+            &[],
+            narrow,
+            "missing",
+        );
+        check_request(
+            "ecs:Poll",
+            instances,
+            &[],
+            json!({"Effect": "Allow", "Action": "ecs:*", "Resource": "*"}),
+            "allowed",
+        );
     }
 }

@@ -53,10 +53,16 @@ fn in_json(role: &Role, documents: &Documents) -> String {
 }
 
 fn cloudformation(role: &Role, documents: &Documents) -> String {
-    let inline: Vec<Value> =
-        documents.inline.iter().map(|(name, document)| json!({"PolicyName": name, "PolicyDocument": document})).collect();
-    let mut properties = json!({"RoleName": role.name, "AssumeRolePolicyDocument": documents.trust});
-    for (name, list) in [("ManagedPolicyArns", json!(documents.managed)), ("Policies", json!(inline))] {
+    let inline: Vec<Value> = documents
+        .inline
+        .iter()
+        .map(|(name, document)| json!({"PolicyName": name, "PolicyDocument": document}))
+        .collect();
+    let mut properties =
+        json!({"RoleName": role.name, "AssumeRolePolicyDocument": documents.trust});
+    for (name, list) in
+        [("ManagedPolicyArns", json!(documents.managed)), ("Policies", json!(inline))]
+    {
         if list.as_array().is_some_and(|list| !list.is_empty()) {
             properties[name] = list;
         }
@@ -69,29 +75,46 @@ fn cloudformation(role: &Role, documents: &Documents) -> String {
     });
     if let Some(profile) = &documents.profile {
         let properties = json!({"InstanceProfileName": profile, "Roles": [{"Ref": "Role"}]});
-        template["Resources"]["InstanceProfile"] = json!({"Type": "AWS::IAM::InstanceProfile", "Properties": properties});
-        template["Outputs"]["InstanceProfileArn"] = json!({"Value": {"Fn::GetAtt": ["InstanceProfile", "Arn"]}});
+        template["Resources"]["InstanceProfile"] =
+            json!({"Type": "AWS::IAM::InstanceProfile", "Properties": properties});
+        template["Outputs"]["InstanceProfileArn"] =
+            json!({"Value": {"Fn::GetAtt": ["InstanceProfile", "Arn"]}});
     }
     let stack = shell::word(&role.name.replace(|char: char| !char.is_ascii_alphanumeric(), "-"));
-    let deploy = format!("# aws cloudformation deploy --stack-name {stack} --capabilities CAPABILITY_NAMED_IAM --template-file FILE\n");
+    let deploy = format!(
+        "# aws cloudformation deploy --stack-name {stack} --capabilities CAPABILITY_NAMED_IAM --template-file FILE\n"
+    );
     format!("{deploy}{}", yaml::block(&template))
 }
 
 fn terraform(role: &Role, documents: &Documents) -> String {
     const NAME: &str = "container_instance";
-    let of_role = |reference: &str| Attribute::new("role", format!("aws_iam_role.{NAME}.{reference}"));
+    let of_role =
+        |reference: &str| Attribute::new("role", format!("aws_iam_role.{NAME}.{reference}"));
     let name = |name: &str| Attribute::new("name", hcl::string(name));
-    let mut blocks =
-        vec![hcl::resource("aws_iam_role", NAME, &[name(&role.name), Attribute::new("assume_role_policy", hcl::json(&documents.trust))])];
+    let mut blocks = vec![hcl::resource(
+        "aws_iam_role",
+        NAME,
+        &[name(&role.name), Attribute::new("assume_role_policy", hcl::json(&documents.trust))],
+    )];
     blocks.extend(documents.managed.iter().map(|arn| {
         let label = arn.rsplit('/').next().unwrap_or_default();
-        hcl::resource("aws_iam_role_policy_attachment", label, &[of_role("name"), Attribute::new("policy_arn", hcl::string(arn))])
+        hcl::resource(
+            "aws_iam_role_policy_attachment",
+            label,
+            &[of_role("name"), Attribute::new("policy_arn", hcl::string(arn))],
+        )
     }));
     blocks.extend(documents.inline.iter().map(|(policy, document)| {
         let label = policy.replace('-', "_");
-        hcl::resource("aws_iam_role_policy", &label, &[name(policy), of_role("id"), Attribute::new("policy", hcl::json(document))])
+        hcl::resource(
+            "aws_iam_role_policy",
+            &label,
+            &[name(policy), of_role("id"), Attribute::new("policy", hcl::json(document))],
+        )
     }));
-    blocks
-        .extend(documents.profile.iter().map(|profile| hcl::resource("aws_iam_instance_profile", NAME, &[name(profile), of_role("name")])));
+    blocks.extend(documents.profile.iter().map(|profile| {
+        hcl::resource("aws_iam_instance_profile", NAME, &[name(profile), of_role("name")])
+    }));
     format!("{}{}", heading(role), blocks.join("\n"))
 }

@@ -15,7 +15,8 @@ pub struct Seen {
     pub profiles: Option<Vec<String>>,
     /// The roles in the instance profile that has the role's name, if there is such a profile.
     pub namesake: Option<Vec<String>>,
-    /// What IAM's own simulator says of each need, in the order of the needs; empty where it could not be asked.
+    /// What IAM's own simulator says of each need, in the order of the needs; empty where it could
+    /// not be asked.
     pub simulated: Vec<Simulated>,
     /// Every policy was readable: what is not granted here is not granted at all.
     pub whole: bool,
@@ -64,7 +65,11 @@ impl SeenPolicy {
     /// For messages: `policy NAME, statement SID`.
     pub fn statement_name(&self, at: usize) -> String {
         let statements = super::policy::statements(&self.document);
-        let sid = statements.get(at).and_then(|statement| statement.get("Sid")).and_then(Value::as_str).filter(|sid| !sid.is_empty());
+        let sid = statements
+            .get(at)
+            .and_then(|statement| statement.get("Sid"))
+            .and_then(Value::as_str)
+            .filter(|sid| !sid.is_empty());
         let which = sid.map_or_else(|| (at + 1).to_string(), |sid| format!("`{sid}`"));
         format!("statement {which} of {self}")
     }

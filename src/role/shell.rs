@@ -1,4 +1,5 @@
-//! Commands of the AWS CLI that run in `sh` as they are printed, whatever stands in names and documents. Pure.
+//! Commands of the AWS CLI that run in `sh` as they are printed, whatever stands in names and
+//! documents. Pure.
 
 use serde_json::Value;
 
@@ -19,7 +20,10 @@ pub fn iam(role: &Role, operation: &str, options: &[(&str, &str)]) -> String {
     // IAM is one per partition, and outside the first the CLI finds it by a region only.
     let region = [("region", role.partition.home)];
     let region = region.iter().filter(|_| role.partition.name != "aws");
-    let options = options.iter().chain(region).map(|(name, value)| format!(" \\\n    --{name} {}", word(value)));
+    let options = options
+        .iter()
+        .chain(region)
+        .map(|(name, value)| format!(" \\\n    --{name} {}", word(value)));
     format!("aws iam {operation}{}", options.collect::<String>())
 }
 
@@ -29,11 +33,19 @@ pub fn all(commands: &[String]) -> String {
 }
 
 pub fn create_role(role: &Role, trust: &Value) -> String {
-    iam(role, "create-role", &[("role-name", &role.name), ("assume-role-policy-document", &trust.to_string())])
+    iam(
+        role,
+        "create-role",
+        &[("role-name", &role.name), ("assume-role-policy-document", &trust.to_string())],
+    )
 }
 
 pub fn update_trust(role: &Role, trust: &Value) -> String {
-    iam(role, "update-assume-role-policy", &[("role-name", &role.name), ("policy-document", &trust.to_string())])
+    iam(
+        role,
+        "update-assume-role-policy",
+        &[("role-name", &role.name), ("policy-document", &trust.to_string())],
+    )
 }
 
 pub fn attach(role: &Role, arn: &str) -> String {
@@ -45,7 +57,15 @@ pub fn detach(role: &Role, arn: &str) -> String {
 }
 
 pub fn put(role: &Role, name: &str, document: &Value) -> String {
-    iam(role, "put-role-policy", &[("role-name", &role.name), ("policy-name", name), ("policy-document", &document.to_string())])
+    iam(
+        role,
+        "put-role-policy",
+        &[
+            ("role-name", &role.name),
+            ("policy-name", name),
+            ("policy-document", &document.to_string()),
+        ],
+    )
 }
 
 pub fn delete(role: &Role, name: &str) -> String {
@@ -57,17 +77,28 @@ pub fn create_profile(role: &Role, profile: &str) -> String {
 }
 
 pub fn add_to_profile(role: &Role, profile: &str) -> String {
-    iam(role, "add-role-to-instance-profile", &[("instance-profile-name", profile), ("role-name", &role.name)])
+    iam(
+        role,
+        "add-role-to-instance-profile",
+        &[("instance-profile-name", profile), ("role-name", &role.name)],
+    )
 }
 
 pub fn remove_from_profile(role: &Role, profile: &str, other: &str) -> String {
-    iam(role, "remove-role-from-instance-profile", &[("instance-profile-name", profile), ("role-name", other)])
+    iam(
+        role,
+        "remove-role-from-instance-profile",
+        &[("instance-profile-name", profile), ("role-name", other)],
+    )
 }
 
 /// Changes a managed policy for every role it is attached to.
 pub fn new_version(role: &Role, arn: &str, document: &Value) -> String {
     let text = document.to_string();
-    format!("{} \\\n    --set-as-default", iam(role, "create-policy-version", &[("policy-arn", arn), ("policy-document", &text)]))
+    format!(
+        "{} \\\n    --set-as-default",
+        iam(role, "create-policy-version", &[("policy-arn", arn), ("policy-document", &text)])
+    )
 }
 
 pub fn delete_boundary(role: &Role) -> String {
@@ -79,7 +110,10 @@ pub fn procedure(role: &Role, documents: &Documents) -> Vec<String> {
     let create = create_role(role, &documents.trust);
     let attach = documents.managed.iter().map(|arn| attach(role, arn));
     let put = documents.inline.iter().map(|(name, document)| put(role, name, document));
-    let profile = documents.profile.iter().flat_map(|profile| [create_profile(role, profile), add_to_profile(role, profile)]);
+    let profile = documents
+        .profile
+        .iter()
+        .flat_map(|profile| [create_profile(role, profile), add_to_profile(role, profile)]);
     std::iter::once(create).chain(attach).chain(put).chain(profile).collect()
 }
 
@@ -89,9 +123,24 @@ mod tests {
 
     #[test]
     fn the_shell_gives_back_every_word() {
-        let words = ["plain", "", "a b", "it's", "'", "$HOME `id` \\ \"", "{\"a\":[1]}", "new\nline", "-x", "*?~#!", "é"];
+        let words = [
+            "plain",
+            "",
+            "a b",
+            "it's",
+            "'",
+            "$HOME `id` \\ \"",
+            "{\"a\":[1]}",
+            "new\nline",
+            "-x",
+            "*?~#!",
+            "é",
+        ];
         for text in words {
-            let printed = std::process::Command::new("sh").args(["-c", &format!("printf %s {}", word(text))]).output().unwrap();
+            let printed = std::process::Command::new("sh")
+                .args(["-c", &format!("printf %s {}", word(text))])
+                .output()
+                .unwrap();
             assert_eq!(String::from_utf8(printed.stdout).unwrap(), text);
         }
     }

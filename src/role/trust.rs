@@ -1,6 +1,8 @@
-//! Whether a trust policy lends the role to the service that hands it to the host, and to whom else. Pure.
+//! Whether a trust policy lends the role to the service that hands it to the host, and to whom
+//! else. Pure.
 //!
-//! Version 2008-10-17 and 2012-10-17, a string or a list, an empty Sid and conditions are all met in the wild, and all right.
+//! Version 2008-10-17 and 2012-10-17, a string or a list, an empty Sid and conditions are all met
+//! in the wild, and all right.
 
 use serde_json::Value;
 
@@ -29,30 +31,57 @@ impl Trust<'_> {
     fn lent(&self) -> Option<Finding> {
         let service = self.role.kind.service();
         if self.any(false, Sure::Yes) {
-            return Some(self.finding("trust-denied", format!("its trust policy denies sts:AssumeRole to {service}")));
+            return Some(self.finding(
+                "trust-denied",
+                format!("its trust policy denies sts:AssumeRole to {service}"),
+            ));
         }
         if self.any(true, Sure::Yes) && !self.any(false, Sure::Maybe) {
             return None;
         }
         if self.any(true, Sure::Yes) || self.any(true, Sure::Maybe) {
             let keys = self.conditions().join(", ");
-            let message = format!("its trust policy lends it to {service} under a condition on {keys}, which cannot be judged from here");
-            return Some(Finding { severity: Severity::Note, ..self.finding("trust-condition", message) });
+            let message = format!(
+                "its trust policy lends it to {service} under a condition on {keys}, which cannot be judged from here"
+            );
+            return Some(Finding {
+                severity: Severity::Note,
+                ..self.finding("trust-condition", message)
+            });
         }
         Some(self.refused(service))
     }
 
     /// No statement lends the role to the service: the nearest that one comes to it.
     fn refused(&self, service: &str) -> Finding {
-        let mut allows = self.statements.iter().filter(|statement| statement.allow && self.is_for_us(statement) == Sure::Yes);
-        let Some(near) = allows.clone().find(|statement| assumes(statement) == Sure::Yes).or(allows.next()) else {
-            let all = self.statements.iter().filter(|statement| statement.allow).flat_map(principals).collect::<Vec<_>>().join(", ");
+        let mut allows = self
+            .statements
+            .iter()
+            .filter(|statement| statement.allow && self.is_for_us(statement) == Sure::Yes);
+        let Some(near) =
+            allows.clone().find(|statement| assumes(statement) == Sure::Yes).or(allows.next())
+        else {
+            let all = self
+                .statements
+                .iter()
+                .filter(|statement| statement.allow)
+                .flat_map(principals)
+                .collect::<Vec<_>>()
+                .join(", ");
             let instead = if all.is_empty() { "nobody".into() } else { all };
-            return self.finding("trust-principal", format!("its trust policy lends it to {instead}, not to {service}"));
+            return self.finding(
+                "trust-principal",
+                format!("its trust policy lends it to {instead}, not to {service}"),
+            );
         };
         match assumes(near) {
             Sure::Yes => {
-                let keys = near.conditions.iter().map(super::condition::Condition::key).collect::<Vec<_>>().join(", ");
+                let keys = near
+                    .conditions
+                    .iter()
+                    .map(super::condition::Condition::key)
+                    .collect::<Vec<_>>()
+                    .join(", ");
                 self.finding(
                     "trust-condition",
                     format!("its trust policy lends it to {service} under a condition on {keys} that is not met"),
@@ -60,7 +89,10 @@ impl Trust<'_> {
             }
             _ => {
                 let actions = near.actions.texts.join(", ");
-                self.finding("trust-action", format!("its trust policy allows {service} {actions}, not sts:AssumeRole"))
+                self.finding(
+                    "trust-action",
+                    format!("its trust policy allows {service} {actions}, not sts:AssumeRole"),
+                )
             }
         }
     }
@@ -71,18 +103,26 @@ impl Trust<'_> {
 
     /// Some statement of that effect applies to our service, this surely.
     fn any(&self, allow: bool, sure: Sure) -> bool {
-        self.statements.iter().any(|statement| statement.allow == allow && self.applies(statement) == sure)
+        self.statements
+            .iter()
+            .any(|statement| statement.allow == allow && self.applies(statement) == sure)
     }
 
     fn applies(&self, statement: &Statement) -> Sure {
-        let context: Vec<_> = self.seen.account().map(|account| ("aws:SourceAccount", account.to_owned())).into_iter().collect();
+        let context: Vec<_> = self
+            .seen
+            .account()
+            .map(|account| ("aws:SourceAccount", account.to_owned()))
+            .into_iter()
+            .collect();
         assumes(statement).min(self.is_for_us(statement)).min(statement.met(&context))
     }
 
     fn is_for_us(&self, statement: &Statement) -> Sure {
         let service = self.role.kind.service();
         let chinese = format!("{service}.cn");
-        let ours = |name: &str| name == service || self.role.partition.name == "aws-cn" && name == chinese;
+        let ours =
+            |name: &str| name == service || self.role.partition.name == "aws-cn" && name == chinese;
         let sure = match &statement.principal {
             Some(Value::String(all)) if all == "*" => {
                 if statement.allow {
@@ -99,16 +139,22 @@ impl Trust<'_> {
 
     /// The condition keys that leave it open.
     fn conditions(&self) -> Vec<&str> {
-        let doubtful = self.statements.iter().filter(|statement| self.applies(statement) == Sure::Maybe);
-        let keys: Vec<_> = doubtful.flat_map(|statement| statement.conditions.iter().map(super::condition::Condition::key)).collect();
+        let doubtful =
+            self.statements.iter().filter(|statement| self.applies(statement) == Sure::Maybe);
+        let keys: Vec<_> = doubtful
+            .flat_map(|statement| statement.conditions.iter().map(super::condition::Condition::key))
+            .collect();
         if keys.is_empty() { vec!["its principal"] } else { keys }
     }
 
-    /// The document with nothing taken away but what denies, and with our own statement where none lends it.
+    /// The document with nothing taken away but what denies, and with our own statement where none
+    /// lends it.
     fn mended(&self) -> Value {
         let all = statements(&self.seen.trust).into_iter().zip(&self.statements);
-        let mut kept: Vec<Value> =
-            all.filter(|(_, one)| one.allow || self.applies(one) == Sure::No).map(|(element, _)| element.clone()).collect();
+        let mut kept: Vec<Value> = all
+            .filter(|(_, one)| one.allow || self.applies(one) == Sure::No)
+            .map(|(element, _)| element.clone())
+            .collect();
         if !self.any(true, Sure::Yes) {
             kept.extend(statements(&documents::trust(self.role)).into_iter().cloned());
         }
@@ -118,11 +164,21 @@ impl Trust<'_> {
     /// Who else may take the role.
     fn others(&self) -> Option<Finding> {
         let lent = self.statements.iter().filter(|statement| statement.allow);
-        let others: Vec<String> = lent.flat_map(principals).filter(|name| !name.starts_with(self.role.kind.service())).collect();
+        let others: Vec<String> = lent
+            .flat_map(principals)
+            .filter(|name| !name.starts_with(self.role.kind.service()))
+            .collect();
         let everyone = others.iter().any(|name| name == "*" || name.starts_with("everyone"));
-        let (severity, id) = if everyone { (Severity::Warning, "trust-open") } else { (Severity::Note, "trust-others") };
+        let (severity, id) = if everyone {
+            (Severity::Warning, "trust-open")
+        } else {
+            (Severity::Note, "trust-others")
+        };
         let fix = shell::update_trust(self.role, &documents::trust(self.role));
-        let message = format!("its trust policy also lends it to {}, which such a host does not need", others.join(", "));
+        let message = format!(
+            "its trust policy also lends it to {}, which such a host does not need",
+            others.join(", ")
+        );
         (!others.is_empty()).then(|| Finding::new(severity, id, message, fix))
     }
 }
@@ -142,9 +198,10 @@ fn principals(statement: &Statement) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::role::{Kind, Wish};
-    use serde_json::json;
 
     fn role(kind: Kind, partition: &str) -> Role {
         let none = || None::<String>;
@@ -169,11 +226,21 @@ mod tests {
     #[track_caller]
     fn check(role: &Role, statement: Value, want: &[&str]) {
         let trust = json!({"Version": "2008-10-17", "Statement": statement});
-        let seen = Seen { arn: "arn:aws:iam::123456789012:role/r".into(), trust, ..Seen::default() };
+        let seen =
+            Seen { arn: "arn:aws:iam::123456789012:role/r".into(), trust, ..Seen::default() };
         let found = findings(role, &seen);
-        assert_eq!(found.iter().map(|finding| finding.id).collect::<Vec<_>>(), want, "{}", seen.trust);
-        let trust = Trust { role, seen: &seen, statements: Policy::read(&seen.trust).statements }.mended();
-        let errors = findings(role, &Seen { trust, ..seen }).into_iter().filter(|finding| finding.severity == Severity::Error).count();
+        assert_eq!(
+            found.iter().map(|finding| finding.id).collect::<Vec<_>>(),
+            want,
+            "{}",
+            seen.trust
+        );
+        let trust =
+            Trust { role, seen: &seen, statements: Policy::read(&seen.trust).statements }.mended();
+        let errors = findings(role, &Seen { trust, ..seen })
+            .into_iter()
+            .filter(|finding| finding.severity == Severity::Error)
+            .count();
         assert_eq!(errors, 0, "the mended document is right");
     }
 
@@ -185,9 +252,17 @@ mod tests {
     fn what_is_met_in_the_wild_is_right() {
         let ec2 = role(Kind::Ec2, "aws");
         check(&ec2, allow(json!({"Service": "ec2.amazonaws.com"}), json!("sts:AssumeRole")), &[]);
-        check(&ec2, json!([allow(json!({"Service": ["ec2.amazonaws.com"]}), json!(["sts:TagSession", "STS:assumerole"]))]), &[]);
+        check(
+            &ec2,
+            json!([allow(
+                json!({"Service": ["ec2.amazonaws.com"]}),
+                json!(["sts:TagSession", "STS:assumerole"])
+            )]),
+            &[],
+        );
         check(&ec2, allow(json!({"Service": "ec2.amazonaws.com"}), json!("sts:*")), &[]);
-        let mut conditioned = allow(json!({"Service": "ssm.amazonaws.com"}), json!("sts:AssumeRole"));
+        let mut conditioned =
+            allow(json!({"Service": "ssm.amazonaws.com"}), json!("sts:AssumeRole"));
         conditioned["Condition"] = json!({"StringEquals": {"aws:SourceAccount": "123456789012"}});
         check(&role(Kind::External, "aws"), conditioned, &[]);
         let chinese = allow(json!({"Service": "ec2.amazonaws.com.cn"}), json!("sts:AssumeRole"));
@@ -201,12 +276,35 @@ mod tests {
         let right = allow(json!({"Service": "ec2.amazonaws.com"}), json!("sts:AssumeRole"));
         let service = json!({"Service": "ec2.amazonaws.com"});
         check(&ec2, json!([]), &["trust-principal"]);
-        check(&ec2, allow(json!({"Service": "ecs.amazonaws.com"}), json!("sts:AssumeRole")), &["trust-principal", "trust-others"]);
+        check(
+            &ec2,
+            allow(json!({"Service": "ecs.amazonaws.com"}), json!("sts:AssumeRole")),
+            &["trust-principal", "trust-others"],
+        );
         check(&ec2, allow(service.clone(), json!("sts:AssumeRoleWithSAML")), &["trust-action"]);
-        check(&ec2, json!([right, {"Effect": "Deny", "Principal": service, "Action": "sts:*"}]), &["trust-denied"]);
-        check(&ec2, json!([right, {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}]), &["trust-denied"]);
-        check(&ec2, json!([right, {"Effect": "Deny", "NotPrincipal": service, "Action": "sts:AssumeRole"}]), &[]);
-        check(&ec2, json!([right, allow(json!({"AWS": "arn:aws:iam::123456789012:root"}), json!("sts:AssumeRole"))]), &["trust-others"]);
+        check(
+            &ec2,
+            json!([right, {"Effect": "Deny", "Principal": service, "Action": "sts:*"}]),
+            &["trust-denied"],
+        );
+        check(
+            &ec2,
+            json!([right, {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}]),
+            &["trust-denied"],
+        );
+        check(
+            &ec2,
+            json!([right, {"Effect": "Deny", "NotPrincipal": service, "Action": "sts:AssumeRole"}]),
+            &[],
+        );
+        check(
+            &ec2,
+            json!([
+                right,
+                allow(json!({"AWS": "arn:aws:iam::123456789012:root"}), json!("sts:AssumeRole"))
+            ]),
+            &["trust-others"],
+        );
         check(&ec2, json!([right, allow(json!("*"), json!("sts:AssumeRole"))]), &["trust-open"]);
         let mut doubtful = right.clone();
         doubtful["Condition"] = json!({"ArnLike": {"aws:SourceArn": "arn:aws:ec2:*:*:instance/*"}});

@@ -66,31 +66,48 @@ fn leaf(value: &Value) -> String {
     }
 }
 
-/// Bare only where no reader of YAML, 1.1 ones included, could take it for anything but this string. JSON's quotes are YAML's.
+/// Bare only where no reader of YAML, 1.1 ones included, could take it for anything but this
+/// string. JSON's quotes are YAML's.
 fn scalar(text: &str) -> String {
     const WORDS: [&str; 10] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan"];
     let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-./+@:".contains(&byte));
-    let bounded = text.starts_with(|first: char| first.is_ascii_alphabetic()) && !text.ends_with(':');
+    let bounded =
+        text.starts_with(|first: char| first.is_ascii_alphabetic()) && !text.ends_with(':');
     let bare = plain && bounded && !WORDS.contains(&text.to_lowercase().as_str());
     if bare { text.to_owned() } else { Value::from(text).to_string() }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn a_value_becomes_the_block_that_people_write() {
-        let value =
-            json!({"Resources": {"Role": {"Type": "AWS::IAM::Role", "Items": [{"A": "x", "B": ["*", "s3:GetObject"]}, "no"], "E": []}}});
+        let value = json!({"Resources": {"Role": {"Type": "AWS::IAM::Role", "Items": [{"A": "x", "B": ["*", "s3:GetObject"]}, "no"], "E": []}}});
         let want = "Resources:\n  Role:\n    Type: AWS::IAM::Role\n    Items:\n      - A: x\n        B:\n          - \"*\"\n          - s3:GetObject\n      - \"no\"\n    E: []\n";
         assert_eq!(block(&value), want);
     }
 
     #[test]
     fn what_could_be_taken_for_something_else_is_quoted() {
-        for text in ["", "yes", "Null", "1", "2012-10-17", "a: b", "a #b", "*", "é", "a\nb", "-", "a:", "12:30", "!Ref"] {
+        for text in [
+            "",
+            "yes",
+            "Null",
+            "1",
+            "2012-10-17",
+            "a: b",
+            "a #b",
+            "*",
+            "é",
+            "a\nb",
+            "-",
+            "a:",
+            "12:30",
+            "!Ref",
+        ] {
             assert!(scalar(text).starts_with('"'), "{text}");
         }
     }

@@ -1,7 +1,15 @@
 use super::*;
 
-fn settings(flags: &[(&'static str, &str)], env: &[(&str, &str)], tags: &[(&str, &str)], file: &str) -> Result<Settings, Error> {
-    let flags = flags.iter().map(|(name, value)| (*name, (vec![(*value).to_owned()], Origin::Flag))).collect();
+fn settings(
+    flags: &[(&'static str, &str)],
+    env: &[(&str, &str)],
+    tags: &[(&str, &str)],
+    file: &str,
+) -> Result<Settings, Error> {
+    let flags = flags
+        .iter()
+        .map(|(name, value)| (*name, (vec![(*value).to_owned()], Origin::Flag)))
+        .collect();
     let given = beneath(flags, from_environment(env.iter().copied())?);
     let given = beneath(given, from_tags(tags.iter().copied())?);
     let given = beneath(given, from_file(std::path::Path::new(FILE), file)?);
@@ -19,16 +27,29 @@ fn check_error(env: &[(&str, &str)], file: &str, message: &str, remedy: &str) {
 fn a_flag_beats_the_environment_beats_a_tag_beats_the_file() {
     let ways = [("expect_role", "flag")];
     let env = [("ECS_BOOTSTRAP_EXPECT_ROLE", "env"), ("ECS_BOOTSTRAP_TIMEOUT", "1m")];
-    let tags = [("ecs-bootstrap:timeout", "2m"), ("ecs-bootstrap:stale", "fail"), ("Name", "web-1")];
-    let settings = settings(&ways, &env, &tags, "timeout = '3m'\nstale = 'keep'\nmax_age = '1h'\n").unwrap();
+    let tags =
+        [("ecs-bootstrap:timeout", "2m"), ("ecs-bootstrap:stale", "fail"), ("Name", "web-1")];
+    let settings =
+        settings(&ways, &env, &tags, "timeout = '3m'\nstale = 'keep'\nmax_age = '1h'\n").unwrap();
     assert_eq!(settings.expect_role.as_deref(), Some("flag"));
     assert_eq!(settings.timeout, Duration::from_secs(60));
     assert_eq!(settings.stale, Stale::Fail);
     assert_eq!(settings.max_age, Some(Duration::from_secs(3600)));
-    let origins: Vec<String> =
-        ["expect_role", "timeout", "stale", "max_age", "keep"].iter().map(|name| settings.origins[name].to_string()).collect();
+    let origins: Vec<String> = ["expect_role", "timeout", "stale", "max_age", "keep"]
+        .iter()
+        .map(|name| settings.origins[name].to_string())
+        .collect();
     let file = FILE;
-    assert_eq!(origins, ["flag", "environment ECS_BOOTSTRAP_TIMEOUT", "instance tag ecs-bootstrap:stale", file, "default"]);
+    assert_eq!(
+        origins,
+        [
+            "flag",
+            "environment ECS_BOOTSTRAP_TIMEOUT",
+            "instance tag ecs-bootstrap:stale",
+            file,
+            "default"
+        ]
+    );
 }
 
 #[test]
@@ -63,7 +84,10 @@ fn every_setting_can_be_given_in_every_way() {
 
 #[test]
 fn lists_are_words_or_lines_in_the_environment_and_arrays_or_tables_in_the_file() {
-    let env = [("ECS_BOOTSTRAP_CONFIG", "s3://bucket/one s3://bucket/two"), ("ECS_BOOTSTRAP_SET", "A={\"a\": \"b\"}\nB=2\n")];
+    let env = [
+        ("ECS_BOOTSTRAP_CONFIG", "s3://bucket/one s3://bucket/two"),
+        ("ECS_BOOTSTRAP_SET", "A={\"a\": \"b\"}\nB=2\n"),
+    ];
     let settings_env = settings(&[], &env, &[], "").unwrap();
     assert_eq!(settings_env.config.len(), 2);
     assert_eq!(settings_env.set, [("A".into(), "{\"a\": \"b\"}".into()), ("B".into(), "2".into())]);
@@ -75,7 +99,12 @@ fn lists_are_words_or_lines_in_the_environment_and_arrays_or_tables_in_the_file(
 
 #[test]
 fn an_unknown_name_is_an_error_with_the_nearest_known_one() {
-    check_error(&[("ECS_BOOTSTRAP_CONFG", "s3://b/k")], "", "ECS_BOOTSTRAP_CONFG", "ECS_BOOTSTRAP_CONFIG");
+    check_error(
+        &[("ECS_BOOTSTRAP_CONFG", "s3://b/k")],
+        "",
+        "ECS_BOOTSTRAP_CONFG",
+        "ECS_BOOTSTRAP_CONFIG",
+    );
     check_error(&[], "block_imsd = true", "block_imsd", "block_imds");
     check_error(&[], "zzzzzzzzzzzzzz = 1", "zzzzzzzzzzzzzz", "known are");
     let error = settings(&[], &[], &[("ecs-bootstrap:exspand", "true")], "").unwrap_err();
@@ -84,7 +113,12 @@ fn an_unknown_name_is_an_error_with_the_nearest_known_one() {
 
 #[test]
 fn a_bad_value_names_its_origin_and_never_a_secret() {
-    check_error(&[("ECS_BOOTSTRAP_REPLACE", "yes")], "", "environment ECS_BOOTSTRAP_REPLACE: replace: expected true or false", "correct");
+    check_error(
+        &[("ECS_BOOTSTRAP_REPLACE", "yes")],
+        "",
+        "environment ECS_BOOTSTRAP_REPLACE: replace: expected true or false",
+        "correct",
+    );
     check_error(&[("ECS_BOOTSTRAP_TIMEOUT", "5")], "", "with a unit", "");
     check_error(&[("ECS_BOOTSTRAP_CONFIG", "s3://b/my key")], "", "%20", "");
     check_error(&[], "expect_account = 12345", "12 digits", "");

@@ -1,12 +1,15 @@
-//! What an answer of S3 that is no object means: another region, a failure that stays, or one that may pass. Pure.
+//! What an answer of S3 that is no object means: another region, a failure that stays, or one that
+//! may pass. Pure.
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
+
+use std::time::{Duration, SystemTime};
+
+use aws_smithy_types::date_time::{DateTime, Format};
 
 use super::failure::{Asked, Kind};
 use super::retry::{Failure, Next};
 use super::transport::printable;
-use aws_smithy_types::date_time::{DateTime, Format};
-use std::time::{Duration, SystemTime};
 
 /// The parts of an error answer that tell its kind.
 #[derive(Clone, Debug, Default)]
@@ -48,9 +51,16 @@ impl Answer {
     }
 
     fn misdirected(&self) -> bool {
-        let named =
-            ["PermanentRedirect", "TemporaryRedirect", "Redirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"];
-        matches!(self.status, 301 | 307) || named.contains(&&*self.code) || (self.status == 400 && self.code.is_empty())
+        let named = [
+            "PermanentRedirect",
+            "TemporaryRedirect",
+            "Redirect",
+            "AuthorizationHeaderMalformed",
+            "IllegalLocationConstraintException",
+        ];
+        matches!(self.status, 301 | 307)
+            || named.contains(&&*self.code)
+            || (self.status == 400 && self.code.is_empty())
     }
 
     /// What a GetObject of `asked` failed with; `tried` are the regions asked so far, in order.
@@ -63,7 +73,8 @@ impl Answer {
     fn said(&self) -> String {
         let words = [self.status.to_string(), self.code.clone(), printable(&self.message)];
         let id = self.request_id.as_ref().map(|id| format!("(request {})", printable(id)));
-        let said: Vec<String> = words.into_iter().chain(id).filter(|word| !word.is_empty()).collect();
+        let said: Vec<String> =
+            words.into_iter().chain(id).filter(|word| !word.is_empty()).collect();
         format!("S3 said: {}", said.join(" "))
     }
 
@@ -74,36 +85,58 @@ impl Answer {
             return (kind, GiveUp);
         }
         match (self.status, &*self.code) {
-            (429, _) | (_, "SlowDown" | "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException") => {
-                (Kind::Throttled(self.status), Wait)
-            }
+            (429, _)
+            | (
+                _,
+                "SlowDown"
+                | "Throttling"
+                | "ThrottlingException"
+                | "RequestLimitExceeded"
+                | "TooManyRequestsException",
+            ) => (Kind::Throttled(self.status), Wait),
             (_, "RequestTimeout") => (Kind::Server(self.status), Wait),
             (500.., _) => (Kind::Server(self.status), Wait),
             (_, "RequestTimeTooSkewed") => (self.skewed(), GiveUp),
             (403, "SignatureDoesNotMatch") if self.is_skewed() => (self.skewed(), GiveUp),
-            (_, "InvalidAccessKeyId" | "ExpiredToken" | "InvalidToken" | "SignatureDoesNotMatch" | "TokenRefreshRequired") => {
-                (Kind::Credentials { code: code() }, GiveUp)
-            }
+            (
+                _,
+                "InvalidAccessKeyId"
+                | "ExpiredToken"
+                | "InvalidToken"
+                | "SignatureDoesNotMatch"
+                | "TokenRefreshRequired",
+            ) => (Kind::Credentials { code: code() }, GiveUp),
             (_, "InvalidObjectState") => (Kind::Archived, GiveUp),
-            (_, "NoSuchBucket" | "InvalidBucketName" | "NoSuchAccessPoint") => (Kind::NoBucket, GiveUp),
+            (_, "NoSuchBucket" | "InvalidBucketName" | "NoSuchAccessPoint") => {
+                (Kind::NoBucket, GiveUp)
+            }
             (_, "NoSuchVersion") => (Kind::NoVersion, GiveUp),
-            (400, "InvalidArgument") if asked.object.version_id.is_some() => (Kind::NoVersion, GiveUp),
+            (400, "InvalidArgument") if asked.object.version_id.is_some() => {
+                (Kind::NoVersion, GiveUp)
+            }
             (404 | 405, _) if self.delete_marker => (Kind::DeleteMarker, GiveUp),
             (404, _) => (Kind::NoKey, GiveUp),
             (403, _) => (Kind::AccessDenied(Box::new(asked.clone())), GiveUp),
-            _ if self.misdirected() && (self.status != 400 || !self.code.is_empty()) => (Kind::RegionLoop(tried.to_vec()), GiveUp),
+            _ if self.misdirected() && (self.status != 400 || !self.code.is_empty()) => {
+                (Kind::RegionLoop(tried.to_vec()), GiveUp)
+            }
             (status, _) => (Kind::Refused { status, code: code() }, GiveUp),
         }
     }
 
-    /// S3 passes on what KMS said: in the code (`KMS.DisabledException`) or, for a missing permission, in the message.
+    /// S3 passes on what KMS said: in the code (`KMS.DisabledException`) or, for a missing
+    /// permission, in the message.
     fn kms(&self) -> Option<Kind> {
         if self.code.starts_with("KMS.") {
             return Some(Kind::KmsKey { code: self.code.clone() });
         }
-        let denied = self.status == 403 && ["kms:", "KMS key", "ciphertext refers to"].iter().any(|sign| self.message.contains(sign));
+        let denied = self.status == 403
+            && ["kms:", "KMS key", "ciphertext refers to"]
+                .iter()
+                .any(|sign| self.message.contains(sign));
         let is_key = |word: &&str| word.starts_with("arn:") && word.contains(":kms:");
-        let key = self.message.split(|c: char| c.is_whitespace() || "\"'(),;".contains(c)).find(is_key);
+        let key =
+            self.message.split(|c: char| c.is_whitespace() || "\"'(),;".contains(c)).find(is_key);
         denied.then(|| Kind::KmsDenied { key: key.map(|key| key.trim_end_matches('.').to_owned()) })
     }
 
@@ -116,17 +149,27 @@ impl Answer {
     }
 }
 
-/// The text of the first element of that name. S3's error documents are flat, and need no more of XML than this.
+/// The text of the first element of that name. S3's error documents are flat, and need no more of
+/// XML than this.
 pub(crate) fn element(xml: &str, name: &str) -> Option<String> {
     let (_, after) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = after.split_once(&format!("</{name}>"))?;
-    let plain = [("&quot;", "\""), ("&apos;", "'"), ("&#39;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
-    Some(plain.iter().fold(text.trim().to_owned(), |text, (from, to)| text.replace(from, to))).filter(|text| !text.is_empty())
+    let plain = [
+        ("&quot;", "\""),
+        ("&apos;", "'"),
+        ("&#39;", "'"),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&amp;", "&"),
+    ];
+    Some(plain.iter().fold(text.trim().to_owned(), |text, (from, to)| text.replace(from, to)))
+        .filter(|text| !text.is_empty())
 }
 
 /// From a host such as `bucket.s3.eu-west-1.amazonaws.com` or `bucket.s3-eu-west-1.amazonaws.com`.
 fn region_in(host: &str) -> Option<String> {
-    let mut labels = host.split('.').skip_while(|label| *label != "s3" && !label.starts_with("s3-"));
+    let mut labels =
+        host.split('.').skip_while(|label| *label != "s3" && !label.starts_with("s3-"));
     let region = match labels.next()? {
         "s3" => labels.find(|label| *label != "dualstack")?,
         joined => joined.strip_prefix("s3-")?,
@@ -148,11 +191,15 @@ mod tests {
     use crate::word::Word;
 
     fn asked() -> Asked {
-        Asked { object: Object { key: "k".into(), version_id: Some("v".into()), ..Object::default() }, region: "us-west-2".into() }
+        Asked {
+            object: Object { key: "k".into(), version_id: Some("v".into()), ..Object::default() },
+            region: "us-west-2".into(),
+        }
     }
 
     fn kind(status: u16, code: &str, message: &str) -> (Kind, Next) {
-        Answer { status, code: code.into(), message: message.into(), ..Answer::default() }.kind(&asked(), &["us-west-2".into()])
+        Answer { status, code: code.into(), message: message.into(), ..Answer::default() }
+            .kind(&asked(), &["us-west-2".into()])
     }
 
     #[test]
@@ -196,7 +243,8 @@ mod tests {
     #[test]
     fn a_delete_marker_is_told_from_a_missing_key() {
         for (status, code) in [(404, "NoSuchKey"), (405, "MethodNotAllowed")] {
-            let answer = Answer { status, code: code.into(), delete_marker: true, ..Answer::default() };
+            let answer =
+                Answer { status, code: code.into(), delete_marker: true, ..Answer::default() };
             assert_eq!(answer.kind(&asked(), &[]).0, Kind::DeleteMarker);
         }
     }
@@ -206,22 +254,45 @@ mod tests {
         let key = "arn:aws:kms:us-west-2:123456789012:key/1234abcd-12ab";
         let who = "User: arn:aws:sts::123456789012:assumed-role/r/i-1 is not authorized to perform: kms:Decrypt on";
         let table = [
-            (format!("{who} resource: {key} because no identity-based policy allows the kms:Decrypt action"), Some(key)),
-            (format!("{who} this resource because the resource does not exist in this Region, no resource-based policies allow"), None),
+            (
+                format!(
+                    "{who} resource: {key} because no identity-based policy allows the kms:Decrypt action"
+                ),
+                Some(key),
+            ),
+            (
+                format!(
+                    "{who} this resource because the resource does not exist in this Region, no resource-based policies allow"
+                ),
+                None,
+            ),
             ("The ciphertext refers to a customer master key that does not exist".to_owned(), None),
         ];
         for (message, key) in table {
             let found = kind(403, "AccessDenied", &message).0;
             assert_eq!(found, Kind::KmsDenied { key: key.map(str::to_owned) });
-            assert!(key.is_none_or(|key| found.to_string().contains(&format!(r#""Action":"kms:Decrypt","Resource":"{key}""#))), "{found}");
+            assert!(
+                key.is_none_or(|key| found
+                    .to_string()
+                    .contains(&format!(r#""Action":"kms:Decrypt","Resource":"{key}""#))),
+                "{found}"
+            );
         }
     }
 
     #[test]
     fn a_signature_that_does_not_match_is_the_clocks_fault_when_the_clock_is_off() {
-        let answer = |ahead| Answer { status: 403, code: "SignatureDoesNotMatch".into(), clock_ahead: Some(ahead), ..Answer::default() };
+        let answer = |ahead| Answer {
+            status: 403,
+            code: "SignatureDoesNotMatch".into(),
+            clock_ahead: Some(ahead),
+            ..Answer::default()
+        };
         assert_eq!(answer(-3600).kind(&asked(), &[]).0, Kind::ClockSkew { ahead: Some(-3600) });
-        assert_eq!(answer(5).kind(&asked(), &[]).0, Kind::Credentials { code: "SignatureDoesNotMatch".into() });
+        assert_eq!(
+            answer(5).kind(&asked(), &[]).0,
+            Kind::Credentials { code: "SignatureDoesNotMatch".into() }
+        );
         assert!(Kind::ClockSkew { ahead: Some(-3600) }.to_string().contains("3600 s behind"));
     }
 
@@ -238,15 +309,30 @@ mod tests {
         for (host, region) in table {
             assert_eq!(region_in(host).as_deref(), region, "{host}");
         }
-        let evil = Answer::new(301, |_| None, b"<Error><Code>PermanentRedirect</Code><Region>evil.test/</Region></Error>");
+        let evil = Answer::new(
+            301,
+            |_| None,
+            b"<Error><Code>PermanentRedirect</Code><Region>evil.test/</Region></Error>",
+        );
         assert_eq!(evil.other_region("us-west-2"), None);
     }
 
     #[test]
     fn what_s3_said_is_quoted_on_one_line_and_in_measure() {
-        let body = format!("<Error><Code>X</Code><Message>a &amp;lt; b\n\x1b[31m{}</Message></Error>", "m".repeat(1000));
-        let said = Answer::new(403, |name| (name == "x-amz-request-id").then(|| "R1".to_owned()), body.as_bytes()).said();
-        assert!(said.starts_with("S3 said: 403 X a &lt; b  [31mmm") && said.ends_with("m (request R1)"), "{said}");
+        let body = format!(
+            "<Error><Code>X</Code><Message>a &amp;lt; b\n\x1b[31m{}</Message></Error>",
+            "m".repeat(1000)
+        );
+        let said = Answer::new(
+            403,
+            |name| (name == "x-amz-request-id").then(|| "R1".to_owned()),
+            body.as_bytes(),
+        )
+        .said();
+        assert!(
+            said.starts_with("S3 said: 403 X a &lt; b  [31mmm") && said.ends_with("m (request R1)"),
+            "{said}"
+        );
         assert!(said.len() < 350);
     }
 

@@ -17,21 +17,29 @@ const OTHERS: [(&[u8], &str); 13] = [
     (b"[", "it is TOML, INI or JSON with sections; write lines KEY=value"),
 ];
 
-/// Why `bytes` are no configuration, whatever a linter would make of them: HTML or XML (a proxy's page, S3's error), UTF-16, NUL bytes,
-/// an archive. `None` says nothing about single lines.
+/// Why `bytes` are no configuration, whatever a linter would make of them: HTML or XML (a proxy's
+/// page, S3's error), UTF-16, NUL bytes, an archive. `None` says nothing about single lines.
 pub fn content_is_no_configuration(bytes: &[u8]) -> Option<&'static str> {
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
     if text.starts_with(b"<") {
         return Some(markup(text));
     }
     let other = OTHERS.iter().find(|(start, _)| text.starts_with(start)).map(|(_, what)| *what);
-    other.or_else(|| bytes.contains(&0).then_some("it has NUL bytes: it is binary, or UTF-16 without a mark"))
+    other.or_else(|| {
+        bytes.contains(&0).then_some("it has NUL bytes: it is binary, or UTF-16 without a mark")
+    })
 }
 
 fn markup(text: &[u8]) -> &'static str {
-    let starts = |with: &str| text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with.as_bytes()));
+    let starts = |with: &str| {
+        text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with.as_bytes()))
+    };
     let html = ["<!doctype html", "<html", "<head", "<body"].into_iter().any(starts);
-    if html { "it is an HTML page, perhaps of a proxy or a login" } else { "it is XML, perhaps an error message of S3" }
+    if html {
+        "it is an HTML page, perhaps of a proxy or a login"
+    } else {
+        "it is XML, perhaps an error message of S3"
+    }
 }
 
 #[cfg(test)]
@@ -59,7 +67,8 @@ mod tests {
             (b"\x7fELF\x02", "program"),
         ];
         for (bytes, word) in table {
-            let why = content_is_no_configuration(bytes).unwrap_or_else(|| panic!("{bytes:?} passed for a configuration"));
+            let why = content_is_no_configuration(bytes)
+                .unwrap_or_else(|| panic!("{bytes:?} passed for a configuration"));
             assert!(why.contains(word), "{why}");
         }
     }

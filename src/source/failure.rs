@@ -1,9 +1,11 @@
-//! What can go wrong with a source, in words, with the word of the contract and the remedy for each.
+//! What can go wrong with a source, in words, with the word of the contract and the remedy for
+//! each.
 
 use super::{Object, policy};
 use crate::word::Word;
 
-/// A source that did not yield its bytes. Holds no secret: neither a presigned URL's query nor a proxy's password.
+/// A source that did not yield its bytes. Holds no secret: neither a presigned URL's query nor a
+/// proxy's password.
 #[derive(Debug)]
 pub struct Error {
     /// As [`Source`](super::Source) prints.
@@ -114,7 +116,11 @@ fn skew(ahead: Option<i64>) -> String {
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.from, self.kind)?;
-        if self.attempts > 1 && self.word() == Word::SourceUnreachable { write!(f, " (after {} attempts)", self.attempts) } else { Ok(()) }
+        if self.attempts > 1 && self.word() == Word::SourceUnreachable {
+            write!(f, " (after {} attempts)", self.attempts)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -135,13 +141,18 @@ impl Kind {
     pub fn word(&self) -> Word {
         use Kind::*;
         match self {
-            AccessDenied(_) | KmsDenied { .. } | KmsKey { .. } | Credentials { .. } | ClockSkew { .. } => Word::AccessDenied,
+            AccessDenied(_)
+            | KmsDenied { .. }
+            | KmsKey { .. }
+            | Credentials { .. }
+            | ClockSkew { .. } => Word::AccessDenied,
             UrlRefused { .. } | Refused { .. } | Archived | FileDenied => Word::AccessDenied,
             NoKey | NoBucket | NoVersion | DeleteMarker | NoUrl(_) | NoFile => Word::NotFound,
             TooLarge(_) | Checksum | Digest { .. } | Owner { .. } => Word::Integrity,
             NoPlainFile(_) | Unusable(_) => Word::Settings,
             NoCredentials => Word::NoRole,
-            Throttled(_) | Server(_) | RegionLoop(_) | Redirected(_) | Unexpected(_) | Deadline | FileIo(_) => Word::SourceUnreachable,
+            Throttled(_) | Server(_) | RegionLoop(_) | Redirected(_) | Unexpected(_) | Deadline
+            | FileIo(_) => Word::SourceUnreachable,
             Untrusted { .. }
             | WrongName { .. }
             | CertificateTime { .. }
@@ -210,7 +221,11 @@ impl Kind {
 /// S3 answers 403 for so many reasons that the honest remedy is a list, the likeliest first.
 fn denied(asked: &Asked) -> String {
     let Asked { object, region } = asked;
-    let owner = object.owner.as_ref().map(|owner| format!(" Or the bucket is not {owner}'s, as owner= demands.")).unwrap_or_default();
+    let owner = object
+        .owner
+        .as_ref()
+        .map(|owner| format!(" Or the bucket is not {owner}'s, as owner= demands."))
+        .unwrap_or_default();
     format!(
         "Allow the role {}: add the statement to its policy. If it is there: the key may not exist, which S3 says (404) only to those who \
          have {} too; or a bucket policy, an SCP, a permissions boundary or the VPC endpoint's policy denies it.{owner}",

@@ -1,11 +1,13 @@
-//! A layer from a file of this machine. Reads at most 1 MiB, and only from a plain file: a FIFO would wait for ever, a device never end.
+//! A layer from a file of this machine. Reads at most 1 MiB, and only from a plain file: a FIFO
+//! would wait for ever, a device never end.
 
-use super::failure::Kind;
-use super::{LIMIT, Read as Bytes};
 use std::fs::{FileType, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
+
+use super::failure::Kind;
+use super::{LIMIT, Read as Bytes};
 
 pub(super) fn read(path: &Path) -> Result<Bytes, Kind> {
     // Without O_NONBLOCK, opening a FIFO waits until somebody writes to it.
@@ -16,11 +18,19 @@ pub(super) fn read(path: &Path) -> Result<Bytes, Kind> {
     }
     let mut bytes = Vec::new();
     file.take(LIMIT as u64 + 1).read_to_end(&mut bytes).map_err(kind)?;
-    if bytes.len() > LIMIT { Err(Kind::TooLarge("a file".into())) } else { Ok(Bytes { bytes, ..Bytes::default() }) }
+    if bytes.len() > LIMIT {
+        Err(Kind::TooLarge("a file".into()))
+    } else {
+        Ok(Bytes { bytes, ..Bytes::default() })
+    }
 }
 
 fn no_plain_file(file: FileType) -> Option<&'static str> {
-    let kinds = [(file.is_dir(), "a folder"), (file.is_fifo(), "a FIFO"), (!file.is_file(), "a device or socket")];
+    let kinds = [
+        (file.is_dir(), "a folder"),
+        (file.is_fifo(), "a FIFO"),
+        (!file.is_file(), "a device or socket"),
+    ];
     kinds.into_iter().find(|(is, _)| *is).map(|(_, what)| what)
 }
 
@@ -58,7 +68,10 @@ mod tests {
         assert_eq!(read(&fifo).err(), Some(Kind::NoPlainFile("a FIFO")));
         std::fs::remove_file(fifo).unwrap();
         assert_eq!(read(Path::new("/")).err(), Some(Kind::NoPlainFile("a folder")));
-        assert_eq!(read(Path::new("/dev/zero")).err(), Some(Kind::NoPlainFile("a device or socket")));
+        assert_eq!(
+            read(Path::new("/dev/zero")).err(),
+            Some(Kind::NoPlainFile("a device or socket"))
+        );
         assert_eq!(read(Path::new("/nonexistent/ecs.config")).err(), Some(Kind::NoFile));
     }
 }

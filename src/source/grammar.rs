@@ -3,18 +3,22 @@
 //! `s3://BUCKET/KEY` · `arn:PARTITION:s3:::BUCKET/KEY` · `arn:PARTITION:s3:REGION:ACCOUNT:accesspoint/NAME/object/KEY` · `https://…` ·
 //! `file:///PATH` · a plain path. S3 sources take `?versionId=V&region=R&owner=ACCOUNT`, all take `#sha256=HEX`.
 //!
-//! In S3 and file URLs `%XX` is decoded and `+` is a plus, so every key can be written. A plain path is taken as it stands.
+//! In S3 and file URLs `%XX` is decoded and `+` is a plus, so every key can be written. A plain
+//! path is taken as it stands.
 
-use super::invalid::{Fault, Invalid};
-use crate::aws::{Partition, is_region};
-use percent_encoding::percent_decode_str;
-use reqwest::Url;
-use serde::{Serialize, Serializer};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// One layer's origin. Prints as the user wrote it, except that an https URL shows neither query nor fragment: a presigned one is a secret.
+use percent_encoding::percent_decode_str;
+use reqwest::Url;
+use serde::{Serialize, Serializer};
+
+use super::invalid::{Fault, Invalid};
+use crate::aws::{Partition, is_region};
+
+/// One layer's origin. Prints as the user wrote it, except that an https URL shows neither query
+/// nor fragment: a presigned one is a secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Source {
     pub(super) place: Place,
@@ -138,7 +142,8 @@ fn parse(text: &str) -> Result<Source, Fault> {
 }
 
 fn is_scheme(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 type Parsed = Result<(Place, Option<String>), Fault>;
@@ -175,12 +180,20 @@ fn named<'t>(partition: &'static str, resource: &'t str) -> Result<(Bucket, &'t 
     Ok((Bucket::Named { partition: Some(partition), name: name.to_owned() }, key))
 }
 
-fn access_point<'t>(partition: &'static str, region: &str, account: &str, resource: &'t str) -> Result<(Bucket, &'t str), Fault> {
-    let rest =
-        resource.strip_prefix("accesspoint/").ok_or(Fault::Arn("with a region or an account, its resource is not `accesspoint/…`"))?;
+fn access_point<'t>(
+    partition: &'static str,
+    region: &str,
+    account: &str,
+    resource: &'t str,
+) -> Result<(Bucket, &'t str), Fault> {
+    let rest = resource
+        .strip_prefix("accesspoint/")
+        .ok_or(Fault::Arn("with a region or an account, its resource is not `accesspoint/…`"))?;
     let (name, key) = rest.split_once("/object/").ok_or(Fault::NoKey)?;
     if region.is_empty() {
-        return Err(Fault::Arn("it names a multi-region access point, which needs a kind of signature that this program does not have"));
+        return Err(Fault::Arn(
+            "it names a multi-region access point, which needs a kind of signature that this program does not have",
+        ));
     }
     if !is_region(region) {
         return Err(Fault::Arn("its region is none"));
@@ -189,7 +202,9 @@ fn access_point<'t>(partition: &'static str, region: &str, account: &str, resour
         return Err(Fault::Arn("its account is not 12 digits"));
     }
     if !is_label(name) || name.len() < 3 || name.len() > 50 {
-        return Err(Fault::Arn("its access point's name is not 3 to 50 lower-case letters, digits and hyphens"));
+        return Err(Fault::Arn(
+            "its access point's name is not 3 to 50 lower-case letters, digits and hyphens",
+        ));
     }
     let (region, account, name) = (region.to_owned(), account.to_owned(), name.to_owned());
     Ok((Bucket::AccessPoint { partition, region, account, name }, key))
@@ -197,8 +212,10 @@ fn access_point<'t>(partition: &'static str, region: &str, account: &str, resour
 
 /// Parts the digest and the options from what stands before them.
 fn tail(text: &str) -> Result<(&str, Option<&str>, Option<String>), Fault> {
-    let (text, fragment) = text.split_once('#').map_or((text, None), |(text, fragment)| (text, Some(fragment)));
-    let (front, options) = text.split_once('?').map_or((text, None), |(front, options)| (front, Some(options)));
+    let (text, fragment) =
+        text.split_once('#').map_or((text, None), |(text, fragment)| (text, Some(fragment)));
+    let (front, options) =
+        text.split_once('?').map_or((text, None), |(front, options)| (front, Some(options)));
     Ok((front, options, fragment.map(digest).transpose()?))
 }
 
@@ -218,7 +235,9 @@ fn object(bucket: Bucket, key: &str, options: Option<&str>) -> Result<Object, Fa
         Bucket::Named { .. } => None,
     };
     match (&object.region, fixed) {
-        (Some(asked), Some(fixed)) if *asked != fixed => Err(Fault::Value { name: "region", wanted: "the region of the ARN, or left out" }),
+        (Some(asked), Some(fixed)) if *asked != fixed => {
+            Err(Fault::Value { name: "region", wanted: "the region of the ARN, or left out" })
+        }
         (None, fixed @ Some(_)) => Ok(Object { region: fixed, ..object }),
         _ => Ok(object),
     }
@@ -229,7 +248,9 @@ fn set(object: &mut Object, option: &str) -> Result<(), Fault> {
     let value = decode(value)?;
     let (slot, name, good, wanted) = match name {
         "versionId" => (&mut object.version_id, "versionId", !value.is_empty(), "a version's id"),
-        "region" => (&mut object.region, "region", is_region(&value), "a region such as `us-west-2`"),
+        "region" => {
+            (&mut object.region, "region", is_region(&value), "a region such as `us-west-2`")
+        }
         "owner" => (&mut object.owner, "owner", is_account(&value), "an account of 12 digits"),
         _ => return Err(Fault::option(name)),
     };
@@ -255,9 +276,15 @@ fn check_bucket(name: &str) -> Result<(), Fault> {
         (name.bytes().any(|byte| byte.is_ascii_uppercase()), "it has upper-case letters"),
         (name.contains('_'), "it has an underscore"),
         (name.contains('%'), "it has a `%`; only keys are decoded"),
-        (!name.split('.').all(is_label), "it has other characters than lower-case letters, digits, hyphens and dots"),
+        (
+            !name.split('.').all(is_label),
+            "it has other characters than lower-case letters, digits, hyphens and dots",
+        ),
         (!(3..=63).contains(&name.len()), "it does not have 3 to 63 characters"),
-        (!alphanumeric(name.bytes().next()) || !alphanumeric(name.bytes().last()), "it does not begin and end with a letter or digit"),
+        (
+            !alphanumeric(name.bytes().next()) || !alphanumeric(name.bytes().last()),
+            "it does not begin and end with a letter or digit",
+        ),
         (name.contains(".."), "it has two dots in a row"),
         (name.parse::<std::net::Ipv4Addr>().is_ok(), "it looks like an address"),
     ];
@@ -267,7 +294,8 @@ fn check_bucket(name: &str) -> Result<(), Fault> {
     }
 }
 
-/// `raw` ends in a slash where somebody copied a folder's address; a key that really does is written with `%2F`.
+/// `raw` ends in a slash where somebody copied a folder's address; a key that really does is
+/// written with `%2F`.
 fn check_key(raw: &str) -> Result<String, Fault> {
     match raw {
         "" => return Err(Fault::NoKey),
@@ -286,14 +314,16 @@ fn check_key(raw: &str) -> Result<String, Fault> {
 }
 
 fn decode(raw: &str) -> Result<String, Fault> {
-    let is_code = |text: &str| text.len() >= 2 && text.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+    let is_code =
+        |text: &str| text.len() >= 2 && text.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
     if let Some(stray) = raw.split('%').skip(1).find(|after| !is_code(after)) {
         return Err(Fault::StrayPercent(format!("%{}", stray.chars().take(2).collect::<String>())));
     }
     percent_decode_str(raw).decode_utf8().map(Into::into).map_err(|_| Fault::NotUtf8)
 }
 
-/// The query belongs to the URL: it carries a presigned URL's signature. The fragment is ours, for servers never see it.
+/// The query belongs to the URL: it carries a presigned URL's signature. The fragment is ours, for
+/// servers never see it.
 fn web(text: &str) -> Result<Source, Fault> {
     let mut url = url(text)?;
     let sha256 = url.fragment().map(digest).transpose()?;
@@ -305,12 +335,22 @@ fn web(text: &str) -> Result<Source, Fault> {
     Ok(Source { shown: shown_url(&url), place: Place::Https(url), sha256 })
 }
 
-/// Only with a plain host in ASCII, as all of AWS's are: names in other letters need tables that this program does without.
+/// Only with a plain host in ASCII, as all of AWS's are: names in other letters need tables that
+/// this program does without.
 fn url(text: &str) -> Result<Url, Fault> {
-    let web = text.split_once("://").filter(|(scheme, _)| ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web)));
+    let web = text
+        .split_once("://")
+        .filter(|(scheme, _)| ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web)));
     let rest = web.map(|(_, rest)| rest.trim_start_matches(['/', '\\']));
-    let host = rest.and_then(|rest| rest.split(['/', '\\', '?', '#']).next()?.rsplit('@').next()).unwrap_or("%").to_ascii_lowercase();
-    match text.contains(char::is_control) || !host.is_ascii() || host.contains('%') || host.contains("xn--") {
+    let host = rest
+        .and_then(|rest| rest.split(['/', '\\', '?', '#']).next()?.rsplit('@').next())
+        .unwrap_or("%")
+        .to_ascii_lowercase();
+    match text.contains(char::is_control)
+        || !host.is_ascii()
+        || host.contains('%')
+        || host.contains("xn--")
+    {
         true => Err(Fault::Url("its host is not a plain name in ASCII".into())),
         false => Url::parse(text).map_err(|error| Fault::Url(error.to_string())),
     }
@@ -334,7 +374,10 @@ fn file_url(rest: &str) -> Parsed {
 
 /// `#sha256=` and 64 digits at the very end is a digest; any other `#` is part of the name.
 fn plain(text: &str) -> Parsed {
-    match text.rsplit_once('#').filter(|(path, fragment)| !path.is_empty() && fragment.starts_with("sha256=")) {
+    match text
+        .rsplit_once('#')
+        .filter(|(path, fragment)| !path.is_empty() && fragment.starts_with("sha256="))
+    {
         Some((path, fragment)) => Ok((Place::File(path.into()), Some(digest(fragment)?))),
         None => Ok((Place::File(text.into()), None)),
     }

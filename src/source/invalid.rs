@@ -2,7 +2,8 @@
 
 use crate::word::Word;
 
-/// The message names the source (an https one without its query) and what is wrong with it. Always [`Word::Settings`].
+/// The message names the source (an https one without its query) and what is wrong with it. Always
+/// [`Word::Settings`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("source `{given}`: {fault}")]
 pub struct Invalid {
@@ -42,7 +43,9 @@ pub(super) enum Fault {
     LongKey(usize),
     #[error("the key has a segment `.` or `..`, which HTTP clients fold away before S3 sees it")]
     DotSegment,
-    #[error("`{0}` is no %XX code: unlike the AWS CLI, this program decodes %XX in keys; write %25 for a percent sign")]
+    #[error(
+        "`{0}` is no %XX code: unlike the AWS CLI, this program decodes %XX in keys; write %25 for a percent sign"
+    )]
     StrayPercent(String),
     #[error("the %XX codes give bytes that are not UTF-8, which no key or path here can be")]
     NotUtf8,
@@ -70,7 +73,9 @@ const SCHEMES: [&str; 3] = ["s3", "https", "file"];
 const OPTIONS: [&str; 3] = ["versionId", "region", "owner"];
 
 fn nearest(found: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    let distance = |name: &&'static str| strsim::damerau_levenshtein(&found.to_lowercase(), &name.to_lowercase());
+    let distance = |name: &&'static str| {
+        strsim::damerau_levenshtein(&found.to_lowercase(), &name.to_lowercase())
+    };
     known.min_by_key(distance).filter(|name| distance(name) <= 2)
 }
 

@@ -1,7 +1,9 @@
-//! Where a layer comes from: the grammar, pure; and [`fetch`], which gets its bytes from S3, a URL or a file.
+//! Where a layer comes from: the grammar, pure; and [`fetch`], which gets its bytes from S3, a URL
+//! or a file.
 //!
-//! Takes a [`Source`] and an [`Access`], gives a [`Fetched`] or an [`Error`] that says why not and what would mend it. Touches the
-//! network and, for file sources, reads one file. Several sources can be fetched at the same time over one [`Http`].
+//! Takes a [`Source`] and an [`Access`], gives a [`Fetched`] or an [`Error`] that says why not and
+//! what would mend it. Touches the network and, for file sources, reads one file. Several sources
+//! can be fetched at the same time over one [`Http`].
 
 mod answer;
 mod content;
@@ -16,19 +18,19 @@ mod s3;
 pub mod transport;
 
 pub(crate) use answer::element;
+use aws_credential_types::Credentials;
 pub use content::content_is_no_configuration;
 pub use failure::{Asked, Error, Kind};
+use grammar::Place;
 pub use grammar::{Bucket, Object, Source};
 pub use invalid::Invalid;
+use retry::Failure;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::aws::Aws;
 use crate::digest;
 use crate::http::Http;
-use aws_credential_types::Credentials;
-use grammar::Place;
-use retry::Failure;
-use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
 /// More than this is not read of any source, in bytes.
 pub const LIMIT: usize = 1 << 20;
@@ -39,7 +41,8 @@ pub struct Access<'a> {
     pub aws: &'a Aws,
     /// Of the role; only S3 takes them.
     pub credentials: Option<&'a Credentials>,
-    /// The host's region: where a bucket is looked for when neither the source nor the environment says.
+    /// The host's region: where a bucket is looked for when neither the source nor the environment
+    /// says.
     pub region: Option<String>,
     /// The run's. What may pass with time is tried again until then.
     pub deadline: Instant,
@@ -59,8 +62,9 @@ pub struct Layer {
     pub bytes: usize,
 }
 
-/// A layer that an earlier fetch brought, and its bytes, which are the caller's to vouch for. S3 is asked for it only if its ETag has
-/// changed. A URL always is: without its query, which nobody keeps, it is not known to be the same one.
+/// A layer that an earlier fetch brought, and its bytes, which are the caller's to vouch for. S3 is
+/// asked for it only if its ETag has changed. A URL always is: without its query, which nobody
+/// keeps, it is not known to be the same one.
 pub struct Held {
     pub layer: Layer,
     pub bytes: Vec<u8>,
@@ -99,14 +103,29 @@ struct Read {
     not_modified: bool,
 }
 
-/// Gets one layer's bytes, checked against the source's digest if it names one. Whether they are a configuration is
-/// [`content_is_no_configuration`]'s and the linter's to say.
+/// Gets one layer's bytes, checked against the source's digest if it names one. Whether they are a
+/// configuration is [`content_is_no_configuration`]'s and the linter's to say.
 pub async fn fetch(source: &Source, access: &Access<'_>) -> Result<Fetched, Error> {
     let (read, attempts) = read(source, access).await;
-    let checked = read.and_then(|read| check_digest(source, &read.bytes).map(|sha256| (read, sha256)));
+    let checked =
+        read.and_then(|read| check_digest(source, &read.bytes).map(|sha256| (read, sha256)));
     let (Read { bytes, etag, version_id, region, not_modified }, sha256) =
-        checked.map_err(|Failure { kind, causes, .. }| Error { from: source.to_string(), kind, attempts, causes })?;
-    Ok(Fetched { source: source.clone(), bytes, etag, version_id, sha256, attempts, region, not_modified })
+        checked.map_err(|Failure { kind, causes, .. }| Error {
+            from: source.to_string(),
+            kind,
+            attempts,
+            causes,
+        })?;
+    Ok(Fetched {
+        source: source.clone(),
+        bytes,
+        etag,
+        version_id,
+        sha256,
+        attempts,
+        region,
+        not_modified,
+    })
 }
 
 /// Gets all layers at the same time; the first failure ends it.
@@ -130,8 +149,12 @@ impl Fetched {
 async fn read(source: &Source, access: &Access<'_>) -> (Result<Read, Failure>, u32) {
     match &source.place {
         Place::File(path) => (file::read(path).map_err(Failure::last), 0),
-        Place::Https(url) => retry::until(access.deadline, async |_| https::get(access.http, url).await).await,
-        Place::S3(_) if access.credentials.is_none() => (Err(Failure::last(Kind::NoCredentials)), 0),
+        Place::Https(url) => {
+            retry::until(access.deadline, async |_| https::get(access.http, url).await).await
+        }
+        Place::S3(_) if access.credentials.is_none() => {
+            (Err(Failure::last(Kind::NoCredentials)), 0)
+        }
         Place::S3(object) => {
             let held = access.held.filter(|held| held.layer.source == source.to_string());
             let mut getter = s3::Getter::new(object, access, held);
@@ -143,12 +166,15 @@ async fn read(source: &Source, access: &Access<'_>) -> (Result<Read, Failure>, u
 fn check_digest(source: &Source, bytes: &[u8]) -> Result<String, Failure> {
     let found = digest::sha256(bytes);
     match &source.sha256 {
-        Some(wanted) if *wanted != found => Err(Failure::last(Kind::Digest { wanted: wanted.clone(), found })),
+        Some(wanted) if *wanted != found => {
+            Err(Failure::last(Kind::Digest { wanted: wanted.clone(), found }))
+        }
         _ => Ok(found),
     }
 }
 
-/// A body as it grows, up to [`LIMIT`]. One that announces more is refused before it is read, one that grows beyond when it does.
+/// A body as it grows, up to [`LIMIT`]. One that announces more is refused before it is read, one
+/// that grows beyond when it does.
 #[derive(Default)]
 struct Body {
     bytes: Vec<u8>,
@@ -164,7 +190,11 @@ impl Body {
 
     fn add(&mut self, more: &[u8]) -> Result<(), Failure> {
         self.bytes.extend_from_slice(more);
-        if self.bytes.len() > LIMIT { Err(Failure::last(Kind::TooLarge("and did not announce its length".into()))) } else { Ok(()) }
+        if self.bytes.len() > LIMIT {
+            Err(Failure::last(Kind::TooLarge("and did not announce its length".into())))
+        } else {
+            Ok(())
+        }
     }
 }
 

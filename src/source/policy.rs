@@ -2,16 +2,18 @@
 //!
 //! <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html>
 
+use serde_json::json;
+
 use super::{Bucket, Object};
 use crate::aws::Partition;
-use serde_json::json;
 
 /// What reads `object`; `region` tells the partition of a bucket that is known by its name only.
 pub fn read(object: &Object, region: &str) -> String {
     statement(action(object), &object_arn(object, region))
 }
 
-/// What a role must be allowed to read it: a pinned version takes an action of its own, and that one alone.
+/// What a role must be allowed to read it: a pinned version takes an action of its own, and that
+/// one alone.
 pub fn action(object: &Object) -> &'static str {
     if object.version_id.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" }
 }
@@ -44,13 +46,16 @@ fn bucket_arn(bucket: &Bucket, region: &str) -> String {
 
 /// As the resource of a policy's statement.
 pub fn object_arn(object: &Object, region: &str) -> String {
-    let between = if matches!(object.bucket, Bucket::AccessPoint { .. }) { "/object/" } else { "/" };
+    let between =
+        if matches!(object.bucket, Bucket::AccessPoint { .. }) { "/object/" } else { "/" };
     format!("{}{between}{}", bucket_arn(&object.bucket, region), literally(&object.key))
 }
 
 /// In a policy's resource `*`, `?` and `$` mean something; so written, they mean themselves.
 fn literally(key: &str) -> String {
-    key.chars().map(|c| if matches!(c, '*' | '?' | '$') { format!("${{{c}}}") } else { c.to_string() }).collect()
+    key.chars()
+        .map(|c| if matches!(c, '*' | '?' | '$') { format!("${{{c}}}") } else { c.to_string() })
+        .collect()
 }
 
 #[cfg(test)]
@@ -63,7 +68,12 @@ mod tests {
         let table = [
             ("s3://b-1/a/ecs.config", "us-west-2", "s3:GetObject", "arn:aws:s3:::b-1/a/ecs.config"),
             ("s3://b-1/k", "cn-north-1", "s3:GetObject", "arn:aws-cn:s3:::b-1/k"),
-            ("s3://b-1/k?versionId=7", "us-gov-west-1", "s3:GetObjectVersion", "arn:aws-us-gov:s3:::b-1/k"),
+            (
+                "s3://b-1/k?versionId=7",
+                "us-gov-west-1",
+                "s3:GetObjectVersion",
+                "arn:aws-us-gov:s3:::b-1/k",
+            ),
             ("arn:aws-iso:s3:::b-1/k", "us-west-2", "s3:GetObject", "arn:aws-iso:s3:::b-1/k"),
             ("s3://b-1/a%3F*$\"", "us-west-2", "s3:GetObject", "arn:aws:s3:::b-1/a${?}${*}${$}\""),
             (
@@ -74,10 +84,19 @@ mod tests {
             ),
         ];
         for (source, region, action, resource) in table {
-            let Place::S3(object) = source.parse::<super::super::Source>().unwrap().place else { unreachable!() };
+            let Place::S3(object) = source.parse::<super::super::Source>().unwrap().place else {
+                unreachable!()
+            };
             let read: serde_json::Value = serde_json::from_str(&read(&object, region)).unwrap();
-            assert_eq!(read, json!({"Effect": "Allow", "Action": action, "Resource": resource}), "{source}");
-            assert!(list(&object, region).contains("s3:ListBucket") && !list(&object, region).contains("/k\""));
+            assert_eq!(
+                read,
+                json!({"Effect": "Allow", "Action": action, "Resource": resource}),
+                "{source}"
+            );
+            assert!(
+                list(&object, region).contains("s3:ListBucket")
+                    && !list(&object, region).contains("/k\"")
+            );
         }
     }
 }

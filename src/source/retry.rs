@@ -1,11 +1,15 @@
-//! Tries until it works, the answer will not change, or the run's deadline comes; remembers what was wrong last.
+//! Tries until it works, the answer will not change, or the run's deadline comes; remembers what
+//! was wrong last.
 //!
-//! S3's, STS's and a web server's failures share this one loop rather than the SDK's: a body that breaks off halfway is outside the SDK's
-//! retries, and when the deadline ends the wait, the user wants to read what kept failing, not that time passed.
+//! S3's, STS's and a web server's failures share this one loop rather than the SDK's: a body that
+//! breaks off halfway is outside the SDK's retries, and when the deadline ends the wait, the user
+//! wants to read what kept failing, not that time passed.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::failure::Kind;
-use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout_at};
 
 /// One attempt that failed.
 #[derive(Debug)]
@@ -42,7 +46,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What came of it, and after how many attempts.
-pub(crate) async fn until<T>(deadline: Instant, mut attempt: impl AsyncFnMut(u32) -> Result<T, Failure>) -> (Result<T, Failure>, u32) {
+pub(crate) async fn until<T>(
+    deadline: Instant,
+    mut attempt: impl AsyncFnMut(u32) -> Result<T, Failure>,
+) -> (Result<T, Failure>, u32) {
     let (mut before, mut number) = (Failure::last(Kind::Deadline), 0);
     loop {
         number += 1;
@@ -55,13 +62,19 @@ pub(crate) async fn until<T>(deadline: Instant, mut attempt: impl AsyncFnMut(u32
         if failure.next == Next::GiveUp || Instant::now() + pause >= deadline {
             return (Err(failure), number);
         }
-        tracing::info!(attempt = number, pause_ms = pause.as_millis() as u64, "trying again: {}", failure.kind);
+        tracing::info!(
+            attempt = number,
+            pause_ms = pause.as_millis() as u64,
+            "trying again: {}",
+            failure.kind
+        );
         before = failure;
         sleep(pause).await;
     }
 }
 
-/// Doubles up to 5 s; jitter takes up to half of it, so that a fleet that boots together does not come back together.
+/// Doubles up to 5 s; jitter takes up to half of it, so that a fleet that boots together does not
+/// come back together.
 fn pause(attempt: u32) -> Duration {
     let doubled = FIRST_PAUSE * 2u32.pow((attempt - 1).min(10));
     doubled.min(LONGEST_PAUSE).mul_f64(fastrand::f64().mul_add(0.5, 0.5))
@@ -72,7 +85,11 @@ mod tests {
     use super::*;
 
     fn run<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap()
+            .block_on(future)
     }
 
     fn failure(next: Next) -> Failure {
@@ -92,7 +109,8 @@ mod tests {
 
     #[test]
     fn an_answer_that_will_not_change_is_final_at_once() {
-        let (found, attempts) = run(async { until(soon(), async |_| Err::<(), _>(failure(Next::GiveUp))).await });
+        let (found, attempts) =
+            run(async { until(soon(), async |_| Err::<(), _>(failure(Next::GiveUp))).await });
         assert_eq!((found.unwrap_err().kind, attempts), (Kind::Server(503), 1));
     }
 
@@ -104,7 +122,9 @@ mod tests {
         };
         let (found, attempts) = run(async { until(soon(), work).await });
         assert_eq!((found.unwrap_err().kind, attempts), (Kind::Server(503), 2));
-        let (found, attempts) = run(async { until(soon(), async |_| std::future::pending::<Result<(), _>>().await).await });
+        let (found, attempts) = run(async {
+            until(soon(), async |_| std::future::pending::<Result<(), _>>().await).await
+        });
         assert_eq!((found.unwrap_err().kind, attempts), (Kind::Deadline, 1));
     }
 

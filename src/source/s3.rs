@@ -1,7 +1,18 @@
 //! A layer from S3, with the role's credentials.
 //!
-//! One GetObject when the region is right; a wrong guess costs one more. The SDK's own retries are off here, because [`super::retry`]
-//! does them; its correction of a skewed clock lives in the client, so the second attempt is signed with S3's time.
+//! One GetObject when the region is right; a wrong guess costs one more. The SDK's own retries are
+//! off here, because [`super::retry`] does them; its correction of a skewed clock lives in the
+//! client, so the second attempt is signed with S3's time.
+
+use std::error::Error;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{Builder, retry::RetryConfig};
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::ChecksumMode;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::answer::Answer;
 use super::failure::{Asked, Kind};
@@ -10,14 +21,6 @@ use super::transport;
 use super::{Access, Body, Bucket, Held, Object, Read};
 use crate::aws::{self, Partition, Service};
 use crate::http::{Failed, chain};
-use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{Builder, retry::RetryConfig};
-use aws_sdk_s3::error::SdkError;
-use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::ChecksumMode;
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use std::error::Error;
 
 /// What one fetch learns on its way: the client for the region it has come to.
 pub(super) struct Getter<'a> {
@@ -38,7 +41,14 @@ const MOST_CHECKSUMS: u32 = 3;
 impl<'a> Getter<'a> {
     pub(super) fn new(object: &'a Object, access: &'a Access<'a>, held: Option<&'a Held>) -> Self {
         let region = first_region(object, access);
-        Self { client: client(object, access, &region), access, object, held, tried: vec![region], skewed: false }
+        Self {
+            client: client(object, access, &region),
+            access,
+            object,
+            held,
+            tried: vec![region],
+            skewed: false,
+        }
     }
 
     fn region(&self) -> &str {
@@ -76,27 +86,53 @@ impl<'a> Getter<'a> {
     fn not_modified<E>(&self, error: &SdkError<E, HttpResponse>) -> Option<Read> {
         let answer = error.raw_response().filter(|answer| answer.status().as_u16() == 304)?;
         let Held { layer, bytes } = self.held?;
-        let version_id = answer.headers().get("x-amz-version-id").map(str::to_owned).or_else(|| layer.version_id.clone());
+        let version_id = answer
+            .headers()
+            .get("x-amz-version-id")
+            .map(str::to_owned)
+            .or_else(|| layer.version_id.clone());
         let region = Some(self.region().to_owned());
-        Some(Read { bytes: bytes.clone(), etag: layer.etag.clone(), version_id, region, not_modified: true })
+        Some(Read {
+            bytes: bytes.clone(),
+            etag: layer.etag.clone(),
+            version_id,
+            region,
+            not_modified: true,
+        })
     }
 
     async fn read(&self, answer: GetObjectOutput, number: u32) -> Result<Read, Failure> {
         let (etag, version_id) = (answer.e_tag, answer.version_id);
-        let bytes = body(answer.body, answer.content_length, self.region()).await.map_err(|failure| match failure.kind {
-            Kind::Checksum if number < MOST_CHECKSUMS => Failure { next: Next::Wait, ..failure },
-            _ => failure,
-        })?;
-        Ok(Read { bytes, etag, version_id, region: Some(self.region().to_owned()), not_modified: false })
+        let bytes =
+            body(answer.body, answer.content_length, self.region()).await.map_err(|failure| {
+                match failure.kind {
+                    Kind::Checksum if number < MOST_CHECKSUMS => {
+                        Failure { next: Next::Wait, ..failure }
+                    }
+                    _ => failure,
+                }
+            })?;
+        Ok(Read {
+            bytes,
+            etag,
+            version_id,
+            region: Some(self.region().to_owned()),
+            not_modified: false,
+        })
     }
 
-    async fn failure<E: Error + Send + Sync + 'static>(&mut self, error: SdkError<E, HttpResponse>) -> Failure {
+    async fn failure<E: Error + Send + Sync + 'static>(
+        &mut self,
+        error: SdkError<E, HttpResponse>,
+    ) -> Failure {
         let Some(answer) = error.raw_response().map(answered) else { return unanswered(&error) };
         let mut failure = answer.failure(&self.asked(), &self.tried);
         if let Some(region) = answer.other_region(self.region()) {
             failure.kind = Kind::RegionLoop(self.tried.clone());
             failure.next = self.move_to(region);
-        } else if matches!(failure.kind, Kind::ClockSkew { .. }) && !std::mem::replace(&mut self.skewed, true) {
+        } else if matches!(failure.kind, Kind::ClockSkew { .. })
+            && !std::mem::replace(&mut self.skewed, true)
+        {
             tracing::warn!("{}; signing with AWS's time", failure.kind);
             failure.next = Next::AtOnce;
         } else if matches!(failure.kind, Kind::AccessDenied(_)) && self.is_anothers().await {
@@ -115,11 +151,13 @@ impl<'a> Getter<'a> {
         Next::AtOnce
     }
 
-    /// S3 answers a wrong expected owner with the same bare 403 as a missing permission. If the object can be read as soon as no owner
-    /// is expected, it was the owner.
+    /// S3 answers a wrong expected owner with the same bare 403 as a missing permission. If the
+    /// object can be read as soon as no owner is expected, it was the owner.
     async fn is_anothers(&self) -> bool {
-        let head = self.client.head_object().bucket(bucket(&self.object.bucket)).key(&self.object.key);
-        self.object.owner.is_some() && head.set_version_id(self.object.version_id.clone()).send().await.is_ok()
+        let head =
+            self.client.head_object().bucket(bucket(&self.object.bucket)).key(&self.object.key);
+        self.object.owner.is_some()
+            && head.set_version_id(self.object.version_id.clone()).send().await.is_ok()
     }
 }
 
@@ -128,27 +166,52 @@ fn first_region(object: &Object, access: &Access<'_>) -> String {
         Bucket::Named { partition, .. } => *partition,
         Bucket::AccessPoint { partition, .. } => Some(*partition),
     };
-    let fits = |region: &&String| partition.is_none_or(|partition| Partition::of_region(region).name == partition);
-    let known = object.region.as_ref().or_else(|| [&access.aws.region, &access.region].into_iter().flatten().find(fits));
-    let home = || Partition::named(partition.unwrap_or("aws")).expect("the grammar knows the same partitions").home.to_owned();
+    let fits = |region: &&String| {
+        partition.is_none_or(|partition| Partition::of_region(region).name == partition)
+    };
+    let known = object
+        .region
+        .as_ref()
+        .or_else(|| [&access.aws.region, &access.region].into_iter().flatten().find(fits));
+    let home = || {
+        Partition::named(partition.unwrap_or("aws"))
+            .expect("the grammar knows the same partitions")
+            .home
+            .to_owned()
+    };
     known.cloned().unwrap_or_else(home)
 }
 
 fn client(object: &Object, access: &Access<'_>, region: &str) -> Client {
-    let shared = aws::sdk_config(access.aws, Service::S3, access.http, access.credentials.cloned(), region);
-    // Addresses and private hosts have no names for each bucket. An access point's ARN has no path form.
-    let by_path = access.aws.endpoint(Service::S3).is_some() && matches!(object.bucket, Bucket::Named { .. });
-    Client::from_conf(Builder::from(&shared).retry_config(RetryConfig::disabled()).force_path_style(by_path).use_arn_region(true).build())
+    let shared =
+        aws::sdk_config(access.aws, Service::S3, access.http, access.credentials.cloned(), region);
+    // Addresses and private hosts have no names for each bucket. An access point's ARN has no path
+    // form.
+    let by_path =
+        access.aws.endpoint(Service::S3).is_some() && matches!(object.bucket, Bucket::Named { .. });
+    Client::from_conf(
+        Builder::from(&shared)
+            .retry_config(RetryConfig::disabled())
+            .force_path_style(by_path)
+            .use_arn_region(true)
+            .build(),
+    )
 }
 
 fn bucket(bucket: &Bucket) -> String {
     match bucket {
         Bucket::Named { name, .. } => name.clone(),
-        Bucket::AccessPoint { partition, region, account, name } => format!("arn:{partition}:s3:{region}:{account}:accesspoint/{name}"),
+        Bucket::AccessPoint { partition, region, account, name } => {
+            format!("arn:{partition}:s3:{region}:{account}:accesspoint/{name}")
+        }
     }
 }
 
-async fn body(mut stream: ByteStream, length: Option<i64>, region: &str) -> Result<Vec<u8>, Failure> {
+async fn body(
+    mut stream: ByteStream,
+    length: Option<i64>,
+    region: &str,
+) -> Result<Vec<u8>, Failure> {
     let mut body = Body::begin(length.and_then(|length| length.try_into().ok()))?;
     while let Some(more) = stream.next().await {
         body.add(&more.map_err(|error| broken(&error, region))?)?;
@@ -159,7 +222,9 @@ async fn body(mut stream: ByteStream, length: Option<i64>, region: &str) -> Resu
 /// The SDK's checksum error is of a crate that is not ours to name; a test holds its words.
 fn broken(error: &(dyn Error + 'static), region: &str) -> Failure {
     match chain(error).find(|error| error.to_string().contains("checksum mismatch")) {
-        Some(error) => Failure::last(Kind::Checksum).because(transport::printable(&error.to_string())),
+        Some(error) => {
+            Failure::last(Kind::Checksum).because(transport::printable(&error.to_string()))
+        }
         None => transport::failure(error, &format!("S3 in {region}")),
     }
 }

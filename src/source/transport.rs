@@ -1,10 +1,13 @@
-//! Names what kept a request from being answered, from the chain of errors that the HTTP client left.
+//! Names what kept a request from being answered, from the chain of errors that the HTTP client
+//! left.
+
+use std::error::Error;
+
+use rustls::CertificateError;
 
 use super::failure::Kind;
 use super::retry::{Failure, Next};
 use crate::http::{Failed, NoAnswer, chain, tls_error};
-use rustls::CertificateError;
-use std::error::Error;
 
 /// `host` stands in where the chain does not say whom we talked to: in the middle of a body.
 pub(crate) fn failure(error: &(dyn Error + 'static), host: &str) -> Failure {
@@ -20,7 +23,13 @@ pub(crate) fn failure(error: &(dyn Error + 'static), host: &str) -> Failure {
 
 /// A certificate stays what it is; all else may pass.
 fn next(kind: &Kind) -> Next {
-    let stays = matches!(kind, Kind::Untrusted { .. } | Kind::WrongName { .. } | Kind::CertificateTime { .. } | Kind::Tls { .. });
+    let stays = matches!(
+        kind,
+        Kind::Untrusted { .. }
+            | Kind::WrongName { .. }
+            | Kind::CertificateTime { .. }
+            | Kind::Tls { .. }
+    );
     if stays { Next::GiveUp } else { Next::Wait }
 }
 
@@ -32,44 +41,62 @@ fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
 }
 
 fn of_tls(error: &rustls::Error, host: String) -> Kind {
-    use CertificateError::{Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext};
+    use CertificateError::{
+        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
+        NotValidYetContext,
+    };
     let why = printable(&error.to_string());
     match error {
-        rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }) => {
-            Kind::CertificateTime { host, why }
+        rustls::Error::InvalidCertificate(
+            Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. },
+        ) => Kind::CertificateTime { host, why },
+        rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
+            Kind::WrongName { host, why }
         }
-        rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => Kind::WrongName { host, why },
         rustls::Error::InvalidCertificate(_) => Kind::Untrusted { host, why },
         _ => Kind::Tls { host, why },
     }
 }
 
 fn of_network(error: &(dyn Error + 'static), host: String, proxy: Option<String>) -> Kind {
-    let any = |is: fn(&reqwest::Error) -> bool| chain(error).any(|error| error.downcast_ref().is_some_and(is));
-    let silent = any(reqwest::Error::is_timeout) || chain(error).any(|error| error.is::<NoAnswer>());
+    let any = |is: fn(&reqwest::Error) -> bool| {
+        chain(error).any(|error| error.downcast_ref().is_some_and(is))
+    };
+    let silent =
+        any(reqwest::Error::is_timeout) || chain(error).any(|error| error.is::<NoAnswer>());
     let connecting = any(reqwest::Error::is_connect);
     let why = chain(error).last().map(|error| printable(&error.to_string())).unwrap_or_default();
     match proxy {
         Some(proxy) if connecting => Kind::Proxy { proxy, to: format!("{host}: {why}") },
         _ if any(reqwest::Error::is_dns) => Kind::Dns(host),
-        _ if silent && connecting => Kind::Connect { host, why: "its name was not resolved, or it did not answer, in time".into() },
+        _ if silent && connecting => Kind::Connect {
+            host,
+            why: "its name was not resolved, or it did not answer, in time".into(),
+        },
         _ if silent => Kind::Silent(host),
         _ if connecting => Kind::Connect { host, why },
         _ => Kind::Cut(why),
     }
 }
 
-/// At most 300 characters of a text that somebody else wrote, on one line. Its first paragraph: below it, AWS quotes a request that was
-/// signed wrongly, with the session's token.
+/// At most 300 characters of a text that somebody else wrote, on one line. Its first paragraph:
+/// below it, AWS quotes a request that was signed wrongly, with the session's token.
 pub(crate) fn printable(text: &str) -> String {
     let first = text.trim_start().split("\n\n").next().unwrap_or_default();
-    first.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect::<String>().trim().to_owned()
+    first
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(300)
+        .collect::<String>()
+        .trim()
+        .to_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use rustls::Error::{AlertReceived, InvalidCertificate};
+
+    use super::*;
 
     #[test]
     fn a_certificate_that_is_refused_says_whether_trust_time_or_name_is_wrong_and_is_final() {
@@ -87,7 +114,12 @@ mod tests {
             let failure = failure(&error, "s3.test");
             assert_eq!(failure.next, Next::GiveUp);
             assert!(failure.kind.to_string().contains("s3.test"), "{}", failure.kind);
-            assert!(failure.kind.remedy().contains(remedy), "{}: {}", failure.kind, failure.kind.remedy());
+            assert!(
+                failure.kind.remedy().contains(remedy),
+                "{}: {}",
+                failure.kind,
+                failure.kind.remedy()
+            );
             assert_eq!(failure.causes.len(), 1, "{:?}", failure.causes);
         }
     }

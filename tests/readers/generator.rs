@@ -2,7 +2,20 @@
 
 use fastrand::Rng;
 
-const NAMES: [&[u8]; 12] = [b"K", b"K", b"A", b"ECS_CLUSTER", b"_x9", b"  K", b"K ", b"export K", b"# K", b";K", b"a-b", b"1a"];
+const NAMES: [&[u8]; 12] = [
+    b"K",
+    b"K",
+    b"A",
+    b"ECS_CLUSTER",
+    b"_x9",
+    b"  K",
+    b"K ",
+    b"export K",
+    b"# K",
+    b";K",
+    b"a-b",
+    b"1a",
+];
 
 /// What lines and values are made of.
 const PIECES: [&[u8]; 64] = [
@@ -79,15 +92,19 @@ pub fn files(count: usize) -> impl Iterator<Item = Vec<u8>> {
     (0..count as u64).map(|seed| file(&mut Rng::with_seed(seed)))
 }
 
-/// Each file draws from its own small box of pieces: so quotes meet quotes, and not every file has something of everything.
+/// Each file draws from its own small box of pieces: so quotes meet quotes, and not every file has
+/// something of everything.
 fn file(rng: &mut Rng) -> Vec<u8> {
     let pieces: Vec<&[u8]> = (0..rng.usize(2..10)).map(|_| piece(rng)).collect();
     let names = &NAMES[..if rng.u8(..3) == 0 { NAMES.len() } else { 6 }];
     let wild = rng.u8(..4) == 0;
-    let mut file: Vec<u8> = (0..rng.usize(1..24)).flat_map(|_| part(rng, names, &pieces, wild)).collect();
+    let mut file: Vec<u8> =
+        (0..rng.usize(1..24)).flat_map(|_| part(rng, names, &pieces, wild)).collect();
     match rng.u8(..) {
         0..16 => file.splice(..0, *b"\xef\xbb\xbf").for_each(drop),
-        16..20 => file.extend([b"\nLONG=".as_slice(), &b"x".repeat(rng.usize(65_525..65_535)), b"\n"].concat()),
+        16..20 => file.extend(
+            [b"\nLONG=".as_slice(), &b"x".repeat(rng.usize(65_525..65_535)), b"\n"].concat(),
+        ),
         20..24 => file = file.into_iter().flat_map(|c| [c, 0]).collect(),
         _ => {}
     }

@@ -1,4 +1,5 @@
-//! What holds for all files: no reader fails, and what the merger renders reads the same everywhere.
+//! What holds for all files: no reader fails, and what the merger renders reads the same
+//! everywhere.
 
 use std::collections::BTreeSet;
 
@@ -20,17 +21,46 @@ fn files() -> impl Strategy<Value = Vec<u8>> {
         "  A=3 \n",
         "ECS_CLUSTER=c\n",
     ]);
-    let odd =
-        prop::sample::select(vec!["# K=old\n", "# ends \\\n", "; note\n", "F=v\r\n", "\u{feff}", "A=\u{e9}\n", "# \u{a0}\n", "G=1", "#"]);
-    let bad =
-        prop::sample::select(vec!["K=\"v\"\n", "K = v\n", "K=a\\\n", "word\n", "K='\n", "K=\u{a0}\n", "K=\0\n", "=\n", "a-b=1\n", "K=\r"]);
-    let line = prop_oneof![12 => clean, 3 => odd, 1 => bad].prop_map(|text| text.as_bytes().to_vec());
-    prop::collection::vec(prop_oneof![20 => line, 1 => prop::collection::vec(any::<u8>(), 0..8)], 0..12).prop_map(|lines| lines.concat())
+    let odd = prop::sample::select(vec![
+        "# K=old\n",
+        "# ends \\\n",
+        "; note\n",
+        "F=v\r\n",
+        "\u{feff}",
+        "A=\u{e9}\n",
+        "# \u{a0}\n",
+        "G=1",
+        "#",
+    ]);
+    let bad = prop::sample::select(vec![
+        "K=\"v\"\n",
+        "K = v\n",
+        "K=a\\\n",
+        "word\n",
+        "K='\n",
+        "K=\u{a0}\n",
+        "K=\0\n",
+        "=\n",
+        "a-b=1\n",
+        "K=\r",
+    ]);
+    let line =
+        prop_oneof![12 => clean, 3 => odd, 1 => bad].prop_map(|text| text.as_bytes().to_vec());
+    prop::collection::vec(
+        prop_oneof![20 => line, 1 => prop::collection::vec(any::<u8>(), 0..8)],
+        0..12,
+    )
+    .prop_map(|lines| lines.concat())
 }
 
 const PATH: &str = "/etc/ecs/ecs.config";
 
-fn merged(layers: &[Vec<u8>], present: Option<(&[u8], &BTreeSet<String>)>, keep: &[String], replace: bool) -> Option<Merged> {
+fn merged(
+    layers: &[Vec<u8>],
+    present: Option<(&[u8], &BTreeSet<String>)>,
+    keep: &[String],
+    replace: bool,
+) -> Option<Merged> {
     let layers: Vec<_> = layers.iter().map(|bytes| Layer { name: "layer", bytes }).collect();
     let present = present.map(|(bytes, owned)| Present { bytes, owned });
     merge(&layers, present, Rules { keep, replace, path: PATH }).ok()

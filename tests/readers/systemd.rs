@@ -1,5 +1,6 @@
-//! systemd's own reader, called as the service manager calls it for `EnvironmentFile=` (src/core/execute.c
-//! `exec_context_load_environment`): `load_env_file`, then `strv_env_clean_with_callback`.
+//! systemd's own reader, called as the service manager calls it for `EnvironmentFile=`
+//! (src/core/execute.c `exec_context_load_environment`): `load_env_file`, then
+//! `strv_env_clean_with_callback`.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -20,8 +21,10 @@ unsafe extern "C" {
 const RTLD_NOW: c_int = 2;
 
 type Strings = *mut *mut c_char;
-type LoadEnvFile = unsafe extern "C" fn(stream: *mut c_void, path: *const c_char, result: *mut Strings) -> c_int;
-type StrvEnvClean = unsafe extern "C" fn(strings: Strings, callback: *mut c_void, userdata: *mut c_void) -> Strings;
+type LoadEnvFile =
+    unsafe extern "C" fn(stream: *mut c_void, path: *const c_char, result: *mut Strings) -> c_int;
+type StrvEnvClean =
+    unsafe extern "C" fn(strings: Strings, callback: *mut c_void, userdata: *mut c_void) -> Strings;
 type LogSetMaxLevel = unsafe extern "C" fn(level: c_int);
 
 /// libsystemd-shared, of the machine's systemd.
@@ -33,17 +36,31 @@ pub struct Library {
 
 impl Library {
     pub fn find() -> Option<Library> {
-        let folders = ["/usr/lib/x86_64-linux-gnu/systemd", "/usr/lib/aarch64-linux-gnu/systemd", "/usr/lib64/systemd", "/usr/lib/systemd"];
-        let files = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten().map(|entry| entry.path());
-        let (path, version) = files.filter_map(|path| Some((version(&path)?, path))).map(|(version, path)| (path, version)).next()?;
+        let folders = [
+            "/usr/lib/x86_64-linux-gnu/systemd",
+            "/usr/lib/aarch64-linux-gnu/systemd",
+            "/usr/lib64/systemd",
+            "/usr/lib/systemd",
+        ];
+        let files = folders
+            .iter()
+            .filter_map(|folder| fs::read_dir(folder).ok())
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path());
+        let (path, version) = files
+            .filter_map(|path| Some((version(&path)?, path)))
+            .map(|(version, path)| (path, version))
+            .next()?;
         eprintln!("comparing with systemd {version}");
         Some(Library::open(&path, if version < 254 { Generation::V252 } else { Generation::V254 }))
     }
 
     fn open(path: &Path, generation: Generation) -> Library {
         let path = c_path(path);
-        // SAFETY: the path ends in a NUL; the library's constructors ask for nothing. The signatures are those of src/basic/env-file.h,
-        // env-util.h and log.h, unchanged from 240 to 257; a symbol that is missing panics before it is called.
+        // SAFETY: the path ends in a NUL; the library's constructors ask for nothing. The
+        // signatures are those of src/basic/env-file.h, env-util.h and log.h, unchanged
+        // from 240 to 257; a symbol that is missing panics before it is called.
         unsafe {
             let library = dlopen(path.as_ptr(), RTLD_NOW);
             assert!(!library.is_null(), "{path:?} does not load");
@@ -51,8 +68,14 @@ impl Library {
             quiet(0); // it would log each file that it rejects
             Library {
                 generation,
-                load: std::mem::transmute::<*mut c_void, LoadEnvFile>(symbol(library, c"load_env_file")),
-                clean: std::mem::transmute::<*mut c_void, StrvEnvClean>(symbol(library, c"strv_env_clean_with_callback")),
+                load: std::mem::transmute::<*mut c_void, LoadEnvFile>(symbol(
+                    library,
+                    c"load_env_file",
+                )),
+                clean: std::mem::transmute::<*mut c_void, StrvEnvClean>(symbol(
+                    library,
+                    c"strv_env_clean_with_callback",
+                )),
             }
         }
     }
@@ -60,8 +83,9 @@ impl Library {
     pub fn read(&self, path: &Path) -> Variables {
         let path = c_path(path);
         let mut strings: Strings = ptr::null_mut();
-        // SAFETY: no stream but a path that ends in a NUL; on success `strings` is null or a list that ends in a null pointer, which the
-        // clean-up edits in place and which is ours to free.
+        // SAFETY: no stream but a path that ends in a NUL; on success `strings` is null or a list
+        // that ends in a null pointer, which the clean-up edits in place and which is ours
+        // to free.
         unsafe {
             if (self.load)(ptr::null_mut(), path.as_ptr(), &mut strings) < 0 {
                 return None;
@@ -76,7 +100,8 @@ impl Library {
 
 /// `libsystemd-shared-252.so`, `libsystemd-shared-255.4-1.fc40.so`
 fn version(path: &Path) -> Option<u32> {
-    let name = path.file_name()?.to_str()?.strip_prefix("libsystemd-shared-")?.strip_suffix(".so")?;
+    let name =
+        path.file_name()?.to_str()?.strip_prefix("libsystemd-shared-")?.strip_suffix(".so")?;
     name.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 

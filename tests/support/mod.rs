@@ -1,4 +1,5 @@
-//! One host before one boot, and how the boot ended: what the files beside this folder share. Each uses a part of it.
+//! One host before one boot, and how the boot ended: what the files beside this folder share. Each
+//! uses a part of it.
 #![allow(dead_code, reason = "every promise is a crate of its own and needs another part")]
 
 use std::io::Write;
@@ -94,13 +95,17 @@ impl Host {
     }
 
     pub fn json(&self, path: &str) -> Value {
-        serde_json::from_slice(&self.machine.read(path).unwrap_or_else(|| panic!("there is no {path}"))).unwrap()
+        serde_json::from_slice(
+            &self.machine.read(path).unwrap_or_else(|| panic!("there is no {path}")),
+        )
+        .unwrap()
     }
 
     /// The names of the files below a folder, temporary ones too.
     pub fn names(&self, folder: &str) -> Vec<String> {
         let entries = std::fs::read_dir(self.machine.path(folder)).into_iter().flatten().flatten();
-        let mut names: Vec<String> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -133,26 +138,45 @@ impl Ended {
 
     #[track_caller]
     pub fn succeeds_as(&self, outcome: &str) {
-        assert_eq!((self.status, self.outcome()), (0, outcome), "{}\n{:#}", self.stderr, self.report);
+        assert_eq!(
+            (self.status, self.outcome()),
+            (0, outcome),
+            "{}\n{:#}",
+            self.stderr,
+            self.report
+        );
         assert_eq!((&self.report["exit_status"], &self.report["error"]), (&0.into(), &Value::Null));
     }
 
-    /// Word, exit status, report and the three lines on stderr belong together and leave nothing out; each of `words` is in the message,
-    /// the remedy or a cause.
+    /// Word, exit status, report and the three lines on stderr belong together and leave nothing
+    /// out; each of `words` is in the message, the remedy or a cause.
     #[track_caller]
     pub fn fails_as(&self, word: &str, status: i32, words: &[&str]) {
         let told = format!("{}\n{:#}", self.stderr, self.report);
-        assert!(!self.stderr.contains('\x1b'), "nobody watches, and yet there are codes for a terminal: {told}");
+        assert!(
+            !self.stderr.contains('\x1b'),
+            "nobody watches, and yet there are codes for a terminal: {told}"
+        );
         let error = &self.report["error"];
         assert_eq!((self.status, self.outcome()), (status, word), "{told}");
-        assert_eq!((&self.report["exit_status"], &error["word"]), (&status.into(), &word.into()), "{told}");
+        assert_eq!(
+            (&self.report["exit_status"], &error["word"]),
+            (&status.into(), &word.into()),
+            "{told}"
+        );
         for part in ["message", "remedy"] {
             assert!(error[part].as_str().is_some_and(|text| text.len() > 10), "no {part}: {told}");
         }
         let causes = error["causes"].as_array().unwrap_or_else(|| panic!("no causes: {told}"));
-        assert!(causes.iter().all(|cause| cause.as_str().is_some_and(|text| !text.is_empty())), "{told}");
+        assert!(
+            causes.iter().all(|cause| cause.as_str().is_some_and(|text| !text.is_empty())),
+            "{told}"
+        );
         for wanted in words {
-            assert!(error.to_string().contains(wanted), "{wanted:?} is in no part of the error: {told}");
+            assert!(
+                error.to_string().contains(wanted),
+                "{wanted:?} is in no part of the error: {told}"
+            );
         }
         self.has_three_lines(&told);
         self.marks_the_failed_step(&told);
@@ -171,15 +195,23 @@ impl Ended {
     fn marks_the_failed_step(&self, told: &str) {
         let may_be: &[&str] = match self.status {
             10..20 => &["identity"],
-            // STS can be out of reach, too; that the bytes are no configuration is seen when they are read.
+            // STS can be out of reach, too; that the bytes are no configuration is seen when they
+            // are read.
             20..24 => &["fetch", "identity", "lint"],
             30 | 31 => &["lint"],
             40 => &["install"],
             _ => return,
         };
         let steps = self.report["steps"].as_array().unwrap();
-        let failed: Vec<&str> = steps.iter().filter(|step| step["outcome"] == "failed").filter_map(|step| step["step"].as_str()).collect();
-        assert!(failed.len() == 1 && may_be.contains(&failed[0]), "one of {may_be:?} should be marked as failed, not {failed:?}: {told}");
+        let failed: Vec<&str> = steps
+            .iter()
+            .filter(|step| step["outcome"] == "failed")
+            .filter_map(|step| step["step"].as_str())
+            .collect();
+        assert!(
+            failed.len() == 1 && may_be.contains(&failed[0]),
+            "one of {may_be:?} should be marked as failed, not {failed:?}: {told}"
+        );
     }
 }
 
@@ -196,8 +228,13 @@ impl From<Output> for Ended {
     }
 }
 
-/// Runs one check for each row of a table, some at the same time, for most of them wait; then panics with all that failed.
-pub fn for_each<T: Sync>(table: &[T], name: impl Fn(&T) -> String + Sync, check: impl Fn(&T) + Sync) {
+/// Runs one check for each row of a table, some at the same time, for most of them wait; then
+/// panics with all that failed.
+pub fn for_each<T: Sync>(
+    table: &[T],
+    name: impl Fn(&T) -> String + Sync,
+    check: impl Fn(&T) + Sync,
+) {
     const AT_ONCE: usize = 8;
     let (waiting, broken) = (Mutex::new(table.iter()), Mutex::new(Vec::new()));
     let work = || {
@@ -215,7 +252,10 @@ pub fn for_each<T: Sync>(table: &[T], name: impl Fn(&T) -> String + Sync, check:
 /// Says that something cannot be tested here; with CI=true that is a failure.
 pub fn skip(reason: &str) {
     let _nobody_reads_it = writeln!(std::io::stdout(), "skipped: {reason}");
-    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "with CI=true nothing may be skipped: {reason}");
+    assert!(
+        std::env::var_os("CI").is_none_or(|ci| ci != "true"),
+        "with CI=true nothing may be skipped: {reason}"
+    );
 }
 
 pub fn is_root() -> bool {

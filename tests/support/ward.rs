@@ -1,4 +1,5 @@
-//! A host in the doctor's care: a folder with all that a healthy one has, in a rehearsal cloud with ECS and ECR.
+//! A host in the doctor's care: a folder with all that a healthy one has, in a rehearsal cloud with
+//! ECS and ECR.
 #![allow(dead_code, reason = "every promise is a crate of its own and needs another part")]
 
 use std::collections::BTreeMap;
@@ -22,7 +23,8 @@ pub const VAR: &str = "/var/lib/ecs/ecs.config";
 pub const ECS_SERVICE: &str = "[Unit]\nWants=docker.service\nPartOf=docker.service\nAfter=docker.service\nAfter=cloud-final.service\n\n[Service]\n\
     Type=simple\nRestart=on-failure\nRestartSec=10s\nRestartPreventExitStatus=5\nEnvironmentFile=-/etc/ecs/ecs.config\n\n[Install]\nWantedBy=multi-user.target\n";
 
-/// ECS and ECR as far as `doctor` asks them: every action has an answer, and every action is signed.
+/// ECS and ECR as far as `doctor` asks them: every action has an answer, and every action is
+/// signed.
 pub struct Ecs {
     pub address: String,
     pub answers: Answers,
@@ -38,9 +40,12 @@ impl Ecs {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let poll = format!("{{\"endpoint\":\"{address}/a\",\"telemetryEndpoint\":\"{address}/t\"}}");
-        let token = "{\"authorizationData\":[{\"authorizationToken\":\"PLANTED-ECR-TOKEN\"}]}".to_owned();
-        let answers: Answers = Arc::new(Mutex::new([(POLL, (200, poll)), (TOKEN, (200, token))].into()));
+        let poll =
+            format!("{{\"endpoint\":\"{address}/a\",\"telemetryEndpoint\":\"{address}/t\"}}");
+        let token =
+            "{\"authorizationData\":[{\"authorizationToken\":\"PLANTED-ECR-TOKEN\"}]}".to_owned();
+        let answers: Answers =
+            Arc::new(Mutex::new([(POLL, (200, poll)), (TOKEN, (200, token))].into()));
         let shared = answers.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -62,10 +67,13 @@ pub fn answer(mut stream: &TcpStream, answers: &Answers) -> Option<()> {
     while !head.ends_with("\r\n\r\n") {
         (reader.read_line(&mut head).ok()? > 0).then_some(())?;
     }
-    let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned();
+    let field = |name: &str| {
+        head.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned()
+    };
     let mut body = vec![0; field("content-length:").parse().unwrap_or(0)];
     reader.read_exact(&mut body).ok()?;
-    let signed = field("authorization:").contains("aws4_request") && field("x-amz-security-token:").starts_with("PLANTED-");
+    let signed = field("authorization:").contains("aws4_request")
+        && field("x-amz-security-token:").starts_with("PLANTED-");
     let action = field("x-amz-target:").rsplit('.').next().unwrap_or_default().to_owned();
     let (status, text) = match answers.lock().unwrap().get(action.as_str()) {
         Some(answer) if signed => answer.clone(),
@@ -100,7 +108,13 @@ impl Ward {
         let machine = Machine::new().with_binary(env!("CARGO_BIN_EXE_ecs-bootstrap"));
         furnish(&machine);
         let ecs = Ecs::start();
-        let env = [cloud.env(), ["ECS", "ECR"].map(|name| (format!("AWS_ENDPOINT_URL_{name}"), ecs.address.clone())).to_vec()].concat();
+        let env = [
+            cloud.env(),
+            ["ECS", "ECR"]
+                .map(|name| (format!("AWS_ENDPOINT_URL_{name}"), ecs.address.clone()))
+                .to_vec(),
+        ]
+        .concat();
         Ward { cloud, machine, ecs, env, args: Vec::new(), tiny: false }
     }
 
@@ -120,15 +134,25 @@ impl Ward {
     }
 
     pub fn doctor(&self) -> Command {
-        let mut command = self.machine.command_with(self.env.iter().map(|(name, value)| (name, value)));
-        command.args(["doctor", "--output", "json", "--root"]).arg(self.machine.root()).args(&self.args);
+        let mut command =
+            self.machine.command_with(self.env.iter().map(|(name, value)| (name, value)));
+        command
+            .args(["doctor", "--output", "json", "--root"])
+            .arg(self.machine.root())
+            .args(&self.args);
         if self.tiny { with_a_tiny_disk(&command, &self.machine) } else { command }
     }
 
     pub fn examine(&self) -> Examined {
         let output = self.doctor().output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        for secret in self.cloud.secrets().iter().map(String::as_str).chain(["PLANTED-ECR-TOKEN", "ASIAREHEARSAL"]) {
+        for secret in self
+            .cloud
+            .secrets()
+            .iter()
+            .map(String::as_str)
+            .chain(["PLANTED-ECR-TOKEN", "ASIAREHEARSAL"])
+        {
             assert!(!text.contains(secret), "a secret is shown: {text}");
         }
         Examined::new(&output)
@@ -139,7 +163,11 @@ impl Ward {
 pub fn with_a_tiny_disk(command: &Command, machine: &Machine) -> Command {
     let mut wrapped = Command::new("unshare");
     let mount = "cp -a \"$0\" \"$0.old\" && mount -t tmpfs -o size=16k,mode=755 none \"$0\" && cp -a \"$0.old\"/. \"$0\" && rm -r \"$0.old\" && exec \"$@\"";
-    wrapped.args(["--mount", "sh", "-c", mount]).arg(machine.path("/etc/ecs")).arg(command.get_program()).args(command.get_args());
+    wrapped
+        .args(["--mount", "sh", "-c", mount])
+        .arg(machine.path("/etc/ecs"))
+        .arg(command.get_program())
+        .args(command.get_args());
     wrapped.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     wrapped
 }
@@ -147,17 +175,38 @@ pub fn with_a_tiny_disk(command: &Command, machine: &Machine) -> Command {
 pub fn furnish(machine: &Machine) {
     machine.write(SETTINGS, SOURCE);
     machine.write("/sys/class/dmi/id/sys_vendor", "Amazon EC2\n");
-    machine.write("/var/lib/cloud/data/result.json", "{\"v1\": {\"datasource\": \"DataSourceEc2Local\", \"errors\": []}}");
-    machine.write("/var/lib/cloud/instance/scripts/part-001", "#!/bin/sh\nsystemctl enable --now --no-block ecs\n");
-    machine.write("/var/log/audit/audit.log", "type=AVC msg=audit(1): avc:  denied  { read } comm=\"other\"\n");
+    machine.write(
+        "/var/lib/cloud/data/result.json",
+        "{\"v1\": {\"datasource\": \"DataSourceEc2Local\", \"errors\": []}}",
+    );
+    machine.write(
+        "/var/lib/cloud/instance/scripts/part-001",
+        "#!/bin/sh\nsystemctl enable --now --no-block ecs\n",
+    );
+    machine.write(
+        "/var/log/audit/audit.log",
+        "type=AVC msg=audit(1): avc:  denied  { read } comm=\"other\"\n",
+    );
     machine.write("/etc/ecs/ecs.config.json", "");
     machine.write(VAR, "ECS_DATADIR=/data\n");
-    machine.write("/var/lib/ecs/data/agent.db", b"\x02\x00cluster-name\"prod\"ec2-instance-id\"i-0ec5b007572a90001\"\x00");
+    machine.write(
+        "/var/lib/ecs/data/agent.db",
+        b"\x02\x00cluster-name\"prod\"ec2-instance-id\"i-0ec5b007572a90001\"\x00",
+    );
     machine.write(&format!("{UNITS}/ecs.service"), ECS_SERVICE);
-    machine.write(&format!("{UNITS}/docker.service"), "[Unit]\nAfter=network-online.target\n[Service]\nExecStart=/usr/bin/dockerd\n");
+    machine.write(
+        &format!("{UNITS}/docker.service"),
+        "[Unit]\nAfter=network-online.target\n[Service]\nExecStart=/usr/bin/dockerd\n",
+    );
     machine.write(&format!("{UNITS}/cloud-final.service"), "[Unit]\nAfter=network-online.target\n");
-    machine.write(&format!("{UNITS}/ecs-bootstrap.service"), include_str!("../../systemd/ecs-bootstrap.service"));
-    machine.write(&format!("{UNITS}/ecs.service.d/50-ecs-bootstrap.conf"), include_str!("../../systemd/interlock.conf"));
+    machine.write(
+        &format!("{UNITS}/ecs-bootstrap.service"),
+        include_str!("../../systemd/ecs-bootstrap.service"),
+    );
+    machine.write(
+        &format!("{UNITS}/ecs.service.d/50-ecs-bootstrap.conf"),
+        include_str!("../../systemd/interlock.conf"),
+    );
     for folder in ["/etc/ecs", "/var/lib/ecs"] {
         fs::set_permissions(machine.path(folder), fs::Permissions::from_mode(0o755)).unwrap();
     }
@@ -165,9 +214,17 @@ pub fn furnish(machine: &Machine) {
         fs::set_permissions(machine.path(file), fs::Permissions::from_mode(0o644)).unwrap();
     }
     for unit in ["ecs", "docker", "ecs-bootstrap"] {
-        link(machine, &format!("multi-user.target.wants/{unit}.service"), &format!("{UNITS}/{unit}.service"));
+        link(
+            machine,
+            &format!("multi-user.target.wants/{unit}.service"),
+            &format!("{UNITS}/{unit}.service"),
+        );
     }
-    link(machine, "ecs.service.requires/ecs-bootstrap.service", &format!("{UNITS}/ecs-bootstrap.service"));
+    link(
+        machine,
+        "ecs.service.requires/ecs-bootstrap.service",
+        &format!("{UNITS}/ecs-bootstrap.service"),
+    );
 }
 
 pub fn link(machine: &Machine, path: &str, target: &str) {
@@ -185,11 +242,15 @@ pub struct Examined {
 
 impl Examined {
     pub fn new(output: &Output) -> Self {
-        let report: Value =
-            serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+        let report: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
         assert_eq!((&report["schema"], &report["command"]), (&1.into(), &"doctor".into()));
         assert_eq!(report["exit_status"], output.status.code().unwrap());
-        let checks = report["checks"].as_array().unwrap().iter().map(|check| (check["id"].as_str().unwrap().to_owned(), check.clone()));
+        let checks = report["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|check| (check["id"].as_str().unwrap().to_owned(), check.clone()));
         Examined {
             status: output.status.code().unwrap(),
             checks: checks.collect(),

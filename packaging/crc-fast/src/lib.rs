@@ -1,10 +1,12 @@
-//! The part of the crate `crc-fast` that the AWS SDK calls (aws-smithy-checksums), for a program that is read from disk at every boot.
+//! The part of the crate `crc-fast` that the AWS SDK calls (aws-smithy-checksums), for a program
+//! that is read from disk at every boot.
 //!
-//! The real crate brings tables for dozens of checksums, 709,015 bytes or an eighth of the whole binary, and has no feature to leave them
-//! out; S3 uses three. It is faster on large bodies; ours have a mebibyte at most. Patched in by Cargo.toml.
+//! The real crate brings tables for dozens of checksums, 709,015 bytes or an eighth of the whole
+//! binary, and has no feature to leave them out; S3 uses three. It is faster on large bodies; ours
+//! have a mebibyte at most. Patched in by Cargo.toml.
 //!
-//! All three read bits from the low end, begin with all ones and end by flipping them (the CRC RevEng catalogue:
-//! CRC-32/ISO-HDLC, CRC-32/ISCSI, CRC-64/NVME).
+//! All three read bits from the low end, begin with all ones and end by flipping them (the CRC
+//! RevEng catalogue: CRC-32/ISO-HDLC, CRC-32/ISCSI, CRC-64/NVME).
 
 /// The checksums that S3 knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

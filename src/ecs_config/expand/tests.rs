@@ -15,11 +15,17 @@ fn host(placeholder: &Placeholder) -> Option<String> {
 }
 
 fn check(text: &str, expected: &str) {
-    assert_eq!(expand(text.as_bytes(), host).map(|text| String::from_utf8(text).unwrap()), Ok(expected.into()));
+    assert_eq!(
+        expand(text.as_bytes(), host).map(|text| String::from_utf8(text).unwrap()),
+        Ok(expected.into())
+    );
 }
 
 fn check_error(text: &str, expected: &str) {
-    assert_eq!(expand(text.as_bytes(), host).map_err(|error| error.to_string()), Err(expected.into()));
+    assert_eq!(
+        expand(text.as_bytes(), host).map_err(|error| error.to_string()),
+        Err(expected.into())
+    );
 }
 
 #[test]
@@ -43,19 +49,31 @@ fn bytes_that_are_no_utf8_stay() {
 
 #[test]
 fn an_unknown_placeholder_is_an_error_that_names_the_nearest() {
-    check_error("A=1\nK=${regoin}\n", "line 2: ${regoin} is no placeholder; the nearest is ${region}");
-    check_error("K=${account}\n", "line 1: ${account} is no placeholder; the nearest is ${account_id}");
+    check_error(
+        "A=1\nK=${regoin}\n",
+        "line 2: ${regoin} is no placeholder; the nearest is ${region}",
+    );
+    check_error(
+        "K=${account}\n",
+        "line 1: ${account} is no placeholder; the nearest is ${account_id}",
+    );
     check_error("K=${tag:}\n", "line 1: ${tag:} is no placeholder; the nearest is ${tag:NAME}");
 }
 
 #[test]
 fn what_stands_between_stray_braces_is_not_shown() {
-    check_error("K={\"p\":\"${\",\"q\":\"hunter2\"}\n", "line 1: ${…} is no placeholder; the nearest is ${account_id}");
+    check_error(
+        "K={\"p\":\"${\",\"q\":\"hunter2\"}\n",
+        "line 1: ${…} is no placeholder; the nearest is ${account_id}",
+    );
 }
 
 #[test]
 fn an_empty_placeholder_is_an_error() {
-    check_error("K=${instance_type}\n", "line 1: ${instance_type} is empty or unknown on this host");
+    check_error(
+        "K=${instance_type}\n",
+        "line 1: ${instance_type} is empty or unknown on this host",
+    );
     check_error("K=${tag:Cluster}\n", "line 1: ${tag:Cluster} is empty or unknown on this host");
 }
 
@@ -72,5 +90,8 @@ fn an_open_brace_without_a_close_is_an_error() {
 #[test]
 fn placeholders_are_known_before_expansion() {
     let found = placeholders(b"# ${ami_id}\nA=${region}${tag:x}\nB=${region}\n");
-    assert_eq!(found.into_iter().collect::<Vec<_>>(), [Placeholder::Region, Placeholder::Tag("x".into())]);
+    assert_eq!(
+        found.into_iter().collect::<Vec<_>>(),
+        [Placeholder::Region, Placeholder::Tag("x".into())]
+    );
 }

@@ -10,12 +10,15 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 /// The text of the file, unless it is none and every further finding would be noise.
 pub fn look<'b>(bytes: &'b [u8], found: &mut Findings) -> Option<Cow<'b, str>> {
     if is_utf_16(bytes) {
-        found.add(&rule::UTF_16, first_line(), || say("the file is UTF-16").fix("save it as UTF-8"));
+        found
+            .add(&rule::UTF_16, first_line(), || say("the file is UTF-16").fix("save it as UTF-8"));
         return None;
     }
     let (marked, rest) = bytes.strip_prefix(MARK).map_or((false, bytes), |rest| (true, rest));
     if rest.trim_ascii_start().starts_with(b"<") {
-        found.add(&rule::NOT_A_CONFIGURATION, first_line(), || say("the file is XML or HTML, not a configuration"));
+        found.add(&rule::NOT_A_CONFIGURATION, first_line(), || {
+            say("the file is XML or HTML, not a configuration")
+        });
         return None;
     }
     if marked {
@@ -37,27 +40,38 @@ fn first_line() -> At<'static> {
 /// With a byte order mark, or with a NUL in every second byte of its beginning.
 fn is_utf_16(bytes: &[u8]) -> bool {
     let start = &bytes[..bytes.len().min(64)];
-    let every_second = |from: usize| start.len() >= 4 && start.iter().skip(from).step_by(2).all(|byte| *byte == 0);
-    bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || every_second(0) || every_second(1)
+    let every_second =
+        |from: usize| start.len() >= 4 && start.iter().skip(from).step_by(2).all(|byte| *byte == 0);
+    bytes.starts_with(b"\xff\xfe")
+        || bytes.starts_with(b"\xfe\xff")
+        || every_second(0)
+        || every_second(1)
 }
 
 fn mark(rest: &[u8], found: &mut Findings) {
     let harmless = rest.starts_with(b"#") || rest.trim_ascii().is_empty();
     let rule = if harmless { &rule::BOM_BEFORE_COMMENT } else { &rule::BOM };
-    found.add(rule, first_line(), || say("the file begins with a byte order mark").fix("save it without"));
+    found.add(rule, first_line(), || {
+        say("the file begins with a byte order mark").fix("save it without")
+    });
 }
 
 fn line_ends(bytes: &[u8], found: &mut Findings) {
     let lines = || bytes.split(|byte| *byte == b'\n').enumerate();
     if let Some((at, line)) = lines().find(|(_, line)| line.ends_with(b"\r")) {
-        let place = At { line: Some(at + 1), columns: (line.len() - 1, line.len()), ..At::default() };
+        let place =
+            At { line: Some(at + 1), columns: (line.len() - 1, line.len()), ..At::default() };
         let count = lines().filter(|(_, line)| line.ends_with(b"\r")).count();
-        found.add(&rule::CRLF, place, || say(format!("{count} of the lines end with CR LF")).fix("end them with LF"));
+        found.add(&rule::CRLF, place, || {
+            say(format!("{count} of the lines end with CR LF")).fix("end them with LF")
+        });
     }
     if !bytes.is_empty() && !bytes.ends_with(b"\n") {
         let (at, line) = lines().last().unwrap_or((0, bytes));
         let place = At { line: Some(at + 1), columns: (line.len(), line.len()), ..At::default() };
-        found.add(&rule::MISSING_FINAL_NEWLINE, place, || say("the last line has no newline").fix("add one"));
+        found.add(&rule::MISSING_FINAL_NEWLINE, place, || {
+            say("the last line has no newline").fix("add one")
+        });
     }
 }
 

@@ -1,4 +1,5 @@
-//! What a check knows besides the file: which programs read it, on which host, next to which other files.
+//! What a check knows besides the file: which programs read it, on which host, next to which other
+//! files.
 
 use std::str::FromStr;
 
@@ -51,8 +52,9 @@ const fn host(name: &'static str, systemd: Readers, loads_etc: bool, loads_var: 
     Host { name, readers: systemd.or(Readers::ECS_INIT), loads_etc, loads_var, external: false }
 }
 
-/// From the units in aws/amazon-ecs-agent packaging/ and the systemd of each distribution: Debian 12 and Ubuntu 22.04
-/// are up to 253, Debian 13 and Ubuntu 24.04 from 254; SUSE's unit loads no file.
+/// From the units in aws/amazon-ecs-agent packaging/ and the systemd of each distribution: Debian
+/// 12 and Ubuntu 22.04 are up to 253, Debian 13 and Ubuntu 24.04 from 254; SUSE's unit loads no
+/// file.
 pub const HOSTS: [Host; 7] = [
     host("al2", Readers::SYSTEMD_219, true, false),
     host("al2023", Readers::SYSTEMD_252, true, false),
@@ -68,7 +70,10 @@ impl FromStr for Host {
 
     fn from_str(name: &str) -> Result<Self, String> {
         let names = || HOSTS.map(|host| host.name).join(", ");
-        HOSTS.into_iter().find(|host| host.name == name).ok_or_else(|| format!("expected one of {}", names()))
+        HOSTS
+            .into_iter()
+            .find(|host| host.name == name)
+            .ok_or_else(|| format!("expected one of {}", names()))
     }
 }
 
@@ -82,13 +87,14 @@ pub enum Place {
     Var,
 }
 
-/// Everything that a check takes into account besides the file itself. The default is a layer on an unknown host:
-/// all readers, no other files.
+/// Everything that a check takes into account besides the file itself. The default is a layer on an
+/// unknown host: all readers, no other files.
 #[derive(Debug, Clone, Default)]
 pub struct Context<'a> {
     pub host: Option<Host>,
     pub place: Place,
-    /// The file is the whole configuration: with the two below it makes the agent's view, so ECS_CLUSTER must be in it.
+    /// The file is the whole configuration: with the two below it makes the agent's view, so
+    /// ECS_CLUSTER must be in it.
     pub whole: bool,
     /// `/var/lib/ecs/ecs.config`; keys of the checked file win over it.
     pub instance_file: Option<&'a [u8]>,
@@ -114,8 +120,8 @@ impl Context<'_> {
         self.external || self.host.is_some_and(|host| host.external)
     }
 
-    /// Whether ecs-init finds the file's variables in its process environment; on an unknown host `/etc` counts
-    /// as loaded and `/var/lib` does not, as on Amazon Linux.
+    /// Whether ecs-init finds the file's variables in its process environment; on an unknown host
+    /// `/etc` counts as loaded and `/var/lib` does not, as on Amazon Linux.
     pub fn loaded(&self) -> bool {
         match self.place {
             Place::Etc => self.host.is_none_or(|host| host.loads_etc),

@@ -1,6 +1,8 @@
-//! The net below the rules for lines: what the readers really make of the file, compared with what its author meant.
+//! The net below the rules for lines: what the readers really make of the file, compared with what
+//! its author meant.
 //!
-//! A file without an error of kind `Readers` reads the same to every reader that matters; the tests hold us to that.
+//! A file without an error of kind `Readers` reads the same to every reader that matters; the tests
+//! hold us to that.
 
 use std::collections::HashMap;
 
@@ -23,11 +25,14 @@ pub fn check(bytes: &[u8], settings: &[Setting], found: &mut Findings) {
     if found.misread {
         return;
     }
-    // Without an error so far every line stands for itself, so those that nobody can take amiss need not be read.
+    // Without an error so far every line stands for itself, so those that nobody can take amiss
+    // need not be read.
     let bytes = &plain::only(bytes, |_, line| !plain::same_to_all(line));
-    let lines: Vec<bool> = bytes.split(|byte| *byte == b'\n').map(|line| !line.is_empty()).collect();
+    let lines: Vec<bool> =
+        bytes.split(|byte| *byte == b'\n').map(|line| !line.is_empty()).collect();
     let left = settings.iter().filter(|setting| lines.get(setting.line - 1) == Some(&true));
-    let meant: HashMap<&[u8], &Setting> = left.map(|setting| (setting.name.as_bytes(), setting)).collect();
+    let meant: HashMap<&[u8], &Setting> =
+        left.map(|setting| (setting.name.as_bytes(), setting)).collect();
     for (reader, set) in READERS {
         if found.readers.meets(set) {
             compare(reader, &reader.read(bytes), &meant, found);
@@ -35,10 +40,16 @@ pub fn check(bytes: &[u8], settings: &[Setting], found: &mut Findings) {
     }
 }
 
-fn compare(reader: Reader, reading: &Reading, meant: &HashMap<&[u8], &Setting>, found: &mut Findings) {
+fn compare(
+    reader: Reader,
+    reading: &Reading,
+    meant: &HashMap<&[u8], &Setting>,
+    found: &mut Findings,
+) {
     if let Some(note) = &reading.error {
         let place = At { line: Some(note.line), ..At::default() };
-        let said = || say(format!("{} refuses the whole file: this line {}", reader.name(), note.what));
+        let said =
+            || say(format!("{} refuses the whole file: this line {}", reader.name(), note.what));
         return unexplained(place, said, found);
     }
     let set: HashMap<&[u8], _> = reading.variables.iter().map(|one| (one.name, one)).collect();

@@ -1,4 +1,5 @@
-//! One line of the user's file, as it can be printed: secrets redacted, odd characters visible, not too wide.
+//! One line of the user's file, as it can be printed: secrets redacted, odd characters visible, not
+//! too wide.
 
 use std::cell::OnceCell;
 use std::cmp::Ordering;
@@ -21,7 +22,8 @@ const WIDTH: usize = 100;
 pub struct Quoted<'b> {
     bytes: &'b [u8],
     lines: Vec<&'b [u8]>,
-    /// Lines that may be pieces of a secret which goes on over its own line; found out when first asked.
+    /// Lines that may be pieces of a secret which goes on over its own line; found out when first
+    /// asked.
     secret: OnceCell<Vec<Range<usize>>>,
 }
 
@@ -65,7 +67,9 @@ impl<'b> Quoted<'b> {
 
     /// Where the part of the line begins that nobody may see; its length if there is none.
     fn secret_part(&self, number: usize, line: &str) -> usize {
-        let known = line.split_once('=').is_some_and(|(name, _)| variables::find(last_word(name)).is_some());
+        let known = line
+            .split_once('=')
+            .is_some_and(|(name, _)| variables::find(last_word(name)).is_some());
         if !known && self.follows_secret(number) {
             return 0;
         }
@@ -82,7 +86,10 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
 
 /// From a secret that does not end on its line to the next setting that is known to be one.
 fn after_secrets(settings: &[Setting]) -> Vec<Range<usize>> {
-    let mut sure = settings.iter().filter(|one| variables::find(one.name).is_some() || variables::sounds_secret(one.name)).peekable();
+    let mut sure = settings
+        .iter()
+        .filter(|one| variables::find(one.name).is_some() || variables::sounds_secret(one.name))
+        .peekable();
     let mut ranges = Vec::new();
     while let Some(one) = sure.next() {
         if !one.whole && variables::is_secret(one.name) {
@@ -145,9 +152,13 @@ mod tests {
         ] {
             assert!(!shown(line, 0..3).0.contains("hunter2"), "{line}");
         }
-        let over_lines = Quoted::new(b"ECS_ENGINE_AUTH_DATA={\nhunter2=\n\"password\": \"hunter2\"\n");
+        let over_lines =
+            Quoted::new(b"ECS_ENGINE_AUTH_DATA={\nhunter2=\n\"password\": \"hunter2\"\n");
         for line in [2, 3] {
-            assert_eq!(over_lines.excerpt(line, &(0..5)).map(|excerpt| excerpt.text), Some("[redacted]".into()));
+            assert_eq!(
+                over_lines.excerpt(line, &(0..5)).map(|excerpt| excerpt.text),
+                Some("[redacted]".into())
+            );
         }
     }
 

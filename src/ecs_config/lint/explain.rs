@@ -6,8 +6,12 @@ use clap_mangen::roff::{Roff, bold, roman};
 
 use super::rules::{self, Kind, Rule, Under};
 
-const KINDS: [(Kind, &str); 4] =
-    [(Kind::Readers, "The readers disagree"), (Kind::Values, "Values"), (Kind::Names, "Names"), (Kind::Together, "Together")];
+const KINDS: [(Kind, &str); 4] = [
+    (Kind::Readers, "The readers disagree"),
+    (Kind::Values, "Values"),
+    (Kind::Names, "Names"),
+    (Kind::Together, "Together"),
+];
 
 /// One rule for people: what it is, why it matters, the broken lines and the mended ones.
 pub fn explain(rule: &Rule) -> String {
@@ -40,7 +44,9 @@ fn example(bytes: &[u8]) -> String {
 
 fn printable(line: &[u8]) -> String {
     let plain = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
-    let shown = |byte: &u8| if plain(byte) { char::from(*byte).to_string() } else { byte.escape_ascii().to_string() };
+    let shown = |byte: &u8| {
+        if plain(byte) { char::from(*byte).to_string() } else { byte.escape_ascii().to_string() }
+    };
     line.iter().map(shown).collect()
 }
 
@@ -50,7 +56,13 @@ pub fn markdown() -> String {
     for (kind, title) in KINDS {
         let _ = write!(text, "**{title}**\n\n| id | severity | why |\n|---|---|---|\n");
         for rule in rules::all().filter(|rule| rule.kind == kind) {
-            let _ = writeln!(text, "| `{}` | {} | {} |", rule.id, rule.severity.word(), rule.why.replace('|', "\\|"));
+            let _ = writeln!(
+                text,
+                "| `{}` | {} | {} |",
+                rule.id,
+                rule.severity.word(),
+                rule.why.replace('|', "\\|")
+            );
         }
         text.push('\n');
     }

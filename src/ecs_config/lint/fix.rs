@@ -1,7 +1,8 @@
 //! Mends what can be mended without changing what the author meant.
 //!
-//! Takes the bytes of a file; gives mended bytes and which finding went away in which line. A line is rewritten only
-//! if every reader then takes it as its author meant it; lines are neither added nor removed.
+//! Takes the bytes of a file; gives mended bytes and which finding went away in which line. A line
+//! is rewritten only if every reader then takes it as its author meant it; lines are neither added
+//! nor removed.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
@@ -29,7 +30,8 @@ pub fn mend(file: &[u8]) -> (Vec<u8>, Vec<Mended>) {
         Some(Cow::Borrowed(text)) if !text.contains('\0') => text,
         _ => return (file.to_vec(), Vec::new()),
     };
-    let settings: HashMap<usize, Setting> = lines::scan(text, &mut sink()).into_iter().map(|one| (one.line, one)).collect();
+    let settings: HashMap<usize, Setting> =
+        lines::scan(text, &mut sink()).into_iter().map(|one| (one.line, one)).collect();
     let lines = text.split('\n').enumerate().map(|(at, line)| match settings.get(&(at + 1)) {
         Some(setting) => setting_line(line, setting),
         None => other_line(line),
@@ -67,8 +69,11 @@ fn straight<'t>(setting: &Setting<'t>) -> Option<Cow<'t, str>> {
     let known = variables::find(setting.name)?;
     let value = setting.value;
     match known.kind {
-        Kind::Bool => go::meant_boolean(value).map(|meant| Cow::Borrowed(if meant { "true" } else { "false" })),
-        Kind::StringList | Kind::StringMap | Kind::Auth | Kind::PortList | Kind::CidrList if !value.is_ascii() => {
+        Kind::Bool => go::meant_boolean(value)
+            .map(|meant| Cow::Borrowed(if meant { "true" } else { "false" })),
+        Kind::StringList | Kind::StringMap | Kind::Auth | Kind::PortList | Kind::CidrList
+            if !value.is_ascii() =>
+        {
             let straight = value.replace(['\u{201c}', '\u{201d}', '\u{201e}'], "\"");
             is_json(&straight).then_some(Cow::Owned(straight))
         }
@@ -97,5 +102,8 @@ fn gone(before: &[u8], after: &[u8]) -> Vec<Mended> {
 
 fn findings(bytes: &[u8]) -> BTreeSet<Mended> {
     let found = check_layer(&File { source: "", bytes }, &Context::default());
-    found.into_iter().filter_map(|finding| Some(Mended { line: finding.line?, id: finding.id })).collect()
+    found
+        .into_iter()
+        .filter_map(|finding| Some(Mended { line: finding.line?, id: finding.id }))
+        .collect()
 }

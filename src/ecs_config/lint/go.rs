@@ -18,7 +18,16 @@ pub fn meant_boolean(word: &str) -> Option<bool> {
     }
 }
 
-const UNITS: [(&str, f64); 8] = [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("μs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)];
+const UNITS: [(&str, f64); 8] = [
+    ("ns", 1.0),
+    ("us", 1e3),
+    ("µs", 1e3),
+    ("μs", 1e3),
+    ("ms", 1e6),
+    ("s", 1e9),
+    ("m", 60e9),
+    ("h", 3600e9),
+];
 
 /// A duration in nanoseconds: signed decimal numbers, each with a unit; `0` alone needs none.
 pub fn duration(text: &str) -> Option<f64> {
@@ -33,7 +42,9 @@ pub fn duration(text: &str) -> Option<f64> {
     while !rest.is_empty() || total == 0.0 {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let number: f64 = rest[..digits].parse().ok()?;
-        let unit_end = rest[digits..].find(|c: char| c.is_ascii_digit() || c == '.').map_or(rest.len(), |at| digits + at);
+        let unit_end = rest[digits..]
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .map_or(rest.len(), |at| digits + at);
         let (_, unit) = UNITS.iter().find(|(name, _)| *name == &rest[digits..unit_end])?;
         total += number * unit;
         rest = &rest[unit_end..];
@@ -57,11 +68,21 @@ mod tests {
     #[test]
     fn durations_are_read_as_go_reads_them() {
         let second = 1e9;
-        let good = [("3h", 10800.0), ("1h30m", 5400.0), ("100ms", 0.1), ("-1m", -60.0), ("0", 0.0), ("0s", 0.0), ("1.5s", 1.5)];
+        let good = [
+            ("3h", 10800.0),
+            ("1h30m", 5400.0),
+            ("100ms", 0.1),
+            ("-1m", -60.0),
+            ("0", 0.0),
+            ("0s", 0.0),
+            ("1.5s", 1.5),
+        ];
         for (text, seconds) in good {
             assert_eq!(duration(text), Some(seconds * second), "{text}");
         }
-        for text in ["", "3", "1d", "h", ".", "3 h", " 3h", "3h ", "1w", "-", "9999999999h", "1h30", "..s"] {
+        for text in
+            ["", "3", "1d", "h", ".", "3 h", " 3h", "3h ", "1w", "-", "9999999999h", "1h30", "..s"]
+        {
             assert_eq!(duration(text), None, "{text}");
         }
     }

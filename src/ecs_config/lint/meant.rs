@@ -27,8 +27,17 @@ impl<'t> Meant<'t> {
     pub fn new(raw: &'t str) -> Self {
         let value = raw.trim();
         let offset = raw.len() - raw.trim_start().len();
-        let meant =
-            Self { value, offset, shown: value.len(), shape: None, quoted: false, remark: false, goes_on: false, open: 0, whole: true };
+        let meant = Self {
+            value,
+            offset,
+            shown: value.len(),
+            shape: None,
+            quoted: false,
+            remark: false,
+            goes_on: false,
+            open: 0,
+            whole: true,
+        };
         match value.as_bytes() {
             [quote @ (b'"' | b'\''), ..] => meant.unquoted(*quote as char),
             _ => meant.without_remark(),
@@ -38,12 +47,20 @@ impl<'t> Meant<'t> {
     fn unquoted(mut self, quote: char) -> Self {
         self.quoted = true;
         let Some(end) = closing(self.value, quote) else {
-            self.shape = Some((&rule::UNCLOSED_QUOTE, "systemd reads on to the next quote, or to the end", "remove the quote"));
+            self.shape = Some((
+                &rule::UNCLOSED_QUOTE,
+                "systemd reads on to the next quote, or to the end",
+                "remove the quote",
+            ));
             self.whole = false;
             self.open = depth(&self.value[1..]);
             return self;
         };
-        self.shape = Some((&rule::QUOTED_VALUE, "only systemd removes the quotes", "write the value without quotes"));
+        self.shape = Some((
+            &rule::QUOTED_VALUE,
+            "only systemd removes the quotes",
+            "write the value without quotes",
+        ));
         let rest = self.value[end + 1..].trim_start();
         self.remark = rest.starts_with('#');
         self.whole = rest.is_empty() || self.remark;
@@ -63,7 +80,11 @@ impl<'t> Meant<'t> {
             self.goes_on = true;
             self.whole = false;
         } else if is_cut_json(self.value) {
-            self.shape = Some((&rule::MULTI_LINE_VALUE, "the JSON does not end on its line", "write it on one line"));
+            self.shape = Some((
+                &rule::MULTI_LINE_VALUE,
+                "the JSON does not end on its line",
+                "write it on one line",
+            ));
             self.open = depth(self.value).max(1);
             self.whole = false;
         }
@@ -115,6 +136,10 @@ pub fn depth(text: &str) -> i32 {
 pub fn looks_expandable(value: &str) -> bool {
     let starts_name = |c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '{' | '(');
     let dollar = || value.split('$').skip(1).any(|rest| rest.starts_with(starts_name));
-    let specifier = || value.len() == 2 && value.starts_with('%') && value.ends_with(|c: char| c.is_ascii_alphabetic());
+    let specifier = || {
+        value.len() == 2
+            && value.starts_with('%')
+            && value.ends_with(|c: char| c.is_ascii_alphabetic())
+    };
     value.starts_with("~/") || value == "~" || dollar() || specifier()
 }

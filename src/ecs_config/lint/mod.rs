@@ -1,7 +1,8 @@
 //! The linter: what every reader of an ecs.config would make of it, and what is wrong with that.
 //!
-//! Takes the bytes of a file and a [`Context`]; gives [`Finding`]s. Pure, linear in the size of the file, never panics.
-//! A finding names lines, names and rules, never a value: findings go into reports and logs.
+//! Takes the bytes of a file and a [`Context`]; gives [`Finding`]s. Pure, linear in the size of the
+//! file, never panics. A finding names lines, names and rules, never a value: findings go into
+//! reports and logs.
 
 mod bytes;
 pub mod context;
@@ -25,16 +26,15 @@ mod values;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
+pub use context::{Context, Host, Place, Readers};
+use lines::Setting;
+pub use rules::Rule;
 use serde::Serialize;
 
 use super::merge::Merged;
-use lines::Setting;
 
-pub use context::{Context, Host, Place, Readers};
-pub use rules::Rule;
-
-/// How bad a finding is. An error means: some reader would set something else than the author wrote, or the agent
-/// would not start, or would lose a default that protects it.
+/// How bad a finding is. An error means: some reader would set something else than the author
+/// wrote, or the agent would not start, or would lose a default that protects it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -105,10 +105,11 @@ pub fn check_together(settings: &[Owned], context: &Context) -> Vec<Finding> {
 /// What is wrong with the merged file as a whole: `run` checks each layer by itself, and then this.
 pub fn check_merged(merged: &Merged, context: &Context) -> Vec<Finding> {
     let text = String::from_utf8_lossy(&merged.bytes);
-    let settings = text.lines().filter_map(|line| line.trim().split_once('=')).filter_map(|(name, value)| {
-        let origin = merged.keys.get(name)?;
-        Some(Owned { name, value, source: &origin.from, line: origin.line })
-    });
+    let settings =
+        text.lines().filter_map(|line| line.trim().split_once('=')).filter_map(|(name, value)| {
+            let origin = merged.keys.get(name)?;
+            Some(Owned { name, value, source: &origin.from, line: origin.line })
+        });
     check_together(&settings.collect::<Vec<_>>(), context)
 }
 
@@ -121,11 +122,17 @@ pub struct Owned<'a> {
     pub line: usize,
 }
 
-fn check_lines<'t>(text: &'t str, bytes: &[u8], context: &Context, found: &mut Findings) -> Vec<Setting<'t>> {
+fn check_lines<'t>(
+    text: &'t str,
+    bytes: &[u8],
+    context: &Context,
+    found: &mut Findings,
+) -> Vec<Setting<'t>> {
     let settings = lines::scan(text, found);
     disagree::check(bytes, &settings, found);
     let consulted = |setting: &&Setting<'t>| values::CONSULTED.contains(&setting.name);
-    let siblings: BTreeMap<&str, &str> = settings.iter().filter(consulted).map(|setting| (setting.name, setting.value)).collect();
+    let siblings: BTreeMap<&str, &str> =
+        settings.iter().filter(consulted).map(|setting| (setting.name, setting.value)).collect();
     for setting in &settings {
         names::check(setting, context, found);
         values::check(setting, &siblings, found);
@@ -133,7 +140,8 @@ fn check_lines<'t>(text: &'t str, bytes: &[u8], context: &Context, found: &mut F
     settings
 }
 
-/// Findings of one rule that are listed one by one; what comes after is counted. Nobody reads a million lines.
+/// Findings of one rule that are listed one by one; what comes after is counted. Nobody reads a
+/// million lines.
 const LISTED: usize = 100;
 
 /// Collects what the rules find.
@@ -175,11 +183,18 @@ impl Said {
 
 impl<'a> Findings<'a> {
     fn new(source: &'a str, readers: Readers) -> Self {
-        Self { source, readers, counts: BTreeMap::new(), list: Vec::new(), explained: HashSet::new(), misread: false }
+        Self {
+            source,
+            readers,
+            counts: BTreeMap::new(),
+            list: Vec::new(),
+            explained: HashSet::new(),
+            misread: false,
+        }
     }
 
-    /// Adds a finding, unless none of the readers that go wrong reads the file. The words are made only if they are
-    /// listed.
+    /// Adds a finding, unless none of the readers that go wrong reads the file. The words are made
+    /// only if they are listed.
     pub fn add(&mut self, rule: &'static Rule, at: At, said: impl FnOnce() -> Said) {
         if !rule.wrong.meets(self.readers) {
             return;
@@ -209,7 +224,9 @@ impl<'a> Findings<'a> {
     fn finish(mut self) -> Vec<Finding> {
         self.list.sort_by_key(|finding| finding.line);
         for (id, count) in &self.counts {
-            if let (Some(rule), Some(more)) = (rules::find(id), count.checked_sub(LISTED).filter(|more| *more > 0)) {
+            if let (Some(rule), Some(more)) =
+                (rules::find(id), count.checked_sub(LISTED).filter(|more| *more > 0))
+            {
                 self.list.push(more_like_these(rule, more, self.source));
             }
         }
@@ -230,10 +247,12 @@ fn more_like_these(rule: &Rule, more: usize, source: &str) -> Finding {
     }
 }
 
-/// Whether a name may appear in a report. What stands left of `=` need not be a name: a line of base64 or JSON has
-/// one too. Known names and names all in one case pass; anything else is shown by its line number only.
+/// Whether a name may appear in a report. What stands left of `=` need not be a name: a line of
+/// base64 or JSON has one too. Known names and names all in one case pass; anything else is shown
+/// by its line number only.
 pub fn fit_to_show(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-    let one_case = !(name.bytes().any(|b| b.is_ascii_lowercase()) && name.bytes().any(|b| b.is_ascii_uppercase()));
+    let one_case = !(name.bytes().any(|b| b.is_ascii_lowercase())
+        && name.bytes().any(|b| b.is_ascii_uppercase()));
     (1..=80).contains(&name.len()) && name.bytes().all(plain) && one_case
 }

@@ -38,30 +38,53 @@ fn known_name(setting: &Setting, known: &Variable, context: &Context, found: &mu
         let said = || say(format!("{} is for Windows only", known.name)).fix("remove the line");
         found.add(&rule::WINDOWS_ONLY, place, said);
     }
-    if known.in_container() && setting.whole && setting.value.starts_with('/') && !is_visible(setting.value) {
-        let said = || say("the agent's container does not have this path").fix("put the file below /etc/ecs");
+    if known.in_container()
+        && setting.whole
+        && setting.value.starts_with('/')
+        && !is_visible(setting.value)
+    {
+        let said = || {
+            say("the agent's container does not have this path").fix("put the file below /etc/ecs")
+        };
         found.add(&rule::CONTAINER_PATH, setting.value_place(), said);
     }
     if STATIC_KEYS.contains(&known.name) && !setting.value.is_empty() {
-        let said = || say(format!("{} hides the instance role and never rotates", known.name)).fix("use the host's role");
+        let said = || {
+            say(format!("{} hides the instance role and never rotates", known.name))
+                .fix("use the host's role")
+        };
         found.add(&rule::STATIC_CREDENTIALS, place, said);
     }
-    if !context.loaded() && known.ecs_init_reads != EcsInitReads::File && known.from_process_environment() {
+    if !context.loaded()
+        && known.ecs_init_reads != EcsInitReads::File
+        && known.from_process_environment()
+    {
         not_loaded(setting, known, found);
     }
 }
 
 fn not_loaded(setting: &Setting, known: &Variable, found: &mut Findings) {
-    let rule = if known.name == "ECS_EXTERNAL" { &rule::EXTERNAL_NOT_LOADED } else { &rule::NOT_LOADED_HERE };
+    let rule = if known.name == "ECS_EXTERNAL" {
+        &rule::EXTERNAL_NOT_LOADED
+    } else {
+        &rule::NOT_LOADED_HERE
+    };
     found.add(rule, setting.name_place(), || {
         say(format!("ecs-init takes {} from its process environment, and this file is not loaded into it", known.name))
             .fix("set it in /etc/ecs/ecs.config where the unit loads that, else in a drop-in of the unit")
     });
 }
 
-const STATIC_KEYS: [&str; 5] = ["AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_SESSION_TOKEN"];
+const STATIC_KEYS: [&str; 5] = [
+    "AWS_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SECRET_KEY",
+    "AWS_SESSION_TOKEN",
+];
 
-/// What ecs-init mounts into the agent's container (ecs-init/docker/docker_config.go), and what its image brings.
+/// What ecs-init mounts into the agent's container (ecs-init/docker/docker_config.go), and what its
+/// image brings.
 const VISIBLE: [&str; 16] = [
     "/etc/ecs",
     "/var/lib/ecs",
@@ -82,5 +105,7 @@ const VISIBLE: [&str; 16] = [
 ];
 
 fn is_visible(path: &str) -> bool {
-    VISIBLE.iter().any(|mount| path.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    VISIBLE.iter().any(|mount| {
+        path.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
 }

@@ -1,13 +1,13 @@
-//! Lines about which there is nothing to say: most lines of most files. They are told apart first, at the cost of one
-//! look at each byte, and what is left is looked at with care.
+//! Lines about which there is nothing to say: most lines of most files. They are told apart first,
+//! at the cost of one look at each byte, and what is left is looked at with care.
 
 use super::lines::is_name;
 
 /// Far below the 64 KiB of a line that docker takes.
 const LONG: usize = 60_000;
 
-/// Where `=` stands in a line that sets an upper case name to a word or two without any sign that a rule for lines
-/// cares about.
+/// Where `=` stands in a line that sets an upper case name to a word or two without any sign that a
+/// rule for lines cares about.
 pub fn setting(line: &str) -> Option<usize> {
     let bytes = line.as_bytes();
     let cut = bytes.iter().position(|byte| *byte == b'=')?;
@@ -23,10 +23,12 @@ fn has_plain_ends(value: &[u8]) -> bool {
     plain(value.first()) && plain(value.last())
 }
 
-/// A line that every reader takes alike, whatever stands around it: a comment, nothing, or an assignment in printable
-/// ASCII without blanks at its edges, without a quote in front of its value and without a backslash.
+/// A line that every reader takes alike, whatever stands around it: a comment, nothing, or an
+/// assignment in printable ASCII without blanks at its edges, without a quote in front of its value
+/// and without a backslash.
 pub fn same_to_all(line: &[u8]) -> bool {
-    let printable = line.len() < LONG && line.iter().all(|byte| (b' '..=b'~').contains(byte) && *byte != b'\\');
+    let printable =
+        line.len() < LONG && line.iter().all(|byte| (b' '..=b'~').contains(byte) && *byte != b'\\');
     printable && (line.is_empty() || line[0] == b'#' || is_plain_assignment(line))
 }
 
@@ -37,9 +39,11 @@ fn is_plain_assignment(line: &[u8]) -> bool {
     ends && str::from_utf8(name).is_ok_and(is_name)
 }
 
-/// The file with all lines emptied but those to keep, told by their number and text; numbers stay as they are.
+/// The file with all lines emptied but those to keep, told by their number and text; numbers stay
+/// as they are.
 ///
-/// What is left reads as before only if no construct goes on over the end of its line; the caller knows.
+/// What is left reads as before only if no construct goes on over the end of its line; the caller
+/// knows.
 pub fn only(bytes: &[u8], keep: impl Fn(usize, &[u8]) -> bool) -> Vec<u8> {
     let mut left = Vec::new();
     for (number, line) in (1..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
@@ -64,7 +68,10 @@ mod tests {
     #[test]
     fn a_line_with_a_sign_in_it_is_looked_at() {
         assert_eq!(setting("ECS_CLUSTER=prod"), Some(11));
-        for line in ["a=b", "A=", "A= b", "A=b ", " A=b", "A=\"b\"", "A=b#c", "A=$b", "A={}", "1A=b", "A B=c", "A=b\\", "A=b\r", "A"] {
+        for line in [
+            "a=b", "A=", "A= b", "A=b ", " A=b", "A=\"b\"", "A=b#c", "A=$b", "A={}", "1A=b",
+            "A B=c", "A=b\\", "A=b\r", "A",
+        ] {
             assert_eq!(setting(line), None, "{line}");
         }
     }

@@ -1,7 +1,8 @@
 //! The cluster that an agent on this host has joined before.
 //!
-//! The agent keeps its name in `/var/lib/ecs/data/agent.db` and exits with status 5 when it starts with another one
-//! (amazon-ecs-agent agent/app/agent.go). Takes what is known and what is configured; says whether they agree.
+//! The agent keeps its name in `/var/lib/ecs/data/agent.db` and exits with status 5 when it starts
+//! with another one (amazon-ecs-agent agent/app/agent.go). Takes what is known and what is
+//! configured; says whether they agree.
 
 /// What is known about an earlier registration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,12 +16,13 @@ pub enum Registered {
     Unknown,
 }
 
-/// Two clusters that the agent would find to differ. Names only: a cluster's name is no secret, but it is a value, so
-/// no message shows it.
+/// Two clusters that the agent would find to differ. Names only: a cluster's name is no secret, but
+/// it is a value, so no message shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict;
 
-/// Whether an agent that starts with the configured cluster would exit 5. No name at all means `default`.
+/// Whether an agent that starts with the configured cluster would exit 5. No name at all means
+/// `default`.
 pub fn conflict(configured: Option<&str>, registered: &Registered) -> Option<Conflict> {
     let Registered::In(joined) = registered else { return None };
     let configured = configured.map(str::trim).filter(|name| !name.is_empty()).unwrap_or("default");
@@ -48,7 +50,10 @@ mod tests {
         assert_eq!(conflict(Some("blue"), &joined("green")), Some(Conflict));
         assert_eq!(conflict(None, &joined("green")), Some(Conflict));
         assert_eq!(conflict(Some(""), &joined("default")), None);
-        assert_eq!(conflict(Some("green"), &joined("arn:aws:ecs:eu-west-1:123456789012:cluster/green")), None);
+        assert_eq!(
+            conflict(Some("green"), &joined("arn:aws:ecs:eu-west-1:123456789012:cluster/green")),
+            None
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
-//! Findings for people, in the manner of rustc: the line, the place in it, what each reader makes of it, the fix.
+//! Findings for people, in the manner of rustc: the line, the place in it, what each reader makes
+//! of it, the fix.
 //!
-//! This is the one place that shows values, those of the user's own file on the user's own terminal; secrets are not.
+//! This is the one place that shows values, those of the user's own file on the user's own
+//! terminal; secrets are not.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
@@ -28,7 +30,12 @@ pub fn text(file: &File, findings: &[Finding], style: Style) -> String {
         return String::new();
     }
     let compared = compared(file.bytes, findings);
-    let page = Page { file, quoted: Quoted::new(file.bytes), readings: Readings::of(&compared, style.readers), style };
+    let page = Page {
+        file,
+        quoted: Quoted::new(file.bytes),
+        readings: Readings::of(&compared, style.readers),
+        style,
+    };
     findings.iter().map(|finding| page.finding(finding)).collect()
 }
 
@@ -38,26 +45,46 @@ fn compares(finding: &Finding) -> bool {
     about_readers && !["duplicate-key", "conflicting-duplicate"].contains(&finding.id)
 }
 
-/// What must be read to compare the readers on the keys of the findings: their lines, and those that set these keys;
-/// or all lines, if something goes on over the end of one.
+/// What must be read to compare the readers on the keys of the findings: their lines, and those
+/// that set these keys; or all lines, if something goes on over the end of one.
 fn compared<'b>(bytes: &'b [u8], findings: &[Finding]) -> Cow<'b, [u8]> {
-    const SPANNING: [&str; 5] = ["unclosed-quote", "line-continuation", "comment-continuation", "multi-line-value", "cr-only"];
-    let keys: HashSet<&[u8]> =
-        findings.iter().filter(|finding| compares(finding)).filter_map(|one| one.key.as_deref()).map(str::as_bytes).collect();
+    const SPANNING: [&str; 5] = [
+        "unclosed-quote",
+        "line-continuation",
+        "comment-continuation",
+        "multi-line-value",
+        "cr-only",
+    ];
+    let keys: HashSet<&[u8]> = findings
+        .iter()
+        .filter(|finding| compares(finding))
+        .filter_map(|one| one.key.as_deref())
+        .map(str::as_bytes)
+        .collect();
     let lines: HashSet<usize> = findings.iter().filter_map(|finding| finding.line).collect();
-    let sets_key = |line: &[u8]| line.iter().position(|byte| *byte == b'=').is_some_and(|cut| keys.contains(&line[..cut]));
+    let sets_key = |line: &[u8]| {
+        line.iter().position(|byte| *byte == b'=').is_some_and(|cut| keys.contains(&line[..cut]))
+    };
     match findings.iter().any(|finding| SPANNING.contains(&finding.id)) {
         _ if keys.is_empty() => Cow::Borrowed(b""),
         true => Cow::Borrowed(bytes),
-        false => Cow::Owned(plain::only(bytes, |number, line| lines.contains(&number) || sets_key(line))),
+        false => {
+            Cow::Owned(plain::only(bytes, |number, line| lines.contains(&number) || sets_key(line)))
+        }
     }
 }
 
 /// `2 errors, 1 warning`, or `no findings`.
 pub fn summary(findings: &[Finding]) -> String {
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
-    let counts = [Severity::Error, Severity::Warning, Severity::Note].map(|severity| (count(severity), severity.word()));
-    match counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| plural::count(count, word)).collect::<Vec<_>>() {
+    let counts = [Severity::Error, Severity::Warning, Severity::Note]
+        .map(|severity| (count(severity), severity.word()));
+    match counts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| plural::count(count, word))
+        .collect::<Vec<_>>()
+    {
         none if none.is_empty() => "no findings".to_owned(),
         some => some.join(", "),
     }
@@ -104,19 +131,28 @@ impl Page<'_> {
     }
 
     fn head(&self, finding: &Finding, margin: &str) -> String {
-        let id = self.paint(color(finding.severity), &format!("{}[{}]", finding.severity.word(), finding.id));
+        let id = self.paint(
+            color(finding.severity),
+            &format!("{}[{}]", finding.severity.word(), finding.id),
+        );
         let message = self.paint(BOLD, &format!(": {}", finding.message));
-        let place = finding.line.map_or(String::new(), |line| format!(":{line}:{}", finding.columns.start + 1));
+        let place = finding
+            .line
+            .map_or(String::new(), |line| format!(":{line}:{}", finding.columns.start + 1));
         format!("{id}{message}\n{margin}{} {}{place}\n", self.paint(BLUE, "-->"), finding.source)
     }
 
-    /// The line with its place marked. A merged view has findings of other files than this one: their lines are not here.
+    /// The line with its place marked. A merged view has findings of other files than this one:
+    /// their lines are not here.
     fn quote(&self, finding: &Finding, number: &str, margin: &str) -> Option<String> {
         let line = finding.line.filter(|_| finding.source == self.file.source)?;
         let Excerpt { text, marked } = self.quoted.excerpt(line, &finding.columns)?;
         let (bar, number) = (self.paint(BLUE, "|"), self.paint(BLUE, number));
         let carets = self.paint(color(finding.severity), &"^".repeat(marked.len()));
-        Some(format!("{margin} {bar}\n{number} {bar} {text}\n{margin} {bar} {}{carets}\n", " ".repeat(marked.start)))
+        Some(format!(
+            "{margin} {bar}\n{number} {bar} {text}\n{margin} {bar} {}{carets}\n",
+            " ".repeat(marked.start)
+        ))
     }
 }
 
@@ -129,15 +165,23 @@ impl<'b> Readings<'b> {
     fn of(bytes: &'b [u8], readers: Readers) -> Self {
         let read = |(reader, _): (Reader, Readers)| {
             let reading = reader.read(bytes);
-            let set = reading.variables.iter().map(|one| (lossy(one.name), one.value.as_deref().map_or(String::new(), shown))).collect();
+            let set = reading
+                .variables
+                .iter()
+                .map(|one| (lossy(one.name), one.value.as_deref().map_or(String::new(), shown)))
+                .collect();
             (reader, reading, set)
         };
-        Self { list: READERS.into_iter().filter(|(_, set)| readers.meets(*set)).map(read).collect() }
+        Self {
+            list: READERS.into_iter().filter(|(_, set)| readers.meets(*set)).map(read).collect(),
+        }
     }
 
     /// For a finding about readers: what they set, those that agree together. Nothing if all do.
     fn about(&self, finding: &Finding) -> Vec<(String, String)> {
-        let Some(key) = finding.key.as_deref().filter(|_| compares(finding)) else { return Vec::new() };
+        let Some(key) = finding.key.as_deref().filter(|_| compares(finding)) else {
+            return Vec::new();
+        };
         let mut outcomes: Vec<(String, String)> = Vec::new();
         for (reader, reading, set) in &self.list {
             let outcome = outcome(key, reading, set);
@@ -146,7 +190,11 @@ impl<'b> Readings<'b> {
                 None => outcomes.push((reader.name().to_owned(), outcome)),
             }
         }
-        if outcomes.len() > 1 || finding.severity == Severity::Error { conceal(key, outcomes) } else { Vec::new() }
+        if outcomes.len() > 1 || finding.severity == Severity::Error {
+            conceal(key, outcomes)
+        } else {
+            Vec::new()
+        }
     }
 }
 
@@ -160,7 +208,9 @@ fn outcome(key: &str, reading: &Reading, set: &BTreeMap<String, String>) -> Stri
 
 /// Outcomes are compared with their values and shown without, if the key is a secret.
 fn conceal(key: &str, outcomes: Vec<(String, String)>) -> Vec<(String, String)> {
-    let hide = |what: String| if what.starts_with(&format!("{key} is `")) { format!("{key} is [redacted]") } else { what };
+    let hide = |what: String| {
+        if what.starts_with(&format!("{key} is `")) { format!("{key} is [redacted]") } else { what }
+    };
     match variables::is_secret(key) {
         true => outcomes.into_iter().map(|(names, what)| (names, hide(what))).collect(),
         false => outcomes,
@@ -184,7 +234,11 @@ pub fn readers(bytes: &[u8], readers: Readers, show_secrets: bool) -> String {
         let _ = writeln!(out, "{}", reader.name());
         for one in &reading.variables {
             let name = lossy(one.name);
-            let shown = if show_secrets || surely_a_name(&name) { escaped(one.name) } else { "[no name: redacted]".to_owned() };
+            let shown = if show_secrets || surely_a_name(&name) {
+                escaped(one.name)
+            } else {
+                "[no name: redacted]".to_owned()
+            };
             let value = match &one.value {
                 None => " (the variable of that name where docker runs)".to_owned(),
                 Some(_) if !show_secrets && variables::is_secret(&name) => "=[redacted]".to_owned(),
@@ -202,7 +256,8 @@ pub fn readers(bytes: &[u8], readers: Readers, show_secrets: bool) -> String {
     out
 }
 
-/// What stands left of `=` may be a piece of a secret that goes on over its line; a name, or a remark in front of one, is not.
+/// What stands left of `=` may be a piece of a secret that goes on over its line; a name, or a
+/// remark in front of one, is not.
 fn surely_a_name(name: &str) -> bool {
     let bare = name.trim_start_matches(['#', ';']).trim();
     let bare = bare.strip_prefix("export ").unwrap_or(bare).trim();

@@ -1,7 +1,7 @@
 //! The rules, as data: id, severity, why it matters, a line that breaks it and the mended line.
 //!
-//! One table per kind. `lint --explain`, the manual page and the README are made from them, and every example is
-//! run by a test: the broken one gives the id, the mended one does not.
+//! One table per kind. `lint --explain`, the manual page and the README are made from them, and
+//! every example is run by a test: the broken one gives the id, the mended one does not.
 
 use super::Severity;
 use super::context::Readers;
@@ -32,7 +32,8 @@ pub enum Under {
     External,
     /// The file is `/var/lib/ecs/ecs.config` of an Amazon Linux host.
     InstanceFile,
-    /// `/etc/ecs/ecs.config.json` lies beside the broken example, holding `[`; not beside the mended one.
+    /// `/etc/ecs/ecs.config.json` lies beside the broken example, holding `[`; not beside the
+    /// mended one.
     JsonFile,
     /// An agent has run on the host in the cluster green.
     JoinedGreen,
@@ -58,7 +59,8 @@ pub struct Rule {
     pub under: Under,
 }
 
-/// `NAME "id" Severity READERS "why" b"bad" => b"good"`, then `in Under` where the example needs something.
+/// `NAME "id" Severity READERS "why" b"bad" => b"good"`, then `in Under` where the example needs
+/// something.
 macro_rules! table {
     ($kind:ident: $($name:ident $id:literal $severity:ident $wrong:ident $why:literal
         $bad:literal => $good:literal $(in $under:ident)?;)*) => {
@@ -115,7 +117,9 @@ impl Rule {
     /// The example as the bytes of a file.
     pub fn example(&self, lines: &[u8]) -> Vec<u8> {
         let mut bytes = lines.to_vec();
-        while let Some(at) = bytes.windows(3).position(|three| self.under == Under::Stretched && three == b"...") {
+        while let Some(at) =
+            bytes.windows(3).position(|three| self.under == Under::Stretched && three == b"...")
+        {
             bytes.splice(at..at + 3, [b'x'; 65_536]);
         }
         bytes

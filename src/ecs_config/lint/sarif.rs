@@ -1,6 +1,7 @@
 //! Findings as SARIF 2.1.0, which code hosts turn into annotations of a pull request.
 //!
-//! Lines only, no columns: ours count bytes and SARIF's count UTF-16, and an annotation stands under a line anyway.
+//! Lines only, no columns: ours count bytes and SARIF's count UTF-16, and an annotation stands
+//! under a line anyway.
 
 use std::collections::BTreeSet;
 
@@ -11,18 +12,30 @@ use super::Finding;
 use super::explain::explain;
 use super::rules;
 
-const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 /// What may not stand in a URI reference as it is.
-const UNSAFE: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}').add(b'%');
+const UNSAFE: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}')
+    .add(b'%');
 
 /// One run with its results. `version` is ours.
 pub fn document(findings: &[Finding], version: &str) -> Value {
     let used: BTreeSet<&str> = findings.iter().map(|finding| finding.id).collect();
     let rules: Vec<Value> = used.iter().filter_map(|id| rules::find(id)).map(rule).collect();
     let index = |finding: &Finding| used.iter().position(|id| *id == finding.id);
-    let results: Vec<Value> = findings.iter().map(|finding| result(finding, index(finding))).collect();
+    let results: Vec<Value> =
+        findings.iter().map(|finding| result(finding, index(finding))).collect();
     json!({
         "$schema": SCHEMA,
         "version": "2.1.0",

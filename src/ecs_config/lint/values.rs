@@ -1,6 +1,7 @@
 //! Values: does the program that reads a variable take what stands there?
 //!
-//! Types, bounds and words come from the catalogue. Messages say where and what is allowed, never what was written.
+//! Types, bounds and words come from the catalogue. Messages say where and what is allowed, never
+//! what was written.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +52,12 @@ impl Check<'_, '_> {
     }
 
     /// Adds a finding at the value.
-    pub fn broken(&mut self, rule: &'static Rule, message: impl Into<String>, fix: impl Into<String>) {
+    pub fn broken(
+        &mut self,
+        rule: &'static Rule,
+        message: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
         self.found.add(rule, self.setting.value_place(), || say(message).fix(fix));
     }
 
@@ -83,9 +89,15 @@ impl Check<'_, '_> {
         };
         match taken {
             _ if exact => {}
-            false => self.broken(&rule::NOT_A_BOOLEAN, format!("{} {}", known.name, outcome(known)), fix),
+            false => {
+                self.broken(&rule::NOT_A_BOOLEAN, format!("{} {}", known.name, outcome(known)), fix)
+            }
             true if known.wants_exactly_true() && go::boolean(value) == Some(true) => {
-                self.broken(&rule::NOT_EXACTLY_TRUE, "the agent takes this word for true, ecs-init does not", fix);
+                self.broken(
+                    &rule::NOT_EXACTLY_TRUE,
+                    "the agent takes this word for true, ecs-init does not",
+                    fix,
+                );
             }
             true => self.broken(&rule::BOOLEAN_SPELLING, "not every program takes this word", fix),
         }
@@ -120,10 +132,15 @@ impl Check<'_, '_> {
         }
         let bound = if low { self.known.min } else { self.known.max };
         let side = if low { "at least" } else { "at most" };
-        // Zero means "not set" where the agent clamps, so it is not clamped but replaced by the default.
+        // Zero means "not set" where the agent clamps, so it is not clamped but replaced by the
+        // default.
         let clamped = self.known.on_invalid == OnInvalid::Clamped && value != 0.0;
         let rule = if clamped { &rule::CLAMPED } else { &rule::OUT_OF_RANGE };
-        self.broken(rule, format!("{} must be {side} {bound}", self.known.name), format!("write {bound} or {}", beyond(low)));
+        self.broken(
+            rule,
+            format!("{} must be {side} {bound}", self.known.name),
+            format!("write {bound} or {}", beyond(low)),
+        );
     }
 
     fn size(&mut self) {
@@ -131,7 +148,11 @@ impl Check<'_, '_> {
         let unit = &self.value[digits.len()..];
         let units = ["", "b", "k", "m", "g", "kb", "mb", "gb"];
         if digits.parse::<f64>().is_err() || !units.contains(&unit.to_ascii_lowercase().as_str()) {
-            self.broken(&rule::BAD_SIZE, "Docker does not take this size", "write a number and k, m or g, as in 16m");
+            self.broken(
+                &rule::BAD_SIZE,
+                "Docker does not take this size",
+                "write a number and k, m or g, as in 16m",
+            );
         }
     }
 
@@ -149,7 +170,11 @@ impl Check<'_, '_> {
             None => format!("write one of {}", words.join(", ")),
         };
         if self.known.on_invalid != OnInvalid::BreaksLogging {
-            return self.broken(&rule::UNKNOWN_WORD, format!("{} {}", self.known.name, outcome(self.known)), fix);
+            return self.broken(
+                &rule::UNKNOWN_WORD,
+                format!("{} {}", self.known.name, outcome(self.known)),
+                fix,
+            );
         }
         let repaired = |level: &&str| self.known.name == "ECS_LOGLEVEL" && words.contains(level);
         if siblings.get("ECS_LOGLEVEL_ON_INSTANCE").filter(|level| repaired(level)).is_none() {
@@ -160,41 +185,71 @@ impl Check<'_, '_> {
     fn comma_list(&mut self) {
         if self.value.starts_with('[') {
             let message = "this list is separated by commas, it is no JSON";
-            return self.broken(&rule::JSON_SHAPE, message, "write the elements with commas between them");
+            return self.broken(
+                &rule::JSON_SHAPE,
+                message,
+                "write the elements with commas between them",
+            );
         }
         let trimmed = self.known.name.eq_ignore_ascii_case("NO_PROXY");
         if !trimmed && self.value.split(',').any(|element| element.trim() != element) {
-            self.broken(&rule::BLANK_IN_LIST, "an element begins or ends with a blank", "remove blanks around commas");
+            self.broken(
+                &rule::BLANK_IN_LIST,
+                "an element begins or ends with a blank",
+                "remove blanks around commas",
+            );
         }
     }
 
     fn port_range(&mut self) {
-        let ports = self.value.split_once('-').map(|(from, to)| (from.parse::<u16>(), to.parse::<u16>()));
+        let ports =
+            self.value.split_once('-').map(|(from, to)| (from.parse::<u16>(), to.parse::<u16>()));
         if !matches!(ports, Some((Ok(from), Ok(to))) if 0 < from && from <= to) {
-            self.broken(&rule::BAD_PORT_RANGE, "this is no range of ports", "write FIRST-LAST, as in 49153-65535");
+            self.broken(
+                &rule::BAD_PORT_RANGE,
+                "this is no range of ports",
+                "write FIRST-LAST, as in 49153-65535",
+            );
         }
     }
 
     fn rate_limit(&mut self) {
         let rate = |text: &str| text.trim().parse::<u32>().is_ok_and(|rate| rate > 0);
         if !self.value.split_once(',').is_some_and(|(steady, burst)| rate(steady) && rate(burst)) {
-            self.broken(&rule::BAD_RATE_LIMIT, "this is no pair of rates", "write STEADY,BURST, as in 40,60");
+            self.broken(
+                &rule::BAD_RATE_LIMIT,
+                "this is no pair of rates",
+                "write STEADY,BURST, as in 40,60",
+            );
         }
     }
 
     fn url(&mut self) {
-        let has_host = |rest: &str| !rest.is_empty() && !rest.starts_with('/') && !rest.contains(char::is_whitespace);
+        let has_host = |rest: &str| {
+            !rest.is_empty() && !rest.starts_with('/') && !rest.contains(char::is_whitespace)
+        };
         let schemes: &[&str] = &["http://", "https://"];
         let good = match self.known.name {
             "DOCKER_HOST" | "CREDENTIALS_FETCHER_HOST" => self.value.starts_with("unix:///"),
-            name if name.starts_with("AWS_") => schemes.iter().any(|s| self.value.strip_prefix(s).is_some_and(has_host)),
+            name if name.starts_with("AWS_") => {
+                schemes.iter().any(|s| self.value.strip_prefix(s).is_some_and(has_host))
+            }
             // A proxy and ECS_BACKEND_HOST may leave the scheme out.
             _ => has_host(self.value.split_once("://").map_or(self.value, |(_, rest)| rest)),
         };
         if !good {
-            let socket = self.known.name.ends_with("_HOST") && self.known.name != "ECS_BACKEND_HOST";
-            let fix = if socket { "write unix:// and the socket's path" } else { "write http:// or https:// and a host" };
-            self.broken(&rule::BAD_URL, format!("{} is no address that can be used", self.known.name), fix);
+            let socket =
+                self.known.name.ends_with("_HOST") && self.known.name != "ECS_BACKEND_HOST";
+            let fix = if socket {
+                "write unix:// and the socket's path"
+            } else {
+                "write http:// or https:// and a host"
+            };
+            self.broken(
+                &rule::BAD_URL,
+                format!("{} is no address that can be used", self.known.name),
+                fix,
+            );
         }
     }
 }
@@ -209,7 +264,9 @@ fn outcome(known: &Variable) -> &'static str {
         OnInvalid::Fatal => "stops the agent with this value",
         OnInvalid::TreatedAsFalse => "counts as false with this value",
         OnInvalid::Clamped | OnInvalid::BreaksLogging => "is not used as written",
-        OnInvalid::Ignored | OnInvalid::Default | OnInvalid::NotValidated => "counts as not set with this value",
+        OnInvalid::Ignored | OnInvalid::Default | OnInvalid::NotValidated => {
+            "counts as not set with this value"
+        }
     }
 }
 
@@ -218,7 +275,8 @@ fn is_cluster(value: &str) -> bool {
         Some(rest) => rest.split_once(":cluster/").map_or("", |(_, name)| name),
         None => value,
     };
-    (1..=255).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    (1..=255).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 /// Lower case words and a number at the end, with hyphens between: the form of every region so far.
@@ -226,7 +284,9 @@ fn is_region(value: &str) -> bool {
     let parts: Vec<&str> = value.split('-').collect();
     let word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
     match parts.split_last() {
-        Some((number, words)) => words.len() >= 2 && words.iter().all(word) && number.parse::<u8>().is_ok(),
+        Some((number, words)) => {
+            words.len() >= 2 && words.iter().all(word) && number.parse::<u8>().is_ok()
+        }
         None => false,
     }
 }

@@ -1,4 +1,5 @@
-//! A file as lines, each of one kind. This is how its author means it; whether the readers agree is checked on what is rendered.
+//! A file as lines, each of one kind. This is how its author means it; whether the readers agree is
+//! checked on what is rendered.
 
 use std::borrow::Cow;
 
@@ -51,12 +52,14 @@ fn trim_blanks(text: &[u8]) -> &[u8] {
 }
 
 pub(super) fn lines(bytes: &[u8]) -> Vec<Line<'_>> {
-    let ended = bytes.split_inclusive(|&c| c == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line));
+    let ended =
+        bytes.split_inclusive(|&c| c == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line));
     (1..).zip(ended).map(|(number, text)| Line::new(number, text)).collect()
 }
 
-/// What may be mended without asking: a BOM goes away, CRLF becomes LF, and the last line gets its line feed, since what others append with
-/// `>>` would run into it. Returns what it did, with the first line of each.
+/// What may be mended without asking: a BOM goes away, CRLF becomes LF, and the last line gets its
+/// line feed, since what others append with `>>` would run into it. Returns what it did, with the
+/// first line of each.
 pub fn mend(bytes: &[u8]) -> (Cow<'_, [u8]>, Vec<(usize, &'static str)>) {
     let mut notes = Vec::new();
     let mut text = bytes;
@@ -73,7 +76,9 @@ pub fn mend(bytes: &[u8]) -> (Cow<'_, [u8]>, Vec<(usize, &'static str)>) {
     }
     if let Some(at) = text.windows(2).position(|pair| pair == b"\r\n") {
         notes.push((newlines(&text[..at]) + 1, "CRLF replaced by LF"));
-        text = Cow::Owned(text.split_inclusive(|&c| c == b'\n').flat_map(without_cr).copied().collect());
+        text = Cow::Owned(
+            text.split_inclusive(|&c| c == b'\n').flat_map(without_cr).copied().collect(),
+        );
     }
     (text, notes)
 }

@@ -35,7 +35,8 @@ impl<'a> Page<'a> {
         self.merged(&HashSet::new())
     }
 
-    /// The lines that stay from the present file. A comment goes with the key below it; one that a layer brings too is the layer's.
+    /// The lines that stay from the present file. A comment goes with the key below it; one that a
+    /// layer brings too is the layer's.
     pub fn present(&mut self, text: &Text<'a>, kept: &HashSet<&[u8]>, ours: &HashSet<&[u8]>) {
         let mut above = Vec::new();
         for line in &text.lines {
@@ -55,12 +56,18 @@ impl<'a> Page<'a> {
     }
 
     /// The lines of a layer; of its assignments those that `wins` picks by name and line.
-    pub fn layer(&mut self, text: &Text<'a>, wins: impl Fn(&[u8], usize) -> bool) -> Result<(), Error> {
+    pub fn layer(
+        &mut self,
+        text: &Text<'a>,
+        wins: impl Fn(&[u8], usize) -> bool,
+    ) -> Result<(), Error> {
         for line in &text.lines {
             match line.assignment() {
                 Some((name, _)) if wins(name, line.number) => self.assign(text, line),
                 Some(_) => self.gap(),
-                None if line.kind == Kind::Other => return Err(Error::Malformed { from: text.name.into(), line: line.number }),
+                None if line.kind == Kind::Other => {
+                    return Err(Error::Malformed { from: text.name.into(), line: line.number });
+                }
                 None => self.remark(text, line),
             }
         }
@@ -82,7 +89,8 @@ impl<'a> Page<'a> {
 
     /// Where a line lost to a later one, lest the comment above it seem to be about the line below.
     fn gap(&mut self) {
-        let last = self.bytes.strip_suffix(b"\n").and_then(|text| text.rsplit(|&c| c == b'\n').next());
+        let last =
+            self.bytes.strip_suffix(b"\n").and_then(|text| text.rsplit(|&c| c == b'\n').next());
         if last.is_some_and(|line| line.starts_with(b"#")) {
             self.write(b"");
         }
@@ -99,7 +107,8 @@ impl<'a> Page<'a> {
 
     /// The last check, always: all readers must find on the page what was meant.
     pub fn finish(self, kept: &HashSet<&[u8]>) -> Result<Merged, Error> {
-        let meant: BTreeMap<&[u8], Option<&[u8]>> = self.set.iter().map(|set| (set.name, Some(set.value))).collect();
+        let meant: BTreeMap<&[u8], Option<&[u8]>> =
+            self.set.iter().map(|set| (set.name, Some(set.value))).collect();
         for reader in Reader::ALL {
             let reading = reader.read(&self.bytes);
             if reading.error.is_some() || reading.map() != meant {
@@ -111,9 +120,15 @@ impl<'a> Page<'a> {
 
     /// The first line that the reader takes otherwise even when it stands alone.
     fn blame(&self, reader: Reader) -> Error {
-        let culprit = self.set.iter().find(|set| !agrees(reader, set.line.text, set.name, set.value));
+        let culprit =
+            self.set.iter().find(|set| !agrees(reader, set.line.text, set.name, set.value));
         let set = culprit.or(self.set.last()).expect("an empty page reads the same everywhere");
-        Error::Misread { from: set.from.into(), line: set.line.number, key: shown(set.name), reader: reader.name() }
+        Error::Misread {
+            from: set.from.into(),
+            line: set.line.number,
+            key: shown(set.name),
+            reader: reader.name(),
+        }
     }
 
     fn merged(self, kept: &HashSet<&[u8]>) -> Merged {

@@ -18,7 +18,10 @@ struct Case {
 impl Case {
     fn layers(layers: &[&str]) -> Case {
         let names = ["first", "second", "third"];
-        Case { layers: names.into_iter().zip(layers.iter().map(ToString::to_string)).collect(), ..Case::default() }
+        Case {
+            layers: names.into_iter().zip(layers.iter().map(ToString::to_string)).collect(),
+            ..Case::default()
+        }
     }
 
     fn present(mut self, present: &str, owned: &[&str]) -> Case {
@@ -38,8 +41,12 @@ impl Case {
     }
 
     fn merge(&self) -> Result<Merged, Error> {
-        let layers: Vec<_> = self.layers.iter().map(|(name, text)| Layer { name, bytes: text.as_bytes() }).collect();
-        let present = self.present.as_ref().map(|text| Present { bytes: text.as_bytes(), owned: &self.owned });
+        let layers: Vec<_> =
+            self.layers.iter().map(|(name, text)| Layer { name, bytes: text.as_bytes() }).collect();
+        let present = self
+            .present
+            .as_ref()
+            .map(|text| Present { bytes: text.as_bytes(), owned: &self.owned });
         merge(&layers, present, Rules { keep: &self.keep, replace: self.replace, path: PATH })
     }
 
@@ -52,7 +59,10 @@ impl Case {
 
     #[track_caller]
     fn fails(&self, expected: &str) {
-        assert_eq!(self.merge().map(|merged| text(&merged)).map_err(|error| error.to_string()), Err(expected.into()));
+        assert_eq!(
+            self.merge().map(|merged| text(&merged)).map_err(|error| error.to_string()),
+            Err(expected.into())
+        );
     }
 }
 
@@ -65,7 +75,11 @@ fn mended(merged: &Merged) -> Vec<String> {
 }
 
 fn origins(merged: &Merged) -> Vec<String> {
-    merged.keys.iter().map(|(key, origin)| format!("{key} {}:{}", origin.from, origin.line)).collect()
+    merged
+        .keys
+        .iter()
+        .map(|(key, origin)| format!("{key} {}:{}", origin.from, origin.line))
+        .collect()
 }
 
 #[test]
@@ -78,7 +92,14 @@ fn one_layer_alone_is_installed_byte_for_byte() {
 #[test]
 fn one_layer_alone_is_mended_and_says_so() {
     let merged = Case::layers(&["\u{feff}A=1\nB=2\r\n\r\nC=3"]).gives("A=1\nB=2\n\nC=3\n");
-    assert_eq!(mended(&merged), ["first:1 byte order mark removed", "first:4 final newline added", "first:2 CRLF replaced by LF"]);
+    assert_eq!(
+        mended(&merged),
+        [
+            "first:1 byte order mark removed",
+            "first:4 final newline added",
+            "first:2 CRLF replaced by LF"
+        ]
+    );
     assert_eq!(origins(&merged), ["A first:1", "B first:2", "C first:4"]);
 }
 
@@ -91,7 +112,8 @@ fn a_later_layer_wins_and_keys_know_where_they_come_from() {
 
 #[test]
 fn comments_and_the_order_of_layers_survive() {
-    Case::layers(&["# base\n\n# cluster\nA=1\nB=1\n", "# overlay\nA=2\n"]).gives("# base\n\n# cluster\n\nB=1\n# overlay\nA=2\n");
+    Case::layers(&["# base\n\n# cluster\nA=1\nB=1\n", "# overlay\nA=2\n"])
+        .gives("# base\n\n# cluster\n\nB=1\n# overlay\nA=2\n");
 }
 
 #[test]
@@ -138,7 +160,9 @@ fn what_a_script_appended_to_our_file_is_theirs() {
     let case = Case::layers(&["A=1\nB=1\n"]).present("A=1\nB=1\nA=appended\n", &["A", "B"]);
     case.gives("A=1\nB=1\n");
     case.keep("A").gives("A=appended\nB=1\n");
-    Case::layers(&["B=1\n"]).present("A=1\nB=1\nA=appended\n", &["A", "B"]).gives("A=appended\nB=1\n");
+    Case::layers(&["B=1\n"])
+        .present("A=1\nB=1\nA=appended\n", &["A", "B"])
+        .gives("A=appended\nB=1\n");
 }
 
 #[test]
@@ -146,7 +170,10 @@ fn lines_of_others_that_set_nothing_are_left_out() {
     let merged = Case::layers(&["A=1\n"]).present("cat <<EOF\nX=9\nEOF\n", &[]).gives("X=9\nA=1\n");
     assert_eq!(
         mended(&merged),
-        [format!("{PATH}:1 sets nothing and is no comment: left out"), format!("{PATH}:3 sets nothing and is no comment: left out")]
+        [
+            format!("{PATH}:1 sets nothing and is no comment: left out"),
+            format!("{PATH}:3 sets nothing and is no comment: left out")
+        ]
     );
 }
 
@@ -166,11 +193,12 @@ fn what_some_reader_would_change_is_an_error_that_names_the_key_and_never_the_va
         ("K=hunter2\x07", "K", "systemd-219"),
         ("export K=hunter2", "what stands before the =", "systemd"),
     ] {
-        Case::layers(&["A=1\n", &format!("\n{line}\n")])
-            .fails(&format!("second, line 2: {reader} would read {key} otherwise than it is written"));
-        Case::layers(&["A=1\n"])
-            .present(&format!("{line}\n"), &[])
-            .fails(&format!("{PATH}, line 1: {reader} would read {key} otherwise than it is written"));
+        Case::layers(&["A=1\n", &format!("\n{line}\n")]).fails(&format!(
+            "second, line 2: {reader} would read {key} otherwise than it is written"
+        ));
+        Case::layers(&["A=1\n"]).present(&format!("{line}\n"), &[]).fails(&format!(
+            "{PATH}, line 1: {reader} would read {key} otherwise than it is written"
+        ));
     }
 }
 
@@ -182,7 +210,9 @@ fn white_space_around_a_line_goes_away() {
 #[test]
 fn the_cluster_that_batch_generated_is_never_overwritten() {
     let case = || Case::layers(&["ECS_CLUSTER=mine\n", "ECS_LOGLEVEL=warn\n"]).present(BATCH, &[]);
-    let conflict = format!("{PATH}, line 1: AWS Batch generated this ECS_CLUSTER; first would make the host leave it");
+    let conflict = format!(
+        "{PATH}, line 1: AWS Batch generated this ECS_CLUSTER; first would make the host leave it"
+    );
     case().fails(&conflict);
     case().replace().fails(&conflict);
     assert_eq!(case().merge().unwrap_err().word(), Word::Conflict);
@@ -193,7 +223,9 @@ fn the_cluster_that_batch_generated_is_never_overwritten() {
 fn batch_that_appended_to_our_file_is_recognised() {
     let present = format!("ECS_CLUSTER=mine\n{BATCH}");
     let case = || Case::layers(&["ECS_CLUSTER=mine\n"]).present(&present, &["ECS_CLUSTER"]);
-    case().fails(&format!("{PATH}, line 2: AWS Batch generated this ECS_CLUSTER; first would make the host leave it"));
+    case().fails(&format!(
+        "{PATH}, line 2: AWS Batch generated this ECS_CLUSTER; first would make the host leave it"
+    ));
     case().keep("ECS_CLUSTER").gives(BATCH);
 }
 
@@ -224,7 +256,8 @@ fn batch_is_known_by_its_cluster() {
 
 #[test]
 fn running_twice_gives_the_same_bytes() {
-    let mut case = Case::layers(&["# ours\nA=1\n\n# c\nB=1\n", "# end\n"]).present("# theirs\n\nX=1\n# A\nA=0\nY=1\n# tail\n", &["Z"]);
+    let mut case = Case::layers(&["# ours\nA=1\n\n# c\nB=1\n", "# end\n"])
+        .present("# theirs\n\nX=1\n# A\nA=0\nY=1\n# tail\n", &["Z"]);
     let first = case.merge().unwrap();
     assert_eq!(text(&first), "# theirs\n\nX=1\nY=1\n# ours\nA=1\n\n# c\nB=1\n# end\n");
     (case.present, case.owned) = (Some(text(&first)), first.owned.clone());

@@ -1,4 +1,5 @@
-//! `docker run --env-file` (docker/cli 28, pkg/kvfile and opts/file.go), which starts the agent on hosts without ecs-init.
+//! `docker run --env-file` (docker/cli 28, pkg/kvfile and opts/file.go), which starts the agent on
+//! hosts without ecs-init.
 
 use super::{Assignment, Note, Reading, cut, trim_start};
 
@@ -6,17 +7,22 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 /// Go's `bufio.MaxScanTokenSize`, in bytes: a line must fit into it together with its line feed.
 const MAX_LINE: usize = 64 * 1024;
 
-/// Skips empty lines and `#` comments, trims in front, keeps what is behind. Anything it does not like rejects the whole file.
-/// A name without `=` is kept without a value; duplicates are all kept, since docker sends them all.
+/// Skips empty lines and `#` comments, trims in front, keeps what is behind. Anything it does not
+/// like rejects the whole file. A name without `=` is kept without a value; duplicates are all
+/// kept, since docker sends them all.
 pub fn docker(bytes: &[u8]) -> Reading<'_> {
-    let lines: Result<Vec<_>, Note> = (1..).zip(lines(bytes)).filter_map(|(number, line)| assignment(number, line).transpose()).collect();
+    let lines: Result<Vec<_>, Note> = (1..)
+        .zip(lines(bytes))
+        .filter_map(|(number, line)| assignment(number, line).transpose())
+        .collect();
     match lines {
         Ok(variables) => Reading { variables, ..Reading::default() },
         Err(note) => Reading::rejected(note),
     }
 }
 
-/// As `bufio.ScanLines` cuts them: what follows the last line feed is a line only if there is something.
+/// As `bufio.ScanLines` cuts them: what follows the last line feed is a line only if there is
+/// something.
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split_inclusive(|&c| c == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line))
 }

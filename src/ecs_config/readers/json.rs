@@ -6,14 +6,20 @@ use super::{Assignment, Reader, Reading};
 
 const REDACTED: &str = "[redacted]";
 
-/// What each reader would set, under its name. Values of the names that `secret` picks appear as `[redacted]`.
+/// What each reader would set, under its name. Values of the names that `secret` picks appear as
+/// `[redacted]`.
 pub fn json(bytes: &[u8], secret: impl Fn(&str) -> bool) -> Value {
     let show = |set: &Assignment<'_>| shown(set, &secret);
-    let view = |reader: Reader| (reader.name().to_owned(), view(reader, &reader.read(bytes), &show));
+    let view =
+        |reader: Reader| (reader.name().to_owned(), view(reader, &reader.read(bytes), &show));
     Value::Object(Reader::ALL.into_iter().map(view).collect())
 }
 
-fn view(reader: Reader, reading: &Reading<'_>, show: &dyn Fn(&Assignment<'_>) -> (String, Value)) -> Value {
+fn view(
+    reader: Reader,
+    reading: &Reading<'_>,
+    show: &dyn Fn(&Assignment<'_>) -> (String, Value),
+) -> Value {
     let error = reading.error.as_ref().map(ToString::to_string);
     let shown = reading.variables.iter().map(show);
     match reader {
@@ -23,7 +29,8 @@ fn view(reader: Reader, reading: &Reading<'_>, show: &dyn Fn(&Assignment<'_>) ->
         }
         Reader::EcsInit => value!({"variables": shown.collect::<Map<_, _>>()}),
         Reader::Docker => {
-            let list: Vec<Value> = shown.map(|(name, value)| value!({"name": name, "value": value})).collect();
+            let list: Vec<Value> =
+                shown.map(|(name, value)| value!({"name": name, "value": value})).collect();
             value!({"variables": list, "error": error})
         }
     }
@@ -39,7 +46,8 @@ fn shown(set: &Assignment<'_>, secret: &impl Fn(&str) -> bool) -> (String, Value
     (name, value)
 }
 
-/// Text as Go's JSON encoder writes it: one U+FFFD for *each* byte that is not UTF-8 (Rust's own lossy conversion takes several as one).
+/// Text as Go's JSON encoder writes it: one U+FFFD for *each* byte that is not UTF-8 (Rust's own
+/// lossy conversion takes several as one).
 pub fn lossy(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

@@ -1,7 +1,9 @@
-//! The programs that read `/etc/ecs/ecs.config`, each as exact as its own source: the same bytes give the same variables.
+//! The programs that read `/etc/ecs/ecs.config`, each as exact as its own source: the same bytes
+//! give the same variables.
 //!
-//! Takes bytes, gives a [`Reading`]; touches nothing. Every reader takes time linear in the text and cannot fail to answer: a reader that
-//! would reject the file says so in [`Reading::error`]. The tests hold them against the real ones (`tests/readers`).
+//! Takes bytes, gives a [`Reading`]; touches nothing. Every reader takes time linear in the text
+//! and cannot fail to answer: a reader that would reject the file says so in [`Reading::error`].
+//! The tests hold them against the real ones (`tests/readers`).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,7 +22,8 @@ pub use systemd::{Generation, systemd};
 /// What one reader makes of a file.
 #[derive(Debug, Default)]
 pub struct Reading<'a> {
-    /// Every assignment it takes, in the order of the file, those that a later line overrides included. Empty if `error` is set.
+    /// Every assignment it takes, in the order of the file, those that a later line overrides
+    /// included. Empty if `error` is set.
     pub variables: Vec<Assignment<'a>>,
     /// What it passes over although it is neither blank nor a comment.
     pub dropped: Vec<Note>,
@@ -32,13 +35,15 @@ pub struct Reading<'a> {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Assignment<'a> {
     pub name: &'a [u8],
-    /// `None`: the name stands alone, and docker copies the value from the environment of its CLI, if that has one.
+    /// `None`: the name stands alone, and docker copies the value from the environment of its CLI,
+    /// if that has one.
     pub value: Option<Cow<'a, [u8]>>,
     /// The line on which the name stands, from 1; a line ends with a line feed.
     pub line: usize,
 }
 
-/// Something a reader would say about a line. Holds neither values nor names: what looks like a name may be a piece of a value.
+/// Something a reader would say about a line. Holds neither values nor names: what looks like a
+/// name may be a piece of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     pub line: usize,
@@ -112,10 +117,12 @@ impl Reader {
     }
 }
 
-/// What Go's `unicode.IsSpace` takes for white space, in UTF-8. ecs-init and docker trim these; systemd knows only the first four.
+/// What Go's `unicode.IsSpace` takes for white space, in UTF-8. ecs-init and docker trim these;
+/// systemd knows only the first four.
 const WHITE_SPACE: [&str; 25] = [
-    " ", "\t", "\n", "\r", "\u{b}", "\u{c}", "\u{85}", "\u{a0}", "\u{1680}", "\u{2000}", "\u{2001}", "\u{2002}", "\u{2003}", "\u{2004}",
-    "\u{2005}", "\u{2006}", "\u{2007}", "\u{2008}", "\u{2009}", "\u{200a}", "\u{2028}", "\u{2029}", "\u{202f}", "\u{205f}", "\u{3000}",
+    " ", "\t", "\n", "\r", "\u{b}", "\u{c}", "\u{85}", "\u{a0}", "\u{1680}", "\u{2000}",
+    "\u{2001}", "\u{2002}", "\u{2003}", "\u{2004}", "\u{2005}", "\u{2006}", "\u{2007}", "\u{2008}",
+    "\u{2009}", "\u{200a}", "\u{2028}", "\u{2029}", "\u{202f}", "\u{205f}", "\u{3000}",
 ];
 
 /// Go's `strings.TrimLeftFunc(text, unicode.IsSpace)`, for bytes that need not be UTF-8.

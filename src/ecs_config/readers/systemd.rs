@@ -1,5 +1,6 @@
-//! systemd's `EnvironmentFile=`, as the units of ecs-init use it (src/basic/env-file.c `parse_env_file_internal`, `load_env_file_push`,
-//! and env-util.c `strv_env_clean_with_callback`; before 2018 src/shared/fileio.c).
+//! systemd's `EnvironmentFile=`, as the units of ecs-init use it (src/basic/env-file.c
+//! `parse_env_file_internal`, `load_env_file_push`, and env-util.c `strv_env_clean_with_callback`;
+//! before 2018 src/shared/fileio.c).
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -9,9 +10,11 @@ use super::{Assignment, Note, Reading};
 /// The generations of its grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Generation {
-    /// Amazon Linux 2. Cuts the file at a NUL, takes backslashes away inside quotes too, drops values with control characters.
+    /// Amazon Linux 2. Cuts the file at a NUL, takes backslashes away inside quotes too, drops
+    /// values with control characters.
     V219,
-    /// Up to 253; Amazon Linux 2023 and Debian 12 have it. A comment that ends in a backslash swallows the next line.
+    /// Up to 253; Amazon Linux 2023 and Debian 12 have it. A comment that ends in a backslash
+    /// swallows the next line.
     V252,
     /// From 254 on: it no longer does.
     V254,
@@ -43,7 +46,8 @@ struct Machine<'a> {
     /// Where the current name began; and the name, once its `=` was met.
     key_start: usize,
     key: &'a [u8],
-    /// The value so far: borrowed as long as it stands in the text just as it is read; then from where.
+    /// The value so far: borrowed as long as it stands in the text just as it is read; then from
+    /// where.
     value: Cow<'a, [u8]>,
     value_start: usize,
     /// So much of the value must not be trimmed: a backslash was there.
@@ -51,12 +55,16 @@ struct Machine<'a> {
     reading: Reading<'a>,
 }
 
-/// What systemd would put into ecs-init's environment. A NUL (not in 219) or a name or value that is not UTF-8 rejects the whole file, which
-/// the `-` in `EnvironmentFile=-` then hides. No limit on sizes is applied: `ARG_MAX` is above what a layer may hold.
+/// What systemd would put into ecs-init's environment. A NUL (not in 219) or a name or value that
+/// is not UTF-8 rejects the whole file, which the `-` in `EnvironmentFile=-` then hides. No limit
+/// on sizes is applied: `ARG_MAX` is above what a layer may hold.
 pub fn systemd(bytes: &[u8], generation: Generation) -> Reading<'_> {
     match nul(bytes) {
         Some(at) if generation == Generation::V219 => parse(&bytes[..at], generation),
-        Some(at) => Reading::rejected(Note::new(line_of(bytes, at), "holds a NUL: systemd rejects the file")),
+        Some(at) => Reading::rejected(Note::new(
+            line_of(bytes, at),
+            "holds a NUL: systemd rejects the file",
+        )),
         None => parse(bytes, generation),
     }
 }
@@ -112,7 +120,10 @@ impl<'a> Machine<'a> {
             State::Value | State::Comment => b'\\',
             _ => return at,
         };
-        let end = self.text[at..].iter().position(|&c| c == mark || c == b'\n' || c == b'\r').map_or(self.text.len(), |length| at + length);
+        let end = self.text[at..]
+            .iter()
+            .position(|&c| c == mark || c == b'\n' || c == b'\r')
+            .map_or(self.text.len(), |length| at + length);
         if self.state == State::Value {
             self.take_all(at, end);
         }
@@ -191,11 +202,16 @@ impl<'a> Machine<'a> {
         next
     }
 
-    /// Adds a piece of the text to the value, without a copy as long as the value is one piece of the text.
+    /// Adds a piece of the text to the value, without a copy as long as the value is one piece of
+    /// the text.
     fn take_all(&mut self, start: usize, end: usize) {
         match &mut self.value {
-            Cow::Borrowed([]) => (self.value_start, self.value) = (start, Cow::Borrowed(&self.text[start..end])),
-            Cow::Borrowed(piece) if self.value_start + piece.len() == start => *piece = &self.text[self.value_start..end],
+            Cow::Borrowed([]) => {
+                (self.value_start, self.value) = (start, Cow::Borrowed(&self.text[start..end]))
+            }
+            Cow::Borrowed(piece) if self.value_start + piece.len() == start => {
+                *piece = &self.text[self.value_start..end]
+            }
             value => value.to_mut().extend_from_slice(&self.text[start..end]),
         }
     }
@@ -216,7 +232,10 @@ impl<'a> Machine<'a> {
             }
         };
         if !is_utf8(self.key) || !is_utf8(&value) {
-            return Err(Note::new(self.key_line, "holds bytes that are not UTF-8: systemd rejects the file"));
+            return Err(Note::new(
+                self.key_line,
+                "holds bytes that are not UTF-8: systemd rejects the file",
+            ));
         }
         self.keep(value);
         Ok(())
@@ -224,8 +243,15 @@ impl<'a> Machine<'a> {
 
     fn keep(&mut self, value: Cow<'a, [u8]>) {
         match is_name(self.key) {
-            true => self.reading.variables.push(Assignment { name: self.key, value: Some(value), line: self.key_line }),
-            false => self.reading.dropped.push(Note::new(self.key_line, "not a name that systemd takes; ignored")),
+            true => self.reading.variables.push(Assignment {
+                name: self.key,
+                value: Some(value),
+                line: self.key_line,
+            }),
+            false => self
+                .reading
+                .dropped
+                .push(Note::new(self.key_line, "not a name that systemd takes; ignored")),
         }
     }
 }
@@ -238,25 +264,32 @@ fn trim_end(text: &[u8], solid: usize) -> &[u8] {
 
 /// `env_name_is_valid`: ASCII letters, digits and `_`, no digit first.
 pub(super) fn is_name(name: &[u8]) -> bool {
-    name.first().is_some_and(|c| !c.is_ascii_digit()) && name.iter().all(|&c| c.is_ascii_alphanumeric() || c == b'_')
+    name.first().is_some_and(|c| !c.is_ascii_digit())
+        && name.iter().all(|&c| c.is_ascii_alphanumeric() || c == b'_')
 }
 
 /// `utf8_is_valid`: UTF-8 without the code points that Unicode sets aside for no character.
 fn is_utf8(text: &[u8]) -> bool {
     text.is_ascii()
-        || str::from_utf8(text)
-            .is_ok_and(|text| !text.chars().any(|c| matches!(c, '\u{fdd0}'..='\u{fdef}') || (c as u32) & 0xfffe == 0xfffe))
+        || str::from_utf8(text).is_ok_and(|text| {
+            !text
+                .chars()
+                .any(|c| matches!(c, '\u{fdd0}'..='\u{fdef}') || (c as u32) & 0xfffe == 0xfffe)
+        })
 }
 
-/// `strv_env_clean` of 219: a value with a control character other than a tab is dropped. Since only the last assignment to a name counts,
-/// those before it do not come back.
+/// `strv_env_clean` of 219: a value with a control character other than a tab is dropped. Since
+/// only the last assignment to a name counts, those before it do not come back.
 fn clean(mut reading: Reading<'_>, generation: Generation) -> Reading<'_> {
     if generation != Generation::V219 || !reading.variables.iter().any(has_control) {
         return reading;
     }
-    let is_lost: HashMap<&[u8], bool> = reading.variables.iter().map(|set| (set.name, has_control(set))).collect();
+    let is_lost: HashMap<&[u8], bool> =
+        reading.variables.iter().map(|set| (set.name, has_control(set))).collect();
     let lost = reading.variables.iter().filter(|set| has_control(set));
-    reading.dropped.extend(lost.map(|set| Note::new(set.line, "has a control character in its value; ignored")));
+    reading.dropped.extend(
+        lost.map(|set| Note::new(set.line, "has a control character in its value; ignored")),
+    );
     reading.variables.retain(|set| !has_control(set) && !is_lost[set.name]);
     reading
 }

@@ -2,8 +2,9 @@
 
 use super::*;
 
-/// A file, and what each reader sets: `name=value` in order, `name` for a name alone, or `!` if it rejects the file.
-/// One expectation more or less: `["all the same"]`, `[systemd, ecs-init, docker]` or `[252, 254, 219, ecs-init, docker]`.
+/// A file, and what each reader sets: `name=value` in order, `name` for a name alone, or `!` if it
+/// rejects the file. One expectation more or less: `["all the same"]`, `[systemd, ecs-init,
+/// docker]` or `[252, 254, 219, ecs-init, docker]`.
 fn check(file: impl AsRef<[u8]>, expected: &[&[&str]]) {
     let expected = match *expected {
         [all] => [all, all, all, all, all],
@@ -21,7 +22,13 @@ fn shown(reading: &Reading<'_>) -> Vec<String> {
         assert_eq!(reading.variables, []);
         return vec!["!".into()];
     }
-    reading.variables.iter().map(|set| [lossy(set.name), set.value.iter().map(|v| format!("={}", lossy(v))).collect()].concat()).collect()
+    reading
+        .variables
+        .iter()
+        .map(|set| {
+            [lossy(set.name), set.value.iter().map(|v| format!("={}", lossy(v))).collect()].concat()
+        })
+        .collect()
 }
 
 macro_rules! rows {
@@ -107,7 +114,8 @@ fn row_long_assignment_is_too_long_for_docker_alone() {
 #[test]
 fn lines_are_those_on_which_the_names_stand() {
     let file = b"\n\n# c\nA=1\nB=\"2\n3\"\nC=4\n";
-    let lines = |reading: Reading<'_>| reading.variables.iter().map(|set| set.line).collect::<Vec<_>>();
+    let lines =
+        |reading: Reading<'_>| reading.variables.iter().map(|set| set.line).collect::<Vec<_>>();
     assert_eq!(lines(systemd(file, Generation::V252)), [4, 5, 7]);
     assert_eq!(lines(ecs_init(file)), [4, 5, 7]);
     assert_eq!(lines(docker(b"\n\n# c\nA=1\nC=4\n")), [4, 5]);
@@ -118,10 +126,16 @@ fn notes_name_the_line_and_no_text() {
     let file = b"A=1\nSECRET-hunter2=x\nhunter2\n";
     assert_eq!(
         systemd(file, Generation::V252).dropped,
-        [Note::new(2, "not a name that systemd takes; ignored"), Note::new(3, "has no =; skipped without a word")]
+        [
+            Note::new(2, "not a name that systemd takes; ignored"),
+            Note::new(3, "has no =; skipped without a word")
+        ]
     );
     assert_eq!(ecs_init(file).dropped, [Note::new(3, "has no =; skipped")]);
-    assert_eq!(docker(b"A=1\nhunter2 = x\n").error, Some(Note::new(2, "has white space in its name")));
+    assert_eq!(
+        docker(b"A=1\nhunter2 = x\n").error,
+        Some(Note::new(2, "has white space in its name"))
+    );
 }
 
 #[test]
@@ -151,5 +165,8 @@ fn json_view_is_as_the_contract_says() {
         view["docker"],
         serde_json::json!({"variables": [{"name": "K", "value": "v"}, {"name": "TOKEN", "value": "[redacted]"}, {"name": "ALONE", "value": null}], "error": null})
     );
-    assert_eq!(view.as_object().unwrap().keys().collect::<Vec<_>>(), ["systemd", "systemd-254", "systemd-219", "ecs-init", "docker"]);
+    assert_eq!(
+        view.as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["systemd", "systemd-254", "systemd-219", "ecs-init", "docker"]
+    );
 }

@@ -1,7 +1,9 @@
-//! Reads and replaces the fence in the kernel's nf_tables, by netlink: neither `nft` nor `iptables` need be on the host.
+//! Reads and replaces the fence in the kernel's nf_tables, by netlink: neither `nft` nor `iptables`
+//! need be on the host.
 //!
-//! A change is one batch, which the kernel applies whole or not at all, and in which the old table gives way to the new with no
-//! packet between them. Touches the table `inet ecs-bootstrap`, and nothing else but what [`delete_if_empty`] is told.
+//! A change is one batch, which the kernel applies whole or not at all, and in which the old table
+//! gives way to the new with no packet between them. Touches the table `inet ecs-bootstrap`, and
+//! nothing else but what [`delete_if_empty`] is told.
 
 mod table;
 
@@ -9,16 +11,18 @@ use std::io;
 
 use netlink_packet_core::{Emitable, NetlinkDeserializable, NetlinkHeader};
 use netlink_packet_netfilter::nftables::{
-    ChainAttribute, ChainFlags, ChainMessage, Hook, HookNumber, InetHookNumber, NfTablesMessage, RuleAttribute, RuleMessage,
-    TableAttribute, TableMessage,
+    ChainAttribute, ChainFlags, ChainMessage, Hook, HookNumber, InetHookNumber, NfTablesMessage,
+    RuleAttribute, RuleMessage, TableAttribute, TableMessage,
 };
 use netlink_packet_netfilter::none::ControlMessage;
-use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily};
+use netlink_packet_netfilter::{
+    NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily,
+};
 use nix::libc;
 use nix::sys::socket::SockProtocol;
+pub use table::{NAME, Table, wanted};
 
 use super::netlink::{self, ACK, APPEND, CREATE, DUMP, ONLY_IF_EMPTY};
-pub use table::{NAME, Table, wanted};
 
 const INET: NetfilterProtoFamily = NetfilterProtoFamily::Inet;
 const NFTABLES: u16 = 10;
@@ -36,9 +40,12 @@ pub struct Present {
 /// # Errors
 /// The kernel's errno; see [`netlink::unsupported`] for those that mean "no nf_tables here".
 pub fn read() -> io::Result<Option<Present>> {
-    let Some(mut table) = get_table(INET, NAME)?.as_deref().map(table::read_table) else { return Ok(None) };
+    let Some(mut table) = get_table(INET, NAME)?.as_deref().map(table::read_table) else {
+        return Ok(None);
+    };
     table.chain = get_chain(INET, NAME, table::CHAIN)?.as_deref().map(table::read_chain);
-    let (rules, packets): (Vec<_>, Vec<u64>) = get_rules()?.into_iter().map(table::read_rule).unzip();
+    let (rules, packets): (Vec<_>, Vec<u64>) =
+        get_rules()?.into_iter().map(table::read_rule).unzip();
     table.rules = rules;
     Ok(Some(Present { table, packets: packets.iter().sum() }))
 }
@@ -64,31 +71,47 @@ pub fn delete() -> io::Result<()> {
 }
 
 /// The IPv4 table in which `iptables` keeps FORWARD, with the chains it makes on first use.
-const FILTER: (NetfilterProtoFamily, &str, [&str; 3]) = (NetfilterProtoFamily::IPv4, "filter", ["INPUT", "FORWARD", "OUTPUT"]);
+const FILTER: (NetfilterProtoFamily, &str, [&str; 3]) =
+    (NetfilterProtoFamily::IPv4, "filter", ["INPUT", "FORWARD", "OUTPUT"]);
 
 /// Whether iptables' filter table exists in nf_tables.
 pub fn has_filter_table() -> io::Result<bool> {
     Ok(get_table(FILTER.0, FILTER.1)?.is_some())
 }
 
-/// Takes iptables' filter table away if it is as empty as iptables makes it on first use; else leaves it alone.
+/// Takes iptables' filter table away if it is as empty as iptables makes it on first use; else
+/// leaves it alone.
 ///
-/// The kernel refuses the whole batch when a chain or the table holds anything, so that a rule which somebody adds at this moment is safe.
+/// The kernel refuses the whole batch when a chain or the table holds anything, so that a rule
+/// which somebody adds at this moment is safe.
 pub fn delete_filter_table_if_empty() -> io::Result<bool> {
     let (family, table, chains) = FILTER;
     let mut steps = Vec::new();
     for chain in chains {
-        let Some(found) = get_chain(family, table, chain)?.as_deref().map(table::read_chain) else { continue };
+        let Some(found) = get_chain(family, table, chain)?.as_deref().map(table::read_chain) else {
+            continue;
+        };
         if found.policy != 1 {
             return Ok(false);
         }
-        let attributes = vec![ChainAttribute::Table(table.into()), ChainAttribute::Name(chain.into())];
-        steps.push(step(ONLY_IF_EMPTY, family, NfTablesMessage::DeleteChain(ChainMessage { attributes })));
+        let attributes =
+            vec![ChainAttribute::Table(table.into()), ChainAttribute::Name(chain.into())];
+        steps.push(step(
+            ONLY_IF_EMPTY,
+            family,
+            NfTablesMessage::DeleteChain(ChainMessage { attributes }),
+        ));
     }
     let attributes = vec![TableAttribute::Name(table.into())];
-    steps.push(step(ONLY_IF_EMPTY, family, NfTablesMessage::DeleteTable(TableMessage { attributes })));
+    steps.push(step(
+        ONLY_IF_EMPTY,
+        family,
+        NfTablesMessage::DeleteTable(TableMessage { attributes }),
+    ));
     match commit(&steps) {
-        Err(error) if [Some(libc::EBUSY), Some(libc::ENOENT)].contains(&error.raw_os_error()) => Ok(false),
+        Err(error) if [Some(libc::EBUSY), Some(libc::ENOENT)].contains(&error.raw_os_error()) => {
+            Ok(false)
+        }
         done => done.map(|()| true),
     }
 }
@@ -98,7 +121,10 @@ fn new_chain(chain: &table::Chain) -> NfTablesMessage {
     let attributes = vec![
         ChainAttribute::Table(NAME.into()),
         ChainAttribute::Name(table::CHAIN.into()),
-        ChainAttribute::Hook(vec![Hook::Number(number), Hook::Priority(chain.priority.cast_unsigned())]),
+        ChainAttribute::Hook(vec![
+            Hook::Number(number),
+            Hook::Priority(chain.priority.cast_unsigned()),
+        ]),
         ChainAttribute::Policy(chain.policy),
         ChainAttribute::Type(chain.kind.clone()),
         ChainAttribute::Flags(ChainFlags::from_bits_retain(chain.flags)),
@@ -118,7 +144,11 @@ fn new_rule(rule: &table::Rule) -> NfTablesMessage {
 
 fn step(flags: u16, family: NetfilterProtoFamily, message: NfTablesMessage) -> Vec<u8> {
     let kind = NFTABLES << 8 | u16::from(u8::from(message.message_type()));
-    netlink::request(kind, flags | ACK, &body(NetfilterMessage::new(NetfilterHeader::new(family, 0, 0), message)))
+    netlink::request(
+        kind,
+        flags | ACK,
+        &body(NetfilterMessage::new(NetfilterHeader::new(family, 0, 0), message)),
+    )
 }
 
 fn body(message: NetfilterMessage) -> Vec<u8> {
@@ -134,7 +164,8 @@ fn commit(steps: &[Vec<u8>]) -> io::Result<()> {
         let header = NetfilterHeader::new(NetfilterProtoFamily::Unspec, 0, NFTABLES);
         netlink::request(kind, 0, &body(NetfilterMessage::new(header, message)))
     };
-    let batch = [edge(ControlMessage::BatchBegin), steps.concat(), edge(ControlMessage::BatchEnd)].concat();
+    let batch =
+        [edge(ControlMessage::BatchBegin), steps.concat(), edge(ControlMessage::BatchEnd)].concat();
     netlink::ask(SockProtocol::NetlinkNetFilter, &batch, steps.len()).map(drop)
 }
 
@@ -147,7 +178,11 @@ fn get_table(family: NetfilterProtoFamily, name: &str) -> io::Result<Option<Vec<
     }))
 }
 
-fn get_chain(family: NetfilterProtoFamily, table: &str, chain: &str) -> io::Result<Option<Vec<ChainAttribute>>> {
+fn get_chain(
+    family: NetfilterProtoFamily,
+    table: &str,
+    chain: &str,
+) -> io::Result<Option<Vec<ChainAttribute>>> {
     let attributes = vec![ChainAttribute::Table(table.into()), ChainAttribute::Name(chain.into())];
     let answer = get(step(0, family, NfTablesMessage::GetChain(ChainMessage { attributes })))?;
     Ok(answer.into_iter().find_map(|message| match message {
@@ -174,13 +209,18 @@ fn get(request: Vec<u8>) -> io::Result<Vec<NfTablesMessage>> {
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(vec![]),
         answer => answer?,
     };
-    messages.iter().map(decode).collect::<io::Result<Vec<_>>>().map(|all| all.into_iter().flatten().collect())
+    messages
+        .iter()
+        .map(decode)
+        .collect::<io::Result<Vec<_>>>()
+        .map(|all| all.into_iter().flatten().collect())
 }
 
 fn decode(message: &netlink::Message) -> io::Result<Option<NfTablesMessage>> {
     let mut header = NetlinkHeader::default();
     header.message_type = message.kind;
-    let message = NetfilterMessage::deserialize(&header, &message.payload).map_err(io::Error::other)?;
+    let message =
+        NetfilterMessage::deserialize(&header, &message.payload).map_err(io::Error::other)?;
     Ok(match message.inner {
         NetfilterMessageInner::NfTables(message) => Some(message),
         _ => None,

@@ -1,5 +1,5 @@
-//! The fence as a table of nf_tables: what we want, and what a dump says is there, in the same types, so that `==` compares
-//! them in full. Pure.
+//! The fence as a table of nf_tables: what we want, and what a dump says is there, in the same
+//! types, so that `==` compares them in full. Pure.
 //!
 //! As `nft list` shows it:
 //!
@@ -13,20 +13,22 @@
 //!     }
 //! }
 //! ```
-//! A drop is final in any base chain and an accept ends only its own, so no other program's rules can overtake these, and the forward
-//! hook means "not the host's own traffic" by definition.
+//! A drop is final in any base chain and an accept ends only its own, so no other program's rules
+//! can overtake these, and the forward hook means "not the host's own traffic" by definition.
 //!
-//! The first rule closes a detour: a source-routed packet carries the host's own address here and is given metadata's only afterwards
-//! (possible where `net.ipv4.conf.all.accept_source_route` is 1). No other packet is forwarded to an address of the forwarder. Matching the
-//! option instead (`ip option lsrr exists`) misses a packet whose route pointer is already advanced: the kernel parses it for a match as
-//! it would a packet of its own, and finds none.
+//! The first rule closes a detour: a source-routed packet carries the host's own address here and
+//! is given metadata's only afterwards (possible where `net.ipv4.conf.all.accept_source_route` is
+//! 1). No other packet is forwarded to an address of the forwarder. Matching the option instead
+//! (`ip option lsrr exists`) misses a packet whose route pointer is already advanced: the kernel
+//! parses it for a match as it would a packet of its own, and finds none.
 
 use std::net::IpAddr;
 
 use netlink_packet_core::DefaultNla;
 use netlink_packet_netfilter::nftables::{
-    ChainAttribute, Cmp, DataAttribute, ExpressionAttribute, Expressions, Hook, Immediate, InetHookNumber, ListAttribute, Meta, MetaKey,
-    Operator, Payload, Register, RuleAttribute, TableAttribute, Verdict, VerdictAttribute,
+    ChainAttribute, Cmp, DataAttribute, ExpressionAttribute, Expressions, Hook, Immediate,
+    InetHookNumber, ListAttribute, Meta, MetaKey, Operator, Payload, Register, RuleAttribute,
+    TableAttribute, Verdict, VerdictAttribute,
 };
 
 use super::super::rules::Family;
@@ -70,18 +72,30 @@ pub struct Rule {
     pub userdata: Vec<u8>,
 }
 
-/// The table we want. `source_routes` is false only for kernels that lack the `fib` expression for inet.
+/// The table we want. `source_routes` is false only for kernels that lack the `fib` expression for
+/// inet.
 pub fn wanted(interface: Option<&str>, source_routes: bool) -> Table {
     let detour = source_routes.then(to_the_forwarder);
     let addresses = Family::ALL.into_iter().map(|family| to(family.metadata()));
-    let rules = detour.into_iter().chain(addresses).map(|condition| rule(interface, condition)).collect();
+    let rules =
+        detour.into_iter().chain(addresses).map(|condition| rule(interface, condition)).collect();
     let hook = InetHookNumber::Forward.into();
-    let chain = Chain { kind: "filter".into(), hook, priority: BEFORE_OTHER_FILTERS, policy: POLICY_ACCEPT, flags: BASE_CHAIN };
+    let chain = Chain {
+        kind: "filter".into(),
+        hook,
+        priority: BEFORE_OTHER_FILTERS,
+        policy: POLICY_ACCEPT,
+        flags: BASE_CHAIN,
+    };
     Table { flags: 0, members: 1, chain: Some(chain), rules }
 }
 
 fn rule(interface: Option<&str>, condition: Vec<Expressions>) -> Rule {
-    let expressions = interface.map_or(vec![], from_interface).into_iter().chain(condition).chain([counter(), drop()]);
+    let expressions = interface
+        .map_or(vec![], from_interface)
+        .into_iter()
+        .chain(condition)
+        .chain([counter(), drop()]);
     Rule { chain: CHAIN.into(), expressions: expressions.collect(), userdata: comment() }
 }
 
@@ -90,8 +104,12 @@ fn to(address: IpAddr) -> Vec<Expressions> {
     const AT_V4: u32 = 16;
     const AT_V6: u32 = 24;
     match address {
-        IpAddr::V4(address) => [protocol(Family::V4), destination(AT_V4, &address.octets())].concat(),
-        IpAddr::V6(address) => [protocol(Family::V6), destination(AT_V6, &address.octets())].concat(),
+        IpAddr::V4(address) => {
+            [protocol(Family::V4), destination(AT_V4, &address.octets())].concat()
+        }
+        IpAddr::V6(address) => {
+            [protocol(Family::V6), destination(AT_V6, &address.octets())].concat()
+        }
     }
 }
 
@@ -108,7 +126,12 @@ fn protocol(family: Family) -> Vec<Expressions> {
 fn destination(offset: u32, octets: &[u8]) -> Vec<Expressions> {
     const NETWORK_HEADER: u32 = 1;
     let length = octets.len() as u32;
-    let load = [Payload::DestinationRegister(Register::Reg1), Payload::Base(NETWORK_HEADER), Payload::Offset(offset), Payload::Len(length)];
+    let load = [
+        Payload::DestinationRegister(Register::Reg1),
+        Payload::Base(NETWORK_HEADER),
+        Payload::Offset(offset),
+        Payload::Len(length),
+    ];
     vec![Expressions::Payload(load.to_vec()), equals(octets)]
 }
 
@@ -128,7 +151,8 @@ fn to_the_forwarder() -> Vec<Expressions> {
     const ADDRESS_TYPE: u32 = 3;
     const LOCAL: u32 = 2;
     let word = |kind, value: u32| DefaultNla::new(kind, value.to_be_bytes().to_vec());
-    let attributes = vec![word(1, Register::Reg1.into()), word(2, ADDRESS_TYPE), word(3, DESTINATION)];
+    let attributes =
+        vec![word(1, Register::Reg1.into()), word(2, ADDRESS_TYPE), word(3, DESTINATION)];
     let load = Expressions::Other { expression_type: "fib".into(), attributes };
     [protocol(Family::V4), vec![load, equals(&LOCAL.to_ne_bytes())]].concat()
 }
@@ -149,7 +173,10 @@ fn counter() -> Expressions {
 
 fn drop() -> Expressions {
     let verdict = DataAttribute::Verdict(vec![VerdictAttribute::Code(Verdict::Other(DROP))]);
-    Expressions::Immediate(vec![Immediate::DestinationRegister(Register::Verdict), Immediate::Data(verdict)])
+    Expressions::Immediate(vec![
+        Immediate::DestinationRegister(Register::Verdict),
+        Immediate::Data(verdict),
+    ])
 }
 
 /// libnftnl's type, length, value; a comment is type 0 and ends in a NUL.
@@ -179,7 +206,9 @@ pub fn read_chain(attributes: &[ChainAttribute]) -> Chain {
             ChainAttribute::Type(kind) => chain.kind.clone_from(kind),
             ChainAttribute::Policy(policy) => chain.policy = *policy,
             ChainAttribute::Flags(flags) => chain.flags = flags.bits(),
-            ChainAttribute::Hook(hook) => hook.iter().for_each(|attribute| read_hook(attribute, &mut chain)),
+            ChainAttribute::Hook(hook) => {
+                hook.iter().for_each(|attribute| read_hook(attribute, &mut chain))
+            }
             _ => {}
         }
     }
@@ -196,13 +225,15 @@ fn read_hook(attribute: &Hook, chain: &mut Chain) {
 
 /// A dumped rule, and how many packets its counter has seen.
 pub fn read_rule(attributes: Vec<RuleAttribute>) -> (Rule, u64) {
-    let (mut rule, mut packets) = (Rule { chain: String::new(), expressions: vec![], userdata: vec![] }, 0);
+    let (mut rule, mut packets) =
+        (Rule { chain: String::new(), expressions: vec![], userdata: vec![] }, 0);
     for attribute in attributes {
         match attribute {
             RuleAttribute::Chain(chain) => rule.chain = chain,
             RuleAttribute::UserData(bytes) => rule.userdata = bytes,
             RuleAttribute::Expressions(list) => {
-                rule.expressions = list.into_iter().map(|item| read_expression(item, &mut packets)).collect()
+                rule.expressions =
+                    list.into_iter().map(|item| read_expression(item, &mut packets)).collect()
             }
             _ => {}
         }
@@ -217,17 +248,27 @@ fn read_expression(item: ListAttribute<ExpressionAttribute>, packets: &mut u64) 
         _ => None,
     });
     match data {
-        Some(Expressions::Other { expression_type, attributes }) => read_other(expression_type, attributes, packets),
+        Some(Expressions::Other { expression_type, attributes }) => {
+            read_other(expression_type, attributes, packets)
+        }
         other => other.unwrap_or(Expressions::Unknown(vec![])),
     }
 }
 
-/// Expressions that the crate has no types for: the counter without its numbers, the others in the order of their attributes' kinds.
-fn read_other(expression_type: String, mut attributes: Vec<DefaultNla>, packets: &mut u64) -> Expressions {
+/// Expressions that the crate has no types for: the counter without its numbers, the others in the
+/// order of their attributes' kinds.
+fn read_other(
+    expression_type: String,
+    mut attributes: Vec<DefaultNla>,
+    packets: &mut u64,
+) -> Expressions {
     use netlink_packet_core::Nla;
     const PACKETS: u16 = 2;
     if expression_type == "counter" {
-        let number = attributes.iter().find(|attribute| attribute.kind() == PACKETS).and_then(|attribute| value(attribute).try_into().ok());
+        let number = attributes
+            .iter()
+            .find(|attribute| attribute.kind() == PACKETS)
+            .and_then(|attribute| value(attribute).try_into().ok());
         *packets += number.map_or(0, u64::from_be_bytes);
         return counter();
     }
@@ -252,12 +293,18 @@ mod tests {
         assert_eq!(ours.rules.len(), 3);
         assert_ne!(ours, Table { flags: 1, ..ours.clone() });
         assert_ne!(ours, Table { members: 2, ..ours.clone() });
-        assert_ne!(ours, Table { rules: ours.rules.iter().rev().cloned().collect(), ..ours.clone() });
+        assert_ne!(
+            ours,
+            Table { rules: ours.rules.iter().rev().cloned().collect(), ..ours.clone() }
+        );
     }
 
     #[test]
     fn numbers_in_a_counter_make_no_difference_and_are_added_up() {
-        let numbers = vec![DefaultNla::new(1, 840u64.to_be_bytes().to_vec()), DefaultNla::new(2, 14u64.to_be_bytes().to_vec())];
+        let numbers = vec![
+            DefaultNla::new(1, 840u64.to_be_bytes().to_vec()),
+            DefaultNla::new(2, 14u64.to_be_bytes().to_vec()),
+        ];
         let mut packets = 0;
         assert_eq!(read_other("counter".into(), numbers, &mut packets), counter());
         assert_eq!(packets, 14);

@@ -1,17 +1,23 @@
-//! The packets of the proof: a TCP SYN as a container would send it, and what is read off a watched wire. Pure.
+//! The packets of the proof: a TCP SYN as a container would send it, and what is read off a watched
+//! wire. Pure.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 const TCP: u8 = 6;
 const ARP: [u8; 2] = [0x08, 0x06];
 
-/// An Ethernet frame with a SYN from `from` to `to`. The sequence number is what it is known by: NAT keeps it, and the destination.
+/// An Ethernet frame with a SYN from `from` to `to`. The sequence number is what it is known by:
+/// NAT keeps it, and the destination.
 pub fn syn(macs: (&[u8; 6], &[u8; 6]), from: SocketAddr, to: SocketAddr, sequence: u32) -> Vec<u8> {
     let (own, bridge) = macs;
     let (ethertype, packet) = match (from.ip(), to.ip()) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
             let pseudo = [source.octets(), destination.octets(), [0, TCP, 0, 20]].concat();
-            ([0x08, 0x00], [ipv4(source, destination), tcp(from.port(), to.port(), sequence, &pseudo)].concat())
+            (
+                [0x08, 0x00],
+                [ipv4(source, destination), tcp(from.port(), to.port(), sequence, &pseudo)]
+                    .concat(),
+            )
         }
         (source, destination) => {
             let addresses = [octets(source), octets(destination)].concat();
@@ -38,8 +44,14 @@ fn ipv4(source: Ipv4Addr, destination: Ipv4Addr) -> Vec<u8> {
 
 fn tcp(from: u16, to: u16, sequence: u32, pseudo: &[u8]) -> Vec<u8> {
     const SYN: u8 = 0x02;
-    let header =
-        [&from.to_be_bytes()[..], &to.to_be_bytes(), &sequence.to_be_bytes(), &[0; 4], &[0x50, SYN, 0xfa, 0xf0, 0, 0, 0, 0]].concat();
+    let header = [
+        &from.to_be_bytes()[..],
+        &to.to_be_bytes(),
+        &sequence.to_be_bytes(),
+        &[0; 4],
+        &[0x50, SYN, 0xfa, 0xf0, 0, 0, 0, 0],
+    ]
+    .concat();
     with_checksum(header, 16, pseudo)
 }
 
@@ -53,18 +65,24 @@ fn with_checksum(mut header: Vec<u8>, at: usize, pseudo: &[u8]) -> Vec<u8> {
     header
 }
 
-/// Destination and sequence number of a TCP packet without its Ethernet header; `None` for anything else.
+/// Destination and sequence number of a TCP packet without its Ethernet header; `None` for anything
+/// else.
 pub fn flight(packet: &[u8]) -> Option<(IpAddr, u32)> {
     let (destination, transport) = match packet.first()? >> 4 {
-        4 if packet.get(9) == Some(&TCP) => (IpAddr::from(*packet.get(16..)?.first_chunk::<4>()?), usize::from(packet[0] & 15) * 4),
-        6 if packet.get(6) == Some(&TCP) => (IpAddr::from(*packet.get(24..)?.first_chunk::<16>()?), 40),
+        4 if packet.get(9) == Some(&TCP) => {
+            (IpAddr::from(*packet.get(16..)?.first_chunk::<4>()?), usize::from(packet[0] & 15) * 4)
+        }
+        6 if packet.get(6) == Some(&TCP) => {
+            (IpAddr::from(*packet.get(24..)?.first_chunk::<16>()?), 40)
+        }
         _ => return None,
     };
     let sequence = packet.get(transport + 4..)?.first_chunk()?;
     Some((destination, u32::from_be_bytes(*sequence)))
 }
 
-/// The address that an Ethernet frame asks for by ARP: the host looks for it because it has something to send there.
+/// The address that an Ethernet frame asks for by ARP: the host looks for it because it has
+/// something to send there.
 pub fn asked_by_arp(frame: &[u8]) -> Option<Ipv4Addr> {
     const REQUEST: [u8; 2] = [0, 1];
     let is_request = frame.get(12..14)? == ARP && frame.get(20..22)? == REQUEST;
@@ -84,13 +102,17 @@ mod tests {
 
     /// A correct header sums to nought, its checksum included.
     fn sums_to_nought(bytes: &[u8]) -> bool {
-        let sum: u32 = bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum();
+        let sum: u32 =
+            bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum();
         (sum & 0xffff) + (sum >> 16) == 0xffff
     }
 
     #[test]
     fn a_syn_is_recognised_by_destination_and_sequence() {
-        for (from, to) in [("172.17.0.9:40000", "169.254.169.254:80"), ("[fd00:1ab::9]:40000", "[fd00:ec2::254]:80")] {
+        for (from, to) in [
+            ("172.17.0.9:40000", "169.254.169.254:80"),
+            ("[fd00:1ab::9]:40000", "[fd00:ec2::254]:80"),
+        ] {
             let frame = built(from, to);
             let to: SocketAddr = to.parse().unwrap();
             assert_eq!(flight(&frame[14..]), Some((to.ip(), 0x0102_0304)));

@@ -1,4 +1,5 @@
-//! A guest on a bridge for under a second: a TAP device that dies with the process, so that not even SIGKILL leaves it behind.
+//! A guest on a bridge for under a second: a TAP device that dies with the process, so that not
+//! even SIGKILL leaves it behind.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -16,7 +17,8 @@ const DEVICE: &str = "/dev/net/tun";
 pub struct Tap {
     file: File,
     pub index: u32,
-    /// The guest's MAC, which is not the port's: a bridge drops frames that seem to come from its own port.
+    /// The guest's MAC, which is not the port's: a bridge drops frames that seem to come from its
+    /// own port.
     pub mac: [u8; 6],
 }
 
@@ -26,11 +28,15 @@ impl Tap {
     /// # Errors
     /// `NotFound` without the tun module, `PermissionDenied` without CAP_NET_ADMIN.
     pub fn plug(bridge: &Link) -> io::Result<Tap> {
-        let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(DEVICE)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
+            .open(DEVICE)?;
         let name = attach(&file)?;
         let index = if_nametoindex(name.as_str())?;
-        // The port has a high MAC, since a bridge without a fixed one takes the lowest of its ports; and the bridge's MTU, since a
-        // bridge shrinks to the smallest.
+        // The port has a high MAC, since a bridge without a fixed one takes the lowest of its
+        // ports; and the bridge's MTU, since a bridge shrinks to the smallest.
         links::plug(index, bridge, mac(0xfe))?;
         Ok(Tap { file, index, mac: mac(0x02) })
     }
@@ -76,8 +82,13 @@ fn attach(file: &File) -> io::Result<String> {
         *to = from.cast_signed() as libc::c_char;
     }
     request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as libc::c_short;
-    // SAFETY: the descriptor is open, and the kernel reads and writes one whole ifreq, which `request` is and which lives on.
+    // SAFETY: the descriptor is open, and the kernel reads and writes one whole ifreq, which
+    // `request` is and which lives on.
     unsafe { set_interface(file.as_raw_fd(), &raw mut request) }?;
-    let name = request.ifr_name.iter().take_while(|letter| **letter != 0).map(|letter| *letter as u8 as char);
+    let name = request
+        .ifr_name
+        .iter()
+        .take_while(|letter| **letter != 0)
+        .map(|letter| *letter as u8 as char);
     Ok(name.collect())
 }

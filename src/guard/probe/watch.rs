@@ -1,4 +1,5 @@
-//! Sees what leaves the host: a packet socket over all interfaces, with a filter in the kernel so that a busy host does not drown it.
+//! Sees what leaves the host: a packet socket over all interfaces, with a filter in the kernel so
+//! that a busy host does not drown it.
 
 use std::io;
 use std::net::IpAddr;
@@ -26,7 +27,8 @@ impl Watch {
     /// `PermissionDenied` without CAP_NET_RAW.
     pub fn open() -> io::Result<Watch> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let socket = socket::socket(AddressFamily::Packet, SockType::Datagram, flags, SockProtocol::EthAll)?;
+        let socket =
+            socket::socket(AddressFamily::Packet, SockType::Datagram, flags, SockProtocol::EthAll)?;
         attach(&socket)?;
         // Best effort: the filter already keeps the rest of the traffic out.
         _ = socket::setsockopt(&socket, sockopt::RcvBufForce, &(4 << 20));
@@ -41,7 +43,8 @@ impl Watch {
     /// `None`: nothing is waiting. `Some(None)`: something that is no TCP.
     fn next(&self) -> Option<Option<Sighting>> {
         let mut buffer = [0; 128];
-        let (length, from) = socket::recvfrom::<LinkAddr>(self.socket.as_raw_fd(), &mut buffer).ok()?;
+        let (length, from) =
+            socket::recvfrom::<LinkAddr>(self.socket.as_raw_fd(), &mut buffer).ok()?;
         let interface = from.map_or(0, |link| link.ifindex() as u32);
         let seen = packet::flight(&buffer[..length.min(128)]);
         Some(seen.map(|(destination, sequence)| Sighting { interface, destination, sequence }))
@@ -54,7 +57,8 @@ impl AsFd for Watch {
     }
 }
 
-/// Outgoing packets to 169.254.0.0/16 or fd00:ec2::/32 pass, as a classic BPF program over the network header.
+/// Outgoing packets to 169.254.0.0/16 or fd00:ec2::/32 pass, as a classic BPF program over the
+/// network header.
 const FILTER: [sock_filter; 12] = {
     const LOAD_WORD: u16 = 0x20;
     const LOAD_HALF: u16 = 0x28;
@@ -91,9 +95,16 @@ fn attach(socket: &OwnedFd) -> io::Result<()> {
     let mut filter = FILTER;
     let program = sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
     let length = size_of::<sock_fprog>() as libc::socklen_t;
-    // SAFETY: the descriptor is open; the kernel reads `length` bytes of `program` and `len` instructions behind it, both alive here,
-    // copies them, and keeps no pointer.
-    let result =
-        unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, (&raw const program).cast(), length) };
+    // SAFETY: the descriptor is open; the kernel reads `length` bytes of `program` and `len`
+    // instructions behind it, both alive here, copies them, and keeps no pointer.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const program).cast(),
+            length,
+        )
+    };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

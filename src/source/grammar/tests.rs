@@ -76,13 +76,23 @@ fn options_and_digest_narrow_an_object_down() {
 fn an_arn_names_its_partition_and_an_access_points_its_region() {
     for partition in &crate::aws::PARTITIONS {
         let named = object_of(&format!("arn:{}:s3:::bucket/k", partition.name));
-        assert_eq!(named.bucket, Bucket::Named { partition: Some(partition.name), name: "bucket".into() });
+        assert_eq!(
+            named.bucket,
+            Bucket::Named { partition: Some(partition.name), name: "bucket".into() }
+        );
         assert_eq!(named.region, None);
 
-        let point = object_of(&format!("arn:{}:s3:{}:123456789012:accesspoint/mine-1/object/a/k", partition.name, partition.home));
-        let (region, account, name) = (partition.home.to_owned(), "123456789012".to_owned(), "mine-1".to_owned());
+        let point = object_of(&format!(
+            "arn:{}:s3:{}:123456789012:accesspoint/mine-1/object/a/k",
+            partition.name, partition.home
+        ));
+        let (region, account, name) =
+            (partition.home.to_owned(), "123456789012".to_owned(), "mine-1".to_owned());
         assert_eq!(point.region.as_deref(), Some(partition.home));
-        assert_eq!(point.bucket, Bucket::AccessPoint { partition: partition.name, region, account, name });
+        assert_eq!(
+            point.bucket,
+            Bucket::AccessPoint { partition: partition.name, region, account, name }
+        );
         assert_eq!(point.key, "a/k");
     }
     let same = "arn:aws:s3:us-west-2:123456789012:accesspoint/mine/object/k?region=us-west-2";
@@ -101,7 +111,10 @@ fn files_are_urls_that_are_decoded_or_paths_that_are_not() {
         (&digest, "/etc/a"),
     ];
     for (text, path) in table {
-        assert!(matches!(&read(text).place, Place::File(found) if found.as_os_str() == path), "{text}");
+        assert!(
+            matches!(&read(text).place, Place::File(found) if found.as_os_str() == path),
+            "{text}"
+        );
     }
     assert_eq!(read(&digest).sha256.as_deref(), Some(HEX));
     assert_eq!(read(&format!("file:///a#sha256={HEX}")).sha256.as_deref(), Some(HEX));
@@ -109,14 +122,19 @@ fn files_are_urls_that_are_decoded_or_paths_that_are_not() {
 
 #[test]
 fn a_presigned_urls_query_is_kept_and_never_shown() {
-    let text = format!("https://u:MARKER@bucket.s3.amazonaws.com:8443/k%20x?X-Amz-Signature=MARKER&versionId=7#sha256={HEX}");
+    let text = format!(
+        "https://u:MARKER@bucket.s3.amazonaws.com:8443/k%20x?X-Amz-Signature=MARKER&versionId=7#sha256={HEX}"
+    );
     let source = read(&text);
     let Place::Https(url) = &source.place else { panic!("{source}") };
     assert_eq!(url.query(), Some("X-Amz-Signature=MARKER&versionId=7"));
     assert_eq!(url.fragment(), None);
     assert_eq!(source.sha256.as_deref(), Some(HEX));
     assert_eq!(source.to_string(), "https://bucket.s3.amazonaws.com:8443/k%20x");
-    assert_eq!(serde_json::to_string(&source).unwrap(), "\"https://bucket.s3.amazonaws.com:8443/k%20x\"");
+    assert_eq!(
+        serde_json::to_string(&source).unwrap(),
+        "\"https://bucket.s3.amazonaws.com:8443/k%20x\""
+    );
     assert!(!format!("{source:?}").contains("MARKER"));
     for bad in [
         "https://u:MARKER@host/k?sig=MARKER#MARKER",
@@ -187,9 +205,17 @@ fn what_cannot_be_understood_is_refused_with_the_reason_and_a_remedy() {
         ("arn:aws:s3::123456789012:accesspoint/m.mrap/object/k", "multi-region", "arn:"),
         ("arn:aws:s3:us-west-2:1:accesspoint/mine/object/k", "12 digits", "arn:"),
         ("arn:aws:s3:us-west-2:123456789012:accesspoint/mine", "no key in it", "key"),
-        ("arn:aws:s3:us-west-2:123456789012:accesspoint/Mine/object/k", "access point's name", "arn:"),
+        (
+            "arn:aws:s3:us-west-2:123456789012:accesspoint/Mine/object/k",
+            "access point's name",
+            "arn:",
+        ),
         ("arn:aws:s3:us-west-2:123456789012:bucket/k", "not `accesspoint", "arn:"),
-        ("arn:aws:s3:us-west-2:123456789012:accesspoint/mine/object/k?region=eu-west-1", "the region of the ARN", "leave it out"),
+        (
+            "arn:aws:s3:us-west-2:123456789012:accesspoint/mine/object/k?region=eu-west-1",
+            "the region of the ARN",
+            "leave it out",
+        ),
         ("file://etc/ecs.config", "a host", "three slashes"),
         ("file:///etc/ecs.config?region=eu-west-1", "no options", "%3F"),
         ("https://", "no URL", "s3://"),

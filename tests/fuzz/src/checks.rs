@@ -1,4 +1,5 @@
-//! What must hold for every input, one check a fuzz target. `tests/corpus.rs` replays the corpora through them.
+//! What must hold for every input, one check a fuzz target. `tests/corpus.rs` replays the corpora
+//! through them.
 
 use std::collections::BTreeSet;
 
@@ -7,17 +8,34 @@ use crate::ecs_config::readers::{Generation, Reader, Reading};
 use crate::source::Source;
 
 pub fn systemd(bytes: &[u8]) {
-    let [old, now, new] = [Generation::V219, Generation::V252, Generation::V254].map(|generation| read(Reader::Systemd(generation), bytes));
+    let [old, now, new] = [Generation::V219, Generation::V252, Generation::V254]
+        .map(|generation| read(Reader::Systemd(generation), bytes));
     for reading in [&old, &now, &new] {
-        assert!(reading.variables.iter().all(|set| set.name.iter().all(|c| c.is_ascii_alphanumeric() || *c == b'_')));
-        assert!(reading.variables.iter().all(|set| str::from_utf8(set.value.as_deref().unwrap()).is_ok()));
+        assert!(
+            reading
+                .variables
+                .iter()
+                .all(|set| set.name.iter().all(|c| c.is_ascii_alphanumeric() || *c == b'_'))
+        );
+        assert!(
+            reading
+                .variables
+                .iter()
+                .all(|set| str::from_utf8(set.value.as_deref().unwrap()).is_ok())
+        );
     }
     if !bytes.contains(&b'#') && !bytes.contains(&b';') {
         assert_eq!(now.variables, new.variables, "252 and 254 differ only in comments");
     }
     let differs_from_219 = |c: &u8| *c == b'\\' || (c.is_ascii_control() && !b"\t\n\r".contains(c));
-    if !bytes.iter().any(differs_from_219) && now.error.is_none() && !now.variables.iter().any(spans_lines) {
-        assert_eq!(old.variables, now.variables, "219 and 252 differ only in backslashes and control characters");
+    if !bytes.iter().any(differs_from_219)
+        && now.error.is_none()
+        && !now.variables.iter().any(spans_lines)
+    {
+        assert_eq!(
+            old.variables, now.variables,
+            "219 and 252 differ only in backslashes and control characters"
+        );
     }
 }
 
@@ -28,13 +46,20 @@ fn spans_lines(set: &crate::ecs_config::readers::Assignment<'_>) -> bool {
 pub fn ecs_init(bytes: &[u8]) {
     let reading = read(Reader::EcsInit, bytes);
     assert!(reading.error.is_none());
-    assert!(reading.variables.iter().all(|set| !set.name.contains(&b'=') && !set.name.contains(&b'\n')));
+    assert!(
+        reading.variables.iter().all(|set| !set.name.contains(&b'=') && !set.name.contains(&b'\n'))
+    );
     assert!(reading.variables.iter().all(|set| !set.value.as_deref().unwrap().contains(&b'\n')));
 }
 
 pub fn docker(bytes: &[u8]) {
     let reading = read(Reader::Docker, bytes);
-    assert!(reading.variables.iter().all(|set| !set.name.is_empty() && !set.name.iter().any(|c| b"= \t\n".contains(c))));
+    assert!(
+        reading
+            .variables
+            .iter()
+            .all(|set| !set.name.is_empty() && !set.name.iter().any(|c| b"= \t\n".contains(c)))
+    );
     assert!(reading.error.is_none() || reading.variables.is_empty());
 }
 
@@ -42,7 +67,14 @@ fn read(reader: Reader, bytes: &[u8]) -> Reading<'_> {
     let reading = reader.read(bytes);
     let lines = 1 + bytes.iter().filter(|&&c| c == b'\n').count();
     let notes = reading.dropped.iter().chain(&reading.error).map(|note| note.line);
-    assert!(reading.variables.iter().map(|set| set.line).chain(notes).all(|line| (1..=lines).contains(&line)));
+    assert!(
+        reading
+            .variables
+            .iter()
+            .map(|set| set.line)
+            .chain(notes)
+            .all(|line| (1..=lines).contains(&line))
+    );
     assert!(reading.map().len() <= reading.variables.len());
     reading
 }
@@ -53,22 +85,36 @@ pub fn merge(bytes: &[u8]) {
     let mut files = rest.splitn(4, |&c| c == 0xfe);
     let present = files.next().unwrap_or_default();
     let layers: Vec<_> = files.map(|bytes| Layer { name: "layer", bytes }).collect();
-    let owned = if flags & 1 == 0 { BTreeSet::new() } else { BTreeSet::from(["A".into(), "ECS_CLUSTER".into()]) };
+    let owned = if flags & 1 == 0 {
+        BTreeSet::new()
+    } else {
+        BTreeSet::from(["A".into(), "ECS_CLUSTER".into()])
+    };
     let keep = if flags & 2 == 0 { vec![] } else { vec!["B".into(), "ECS_CLUSTER".into()] };
     let rules = Rules { keep: &keep, replace: flags & 4 != 0, path: "/etc/ecs/ecs.config" };
-    let Ok(first) = merged(&layers, Some(Present { bytes: present, owned: &owned }), rules) else { return };
+    let Ok(first) = merged(&layers, Some(Present { bytes: present, owned: &owned }), rules) else {
+        return;
+    };
 
     check(&first, layers.len());
-    // A layer alone is not judged here but by the linter: it may hold what the linter refuses, a cluster twice for instance.
+    // A layer alone is not judged here but by the linter: it may hold what the linter refuses, a
+    // cluster twice for instance.
     if layers.len() > 1 {
-        let again = merged(&layers, Some(Present { bytes: &first.bytes, owned: &first.owned }), rules).expect("our own file merges");
+        let again =
+            merged(&layers, Some(Present { bytes: &first.bytes, owned: &first.owned }), rules)
+                .expect("our own file merges");
         assert!(
-            again.bytes == first.bytes && again.owned == first.owned && origins(&again).eq(origins(&first)),
+            again.bytes == first.bytes
+                && again.owned == first.owned
+                && origins(&again).eq(origins(&first)),
             "running twice changes something"
         );
     }
     if keep.is_empty() {
-        assert!(merged(&layers, None, rules).is_ok(), "what merges with a present file merges without");
+        assert!(
+            merged(&layers, None, rules).is_ok(),
+            "what merges with a present file merges without"
+        );
     }
 }
 
@@ -82,11 +128,15 @@ fn check(merged: &Merged, layers: usize) {
     assert!(merged.owned.iter().all(|key| merged.keys.contains_key(key)));
     if layers != 1 {
         let maps = Reader::ALL.map(|reader| reader.read(&merged.bytes));
-        assert!(maps.iter().all(|reading| reading.error.is_none() && reading.map() == maps[0].map()), "the readers differ");
+        assert!(
+            maps.iter().all(|reading| reading.error.is_none() && reading.map() == maps[0].map()),
+            "the readers differ"
+        );
     }
 }
 
-/// What the grammar takes prints as one line that it takes again, unless it hides the query of a presigned URL; nothing prints that query.
+/// What the grammar takes prints as one line that it takes again, unless it hides the query of a
+/// presigned URL; nothing prints that query.
 pub fn source(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     match text.parse::<Source>() {
@@ -96,8 +146,13 @@ pub fn source(bytes: &[u8]) {
             let again: Source = shown.parse().expect("what is shown is a source");
             assert_eq!(again.needs_credentials(), source.needs_credentials());
             assert_eq!(again.to_string(), shown);
-            assert!(!text.starts_with("https://") || !shown.contains(['?', '#']), "a query is shown");
+            assert!(
+                !text.starts_with("https://") || !shown.contains(['?', '#']),
+                "a query is shown"
+            );
         }
-        Err(invalid) => assert!(!invalid.to_string().contains('\n') && !invalid.remedy().is_empty()),
+        Err(invalid) => {
+            assert!(!invalid.to_string().contains('\n') && !invalid.remedy().is_empty())
+        }
     }
 }

@@ -26,12 +26,23 @@ pub fn from_amz_date(text: &str) -> Option<SystemTime> {
         return None;
     }
     let (day, time) = (&text[..8], &text[9..15]);
-    let text = format!("{}-{}-{}T{}:{}:{}Z", &day[..4], &day[4..6], &day[6..], &time[..2], &time[2..4], &time[4..]);
+    let text = format!(
+        "{}-{}-{}T{}:{}:{}Z",
+        &day[..4],
+        &day[4..6],
+        &day[6..],
+        &time[..2],
+        &time[2..4],
+        &time[4..]
+    );
     SystemTime::try_from(DateTime::from_str(&text, Format::DateTime).ok()?).ok()
 }
 
 fn text(at: SystemTime, format: Format) -> String {
-    let seconds = at.duration_since(SystemTime::UNIX_EPOCH).expect("no clock here runs before 1970").as_secs();
+    let seconds = at
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .expect("no clock here runs before 1970")
+        .as_secs();
     let seconds = i64::try_from(seconds).expect("no clock here runs past the year 292277026596");
     DateTime::from_secs(seconds).fmt(format).expect("every second of this age can be written")
 }

@@ -1,4 +1,5 @@
-//! The cloud itself: four doors on loopback, one world behind them, a journal of who knocked. Ends with the value.
+//! The cloud itself: four doors on loopback, one world behind them, a journal of who knocked. Ends
+//! with the value.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read};
@@ -32,7 +33,8 @@ pub struct Options {
     pub imds_at: Option<SocketAddr>,
     /// STS, S3 and the web server speak TLS.
     pub tls: Option<Certificate>,
-    /// One more door, at this very address, that tells STS from S3 by the `Host` header: for AWS's real names in a namespace.
+    /// One more door, at this very address, that tells STS from S3 by the `Host` header: for AWS's
+    /// real names in a namespace.
     pub aws_at: Option<SocketAddr>,
 }
 
@@ -62,7 +64,12 @@ impl Cloud {
 
     fn try_start(options: Options) -> io::Result<Self> {
         let tls = options.tls.map(tls::make).transpose().map_err(io::Error::other)?;
-        let loopback = |v6: bool| SocketAddr::new(if v6 { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() }, 0);
+        let loopback = |v6: bool| {
+            SocketAddr::new(
+                if v6 { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() },
+                0,
+            )
+        };
         let imds_at = options.imds_at.unwrap_or_else(|| loopback(options.imds_v6));
         let inner = Arc::new(Inner {
             world: Mutex::new(World::new(options.host)),
@@ -72,22 +79,30 @@ impl Cloud {
             streams: Mutex::default(),
         });
         let mut places = vec![(Service::Imds, imds_at)];
-        places.extend([Service::Sts, Service::S3, Service::Web].map(|service| (service, loopback(false))));
+        places.extend(
+            [Service::Sts, Service::S3, Service::Web].map(|service| (service, loopback(false))),
+        );
         places.extend(options.aws_at.map(|at| (Service::S3, at)));
         let open = |(service, at)| Ok((service, open(&inner, service, at)?));
         let doors = places.into_iter().map(open).collect::<io::Result<_>>()?;
         Ok(Self { inner, doors })
     }
 
-    /// The environment in which the program finds this cloud and nothing else. `AWS_REGION` is not in it: IMDS knows.
+    /// The environment in which the program finds this cloud and nothing else. `AWS_REGION` is not
+    /// in it: IMDS knows.
     pub fn env(&self) -> Vec<(String, String)> {
-        [("AWS_EC2_METADATA_SERVICE_ENDPOINT", Service::Imds), ("AWS_ENDPOINT_URL_STS", Service::Sts), ("AWS_ENDPOINT_URL_S3", Service::S3)]
-            .map(|(name, service)| (name.to_owned(), self.url(service)))
-            .to_vec()
+        [
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", Service::Imds),
+            ("AWS_ENDPOINT_URL_STS", Service::Sts),
+            ("AWS_ENDPOINT_URL_S3", Service::S3),
+        ]
+        .map(|(name, service)| (name.to_owned(), self.url(service)))
+        .to_vec()
     }
 
-    /// The environment in which the program finds this cloud under AWS's own names: metadata at its loopback address, all else
-    /// through a proxy in front of this cloud, trusting the CA in that file.
+    /// The environment in which the program finds this cloud under AWS's own names: metadata at its
+    /// loopback address, all else through a proxy in front of this cloud, trusting the CA in
+    /// that file.
     pub fn env_by_names(&self, proxy: &Proxy, ca_file: &Path) -> Vec<(String, String)> {
         let mut env = self.env();
         env.retain(|(name, _)| name.starts_with("AWS_EC2_METADATA"));
@@ -111,7 +126,8 @@ impl Cloud {
         self.inner.tls.as_ref().map(|tls| tls.ca_pem.as_str())
     }
 
-    /// Sets a fault of the table. A plain duration is how long it lasts, or how large it is where a fault has a size.
+    /// Sets a fault of the table. A plain duration is how long it lasts, or how large it is where a
+    /// fault has a size.
     ///
     /// # Panics
     /// When no fault has that name.
@@ -124,10 +140,14 @@ impl Cloud {
         self.inner.world().faults.push(Active::new(fault, extent));
         match fault.effect {
             Effect::Shut(service) => self.door(service).shut(),
-            Effect::Wall(service) => self.door(service).wall_up().expect("an address of ours can be listened on again"),
+            Effect::Wall(service) => {
+                self.door(service).wall_up().expect("an address of ours can be listened on again")
+            }
             _ => return,
         }
-        if let (Extent::For(duration), Effect::Shut(service) | Effect::Wall(service)) = (extent, fault.effect) {
+        if let (Extent::For(duration), Effect::Shut(service) | Effect::Wall(service)) =
+            (extent, fault.effect)
+        {
             self.open_after(service, duration);
         }
     }
@@ -150,7 +170,8 @@ impl Cloud {
         self.inner.journal.all()
     }
 
-    /// Puts an object into a bucket of the host's own account and region, made if needed; gives its version id.
+    /// Puts an object into a bucket of the host's own account and region, made if needed; gives its
+    /// version id.
     pub fn set_object(&self, bucket: &str, key: &str, object: impl Into<Object>) -> String {
         self.inner.world().put(bucket, key, object.into())
     }
@@ -177,7 +198,8 @@ impl Cloud {
         change(&mut self.inner.world().host);
     }
 
-    /// IMDS hands out these from now on: credentials that another server (a real one) minted and will check.
+    /// IMDS hands out these from now on: credentials that another server (a real one) minted and
+    /// will check.
     pub fn set_credentials(&self, credentials: Credentials) {
         self.inner.world().credentials.push(credentials);
     }
@@ -192,15 +214,23 @@ impl Cloud {
         let path = format!("/{bucket}/{key}");
         let world = self.inner.world();
         let host = self.address(Service::S3).to_string();
-        let query = sigv4::presigned_query(&host, &path, &world.host.region, world.current(), SystemTime::now(), lifetime);
+        let query = sigv4::presigned_query(
+            &host,
+            &path,
+            &world.host.region,
+            world.current(),
+            SystemTime::now(),
+            lifetime,
+        );
         format!("{}{path}?{query}", self.url(Service::S3))
     }
 
-    /// Everything that must never be seen outside: secret keys, session tokens, tokens of IMDS. All but foreign ones begin with
-    /// `PLANTED-`.
+    /// Everything that must never be seen outside: secret keys, session tokens, tokens of IMDS. All
+    /// but foreign ones begin with `PLANTED-`.
     pub fn secrets(&self) -> Vec<String> {
         let world = self.inner.world();
-        let of_role = world.credentials.iter().flat_map(|c| [&c.secret_access_key, &c.session_token]);
+        let of_role =
+            world.credentials.iter().flat_map(|c| [&c.secret_access_key, &c.session_token]);
         of_role.chain(world.tokens.iter().map(|token| &token.text)).cloned().collect()
     }
 
@@ -246,13 +276,15 @@ impl Inner {
         self.tls.as_ref().filter(|_| service != Service::Imds)
     }
 
-    /// One connection, to its end. That it broke is the client's affair: the double has nobody to tell.
+    /// One connection, to its end. That it broke is the client's affair: the double has nobody to
+    /// tell.
     fn serve(&self, service: Service, stream: TcpStream) {
         let number = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
         if let Ok(copy) = stream.try_clone() {
             self.streams().insert(number, copy);
         }
-        let _broken = Wire::new(stream, self.tls_of(service)).and_then(|wire| self.converse(service, number, wire));
+        let _broken = Wire::new(stream, self.tls_of(service))
+            .and_then(|wire| self.converse(service, number, wire));
         self.streams().remove(&number);
     }
 
@@ -296,19 +328,28 @@ impl Inner {
 /// The door that serves all of AWS tells STS by its name.
 fn service_of(service: Service, request: &Request) -> Service {
     match service {
-        Service::S3 if request.host().starts_with("sts.") || request.host().starts_with("sts-") => Service::Sts,
+        Service::S3 if request.host().starts_with("sts.") || request.host().starts_with("sts-") => {
+            Service::Sts
+        }
         service => service,
     }
 }
 
 fn server_clock(world: &World) -> SystemTime {
-    let ahead = world.faults.iter().find(|active| matches!(active.fault.effect, Effect::ClockAhead));
+    let ahead =
+        world.faults.iter().find(|active| matches!(active.fault.effect, Effect::ClockAhead));
     SystemTime::now() + ahead.map_or(Duration::ZERO, Active::size)
 }
 
 fn meet_faults(world: &mut World, service: Service, request: &Request) -> Vec<(Effect, Duration)> {
-    let met = world.faults.iter_mut().filter(|active| !matches!(active.fault.effect, Effect::Shut(_) | Effect::Wall(_)));
-    met.filter_map(|active| active.meets(service, request).then(|| (active.fault.effect, active.size()))).collect()
+    let met = world
+        .faults
+        .iter_mut()
+        .filter(|active| !matches!(active.fault.effect, Effect::Shut(_) | Effect::Wall(_)));
+    met.filter_map(|active| {
+        active.meets(service, request).then(|| (active.fault.effect, active.size()))
+    })
+    .collect()
 }
 
 fn instead(effect: Effect, world: &mut World, request: &Request) -> Option<Response> {
@@ -323,11 +364,19 @@ fn usual(world: &mut World, service: Service, request: &Request, now: SystemTime
         Service::Imds => imds::answer(world, request),
         Service::Sts => sts::answer(world, request, now),
         Service::S3 => s3::answer(world, request, now),
-        Service::Web => world.pages.get(&request.target).cloned().unwrap_or_else(|| imds::page(404)),
+        Service::Web => {
+            world.pages.get(&request.target).cloned().unwrap_or_else(|| imds::page(404))
+        }
     }
 }
 
-fn bent(effect: Effect, size: Duration, world: &World, request: &Request, response: Response) -> Response {
+fn bent(
+    effect: Effect,
+    size: Duration,
+    world: &World,
+    request: &Request,
+    response: Response,
+) -> Response {
     match effect {
         Effect::Spoils(spoil) if response.is_success() => spoil(world, request, response),
         Effect::Bends(bend) => bend(response, size),
@@ -335,7 +384,8 @@ fn bent(effect: Effect, size: Duration, world: &World, request: &Request, respon
     }
 }
 
-/// `IP_TTL` or its sister: how far the packets of this answer travel. Back to 64 for the next answer.
+/// `IP_TTL` or its sister: how far the packets of this answer travel. Back to 64 for the next
+/// answer.
 fn set_hop_limit(socket: &TcpStream, hops: Option<u32>) -> io::Result<()> {
     let hops = hops.unwrap_or(64);
     match socket.local_addr()?.ip() {

@@ -1,5 +1,6 @@
-//! A listening address that can be shut and opened again without losing its port: shut, it refuses connections; walled up, it
-//! swallows them. Loopback only, unless a test names another address inside its own namespace.
+//! A listening address that can be shut and opened again without losing its port: shut, it refuses
+//! connections; walled up, it swallows them. Loopback only, unless a test names another address
+//! inside its own namespace.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -55,7 +56,8 @@ impl Door {
         close(&mut self.state());
     }
 
-    /// From now on connections are swallowed, as by a firewall that drops: the queue is full, so the kernel drops each SYN.
+    /// From now on connections are swallowed, as by a firewall that drops: the queue is full, so
+    /// the kernel drops each SYN.
     pub fn wall_up(&self) -> io::Result<()> {
         let mut state = self.state();
         close(&mut state);
@@ -75,7 +77,8 @@ impl Drop for Door {
     }
 }
 
-/// Closing alone would leave the thread in `accept` and the port open: shutting the socket down wakes it.
+/// Closing alone would leave the thread in `accept` and the port open: shutting the socket down
+/// wakes it.
 fn close(state: &mut State) {
     state.fillers.clear();
     if let Some(listener) = state.listener.take() {

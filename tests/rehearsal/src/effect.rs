@@ -1,4 +1,5 @@
-//! What each fault does, one small function a row of the table in `fault`. The words are AWS's own. Pure.
+//! What each fault does, one small function a row of the table in `fault`. The words are AWS's own.
+//! Pure.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -48,8 +49,7 @@ pub(crate) fn imds_503(_: &mut World, _: &Request) -> Option<Response> {
 }
 
 pub(crate) fn proxy_html(_: &mut World, _: &Request) -> Option<Response> {
-    const PAGE: &str =
-        "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Please sign in to use this network.</body></html>\n";
+    const PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Please sign in to use this network.</body></html>\n";
     Some(Response::new(200, "text/html; charset=utf-8", PAGE).with("Via", "1.1 proxy.example"))
 }
 
@@ -110,7 +110,11 @@ pub(crate) fn sts_denied(world: &mut World, _: &Request) -> Option<Response> {
 }
 
 pub(crate) fn sts_503(_: &mut World, _: &Request) -> Option<Response> {
-    Some(sts::error(503, "ServiceUnavailable", "The request has failed due to a temporary failure of the server."))
+    Some(sts::error(
+        503,
+        "ServiceUnavailable",
+        "The request has failed due to a temporary failure of the server.",
+    ))
 }
 
 pub(crate) fn s3_403(world: &World, request: &Request, _: Response) -> Response {
@@ -169,7 +173,10 @@ fn signed_for(request: &Request) -> Option<String> {
 
 fn kms_key(world: &World) -> String {
     let host = &world.host;
-    format!("arn:{}:kms:{}:{}:key/0ec5b007-572a-4000-8000-0000000000ff", host.partition, host.region, host.account_id)
+    format!(
+        "arn:{}:kms:{}:{}:key/0ec5b007-572a-4000-8000-0000000000ff",
+        host.partition, host.region, host.account_id
+    )
 }
 
 pub(crate) fn kms_denied(world: &World, _: &Request, _: Response) -> Response {

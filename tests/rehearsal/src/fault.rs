@@ -1,4 +1,5 @@
-//! The named faults: one table of what can go wrong, where, how the cloud then behaves, and what a user sees of it.
+//! The named faults: one table of what can go wrong, where, how the cloud then behaves, and what a
+//! user sees of it.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,8 @@ pub enum Service {
 /// How long a fault lasts, or how large it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Extent {
-    /// From the first request that meets it. Faults of a door (`late-imds`) count from when they are set.
+    /// From the first request that meets it. Faults of a door (`late-imds`) count from when they
+    /// are set.
     For(Duration),
     /// So many requests meet it.
     Times(u32),
@@ -107,7 +109,9 @@ impl Active {
         }
         self.met += 1;
         match self.extent {
-            Extent::For(duration) => self.since.get_or_insert_with(Instant::now).elapsed() < duration,
+            Extent::For(duration) => {
+                self.since.get_or_insert_with(Instant::now).elapsed() < duration
+            }
             Extent::Times(times) => self.met <= times,
             Extent::By(_) | Extent::Always => true,
         }
@@ -131,7 +135,9 @@ impl At {
             Self::Imds => service == Service::Imds,
             Self::Token => service == Service::Imds && token,
             Self::Role => service == Service::Imds && below_role().is_some(),
-            Self::Credentials => service == Service::Imds && below_role().is_some_and(|role| !role.is_empty()),
+            Self::Credentials => {
+                service == Service::Imds && below_role().is_some_and(|role| !role.is_empty())
+            }
             Self::Sts => service == Service::Sts,
             Self::S3 => service == Service::S3,
         }
@@ -144,7 +150,10 @@ impl At {
 /// When there is none: a test that names no fault tests nothing.
 pub fn named(name: &str) -> &'static Fault {
     let names = || FAULTS.iter().map(|fault| fault.name).collect::<Vec<_>>().join(", ");
-    FAULTS.iter().find(|fault| fault.name == name).unwrap_or_else(|| panic!("no fault is called {name}; there are: {}", names()))
+    FAULTS
+        .iter()
+        .find(|fault| fault.name == name)
+        .unwrap_or_else(|| panic!("no fault is called {name}; there are: {}", names()))
 }
 
 const fn seconds(seconds: u64) -> Extent {

@@ -1,5 +1,6 @@
-//! HTTP/1.1 as small as a double needs it, and with the manners of bad servers: an answer may come late, trickle, be cut, lie
-//! about its length, or never come. Takes a byte stream; gives requests; writes responses.
+//! HTTP/1.1 as small as a double needs it, and with the manners of bad servers: an answer may come
+//! late, trickle, be cut, lie about its length, or never come. Takes a byte stream; gives requests;
+//! writes responses.
 
 use std::io::{self, BufRead, Read, Write};
 use std::thread::sleep;
@@ -131,7 +132,10 @@ impl Response {
 
     /// A header's value; `name` as it was given.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
@@ -140,18 +144,22 @@ impl Response {
     }
 
     fn closes(&self) -> bool {
-        !matches!(self.manner.length, Length::Honest) || matches!(self.manner.pace, Pace::CutAfter(_))
+        !matches!(self.manner.length, Length::Honest)
+            || matches!(self.manner.pace, Pace::CutAfter(_))
     }
 
     fn head(&self) -> Vec<u8> {
         let length = match self.manner.length {
             // RFC 9110, section 8.6: a 304 has no body to count.
-            Length::Honest if self.status != 304 => format!("Content-Length: {}\r\n", self.body.len()),
+            Length::Honest if self.status != 304 => {
+                format!("Content-Length: {}\r\n", self.body.len())
+            }
             Length::Claimed(bytes) => format!("Content-Length: {bytes}\r\n"),
             _ => String::new(),
         };
         let close = if self.closes() { "Connection: close\r\n" } else { "" };
-        let mut head = format!("HTTP/1.1 {} {}\r\n{length}{close}", self.status, reason(self.status));
+        let mut head =
+            format!("HTTP/1.1 {} {}\r\n{length}{close}", self.status, reason(self.status));
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -192,7 +200,9 @@ fn request_line(line: &str) -> Option<Request> {
     let (method, target) = (words.next()?.to_owned(), words.next()?);
     // A proxy gets absolute targets, and some pass them on as they are.
     let target = match target.split_once("://") {
-        Some((_, rest)) if !target.starts_with('/') => rest.find('/').map_or("/", |slash| &rest[slash..]),
+        Some((_, rest)) if !target.starts_with('/') => {
+            rest.find('/').map_or("/", |slash| &rest[slash..])
+        }
         _ => target,
     };
     Some(Request { method, target: target.to_owned(), ..Request::default() })
@@ -204,7 +214,10 @@ fn header_line(line: &str) -> Option<(String, String)> {
 }
 
 fn body(stream: &mut impl Read, request: &Request) -> io::Result<Vec<u8>> {
-    let length = request.header("content-length").map_or(Ok(0), str::parse::<usize>).map_err(|_| malformed("Content-Length"))?;
+    let length = request
+        .header("content-length")
+        .map_or(Ok(0), str::parse::<usize>)
+        .map_err(|_| malformed("Content-Length"))?;
     if length > BODY_LIMIT || request.header("transfer-encoding").is_some() {
         return Err(malformed("body"));
     }
@@ -217,8 +230,13 @@ fn malformed(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("malformed {what}"))
 }
 
-/// Sends one answer; says whether the connection can be used again. `head_only` is for HEAD: the body's length without the body.
-pub fn write_response(stream: &mut impl Write, response: &Response, head_only: bool) -> io::Result<bool> {
+/// Sends one answer; says whether the connection can be used again. `head_only` is for HEAD: the
+/// body's length without the body.
+pub fn write_response(
+    stream: &mut impl Write,
+    response: &Response,
+    head_only: bool,
+) -> io::Result<bool> {
     stream.write_all(&response.head())?;
     let body = if head_only || response.status == 304 { &[][..] } else { &response.body[..] };
     match response.manner.pace {

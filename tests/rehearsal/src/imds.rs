@@ -1,5 +1,6 @@
-//! Instance metadata, version 2 only: tokens, their rules, and the tree of values. Statuses, headers and the HTML of the error
-//! pages are those of EC2's own service and of AWS's documentation ("Use IMDS"). Touches the world's tokens, nothing else.
+//! Instance metadata, version 2 only: tokens, their rules, and the tree of values. Statuses,
+//! headers and the HTML of the error pages are those of EC2's own service and of AWS's
+//! documentation ("Use IMDS"). Touches the world's tokens, nothing else.
 
 use std::time::{Duration, Instant};
 
@@ -50,10 +51,13 @@ fn token(world: &mut World, request: &Request) -> Response {
     if request.header("x-forwarded-for").is_some() || request.path() != TOKEN_PATH {
         return page(403);
     }
-    let ttl = request.header(TTL_HEADER).and_then(|ttl| ttl.parse().ok()).filter(|ttl| TTL.contains(ttl));
+    let ttl =
+        request.header(TTL_HEADER).and_then(|ttl| ttl.parse().ok()).filter(|ttl| TTL.contains(ttl));
     let Some(ttl) = ttl else { return page(400) };
     let text = format!("PLANTED-IMDS-TOKEN-{:035}==", world.tokens.len() + 1);
-    world.tokens.push(Token { text: text.clone(), expires: Instant::now() + Duration::from_secs(ttl) });
+    world
+        .tokens
+        .push(Token { text: text.clone(), expires: Instant::now() + Duration::from_secs(ttl) });
     let mut response = plain(text).with("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", ttl.to_string());
     response.manner.hop_limit = Some(world.host.hop_limit);
     response
@@ -61,7 +65,10 @@ fn token(world: &mut World, request: &Request) -> Response {
 
 fn has_token(world: &World, request: &Request) -> bool {
     let given = request.header("x-aws-ec2-metadata-token");
-    world.tokens.iter().any(|token| Some(token.text.as_str()) == given && token.expires > Instant::now())
+    world
+        .tokens
+        .iter()
+        .any(|token| Some(token.text.as_str()) == given && token.expires > Instant::now())
 }
 
 fn plain(text: impl Into<Vec<u8>>) -> Response {
@@ -70,7 +77,8 @@ fn plain(text: impl Into<Vec<u8>>) -> Response {
 
 fn item(world: &World, path: &str) -> Response {
     let path = decoded(path);
-    let (version, rest) = path.trim_start_matches('/').split_once('/').unwrap_or((path.trim_matches('/'), ""));
+    let (version, rest) =
+        path.trim_start_matches('/').split_once('/').unwrap_or((path.trim_matches('/'), ""));
     if version.is_empty() {
         return plain(VERSIONS.map(|v| format!("{v}\n")).concat());
     }
@@ -121,8 +129,13 @@ fn tree(world: &World) -> Vec<(String, String)> {
     .to_vec();
     tree.push((format!("{interface}/owner-id"), host.account_id.clone()));
     tree.extend(iam(world));
-    let optional = [("meta-data/autoscaling/target-lifecycle-state", &host.lifecycle_state), ("user-data", &host.user_data)];
-    tree.extend(optional.into_iter().filter_map(|(path, value)| Some((path.to_owned(), value.clone()?))));
+    let optional = [
+        ("meta-data/autoscaling/target-lifecycle-state", &host.lifecycle_state),
+        ("user-data", &host.user_data),
+    ];
+    tree.extend(
+        optional.into_iter().filter_map(|(path, value)| Some((path.to_owned(), value.clone()?))),
+    );
     let tags = host.tags.iter().flatten();
     tree.extend(tags.map(|(key, value)| (format!("meta-data/tags/instance/{key}"), value.clone())));
     tree
@@ -138,7 +151,10 @@ fn iam(world: &World) -> Vec<(String, String)> {
         "InstanceProfileId": "AIPAREHEARSAL00000001",
     });
     let credentials = pretty(&world.credentials_document());
-    vec![("meta-data/iam/info".into(), pretty(&info)), (format!("meta-data/iam/security-credentials/{role}"), credentials)]
+    vec![
+        ("meta-data/iam/info".into(), pretty(&info)),
+        (format!("meta-data/iam/security-credentials/{role}"), credentials),
+    ]
 }
 
 fn identity_document(world: &World) -> String {

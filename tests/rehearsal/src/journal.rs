@@ -1,4 +1,5 @@
-//! What the cloud saw: every request in order, with times, and never a secret. Tests count round trips with it.
+//! What the cloud saw: every request in order, with times, and never a secret. Tests count round
+//! trips with it.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -10,7 +11,8 @@ use crate::http::{Request, decoded};
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub service: Service,
-    /// Counts the cloud's connections from 1: two requests with the same number came over the same one.
+    /// Counts the cloud's connections from 1: two requests with the same number came over the same
+    /// one.
     pub connection: u64,
     pub method: String,
     pub host: String,
@@ -30,15 +32,16 @@ pub struct Seen {
     pub status: u16,
     /// When its last byte had come, since the cloud began.
     pub start: Duration,
-    /// When the first byte of the answer left, since the cloud began: whatever the client does because of it comes later.
-    /// `None` while it waits.
+    /// When the first byte of the answer left, since the cloud began: whatever the client does
+    /// because of it comes later. `None` while it waits.
     pub end: Option<Duration>,
 }
 
-/// The longest run of requests each of which began after the one before had ended: no boot with these requests can be quicker
-/// than so many answers.
+/// The longest run of requests each of which began after the one before had ended: no boot with
+/// these requests can be quicker than so many answers.
 pub fn longest_chain(requests: &[Seen]) -> usize {
-    let mut ended: Vec<(Duration, Duration)> = requests.iter().filter_map(|seen| Some((seen.end?, seen.start))).collect();
+    let mut ended: Vec<(Duration, Duration)> =
+        requests.iter().filter_map(|seen| Some((seen.end?, seen.start))).collect();
     ended.sort_unstable();
     let mut free_from = Duration::ZERO;
     let mut chain = 0;
@@ -88,7 +91,10 @@ impl Journal {
 }
 
 fn seen_now(service: Service, connection: u64, request: &Request, start: Duration) -> Seen {
-    let scope = request.header("authorization").map(str::to_owned).or_else(|| request.parameter("X-Amz-Credential"));
+    let scope = request
+        .header("authorization")
+        .map(str::to_owned)
+        .or_else(|| request.parameter("X-Amz-Credential"));
     Seen {
         service,
         connection,
@@ -123,7 +129,8 @@ mod tests {
 
     #[test]
     fn a_journal_holds_no_value_of_a_query() {
-        let request = Request { target: "/a%20b?X-Amz-Signature=PLANTED&v=1".into(), ..Request::default() };
+        let request =
+            Request { target: "/a%20b?X-Amz-Signature=PLANTED&v=1".into(), ..Request::default() };
         let seen = seen_now(Service::S3, 1, &request, Duration::ZERO);
         assert_eq!((seen.path.as_str(), seen.parameters.as_str()), ("/a b", "X-Amz-Signature&v"));
         assert!(!format!("{seen:?}").contains("PLANTED"));

@@ -1,5 +1,6 @@
-//! A cloud on loopback, to rehearse a boot in: instance metadata (version 2), STS and S3 that speak the real protocols, check
-//! signatures, tokens and clocks, answer in AWS's own words, and fail on demand in every way of [`FAULTS`].
+//! A cloud on loopback, to rehearse a boot in: instance metadata (version 2), STS and S3 that speak
+//! the real protocols, check signatures, tokens and clocks, answer in AWS's own words, and fail on
+//! demand in every way of [`FAULTS`].
 //!
 //! ```
 //! use rehearsal::{Cloud, Options, Service};
@@ -19,7 +20,8 @@
 //! machine  a folder that is the machine                  proxy           counts what passes through
 //! ```
 //!
-//! A thread a connection, blocking I/O: a double that hangs, trickles and cuts is easiest to read that way.
+//! A thread a connection, blocking I/O: a double that hangs, trickles and cuts is easiest to read
+//! that way.
 
 mod clock;
 mod cloud;

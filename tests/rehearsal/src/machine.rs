@@ -1,5 +1,6 @@
-//! A machine that is a folder: root directory of one rehearsed host, and the only way tests run the real binary. Makes a folder
-//! under the system's temporary directory and removes it with the value.
+//! A machine that is a folder: root directory of one rehearsed host, and the only way tests run the
+//! real binary. Makes a folder under the system's temporary directory and removes it with the
+//! value.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -27,7 +28,10 @@ impl Machine {
     ///
     /// # Panics
     /// When no folder can be made.
-    #[allow(clippy::new_without_default, reason = "it makes a folder: nothing a default value should do")]
+    #[allow(
+        clippy::new_without_default,
+        reason = "it makes a folder: nothing a default value should do"
+    )]
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("rehearsal-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -36,7 +40,8 @@ impl Machine {
         Self { root, binary: None }
     }
 
-    /// Runs this binary: integration tests give `env!("CARGO_BIN_EXE_ecs-bootstrap")`. Otherwise it is found or built.
+    /// Runs this binary: integration tests give `env!("CARGO_BIN_EXE_ecs-bootstrap")`. Otherwise it
+    /// is found or built.
     pub fn with_binary(mut self, binary: impl Into<PathBuf>) -> Self {
         self.binary = Some(binary.into());
         self
@@ -63,7 +68,8 @@ impl Machine {
     /// When it cannot.
     pub fn write(&self, path: &str, bytes: impl AsRef<[u8]>) {
         let path = self.path(path);
-        fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("a folder on the machine");
+        fs::create_dir_all(path.parent().expect("a file is in a folder"))
+            .expect("a folder on the machine");
         fs::write(path, bytes).expect("a file on the machine");
     }
 
@@ -82,7 +88,8 @@ impl Machine {
         files
     }
 
-    /// The program in a clean environment in which this cloud is all there is. Arguments, `--root` among them, are the caller's.
+    /// The program in a clean environment in which this cloud is all there is. Arguments, `--root`
+    /// among them, are the caller's.
     pub fn command(&self, cloud: &Cloud) -> Command {
         self.command_with(cloud.env())
     }
@@ -96,25 +103,36 @@ impl Machine {
         K: AsRef<OsStr>,
         V: AsRef<OsStr>,
     {
-        let env: Vec<(OsString, OsString)> = env.into_iter().map(|(k, v)| (k.as_ref().into(), v.as_ref().into())).collect();
-        let endpoint = env.iter().find(|(name, _)| name == IMDS).map(|(_, value)| value.to_string_lossy());
+        let env: Vec<(OsString, OsString)> =
+            env.into_iter().map(|(k, v)| (k.as_ref().into(), v.as_ref().into())).collect();
+        let endpoint =
+            env.iter().find(|(name, _)| name == IMDS).map(|(_, value)| value.to_string_lossy());
         if let Err(reason) = kept_from_real_metadata(endpoint.as_deref()) {
             panic!("no command for {BINARY}: {reason}");
         }
         self.clean_command(env)
     }
 
-    /// The program with just this environment, metadata at its real address: for a network namespace that the test made.
+    /// The program with just this environment, metadata at its real address: for a network
+    /// namespace that the test made.
     ///
     /// # Panics
     /// Unless [`inside_own_namespace`].
-    pub fn command_inside_own_namespace<K, V>(&self, env: impl IntoIterator<Item = (K, V)>) -> Command
+    pub fn command_inside_own_namespace<K, V>(
+        &self,
+        env: impl IntoIterator<Item = (K, V)>,
+    ) -> Command
     where
         K: AsRef<OsStr>,
         V: AsRef<OsStr>,
     {
-        assert!(inside_own_namespace(), "no command for {BINARY}: real instance metadata may be reachable from here");
-        self.clean_command(env.into_iter().map(|(k, v)| (k.as_ref().into(), v.as_ref().into())).collect())
+        assert!(
+            inside_own_namespace(),
+            "no command for {BINARY}: real instance metadata may be reachable from here"
+        );
+        self.clean_command(
+            env.into_iter().map(|(k, v)| (k.as_ref().into(), v.as_ref().into())).collect(),
+        )
     }
 
     fn clean_command(&self, env: Vec<(OsString, OsString)>) -> Command {
@@ -132,8 +150,9 @@ impl Drop for Machine {
     }
 }
 
-/// Whether no real metadata service can be reached from here: this thread is in another network namespace than init, or no route
-/// of its namespace leads out of loopback (init's namespace cannot be read everywhere, as in some containers).
+/// Whether no real metadata service can be reached from here: this thread is in another network
+/// namespace than init, or no route of its namespace leads out of loopback (init's namespace cannot
+/// be read everywhere, as in some containers).
 pub fn inside_own_namespace() -> bool {
     let namespace = |of: &str| fs::read_link(format!("/proc/{of}/ns/net")).ok();
     match (namespace("thread-self"), namespace("1")) {
@@ -142,31 +161,40 @@ pub fn inside_own_namespace() -> bool {
     }
 }
 
-/// Each line of these two files names a route's interface: IPv4 first (below a line of titles), IPv6 last. No IPv6, no file.
+/// Each line of these two files names a route's interface: IPv4 first (below a line of titles),
+/// IPv6 last. No IPv6, no file.
 fn no_route_leads_out() -> bool {
     let read = |file: &str| fs::read_to_string(format!("/proc/thread-self/net/{file}"));
     let Ok(v4) = read("route") else { return false };
     let v6 = read("ipv6_route").unwrap_or_default();
     let v4 = v4.lines().skip(1).filter_map(|line| line.split_whitespace().next());
-    v4.chain(v6.lines().filter_map(|line| line.split_whitespace().next_back())).all(|interface| interface == "lo")
+    v4.chain(v6.lines().filter_map(|line| line.split_whitespace().next_back()))
+        .all(|interface| interface == "lo")
 }
 
 fn kept_from_real_metadata(endpoint: Option<&str>) -> Result<(), String> {
     const REAL: [&str; 3] = ["169.254.", "fd00:ec2:", "instance-data"];
     match endpoint {
-        None | Some("") => Err(format!("{IMDS} is not set, so it would ask the real metadata address. Use Machine::command(&cloud)")),
-        Some(url) if REAL.iter().any(|real| url.contains(real)) => Err(format!("{IMDS} is {url}, a real metadata address")),
+        None | Some("") => Err(format!(
+            "{IMDS} is not set, so it would ask the real metadata address. Use Machine::command(&cloud)"
+        )),
+        Some(url) if REAL.iter().any(|real| url.contains(real)) => {
+            Err(format!("{IMDS} is {url}, a real metadata address"))
+        }
         Some(_) => Ok(()),
     }
 }
 
-/// The program: what `CARGO_BIN_EXE_ecs-bootstrap` in the environment names, or what `cargo build` makes now, once a process.
+/// The program: what `CARGO_BIN_EXE_ecs-bootstrap` in the environment names, or what `cargo build`
+/// makes now, once a process.
 ///
 /// # Panics
 /// When it cannot be built; cargo has said why on stderr.
 pub fn program() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| std::env::var_os(format!("CARGO_BIN_EXE_{BINARY}")).map_or_else(build, PathBuf::from))
+    BUILT.get_or_init(|| {
+        std::env::var_os(format!("CARGO_BIN_EXE_{BINARY}")).map_or_else(build, PathBuf::from)
+    })
 }
 
 /// Builds the program as a newcomer would, and asks cargo where it is.
@@ -176,13 +204,23 @@ fn build() -> PathBuf {
         cargo.env_remove(name);
     }
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
-    cargo.args(["build", "--bin", BINARY, "--message-format", "json-render-diagnostics", "--manifest-path"]).arg(manifest);
+    cargo
+        .args([
+            "build",
+            "--bin",
+            BINARY,
+            "--message-format",
+            "json-render-diagnostics",
+            "--manifest-path",
+        ])
+        .arg(manifest);
     let output = cargo.stderr(Stdio::inherit()).output().expect("cargo runs");
     let text = String::from_utf8_lossy(&output.stdout);
     text.lines().filter_map(executable).next_back().expect("cargo builds ecs-bootstrap")
 }
 
-/// What `cargo run` tells this program about itself: passed on, it would make build scripts that watch it (ring's) run anew.
+/// What `cargo run` tells this program about itself: passed on, it would make build scripts that
+/// watch it (ring's) run anew.
 fn is_of_this_package(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.starts_with(prefix))
@@ -213,7 +251,8 @@ mod tests {
 
     #[test]
     fn the_real_address_is_for_a_namespace_of_our_own_only() {
-        let command = || Machine::new().with_binary("/bin/true").command_inside_own_namespace([("A", "b")]);
+        let command =
+            || Machine::new().with_binary("/bin/true").command_inside_own_namespace([("A", "b")]);
         assert_eq!(std::panic::catch_unwind(command).is_ok(), inside_own_namespace());
     }
 
@@ -229,9 +268,19 @@ mod tests {
 
     #[test]
     fn a_command_inherits_nothing_but_the_path() {
-        let output = Machine::new().with_binary("/usr/bin/env").command_with([(IMDS, "http://127.0.0.1:1")]).output().unwrap();
-        let names: Vec<String> =
-            String::from_utf8(output.stdout).unwrap().lines().map(|l| l.split('=').next().unwrap().to_owned()).collect();
-        assert!(names.iter().all(|name| KEPT.contains(&name.as_str()) || name == IMDS), "{names:?}");
+        let output = Machine::new()
+            .with_binary("/usr/bin/env")
+            .command_with([(IMDS, "http://127.0.0.1:1")])
+            .output()
+            .unwrap();
+        let names: Vec<String> = String::from_utf8(output.stdout)
+            .unwrap()
+            .lines()
+            .map(|l| l.split('=').next().unwrap().to_owned())
+            .collect();
+        assert!(
+            names.iter().all(|name| KEPT.contains(&name.as_str()) || name == IMDS),
+            "{names:?}"
+        );
     }
 }

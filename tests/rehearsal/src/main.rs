@@ -1,5 +1,6 @@
-//! The newcomer's first command: a whole boot of a new container instance, on a machine that is a folder, with every request the
-//! cloud saw. Builds the real program, runs it as user data would, and checks that all came out as promised.
+//! The newcomer's first command: a whole boot of a new container instance, on a machine that is a
+//! folder, with every request the cloud saw. Builds the real program, runs it as user data would,
+//! and checks that all came out as promised.
 
 mod show;
 
@@ -68,7 +69,10 @@ fn list() -> ExitCode {
 /// One boot after another: the first installs, the second finds all as it should be.
 fn rehearse() -> ExitCode {
     let boot = Boot::new("");
-    println!("A new container instance boots. Its machine is the folder {}, its cloud is on loopback.\n", boot.machine.root().display());
+    println!(
+        "A new container instance boots. Its machine is the folder {}, its cloud is on loopback.\n",
+        boot.machine.root().display()
+    );
     let mut checks = Checks::default();
 
     let first = boot.run(&[]);
@@ -78,7 +82,10 @@ fn rehearse() -> ExitCode {
     show::report(&boot.machine, REPORT);
     checks.expect("the boot ends with status 0", first.status == Some(0));
     checks.expect("it says `installed`", boot.outcome() == "installed");
-    checks.expect("the file is the object, byte for byte", boot.machine.read(INSTALLED).as_deref() == Some(CONFIG.as_bytes()));
+    checks.expect(
+        "the file is the object, byte for byte",
+        boot.machine.read(INSTALLED).as_deref() == Some(CONFIG.as_bytes()),
+    );
 
     let second = boot.run(&[]);
     second.show("The boot after it");
@@ -97,10 +104,16 @@ fn fail(fault: &Fault) -> ExitCode {
     run.show("The boot");
     show::requests(&run.requests);
     let mut checks = Checks::default();
-    checks.expect(&format!("it ends with status {}", fault.exit_status), run.status == Some(fault.exit_status));
+    checks.expect(
+        &format!("it ends with status {}", fault.exit_status),
+        run.status == Some(fault.exit_status),
+    );
     let whole = boot.machine.read(INSTALLED);
     let expected = (fault.exit_status == 0).then(|| CONFIG.as_bytes().to_vec());
-    checks.expect(if expected.is_some() { "the file is there, and whole" } else { "no file was installed" }, whole == expected);
+    checks.expect(
+        if expected.is_some() { "the file is there, and whole" } else { "no file was installed" },
+        whole == expected,
+    );
     checks.no_secret(&boot, &[&run]);
     checks.verdict()
 }
@@ -125,7 +138,8 @@ fn serve(credentials: Option<&str>) -> ExitCode {
 fn read_credentials(file: &str) -> Result<Credentials, String> {
     let text = std::fs::read(file).map_err(|e| e.to_string())?;
     let document: Value = serde_json::from_slice(&text).map_err(|_| "no JSON")?;
-    let field = |name: &str| document[name].as_str().map(str::to_owned).ok_or(format!("{name} is missing"));
+    let field =
+        |name: &str| document[name].as_str().map(str::to_owned).ok_or(format!("{name} is missing"));
     Ok(Credentials {
         access_key_id: field("AccessKeyId")?,
         secret_access_key: field("SecretAccessKey")?,
@@ -173,7 +187,10 @@ impl Boot {
         let before = self.cloud.requests().len();
         let (mut reader, writer) = io::pipe().expect("a pipe");
         let mut command = self.machine.command(&self.cloud);
-        command.args(["run", "--config", &self.source, "--root"]).arg(self.machine.root()).args(more);
+        command
+            .args(["run", "--config", &self.source, "--root"])
+            .arg(self.machine.root())
+            .args(more);
         command.stdout(writer.try_clone().expect("a second end of the pipe")).stderr(writer);
         let mut child = command.spawn().expect("the program that cargo built runs");
         // It holds the pipe's writing ends: while it lives, the pipe does not end.
@@ -182,7 +199,12 @@ impl Boot {
         reader.read_to_end(&mut printed).expect("what the program prints can be read");
         let status = child.wait().expect("a child of ours ends").code();
         Run {
-            command: format!("ecs-bootstrap run --config {} --root {} {}", self.source, self.machine.root().display(), more.join(" ")),
+            command: format!(
+                "ecs-bootstrap run --config {} --root {} {}",
+                self.source,
+                self.machine.root().display(),
+                more.join(" ")
+            ),
             printed: String::from_utf8_lossy(&printed).into_owned(),
             status,
             requests: self.cloud.requests().split_off(before),
@@ -190,7 +212,10 @@ impl Boot {
     }
 
     fn outcome(&self) -> String {
-        let report = self.machine.read(REPORT).and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+        let report = self
+            .machine
+            .read(REPORT)
+            .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
         report.and_then(|report| Some(report["outcome"].as_str()?.to_owned())).unwrap_or_default()
     }
 }
@@ -219,7 +244,12 @@ impl Checks {
     fn no_secret(&mut self, boot: &Boot, runs: &[&Run]) {
         let secrets: BTreeSet<String> = boot.cloud.secrets().into_iter().collect();
         let mut texts: Vec<String> = runs.iter().map(|run| run.printed.clone()).collect();
-        texts.extend(boot.machine.files().iter().map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned()));
+        texts.extend(
+            boot.machine
+                .files()
+                .iter()
+                .map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned()),
+        );
         let leaked = texts.iter().any(|text| secrets.iter().any(|secret| text.contains(secret)));
         self.expect("no key and no token is in any output or file", !leaked);
     }

@@ -1,6 +1,7 @@
-//! A proxy that counts and remembers, for tests of who goes through it and who must not. CONNECT tunnels and absolute-form
-//! requests; on loopback only, and it reaches loopback only. In front of a cloud it leads AWS's own names there, so that the
-//! program can be run without any endpoint of ours in its environment.
+//! A proxy that counts and remembers, for tests of who goes through it and who must not. CONNECT
+//! tunnels and absolute-form requests; on loopback only, and it reaches loopback only. In front of
+//! a cloud it leads AWS's own names there, so that the program can be run without any endpoint of
+//! ours in its environment.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -46,7 +47,8 @@ impl Proxy {
         Self::with(manners, Record::default())
     }
 
-    /// A proxy that leads every name of AWS's to this cloud: `sts.…` to its STS, all others to its S3.
+    /// A proxy that leads every name of AWS's to this cloud: `sts.…` to its STS, all others to its
+    /// S3.
     pub fn in_front_of(cloud: &Cloud) -> Self {
         let aws = Some((cloud.address(Service::Sts), cloud.address(Service::S3)));
         Self::with(Manners::Forwards, Record { aws, ..Record::default() })
@@ -58,7 +60,8 @@ impl Proxy {
         let serve = move |stream| {
             let _broken = kept.serve(stream, manners);
         };
-        let door = Door::open_at(([127, 0, 0, 1], 0).into(), Arc::new(serve)).expect("the proxy listens on loopback");
+        let door = Door::open_at(([127, 0, 0, 1], 0).into(), Arc::new(serve))
+            .expect("the proxy listens on loopback");
         Self { door, record }
     }
 
@@ -98,7 +101,9 @@ impl Record {
         match manners {
             Manners::Refuses => self.refuse(reader, client),
             Manners::Forwards if method == "CONNECT" => self.tunnel(reader, client, &host),
-            Manners::Forwards => self.forward(reader, client, &host, &format!("{method} {path} HTTP/1.1\r\n")),
+            Manners::Forwards => {
+                self.forward(reader, client, &host, &format!("{method} {path} HTTP/1.1\r\n"))
+            }
         }
     }
 
@@ -116,7 +121,12 @@ impl Record {
         )
     }
 
-    fn tunnel(self: &Arc<Self>, mut reader: BufReader<TcpStream>, mut client: TcpStream, host: &str) -> io::Result<()> {
+    fn tunnel(
+        self: &Arc<Self>,
+        mut reader: BufReader<TcpStream>,
+        mut client: TcpStream,
+        host: &str,
+    ) -> io::Result<()> {
         self.skip_head(&mut reader)?;
         let server = self.reach(host)?;
         client.write_all(b"HTTP/1.1 200 Connection Established\r\n\r\n")?;
@@ -124,7 +134,13 @@ impl Record {
     }
 
     /// The first line in the form that servers read; the rest as it comes.
-    fn forward(self: &Arc<Self>, reader: BufReader<TcpStream>, client: TcpStream, host: &str, first: &str) -> io::Result<()> {
+    fn forward(
+        self: &Arc<Self>,
+        reader: BufReader<TcpStream>,
+        client: TcpStream,
+        host: &str,
+        first: &str,
+    ) -> io::Result<()> {
         let mut server = self.reach(host)?;
         server.write_all(format!("{first}Via: 1.1 rehearsal\r\n").as_bytes())?;
         self.shovel(reader, client, server)
@@ -159,7 +175,12 @@ impl Record {
     }
 
     /// Both directions until both ends have had enough.
-    fn shovel(self: &Arc<Self>, mut from: BufReader<TcpStream>, mut client: TcpStream, mut server: TcpStream) -> io::Result<()> {
+    fn shovel(
+        self: &Arc<Self>,
+        mut from: BufReader<TcpStream>,
+        mut client: TcpStream,
+        mut server: TcpStream,
+    ) -> io::Result<()> {
         let (mut back, end) = (server.try_clone()?, server.try_clone()?);
         let answers = thread::spawn(move || {
             let _broken = io::copy(&mut back, &mut client);
@@ -186,7 +207,11 @@ fn destination(line: &str) -> Option<(String, String, String)> {
     let rest = target.strip_prefix("http://")?;
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let port = if host.rsplit(']').next()?.contains(':') { "" } else { ":80" };
-    Some((method, format!("{host}{port}"), if path.is_empty() { "/".into() } else { path.to_owned() }))
+    Some((
+        method,
+        format!("{host}{port}"),
+        if path.is_empty() { "/".into() } else { path.to_owned() },
+    ))
 }
 
 #[cfg(test)]
@@ -207,7 +232,9 @@ mod tests {
     fn an_absolute_request_is_passed_on_and_remembered() {
         let (cloud, proxy) = (Cloud::start(Options::default()), Proxy::start(Manners::Forwards));
         let host = cloud.address(Service::Imds);
-        let request = format!("GET http://{host}/latest/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let request = format!(
+            "GET http://{host}/latest/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        );
         let mut stream = TcpStream::connect(proxy.door.address).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut status = [0; 12];
@@ -227,7 +254,9 @@ mod tests {
     #[test]
     fn a_refusing_proxy_asks_for_authentication() {
         let proxy = Proxy::start(Manners::Refuses);
-        assert!(through(&proxy, "CONNECT 127.0.0.1:1 HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 407 "));
+        assert!(
+            through(&proxy, "CONNECT 127.0.0.1:1 HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 407 ")
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! A rehearsal on paper: requests in plain words, the installed file, the report. Prints to stdout, decides nothing.
+//! A rehearsal on paper: requests in plain words, the installed file, the report. Prints to stdout,
+//! decides nothing.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -29,10 +30,22 @@ const WORDS: [(Service, &str, &str); 16] = [
 pub fn requests(requests: &[Seen]) {
     println!("What the cloud saw\n");
     for seen in requests {
-        let began = seen.start.saturating_sub(requests.first().map_or(seen.start, |first| first.start)).as_millis();
-        println!("  {began:>6} ms  {:<4}  {:<58}  {}", name(seen.service), words(seen), answer(seen));
+        let began = seen
+            .start
+            .saturating_sub(requests.first().map_or(seen.start, |first| first.start))
+            .as_millis();
+        println!(
+            "  {began:>6} ms  {:<4}  {:<58}  {}",
+            name(seen.service),
+            words(seen),
+            answer(seen)
+        );
     }
-    println!("\n  {} requests; the longest run of one after the other has {}.\n", requests.len(), longest_chain(requests));
+    println!(
+        "\n  {} requests; the longest run of one after the other has {}.\n",
+        requests.len(),
+        longest_chain(requests)
+    );
 }
 
 fn name(service: Service) -> &'static str {
@@ -59,14 +72,17 @@ fn signature(seen: &Seen) -> String {
 
 fn answer(seen: &Seen) -> String {
     match seen.end {
-        Some(end) => format!("{} in {} ms", seen.status, end.saturating_sub(seen.start).as_millis()),
+        Some(end) => {
+            format!("{} in {} ms", seen.status, end.saturating_sub(seen.start).as_millis())
+        }
         None => "no answer".into(),
     }
 }
 
 /// A file of the machine, with its mode.
 pub fn file(machine: &Machine, path: &str) {
-    let mode = std::fs::metadata(machine.path(path)).map(|metadata| metadata.permissions().mode() & 0o7777);
+    let mode = std::fs::metadata(machine.path(path))
+        .map(|metadata| metadata.permissions().mode() & 0o7777);
     match (mode, machine.read(path)) {
         (Ok(mode), Some(bytes)) => {
             println!("{path} (mode {mode:04o})\n");
@@ -79,7 +95,9 @@ pub fn file(machine: &Machine, path: &str) {
 
 /// The report, a line for each of its parts.
 pub fn report(machine: &Machine, path: &str) {
-    let Some(report) = machine.read(path).and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok()) else {
+    let Some(report) =
+        machine.read(path).and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
+    else {
         return println!("{path} is not there.\n");
     };
     println!("{path}\n");

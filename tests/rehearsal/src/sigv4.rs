@@ -1,6 +1,7 @@
-//! Is this request signed by credentials we handed out? Signature version 4, as AWS describes it in "Create a signed AWS API
-//! request": the canonical request is built here from what came over the wire, key derivation and HMAC are the `aws-sigv4` crate's.
-//! Pure: takes a request, the credentials and the server's clock.
+//! Is this request signed by credentials we handed out? Signature version 4, as AWS describes it in
+//! "Create a signed AWS API request": the canonical request is built here from what came over the
+//! wire, key derivation and HMAC are the `aws-sigv4` crate's. Pure: takes a request, the
+//! credentials and the server's clock.
 
 use std::time::{Duration, SystemTime};
 
@@ -46,7 +47,8 @@ pub enum Refusal {
     Mismatch(Box<Evidence>),
 }
 
-/// What S3 shows to somebody whose signature is wrong. The canonical request holds the session token, here as at AWS.
+/// What S3 shows to somebody whose signature is wrong. The canonical request holds the session
+/// token, here as at AWS.
 #[derive(Debug, PartialEq)]
 pub struct Evidence {
     pub access_key_id: String,
@@ -71,7 +73,12 @@ struct Claim {
 }
 
 /// Checks the signature; gives the region it was made for.
-pub fn check(request: &Request, service: &str, known: &[Credentials], now: SystemTime) -> Result<String, Refusal> {
+pub fn check(
+    request: &Request,
+    service: &str,
+    known: &[Credentials],
+    now: SystemTime,
+) -> Result<String, Refusal> {
     let claim = claim(request)?;
     let key = known.iter().rev().find(|c| c.access_key_id == claim.key_id);
     let key = key.ok_or_else(|| Refusal::UnknownKey(claim.key_id.clone()))?;
@@ -87,7 +94,9 @@ pub fn check(request: &Request, service: &str, known: &[Credentials], now: Syste
 fn claim(request: &Request) -> Result<Claim, Refusal> {
     match (request.header("authorization"), request.parameter("X-Amz-Algorithm")) {
         (Some(value), _) => header_claim(request, value).ok_or(Refusal::Malformed("Authorization")),
-        (None, Some(algorithm)) if algorithm == ALGORITHM => query_claim(request).ok_or(Refusal::Malformed("query parameters")),
+        (None, Some(algorithm)) if algorithm == ALGORITHM => {
+            query_claim(request).ok_or(Refusal::Malformed("query parameters"))
+        }
         (None, Some(_)) => Err(Refusal::Malformed("X-Amz-Algorithm")),
         (None, None) => Err(Refusal::Anonymous),
     }
@@ -95,7 +104,9 @@ fn claim(request: &Request) -> Result<Claim, Refusal> {
 
 fn header_claim(request: &Request, authorization: &str) -> Option<Claim> {
     let fields = authorization.strip_prefix(ALGORITHM)?;
-    let field = |name: &str| fields.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
+    let field = |name: &str| {
+        fields.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
+    };
     let mut claim = scoped(field("Credential")?)?;
     claim.signed_headers = field("SignedHeaders")?.split(';').map(str::to_owned).collect();
     claim.signature = field("Signature")?.to_owned();
@@ -106,7 +117,8 @@ fn header_claim(request: &Request, authorization: &str) -> Option<Claim> {
 
 fn query_claim(request: &Request) -> Option<Claim> {
     let mut claim = scoped(&request.parameter("X-Amz-Credential")?)?;
-    claim.signed_headers = request.parameter("X-Amz-SignedHeaders")?.split(';').map(str::to_owned).collect();
+    claim.signed_headers =
+        request.parameter("X-Amz-SignedHeaders")?.split(';').map(str::to_owned).collect();
     claim.signature = request.parameter("X-Amz-Signature")?;
     claim.time = request.parameter("X-Amz-Date")?;
     claim.token = request.parameter("X-Amz-Security-Token");
@@ -154,9 +166,13 @@ fn check_time(claim: &Claim, now: SystemTime) -> Result<(), Refusal> {
     let signed_at = clock::from_amz_date(&claim.time).ok_or(Refusal::Malformed("x-amz-date"))?;
     let age = now.duration_since(signed_at);
     match (claim.expires, age) {
-        (Some(expires), Ok(age)) if age > Duration::from_secs(expires) => Err(Refusal::PresignExpired(expires)),
+        (Some(expires), Ok(age)) if age > Duration::from_secs(expires) => {
+            Err(Refusal::PresignExpired(expires))
+        }
         (Some(_), Ok(_)) => Ok(()),
-        (_, age) if age.clone().unwrap_or_else(|early| early.duration()) > ALLOWED_SKEW => Err(Refusal::Skewed(claim.time.clone())),
+        (_, age) if age.clone().unwrap_or_else(|early| early.duration()) > ALLOWED_SKEW => {
+            Err(Refusal::Skewed(claim.time.clone()))
+        }
         _ => Ok(()),
     }
 }
@@ -164,7 +180,8 @@ fn check_time(claim: &Claim, now: SystemTime) -> Result<(), Refusal> {
 fn check_headers(request: &Request, claim: &Claim) -> Result<(), Refusal> {
     let must_be_signed = |name: &str| name == "host" || name.starts_with("x-amz-");
     let unsigned = request.headers.iter().map(|(name, _)| name).filter(|name| must_be_signed(name));
-    let unsigned: Vec<&str> = unsigned.filter(|name| !claim.signed_headers.contains(name)).map(String::as_str).collect();
+    let unsigned: Vec<&str> =
+        unsigned.filter(|name| !claim.signed_headers.contains(name)).map(String::as_str).collect();
     match unsigned.is_empty() {
         true => Ok(()),
         false => Err(Refusal::Unsigned(unsigned.join(", "))),
@@ -173,7 +190,9 @@ fn check_headers(request: &Request, claim: &Claim) -> Result<(), Refusal> {
 
 fn check_payload(request: &Request) -> Result<(), Refusal> {
     match request.header("x-amz-content-sha256") {
-        Some(hash) if hash.len() == 64 && hash != sha256_hex(&request.body) => Err(Refusal::Malformed("x-amz-content-sha256")),
+        Some(hash) if hash.len() == 64 && hash != sha256_hex(&request.body) => {
+            Err(Refusal::Malformed("x-amz-content-sha256"))
+        }
         _ => Ok(()),
     }
 }
@@ -190,41 +209,61 @@ fn check_signature(request: &Request, claim: &Claim, key: &Credentials) -> Resul
 /// What a right signature of this request is, and what it is made from.
 fn evidence(request: &Request, claim: &Claim, key: &Credentials) -> Evidence {
     let canonical_request = canonical_request(request, claim);
-    let string_to_sign = format!("{ALGORITHM}\n{}\n{}\n{}", claim.time, claim.scope, sha256_hex(canonical_request.as_bytes()));
+    let string_to_sign = format!(
+        "{ALGORITHM}\n{}\n{}\n{}",
+        claim.time,
+        claim.scope,
+        sha256_hex(canonical_request.as_bytes())
+    );
     let day = clock::from_amz_date(&claim.time).unwrap_or(SystemTime::UNIX_EPOCH);
-    let signing_key = generate_signing_key(&key.secret_access_key, day, &claim.region, &claim.service);
+    let signing_key =
+        generate_signing_key(&key.secret_access_key, day, &claim.region, &claim.service);
     let signature = calculate_signature(signing_key, string_to_sign.as_bytes());
     Evidence { access_key_id: claim.key_id.clone(), string_to_sign, signature, canonical_request }
 }
 
 fn canonical_request(request: &Request, claim: &Claim) -> String {
     let path = utf8_percent_encode(&decoded(request.path()), UNRESERVED_AND_SLASH).to_string();
-    let headers: String = claim.signed_headers.iter().map(|name| canonical_header(request, name)).collect();
+    let headers: String =
+        claim.signed_headers.iter().map(|name| canonical_header(request, name)).collect();
     let payload = match (claim.expires, request.header("x-amz-content-sha256")) {
         (Some(_), _) => "UNSIGNED-PAYLOAD".to_owned(),
         (None, Some(hash)) => hash.to_owned(),
         (None, None) => sha256_hex(&request.body),
     };
     let signed = claim.signed_headers.join(";");
-    format!("{}\n{path}\n{}\n{headers}\n{signed}\n{payload}", request.method, canonical_query(request))
+    format!(
+        "{}\n{path}\n{}\n{headers}\n{signed}\n{payload}",
+        request.method,
+        canonical_query(request)
+    )
 }
 
 fn canonical_header(request: &Request, name: &str) -> String {
     let one_space = |value: &String| value.split_whitespace().collect::<Vec<_>>().join(" ");
-    let values = request.headers.iter().filter(|(n, _)| n == name).map(|(_, value)| one_space(value));
+    let values =
+        request.headers.iter().filter(|(n, _)| n == name).map(|(_, value)| one_space(value));
     format!("{name}:{}\n", values.collect::<Vec<_>>().join(","))
 }
 
 fn canonical_query(request: &Request) -> String {
     let encode = |text: &str| utf8_percent_encode(text, UNRESERVED).to_string();
     let pairs = request.query().into_iter().filter(|(name, _)| name != "X-Amz-Signature");
-    let mut pairs: Vec<String> = pairs.map(|(name, value)| format!("{}={}", encode(&name), encode(&value))).collect();
+    let mut pairs: Vec<String> =
+        pairs.map(|(name, value)| format!("{}={}", encode(&name), encode(&value))).collect();
     pairs.sort();
     pairs.join("&")
 }
 
 /// A presigned GET of `https://HOST/PATH`, good for `lifetime`: the query to add to it.
-pub fn presigned_query(host: &str, path: &str, region: &str, key: &Credentials, at: SystemTime, lifetime: Duration) -> String {
+pub fn presigned_query(
+    host: &str,
+    path: &str,
+    region: &str,
+    key: &Credentials,
+    at: SystemTime,
+    lifetime: Duration,
+) -> String {
     let time = clock::amz_date(at);
     let scope = format!("{}/{region}/s3/aws4_request", &time[..8]);
     let encode = |text: &str| utf8_percent_encode(text, UNRESERVED).to_string();
@@ -255,13 +294,17 @@ pub fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// "Example: GET Object" of AWS's S3 reference, "Signature Calculations for the Authorization Header": AWS's own key, time and
-    /// signature, so that this check agrees with a party that is not us.
+    /// "Example: GET Object" of AWS's S3 reference, "Signature Calculations for the Authorization
+    /// Header": AWS's own key, time and signature, so that this check agrees with a party that
+    /// is not us.
     fn documented_request() -> Request {
         let headers = [
             ("host", "examplebucket.s3.amazonaws.com"),
             ("range", "bytes=0-9"),
-            ("x-amz-content-sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+            (
+                "x-amz-content-sha256",
+                "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            ),
             ("x-amz-date", "20130524T000000Z"),
             (
                 "authorization",
@@ -308,21 +351,35 @@ mod tests {
 
     #[test]
     fn key_token_and_expiry_are_checked_before_the_signature() {
-        assert!(matches!(verdict(|_, key| key.access_key_id.push('x')), Err(Refusal::UnknownKey(_))));
-        assert!(matches!(verdict(|_, key| key.session_token.push('x')), Err(Refusal::WrongToken(_))));
+        assert!(matches!(
+            verdict(|_, key| key.access_key_id.push('x')),
+            Err(Refusal::UnknownKey(_))
+        ));
+        assert!(matches!(
+            verdict(|_, key| key.session_token.push('x')),
+            Err(Refusal::WrongToken(_))
+        ));
         assert!(matches!(verdict(|_, key| key.expires = then()), Err(Refusal::ExpiredToken(_))));
         assert_eq!(verdict(|request, _| request.headers.truncate(4)), Err(Refusal::Anonymous));
     }
 
     #[test]
     fn a_header_of_amazons_must_be_signed() {
-        let unsigned = verdict(|request, _| request.headers.push(("x-amz-acl".into(), "private".into())));
+        let unsigned =
+            verdict(|request, _| request.headers.push(("x-amz-acl".into(), "private".into())));
         assert_eq!(unsigned, Err(Refusal::Unsigned("x-amz-acl".into())));
     }
 
     #[test]
     fn a_clock_may_be_off_by_fifteen_minutes_and_no_more() {
-        let at = |seconds: u64| check(&documented_request(), "s3", &[documented_key()], then() + Duration::from_secs(seconds));
+        let at = |seconds: u64| {
+            check(
+                &documented_request(),
+                "s3",
+                &[documented_key()],
+                then() + Duration::from_secs(seconds),
+            )
+        };
         assert!(at(900).is_ok());
         assert_eq!(at(901), Err(Refusal::Skewed("20130524T000000Z".into())));
     }
@@ -330,10 +387,18 @@ mod tests {
     #[test]
     fn a_presigned_query_is_accepted_until_it_expires() {
         let key = Credentials { session_token: "PLANTED+/=".into(), ..documented_key() };
-        let query = presigned_query("h", "/b/a%20b", "us-east-1", &key, then(), Duration::from_secs(60));
+        let query =
+            presigned_query("h", "/b/a%20b", "us-east-1", &key, then(), Duration::from_secs(60));
         let headers = vec![("host".to_owned(), "h".to_owned())];
-        let request = Request { method: "GET".into(), target: format!("/b/a%20b?{query}"), headers, body: Vec::new() };
-        let at = |seconds| check(&request, "s3", std::slice::from_ref(&key), then() + Duration::from_secs(seconds));
+        let request = Request {
+            method: "GET".into(),
+            target: format!("/b/a%20b?{query}"),
+            headers,
+            body: Vec::new(),
+        };
+        let at = |seconds| {
+            check(&request, "s3", std::slice::from_ref(&key), then() + Duration::from_secs(seconds))
+        };
         assert_eq!(at(60), Ok("us-east-1".into()));
         assert_eq!(at(61), Err(Refusal::PresignExpired(60)));
     }

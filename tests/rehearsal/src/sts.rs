@@ -13,7 +13,8 @@ const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 pub(crate) fn answer(world: &World, request: &Request, now: SystemTime) -> Response {
     match sigv4::check(request, "sts", &world.credentials, now) {
         Err(refusal) => refused(&refusal, now),
-        // Every other region has an endpoint of its own, which knows no other scope; us-east-1 is the global one.
+        // Every other region has an endpoint of its own, which knows no other scope; us-east-1 is
+        // the global one.
         Ok(region) if region != world.host.region && region != "us-east-1" => {
             error(403, "SignatureDoesNotMatch", "Credential should be scoped to a valid region.")
         }
@@ -62,7 +63,9 @@ fn action(world: &World, request: &Request) -> Response {
     let body = String::from_utf8_lossy(&request.body).into_owned();
     let from_body = body.split('&').find_map(|pair| pair.strip_prefix("Action=").map(decoded));
     match from_body.or_else(|| request.parameter("Action")).as_deref() {
-        Some("GetCallerIdentity") => identity(&world.host.arn(), &world.host.account_id, &world.host.instance_id),
+        Some("GetCallerIdentity") => {
+            identity(&world.host.arn(), &world.host.account_id, &world.host.instance_id)
+        }
         Some(_) => error(400, "InvalidAction", "Could not find operation for version 2011-06-15"),
         None => error(400, "MissingAction", "Missing Action"),
     }
@@ -71,25 +74,45 @@ fn action(world: &World, request: &Request) -> Response {
 fn refused(refusal: &Refusal, now: SystemTime) -> Response {
     const MISMATCH: &str = "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.";
     match refusal {
-        Refusal::Anonymous => error(403, "MissingAuthenticationToken", "Request is missing Authentication Token"),
-        Refusal::UnknownKey(_) | Refusal::WrongToken(_) => {
-            error(403, "InvalidClientTokenId", "The security token included in the request is invalid.")
+        Refusal::Anonymous => {
+            error(403, "MissingAuthenticationToken", "Request is missing Authentication Token")
         }
-        Refusal::ExpiredToken(_) => error(403, "ExpiredToken", "The security token included in the request is expired"),
-        Refusal::Skewed(signed_at) => error(403, "SignatureDoesNotMatch", &skew_message(signed_at, now)),
+        Refusal::UnknownKey(_) | Refusal::WrongToken(_) => error(
+            403,
+            "InvalidClientTokenId",
+            "The security token included in the request is invalid.",
+        ),
+        Refusal::ExpiredToken(_) => {
+            error(403, "ExpiredToken", "The security token included in the request is expired")
+        }
+        Refusal::Skewed(signed_at) => {
+            error(403, "SignatureDoesNotMatch", &skew_message(signed_at, now))
+        }
         Refusal::PresignExpired(_) => error(400, "RequestExpired", "Request has expired."),
-        Refusal::Malformed(what) => error(400, "IncompleteSignature", &format!("{what} is not what was expected")),
-        Refusal::Unsigned(names) => error(403, "SignatureDoesNotMatch", &format!("Host or X-Amz headers must be signed: {names}")),
+        Refusal::Malformed(what) => {
+            error(400, "IncompleteSignature", &format!("{what} is not what was expected"))
+        }
+        Refusal::Unsigned(names) => error(
+            403,
+            "SignatureDoesNotMatch",
+            &format!("Host or X-Amz headers must be signed: {names}"),
+        ),
         Refusal::Mismatch(_) => error(403, "SignatureDoesNotMatch", MISMATCH),
     }
 }
 
-/// `Signature expired: 20261122T000000Z is now earlier than 20261122T001500Z (20261122T003000Z - 15 min.)`
+/// `Signature expired: 20261122T000000Z is now earlier than 20261122T001500Z (20261122T003000Z - 15
+/// min.)`
 fn skew_message(signed_at: &str, now: SystemTime) -> String {
-    let (earliest, latest) = (clock::amz_date(now - ALLOWED_SKEW), clock::amz_date(now + ALLOWED_SKEW));
+    let (earliest, latest) =
+        (clock::amz_date(now - ALLOWED_SKEW), clock::amz_date(now + ALLOWED_SKEW));
     let now = clock::amz_date(now);
     match signed_at < earliest.as_str() {
-        true => format!("Signature expired: {signed_at} is now earlier than {earliest} ({now} - 15 min.)"),
-        false => format!("Signature not yet current: {signed_at} is still later than {latest} ({now} + 15 min.)"),
+        true => format!(
+            "Signature expired: {signed_at} is now earlier than {earliest} ({now} - 15 min.)"
+        ),
+        false => format!(
+            "Signature not yet current: {signed_at} is still later than {latest} ({now} + 15 min.)"
+        ),
     }
 }

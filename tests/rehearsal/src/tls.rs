@@ -1,11 +1,15 @@
-//! A certificate authority made for one rehearsal, and the server's end of TLS. Gives a CA as PEM; touches no file.
+//! A certificate authority made for one rehearsal, and the server's end of TLS. Gives a CA as PEM;
+//! touches no file.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
 use aws_smithy_types::base64;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -26,12 +30,16 @@ pub(crate) struct Tls {
     pub config: Arc<ServerConfig>,
 }
 
-/// The regions of the names below: the host's own, where faults move buckets to, and the one that clients fall back on.
+/// The regions of the names below: the host's own, where faults move buckets to, and the one that
+/// clients fall back on.
 const REGIONS: [&str; 3] = ["eu-west-1", "us-west-2", "us-east-1"];
-/// What stands before a region in the names of STS and S3: also virtual hosts, access points, FIPS and dual stack.
-const BEFORE_REGION: [&str; 6] = ["*.", "*.s3.", "*.s3-fips.", "*.s3.dualstack.", "*.s3-fips.dualstack.", "*.s3-accesspoint."];
+/// What stands before a region in the names of STS and S3: also virtual hosts, access points, FIPS
+/// and dual stack.
+const BEFORE_REGION: [&str; 6] =
+    ["*.", "*.s3.", "*.s3-fips.", "*.s3.dualstack.", "*.s3-fips.dualstack.", "*.s3-accesspoint."];
 
-/// Loopback, and the names of AWS's own under which an unmodified program finds this cloud, through a proxy or a hosts file.
+/// Loopback, and the names of AWS's own under which an unmodified program finds this cloud, through
+/// a proxy or a hosts file.
 fn names() -> Vec<String> {
     let everywhere = ["127.0.0.1", "::1", "localhost", "*.amazonaws.com"].map(str::to_owned);
     let regional = |region: &&str| {
@@ -85,7 +93,11 @@ fn server_config(leaf: CertificateDer<'static>, key: &KeyPair) -> ServerConfig {
 /// RFC 7468.
 fn pem(der: &[u8]) -> String {
     let text = base64::encode(der);
-    let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).expect("base64 is ASCII")).collect();
+    let lines: Vec<&str> = text
+        .as_bytes()
+        .chunks(64)
+        .map(|line| std::str::from_utf8(line).expect("base64 is ASCII"))
+        .collect();
     format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }
 

@@ -1,4 +1,5 @@
-//! What is true in the rehearsal cloud: one host, its role, the credentials handed out, buckets, pages. Plain data; no I/O.
+//! What is true in the rehearsal cloud: one host, its role, the credentials handed out, buckets,
+//! pages. Plain data; no I/O.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -27,7 +28,8 @@ pub struct Host {
     /// No role, no credentials: every path under `iam/` is absent.
     pub role: Option<String>,
     pub instance_profile: String,
-    /// Absent unless `InstanceMetadataTags` is enabled: `None` answers 404, an empty map an empty list.
+    /// Absent unless `InstanceMetadataTags` is enabled: `None` answers 404, an empty map an empty
+    /// list.
     pub tags: Option<BTreeMap<String, String>>,
     pub user_data: Option<String>,
     /// `autoscaling/target-lifecycle-state`; `None` outside an Auto Scaling group.
@@ -63,7 +65,10 @@ impl Host {
     /// `arn:aws:sts::ACCOUNT:assumed-role/ROLE/INSTANCE`
     pub fn arn(&self) -> String {
         let role = self.role.as_deref().unwrap_or("none");
-        format!("arn:{}:sts::{}:assumed-role/{role}/{}", self.partition, self.account_id, self.instance_id)
+        format!(
+            "arn:{}:sts::{}:assumed-role/{role}/{}",
+            self.partition, self.account_id, self.instance_id
+        )
     }
 }
 
@@ -95,7 +100,12 @@ pub(crate) struct Version {
 
 impl From<Vec<u8>> for Object {
     fn from(bytes: Vec<u8>) -> Self {
-        Self { bytes, content_type: "binary/octet-stream".into(), checksum: Checksum::Crc32, kms: false }
+        Self {
+            bytes,
+            content_type: "binary/octet-stream".into(),
+            checksum: Checksum::Crc32,
+            kms: false,
+        }
     }
 }
 
@@ -165,7 +175,8 @@ impl World {
         world
     }
 
-    /// New credentials for the role. The words in them are markers: no output of the program may ever hold one.
+    /// New credentials for the role. The words in them are markers: no output of the program may
+    /// ever hold one.
     pub fn mint(&mut self, lifetime: Duration) {
         self.minted += 1;
         let n = self.minted;
@@ -186,7 +197,14 @@ impl World {
     /// The bucket of that name, made here and now if there is none.
     pub fn bucket(&mut self, name: &str) -> &mut Bucket {
         let (region, owner) = (self.host.region.clone(), self.host.account_id.clone());
-        let new = || Bucket { region, owner, versioned: false, readable: true, listable: false, objects: BTreeMap::new() };
+        let new = || Bucket {
+            region,
+            owner,
+            versioned: false,
+            readable: true,
+            listable: false,
+            objects: BTreeMap::new(),
+        };
         self.buckets.entry(name.into()).or_insert_with(new)
     }
 

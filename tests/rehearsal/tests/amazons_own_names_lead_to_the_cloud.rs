@@ -1,5 +1,6 @@
-//! The real program with no endpoint of ours for STS and S3: AWS's own host names, TLS, virtual hosts, through a proxy that leads
-//! them to the cloud. What a program does on EC2 and no loopback address shows.
+//! The real program with no endpoint of ours for STS and S3: AWS's own host names, TLS, virtual
+//! hosts, through a proxy that leads them to the cloud. What a program does on EC2 and no loopback
+//! address shows.
 
 use std::process::Output;
 
@@ -23,8 +24,13 @@ impl Boot {
     }
 
     fn run(&self, source: &str, env: &[(&str, &str)]) -> Output {
-        let mut command = self.machine.command_with(self.cloud.env_by_names(&self.proxy, &self.machine.path("/ca.pem")));
-        command.envs(env.iter().copied()).args(["run", "--timeout", "20s", "--config", source, "--root"]).arg(self.machine.root());
+        let mut command = self
+            .machine
+            .command_with(self.cloud.env_by_names(&self.proxy, &self.machine.path("/ca.pem")));
+        command
+            .envs(env.iter().copied())
+            .args(["run", "--timeout", "20s", "--config", source, "--root"])
+            .arg(self.machine.root());
         command.output().unwrap()
     }
 
@@ -48,7 +54,10 @@ fn a_bucket_is_a_virtual_host_of_its_region_and_sts_is_regional() {
 #[test]
 fn no_metadata_goes_through_the_proxy_and_all_of_s3_does() {
     let boot = Boot::new();
-    let hosts = boot.hosts("s3://fleet/ecs.config", &[("HTTP_PROXY", &boot.proxy.url()), ("ALL_PROXY", &boot.proxy.url())]);
+    let hosts = boot.hosts(
+        "s3://fleet/ecs.config",
+        &[("HTTP_PROXY", &boot.proxy.url()), ("ALL_PROXY", &boot.proxy.url())],
+    );
     assert!(hosts.iter().all(|host| host.ends_with(".amazonaws.com:443")), "{hosts:?}");
     assert!(boot.cloud.requests().iter().all(|seen| !seen.forwarded));
 }
@@ -65,12 +74,17 @@ fn a_bucket_elsewhere_is_asked_for_where_it_is() {
 fn an_access_point_has_a_host_of_its_own() {
     let boot = Boot::new();
     boot.cloud.set_access_point("config", "fleet");
-    let hosts = boot.hosts("arn:aws:s3:eu-west-1:123456789012:accesspoint/config/object/ecs.config", &[]);
+    let hosts =
+        boot.hosts("arn:aws:s3:eu-west-1:123456789012:accesspoint/config/object/ecs.config", &[]);
     assert_eq!(hosts[0], "config-123456789012.s3-accesspoint.eu-west-1.amazonaws.com:443");
 }
 
 #[test]
 fn dual_stack_endpoints_have_their_own_names() {
-    let hosts = Boot::new().hosts("s3://fleet/ecs.config", &[("AWS_USE_DUALSTACK_ENDPOINT", "true")]);
-    assert_eq!(hosts, ["fleet.s3.dualstack.eu-west-1.amazonaws.com:443", "sts.eu-west-1.api.aws:443"]);
+    let hosts =
+        Boot::new().hosts("s3://fleet/ecs.config", &[("AWS_USE_DUALSTACK_ENDPOINT", "true")]);
+    assert_eq!(
+        hosts,
+        ["fleet.s3.dualstack.eu-west-1.amazonaws.com:443", "sts.eu-west-1.api.aws:443"]
+    );
 }

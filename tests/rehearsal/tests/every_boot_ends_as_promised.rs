@@ -15,7 +15,11 @@ fn rehearsal(words: &[&str]) -> Output {
 }
 
 fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 #[test]
@@ -23,7 +27,10 @@ fn a_boot_installs_and_the_next_one_changes_nothing() {
     let output = rehearsal(&[]);
     let text = text(&output);
     assert!(output.status.success(), "{text}");
-    assert!(text.contains("ECS_CLUSTER=prod") && text.contains("yes  it says `unchanged`"), "{text}");
+    assert!(
+        text.contains("ECS_CLUSTER=prod") && text.contains("yes  it says `unchanged`"),
+        "{text}"
+    );
 }
 
 #[test]

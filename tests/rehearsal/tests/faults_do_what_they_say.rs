@@ -1,4 +1,5 @@
-//! Each fault of the table, met by a plain client: what the cloud really does when it is set, and that it ends.
+//! Each fault of the table, met by a plain client: what the cloud really does when it is set, and
+//! that it ends.
 
 mod client;
 
@@ -61,7 +62,8 @@ fn credentials(name: &str) -> String {
     let role = item(&cloud, "meta-data/iam/security-credentials/").text();
     let second = item(&cloud, &format!("meta-data/iam/security-credentials/{}", role.trim()));
     let document = serde_json::from_slice::<serde_json::Value>(&first.body);
-    let code = document.map_or("unreadable".into(), |d| d["Code"].as_str().unwrap_or_default().to_owned());
+    let code =
+        document.map_or("unreadable".into(), |d| d["Code"].as_str().unwrap_or_default().to_owned());
     format!("{} {code} {}", first.status, second.status)
 }
 
@@ -72,21 +74,27 @@ fn sts(name: &str) -> String {
 }
 
 fn get(cloud: &Cloud, key: aws_credential_types::Credentials, region: &str) -> Answer {
-    let headers = &[("x-amz-expected-bucket-owner", "123456789012"), ("x-amz-checksum-mode", "ENABLED")];
+    let headers =
+        &[("x-amz-expected-bucket-owner", "123456789012"), ("x-amz-checksum-mode", "ENABLED")];
     Signed { key, region, headers, ..Signed::s3(&self::cloud(), "/fleet/ecs.config") }.send(cloud)
 }
 
 fn s3(name: &str) -> String {
     let (cloud, key) = with_fault(name);
     let answer = get(&cloud, key, "eu-west-1");
-    format!("{} {}", answer.status, answer.xml("Code").unwrap_or_else(|| answer.body.len().to_string()))
+    format!(
+        "{} {}",
+        answer.status,
+        answer.xml("Code").unwrap_or_else(|| answer.body.len().to_string())
+    )
 }
 
 /// What S3 says to one who signs for the region that the first answer named.
 fn s3_elsewhere(name: &str) -> String {
     let (cloud, key) = with_fault(name);
     let first = get(&cloud, key.clone(), "eu-west-1");
-    let region = first.xml("Region").or(first.header("x-amz-bucket-region").map(str::to_owned)).unwrap();
+    let region =
+        first.xml("Region").or(first.header("x-amz-bucket-region").map(str::to_owned)).unwrap();
     format!("{} {region} {}", first.status, get(&cloud, key, &region).status)
 }
 
@@ -94,7 +102,8 @@ fn s3_elsewhere(name: &str) -> String {
 fn knock(name: &str) -> String {
     let (cloud, _) = with_fault(name);
     let service = if name.starts_with("s3") { Service::S3 } else { Service::Imds };
-    let error = TcpStream::connect_timeout(&cloud.address(service), Duration::from_millis(300)).unwrap_err();
+    let error = TcpStream::connect_timeout(&cloud.address(service), Duration::from_millis(300))
+        .unwrap_err();
     format!("{:?}", error.kind())
 }
 
@@ -109,13 +118,16 @@ fn hangs(name: &str) -> String {
     stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let silent = stream.read(&mut [0]).is_err_and(|e| e.kind() == ErrorKind::WouldBlock);
-    let tokenless = ask(cloud.address(Service::Imds), "GET", "/latest/meta-data/mac", &[], "").status;
+    let tokenless =
+        ask(cloud.address(Service::Imds), "GET", "/latest/meta-data/mac", &[], "").status;
     format!("{silent} {tokenless}")
 }
 
 /// Whether the answer takes at least the usual time of the fault.
 fn takes_longer(name: &str) -> String {
-    let Extent::By(size) = FAULTS.iter().find(|fault| fault.name == name).unwrap().extent else { panic!("{name} has a size") };
+    let Extent::By(size) = FAULTS.iter().find(|fault| fault.name == name).unwrap().extent else {
+        panic!("{name} has a size")
+    };
     let (cloud, key) = with_fault(name);
     let began = Instant::now();
     match name {
@@ -145,7 +157,11 @@ fn content(name: &str) -> String {
     let (cloud, key) = with_fault(name);
     let answer = get(&cloud, key, "eu-west-1");
     let sum = answer.header("x-amz-checksum-crc32").is_some();
-    format!("{} {sum} {}", answer.status, String::from_utf8_lossy(&answer.body[..4]).escape_default())
+    format!(
+        "{} {sum} {}",
+        answer.status,
+        String::from_utf8_lossy(&answer.body[..4]).escape_default()
+    )
 }
 
 type Case = (&'static str, fn(&str) -> String, &'static str);
@@ -223,7 +239,8 @@ fn no_fault_goes_untested() {
 #[test]
 fn a_fault_ends_after_its_time_or_its_number() {
     let cloud = cloud();
-    let token = || ask(cloud.address(Service::Imds), "PUT", "/latest/api/token", &[(TTL, "60")], "").status;
+    let token =
+        || ask(cloud.address(Service::Imds), "PUT", "/latest/api/token", &[(TTL, "60")], "").status;
     cloud.fault("token-503", Duration::from_millis(200));
     std::thread::sleep(Duration::from_millis(250));
     assert_eq!(token(), 503, "it counts from the first request that meets it");
@@ -275,5 +292,8 @@ fn an_unknown_fault_is_told_at_once() {
 fn a_signature_is_wrong_also_when_a_fault_would_answer_next() {
     let cloud = cloud();
     cloud.usual_fault("s3-404-key");
-    assert_eq!(ask(cloud.address(Service::S3), "GET", "/fleet/ecs.config", &[], "").xml("Code").unwrap(), "AccessDenied");
+    assert_eq!(
+        ask(cloud.address(Service::S3), "GET", "/fleet/ecs.config", &[], "").xml("Code").unwrap(),
+        "AccessDenied"
+    );
 }

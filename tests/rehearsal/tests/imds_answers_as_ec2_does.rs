@@ -1,4 +1,5 @@
-//! The double's instance metadata against what AWS documents and what was measured on EC2's own mock.
+//! The double's instance metadata against what AWS documents and what was measured on EC2's own
+//! mock.
 
 mod client;
 
@@ -39,13 +40,19 @@ fn a_token_needs_a_time_to_live_from_1_to_21600() {
         assert_eq!(put(&cloud, "/latest/api/token", &[(TTL, ttl)]).status, 400, "{ttl}");
     }
     let missing = put(&cloud, "/latest/api/token", &[]);
-    assert!(missing.status == 400 && missing.text().contains("<title>400 - Bad Request</title>"), "{missing:?}");
+    assert!(
+        missing.status == 400 && missing.text().contains("<title>400 - Bad Request</title>"),
+        "{missing:?}"
+    );
 }
 
 #[test]
 fn a_forwarded_put_and_a_versioned_token_path_are_403() {
     let cloud = cloud();
-    assert_eq!(put(&cloud, "/latest/api/token", &[(TTL, "60"), ("X-Forwarded-For", "10.0.0.1")]).status, 403);
+    assert_eq!(
+        put(&cloud, "/latest/api/token", &[(TTL, "60"), ("X-Forwarded-For", "10.0.0.1")]).status,
+        403
+    );
     assert_eq!(put(&cloud, "/2021-07-15/api/token", &[(TTL, "60")]).status, 403);
 }
 
@@ -103,7 +110,8 @@ fn credentials_and_documents_have_ec2s_fields() {
         "Code LastUpdated Type AccessKeyId SecretAccessKey Token Expiration"
     );
     assert_eq!(keys("meta-data/iam/info"), "Code LastUpdated InstanceProfileArn InstanceProfileId");
-    for key in ["accountId", "instanceId", "region", "availabilityZone", "instanceType", "imageId"] {
+    for key in ["accountId", "instanceId", "region", "availabilityZone", "instanceType", "imageId"]
+    {
         assert!(keys("dynamic/instance-identity/document").contains(key), "{key}");
     }
 }
@@ -151,8 +159,12 @@ fn the_journal_knows_who_asked_what_and_no_token() {
     let cloud = cloud();
     item(&cloud, "meta-data/mac");
     let seen = cloud.requests();
-    let told: Vec<_> = seen.iter().map(|s| (s.method.as_str(), s.path.as_str(), s.had_token, s.status)).collect();
-    assert_eq!(told, [("PUT", "/latest/api/token", false, 200), ("GET", "/latest/meta-data/mac", true, 200)]);
+    let told: Vec<_> =
+        seen.iter().map(|s| (s.method.as_str(), s.path.as_str(), s.had_token, s.status)).collect();
+    assert_eq!(
+        told,
+        [("PUT", "/latest/api/token", false, 200), ("GET", "/latest/meta-data/mac", true, 200)]
+    );
     assert!(seen[0].end.unwrap() <= seen[1].start && seen[0].connection != seen[1].connection);
     assert!(!format!("{seen:?}").contains("PLANTED"));
 }

@@ -26,11 +26,19 @@ fn code(status: u16, code: &str) -> (u16, String) {
 #[test]
 fn an_object_comes_with_etag_checksum_and_date() {
     let cloud = cloud();
-    let answer = Signed { headers: &[("x-amz-checksum-mode", "ENABLED")], ..Signed::s3(&cloud, "/fleet/ecs.config") }.send(&cloud);
+    let answer = Signed {
+        headers: &[("x-amz-checksum-mode", "ENABLED")],
+        ..Signed::s3(&cloud, "/fleet/ecs.config")
+    }
+    .send(&cloud);
     assert_eq!((answer.status, answer.text().as_str()), (200, "ECS_CLUSTER=prod\n"));
     // `printf 'ECS_CLUSTER=prod\n' | md5sum`
     assert_eq!(answer.header("etag"), Some("\"00afeedeaf65afd0305842a69967c8df\""));
-    assert!(answer.header("x-amz-checksum-crc32").is_some() && answer.header("date").is_some(), "{}", answer.head);
+    assert!(
+        answer.header("x-amz-checksum-crc32").is_some() && answer.header("date").is_some(),
+        "{}",
+        answer.head
+    );
     assert_eq!(answer.header("content-length"), Some("17"));
 }
 
@@ -46,8 +54,13 @@ fn a_key_may_hold_blanks_plus_signs_and_umlauts() {
 fn a_bucket_is_found_by_host_name_and_behind_an_access_point() {
     let cloud = cloud();
     cloud.set_access_point("config", "fleet");
-    for host in ["fleet.s3.eu-west-1.amazonaws.com", "config-123456789012.s3-accesspoint.eu-west-1.amazonaws.com", "fleet.localhost"] {
-        let answer = Signed { headers: &[("host", host)], ..Signed::s3(&cloud, "/ecs.config") }.send(&cloud);
+    for host in [
+        "fleet.s3.eu-west-1.amazonaws.com",
+        "config-123456789012.s3-accesspoint.eu-west-1.amazonaws.com",
+        "fleet.localhost",
+    ] {
+        let answer =
+            Signed { headers: &[("host", host)], ..Signed::s3(&cloud, "/ecs.config") }.send(&cloud);
         assert_eq!(answer.text(), "ECS_CLUSTER=prod\n", "{host}");
     }
 }
@@ -71,19 +84,28 @@ fn versions_are_kept_in_a_versioned_bucket_only() {
     let version = |id: &str| Signed::s3(&cloud, &format!("/fleet/k?versionId={id}")).send(&cloud);
     assert_eq!((version(&first).text(), version(&second).text()), ("one".into(), "two".into()));
     let current = Signed::s3(&cloud, "/fleet/k").send(&cloud);
-    assert_eq!((current.text(), current.header("x-amz-version-id")), ("two".into(), Some(second.as_str())));
+    assert_eq!(
+        (current.text(), current.header("x-amz-version-id")),
+        ("two".into(), Some(second.as_str()))
+    );
 }
 
 #[test]
 fn conditions_and_ranges_are_honoured() {
     let cloud = cloud();
-    let etag = Signed::s3(&cloud, "/fleet/ecs.config").send(&cloud).header("etag").unwrap().to_owned();
-    let with = |headers: &[(&str, &str)]| Signed { headers, ..Signed::s3(&cloud, "/fleet/ecs.config") }.send(&cloud);
+    let etag =
+        Signed::s3(&cloud, "/fleet/ecs.config").send(&cloud).header("etag").unwrap().to_owned();
+    let with = |headers: &[(&str, &str)]| {
+        Signed { headers, ..Signed::s3(&cloud, "/fleet/ecs.config") }.send(&cloud)
+    };
     assert_eq!(with(&[("if-none-match", &etag)]).status, 304);
     assert_eq!(with(&[("if-none-match", "\"other\"")]).status, 200);
     assert_eq!(with(&[("if-match", "\"other\"")]).status, 412);
     let part = with(&[("range", "bytes=4-10")]);
-    assert_eq!((part.status, part.text().as_str(), part.header("content-range")), (206, "CLUSTER", Some("bytes 4-10/17")));
+    assert_eq!(
+        (part.status, part.text().as_str(), part.header("content-range")),
+        (206, "CLUSTER", Some("bytes 4-10/17"))
+    );
     assert_eq!(with(&[("range", "bytes=17-")]).xml("Code").unwrap(), "InvalidRange");
 }
 
@@ -91,7 +113,10 @@ fn conditions_and_ranges_are_honoured() {
 fn a_head_answer_has_the_headers_and_no_body_even_when_it_refuses() {
     let cloud = cloud();
     let head = |target| Signed { method: "HEAD", ..Signed::s3(&cloud, target) }.send(&cloud);
-    assert_eq!((head("/fleet/ecs.config").status, head("/fleet/ecs.config").header("content-length")), (200, Some("17")));
+    assert_eq!(
+        (head("/fleet/ecs.config").status, head("/fleet/ecs.config").header("content-length")),
+        (200, Some("17"))
+    );
     assert_eq!(head("/fleet/nothing").status, 403);
     assert_eq!(head("/fleet").header("x-amz-bucket-region"), Some("eu-west-1"));
 }
@@ -101,12 +126,19 @@ fn a_checksum_is_the_one_that_was_stored() {
     let cloud = cloud();
     let sum = |checksum, name: &str| {
         cloud.set_object("fleet", "sum", Object { checksum, ..Object::from("abc") });
-        let answer = Signed { headers: &[("x-amz-checksum-mode", "ENABLED")], ..Signed::s3(&cloud, "/fleet/sum") }.send(&cloud);
+        let answer = Signed {
+            headers: &[("x-amz-checksum-mode", "ENABLED")],
+            ..Signed::s3(&cloud, "/fleet/sum")
+        }
+        .send(&cloud);
         answer.header(name).map(str::to_owned)
     };
     // CRC-32 and SHA-256 of "abc" are in every textbook: 352441c2 and ba7816bf…
     assert_eq!(sum(Checksum::Crc32, "x-amz-checksum-crc32").as_deref(), Some("NSRBwg=="));
-    assert_eq!(sum(Checksum::Sha256, "x-amz-checksum-sha256").as_deref(), Some("ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="));
+    assert_eq!(
+        sum(Checksum::Sha256, "x-amz-checksum-sha256").as_deref(),
+        Some("ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=")
+    );
     assert_eq!(sum(Checksum::None, "x-amz-checksum-crc32"), None);
 }
 
@@ -114,8 +146,11 @@ fn a_checksum_is_the_one_that_was_stored() {
 fn wrong_keys_tokens_signatures_and_clocks_are_refused_in_s3s_words() {
     let cloud = cloud();
     let good = client::key(&cloud);
-    let (id, secret, token) = (good.access_key_id(), good.secret_access_key(), good.session_token().unwrap());
-    let key = |id: &str, secret: &str, token: &str| aws_credential_types::Credentials::new(id, secret, Some(token.into()), None, "test");
+    let (id, secret, token) =
+        (good.access_key_id(), good.secret_access_key(), good.session_token().unwrap());
+    let key = |id: &str, secret: &str, token: &str| {
+        aws_credential_types::Credentials::new(id, secret, Some(token.into()), None, "test")
+    };
     let refusal = |key, time| {
         let answer = Signed { key, time, ..Signed::s3(&cloud, "/fleet/ecs.config") }.send(&cloud);
         (answer.status, answer.xml("Code").unwrap_or_default())
@@ -127,7 +162,12 @@ fn wrong_keys_tokens_signatures_and_clocks_are_refused_in_s3s_words() {
     assert_eq!(refusal(key(id, secret, "PLANTED-WRONG"), now), code(400, "InvalidToken"));
     assert_eq!(refusal(good.clone(), now - quarter), code(403, "RequestTimeTooSkewed"));
     assert_eq!(refusal(good, now + quarter), code(403, "RequestTimeTooSkewed"));
-    assert_eq!(ask(cloud.address(Service::S3), "GET", "/fleet/ecs.config", &[], "").xml("Message").unwrap(), "Access Denied");
+    assert_eq!(
+        ask(cloud.address(Service::S3), "GET", "/fleet/ecs.config", &[], "")
+            .xml("Message")
+            .unwrap(),
+        "Access Denied"
+    );
 }
 
 #[test]
@@ -145,7 +185,8 @@ fn another_region_is_a_301_with_the_right_one_in_a_header() {
     assert_eq!((answer.status, answer.header("x-amz-bucket-region")), (301, Some("us-west-2")));
     assert_eq!(answer.xml("Code").unwrap(), "PermanentRedirect");
     assert_eq!(answer.xml("Endpoint").unwrap(), "fleet.s3.us-west-2.amazonaws.com");
-    let again = Signed { region: "us-west-2", ..Signed::s3(&cloud, "/fleet/ecs.config") }.send(&cloud);
+    let again =
+        Signed { region: "us-west-2", ..Signed::s3(&cloud, "/fleet/ecs.config") }.send(&cloud);
     assert_eq!(again.status, 200);
 }
 
@@ -153,7 +194,12 @@ fn another_region_is_a_301_with_the_right_one_in_a_header() {
 fn the_expected_owner_must_be_the_owner() {
     let cloud = cloud();
     let owned = |owner| {
-        Signed { headers: &[("x-amz-expected-bucket-owner", owner)], ..Signed::s3(&cloud, "/fleet/ecs.config") }.send(&cloud).status
+        Signed {
+            headers: &[("x-amz-expected-bucket-owner", owner)],
+            ..Signed::s3(&cloud, "/fleet/ecs.config")
+        }
+        .send(&cloud)
+        .status
     };
     assert_eq!((owned("123456789012"), owned("999999999999")), (200, 403));
 }
@@ -172,10 +218,19 @@ fn a_bucket_the_role_may_not_read_names_caller_action_and_resource() {
 #[test]
 fn a_presigned_url_needs_no_other_credentials() {
     let cloud = cloud();
-    let target = |lifetime| cloud.presigned("fleet", "ecs.config", lifetime).strip_prefix(&cloud.url(Service::S3)).unwrap().to_owned();
+    let target = |lifetime| {
+        cloud
+            .presigned("fleet", "ecs.config", lifetime)
+            .strip_prefix(&cloud.url(Service::S3))
+            .unwrap()
+            .to_owned()
+    };
     let answer = |target: &str| ask(cloud.address(Service::S3), "GET", target, &[], "");
     let good = target(Duration::from_secs(60));
     assert_eq!(answer(&good).text(), "ECS_CLUSTER=prod\n");
-    assert_eq!(answer(&good.replace("ecs.config", "other")).xml("Code").unwrap(), "SignatureDoesNotMatch");
+    assert_eq!(
+        answer(&good.replace("ecs.config", "other")).xml("Code").unwrap(),
+        "SignatureDoesNotMatch"
+    );
     assert!(cloud.requests().iter().all(|seen| !format!("{seen:?}").contains("PLANTED")));
 }

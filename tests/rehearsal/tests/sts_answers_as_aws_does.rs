@@ -29,7 +29,10 @@ fn get_caller_identity_names_the_instance_as_session() {
     let cloud = cloud();
     let answer = Signed::sts(&cloud).send(&cloud);
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/xml")));
-    assert_eq!(answer.xml("Arn").unwrap(), "arn:aws:sts::123456789012:assumed-role/ecsInstanceRole/i-0ec5b007572a90001");
+    assert_eq!(
+        answer.xml("Arn").unwrap(),
+        "arn:aws:sts::123456789012:assumed-role/ecsInstanceRole/i-0ec5b007572a90001"
+    );
     assert_eq!(answer.xml("Account").unwrap(), "123456789012");
     assert!(answer.xml("UserId").unwrap().ends_with(":i-0ec5b007572a90001"));
 }
@@ -38,12 +41,17 @@ fn get_caller_identity_names_the_instance_as_session() {
 fn keys_and_tokens_that_are_not_ours_are_invalid_client_tokens() {
     let cloud = cloud();
     let good = key(&cloud);
-    let with = |id: &str, secret: &str, token: Option<String>| Key::new(id, secret, token, None, "test");
-    let (id, secret, token) = (good.access_key_id(), good.secret_access_key(), good.session_token().map(str::to_owned));
+    let with =
+        |id: &str, secret: &str, token: Option<String>| Key::new(id, secret, token, None, "test");
+    let (id, secret, token) =
+        (good.access_key_id(), good.secret_access_key(), good.session_token().map(str::to_owned));
     let check = |key: Key| refusal(&cloud, |request| request.key = key);
     assert_eq!(check(with("ASIANOBODY", secret, token.clone())), code(403, "InvalidClientTokenId"));
     assert_eq!(check(with(id, secret, None)), code(403, "InvalidClientTokenId"));
-    assert_eq!(check(with(id, secret, Some("PLANTED-WRONG".into()))), code(403, "InvalidClientTokenId"));
+    assert_eq!(
+        check(with(id, secret, Some("PLANTED-WRONG".into()))),
+        code(403, "InvalidClientTokenId")
+    );
     assert_eq!(check(with(id, "PLANTED-WRONG", token)), code(403, "SignatureDoesNotMatch"));
 }
 
@@ -51,9 +59,15 @@ fn keys_and_tokens_that_are_not_ours_are_invalid_client_tokens() {
 fn clocks_regions_and_expiry_are_checked() {
     let cloud = cloud();
     let off = Duration::from_secs(905);
-    assert_eq!(refusal(&cloud, |request| request.time = SystemTime::now() - off), code(403, "SignatureDoesNotMatch"));
+    assert_eq!(
+        refusal(&cloud, |request| request.time = SystemTime::now() - off),
+        code(403, "SignatureDoesNotMatch")
+    );
     assert_eq!(refusal(&cloud, |request| request.region = "us-east-1"), code(200, ""));
-    assert_eq!(refusal(&cloud, |request| request.region = "eu-west-9"), code(403, "SignatureDoesNotMatch"));
+    assert_eq!(
+        refusal(&cloud, |request| request.region = "eu-west-9"),
+        code(403, "SignatureDoesNotMatch")
+    );
     cloud.renew_credentials(Duration::ZERO);
     assert_eq!(refusal(&cloud, |_| {}), code(403, "ExpiredToken"));
 }
@@ -61,14 +75,26 @@ fn clocks_regions_and_expiry_are_checked() {
 #[test]
 fn a_late_signature_is_told_by_how_much() {
     let cloud = cloud();
-    let early = Signed { time: SystemTime::now() - Duration::from_secs(905), ..Signed::sts(&cloud) }.send(&cloud);
+    let early =
+        Signed { time: SystemTime::now() - Duration::from_secs(905), ..Signed::sts(&cloud) }
+            .send(&cloud);
     assert!(early.xml("Message").unwrap().starts_with("Signature expired: "), "{early:?}");
-    let late = Signed { time: SystemTime::now() + Duration::from_secs(905), ..Signed::sts(&cloud) }.send(&cloud);
+    let late = Signed { time: SystemTime::now() + Duration::from_secs(905), ..Signed::sts(&cloud) }
+        .send(&cloud);
     assert!(late.xml("Message").unwrap().starts_with("Signature not yet current: "), "{late:?}");
 }
 
 #[test]
 fn an_unsigned_request_is_missing_its_token() {
-    let answer = ask(cloud().address(Service::Sts), "POST", "/", &[], "Action=GetCallerIdentity&Version=2011-06-15");
-    assert_eq!((answer.status, answer.xml("Code").unwrap().as_str()), (403, "MissingAuthenticationToken"));
+    let answer = ask(
+        cloud().address(Service::Sts),
+        "POST",
+        "/",
+        &[],
+        "Action=GetCallerIdentity&Version=2011-06-15",
+    );
+    assert_eq!(
+        (answer.status, answer.xml("Code").unwrap().as_str()),
+        (403, "MissingAuthenticationToken")
+    );
 }

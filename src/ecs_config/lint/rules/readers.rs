@@ -1,4 +1,5 @@
-//! Rules about readers that disagree. The facts come from running systemd, ecs-init's reader and docker on each line.
+//! Rules about readers that disagree. The facts come from running systemd, ecs-init's reader and
+//! docker on each line.
 
 table! { Readers:
 

@@ -1,11 +1,13 @@
-//! S3: GetObject, HeadObject and HeadBucket, path-style and by host name, with versions, conditions, ranges, checksums, expected
-//! owner and regions. The order of the checks is S3's: signature, bucket, region, owner, right, object. Pure.
+//! S3: GetObject, HeadObject and HeadBucket, path-style and by host name, with versions,
+//! conditions, ranges, checksums, expected owner and regions. The order of the checks is S3's:
+//! signature, bucket, region, owner, right, object. Pure.
 
 pub(crate) mod errors;
 
 use std::time::SystemTime;
 
 use aws_smithy_types::base64;
+use errors::{denied, error, moved, not_allowed, refused, with_ids};
 use md5::{Digest, Md5};
 use ring::digest::{SHA256, digest};
 
@@ -13,7 +15,6 @@ use crate::clock;
 use crate::http::{Request, Response, decoded};
 use crate::sigv4::{self, hex};
 use crate::world::{Bucket, Checksum, Object, Version, World};
-use errors::{denied, error, moved, not_allowed, refused, with_ids};
 
 /// Which bucket and key a request is about; no key means the bucket itself.
 #[derive(Debug, PartialEq)]
@@ -44,7 +45,8 @@ pub(crate) fn answer(world: &World, request: &Request, now: SystemTime) -> Respo
     }
 }
 
-/// Finds bucket and key: a host of AWS's own names the bucket or leaves it to the path; an address leaves it to the path.
+/// Finds bucket and key: a host of AWS's own names the bucket or leaves it to the path; an address
+/// leaves it to the path.
 pub(crate) fn place(world: &World, request: &Request) -> Place {
     let (host, path) = (request.host(), request.path().strip_prefix('/').unwrap_or_default());
     match bucket_in_host(world, host) {
@@ -59,15 +61,28 @@ pub(crate) fn place(world: &World, request: &Request) -> Place {
 fn bucket_in_host(world: &World, host: &str) -> Option<String> {
     let name = match host.find(".s3.").or_else(|| host.find(".s3-")) {
         Some(end) => &host[..end],
-        None => host.split('.').next().filter(|label| world.buckets.contains_key(*label) || world.access_points.contains_key(*label))?,
+        None => host.split('.').next().filter(|label| {
+            world.buckets.contains_key(*label) || world.access_points.contains_key(*label)
+        })?,
     };
     Some(world.access_points.get(name).map_or(name, String::as_str).to_owned())
 }
 
-/// The bucket, once it is clear that it exists, is served here, and belongs to whom the caller expects.
-fn in_bucket<'w>(world: &'w World, request: &Request, place: &Place, region: &str) -> Result<&'w Bucket, Response> {
+/// The bucket, once it is clear that it exists, is served here, and belongs to whom the caller
+/// expects.
+fn in_bucket<'w>(
+    world: &'w World,
+    request: &Request,
+    place: &Place,
+    region: &str,
+) -> Result<&'w Bucket, Response> {
     let Some(bucket) = world.buckets.get(&place.bucket) else {
-        return Err(error(404, "NoSuchBucket", "The specified bucket does not exist", &[("BucketName", &place.bucket)]));
+        return Err(error(
+            404,
+            "NoSuchBucket",
+            "The specified bucket does not exist",
+            &[("BucketName", &place.bucket)],
+        ));
     };
     if bucket.region != region {
         return Err(moved(world, &place.bucket, &bucket.region));
@@ -110,7 +125,12 @@ fn find<'b>(bucket: &'b Bucket, key: &str, version: Option<&str>) -> Option<&'b 
 pub(crate) fn missing(place: &Place, version: Option<&str>) -> Response {
     let key = ("Key", place.key.as_str());
     match version {
-        Some(version) => error(404, "NoSuchVersion", "The specified version does not exist.", &[key, ("VersionId", version)]),
+        Some(version) => error(
+            404,
+            "NoSuchVersion",
+            "The specified version does not exist.",
+            &[key, ("VersionId", version)],
+        ),
         None => error(404, "NoSuchKey", "The specified key does not exist.", &[key]),
     }
 }
@@ -121,7 +141,11 @@ pub(crate) fn bucket_arn(world: &World, place: &Place) -> String {
 
 fn conditional(request: &Request, version: &Version, bucket: &Bucket) -> Response {
     let etag = etag(&version.object);
-    let names = |header: &str| request.header(header).map(|value| value == "*" || value.split(',').any(|tag| tag.trim() == etag));
+    let names = |header: &str| {
+        request
+            .header(header)
+            .map(|value| value == "*" || value.split(',').any(|tag| tag.trim() == etag))
+    };
     if names("if-match") == Some(false) {
         const MESSAGE: &str = "At least one of the pre-conditions you specified did not hold";
         return error(412, "PreconditionFailed", MESSAGE, &[("Condition", "If-Match")]);
@@ -144,14 +168,17 @@ fn described(request: &Request, version: &Version, bucket: &Bucket, etag: &str) 
         response.set("x-amz-version-id", &version.id);
     }
     let whole = request.header("range").is_none();
-    if let Some((name, sum)) = checksum(object).filter(|_| whole && request.header("x-amz-checksum-mode") == Some("ENABLED")) {
+    if let Some((name, sum)) = checksum(object)
+        .filter(|_| whole && request.header("x-amz-checksum-mode") == Some("ENABLED"))
+    {
         response.set(name, sum);
         response.set("x-amz-checksum-type", "FULL_OBJECT");
     }
     response
 }
 
-/// MD5 of the bytes, in quotes; of an object under a KMS key something else, which nobody may compare with anything.
+/// MD5 of the bytes, in quotes; of an object under a KMS key something else, which nobody may
+/// compare with anything.
 fn etag(object: &Object) -> String {
     let digest = match object.kms {
         true => Md5::digest([b"kms", &object.bytes[..]].concat()),
@@ -162,8 +189,13 @@ fn etag(object: &Object) -> String {
 
 fn checksum(object: &Object) -> Option<(&'static str, String)> {
     match object.checksum {
-        Checksum::Crc32 => Some(("x-amz-checksum-crc32", base64::encode(crc32fast::hash(&object.bytes).to_be_bytes()))),
-        Checksum::Sha256 => Some(("x-amz-checksum-sha256", base64::encode(digest(&SHA256, &object.bytes)))),
+        Checksum::Crc32 => Some((
+            "x-amz-checksum-crc32",
+            base64::encode(crc32fast::hash(&object.bytes).to_be_bytes()),
+        )),
+        Checksum::Sha256 => {
+            Some(("x-amz-checksum-sha256", base64::encode(digest(&SHA256, &object.bytes))))
+        }
         Checksum::None => None,
     }
 }

@@ -1,5 +1,5 @@
-//! A client as small as its server: one request a connection, and signatures made by the SDK's own signer, so that the double's
-//! check is held against code that is not the double's.
+//! A client as small as its server: one request a connection, and signatures made by the SDK's own
+//! signer, so that the double's check is held against code that is not the double's.
 
 #![allow(dead_code, reason = "each test file uses the part it needs")]
 
@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials as Key;
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode, sign,
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+    UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
 use rehearsal::{Cloud, Service};
@@ -42,7 +43,13 @@ impl Answer {
 }
 
 /// One request over a connection of its own.
-pub fn ask(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+pub fn ask(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let mut text = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\n");
@@ -67,7 +74,11 @@ fn read_answer(stream: &mut TcpStream, head_only: bool) -> Answer {
     let head = String::from_utf8(head).unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     let mut answer = Answer { status, head, body: Vec::new() };
-    let length: u64 = if head_only { 0 } else { answer.header("content-length").map_or(u64::MAX, |l| l.parse().unwrap()) };
+    let length: u64 = if head_only {
+        0
+    } else {
+        answer.header("content-length").map_or(u64::MAX, |l| l.parse().unwrap())
+    };
     let length = if status == 304 { 0 } else { length };
     let mut body = Vec::new();
     stream.take(length).read_to_end(&mut body).unwrap();
@@ -77,20 +88,33 @@ fn read_answer(stream: &mut TcpStream, head_only: bool) -> Answer {
 
 /// A token of IMDSv2.
 pub fn token(cloud: &Cloud) -> String {
-    let answer = ask(cloud.address(Service::Imds), "PUT", "/latest/api/token", &[("X-aws-ec2-metadata-token-ttl-seconds", "60")], "");
+    let answer = ask(
+        cloud.address(Service::Imds),
+        "PUT",
+        "/latest/api/token",
+        &[("X-aws-ec2-metadata-token-ttl-seconds", "60")],
+        "",
+    );
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.text()
 }
 
 /// An item of IMDS, with a new token.
 pub fn item(cloud: &Cloud, path: &str) -> Answer {
-    ask(cloud.address(Service::Imds), "GET", &format!("/latest/{path}"), &[("X-aws-ec2-metadata-token", &token(cloud))], "")
+    ask(
+        cloud.address(Service::Imds),
+        "GET",
+        &format!("/latest/{path}"),
+        &[("X-aws-ec2-metadata-token", &token(cloud))],
+        "",
+    )
 }
 
 /// The role's credentials as IMDS hands them out.
 pub fn key(cloud: &Cloud) -> Key {
     let role = item(cloud, "meta-data/iam/security-credentials/").text();
-    let document = item(cloud, &format!("meta-data/iam/security-credentials/{}", role.trim())).text();
+    let document =
+        item(cloud, &format!("meta-data/iam/security-credentials/{}", role.trim())).text();
     let document: Value = serde_json::from_str(&document).unwrap();
     let text = |name: &str| document[name].as_str().unwrap().to_owned();
     Key::new(text("AccessKeyId"), text("SecretAccessKey"), Some(text("Token")), None, "test")
@@ -109,7 +133,15 @@ pub struct Signed<'a> {
 
 impl<'a> Signed<'a> {
     pub fn s3(cloud: &Cloud, target: &'a str) -> Self {
-        Self { service: Service::S3, method: "GET", target, headers: &[], region: "eu-west-1", key: key(cloud), time: SystemTime::now() }
+        Self {
+            service: Service::S3,
+            method: "GET",
+            target,
+            headers: &[],
+            region: "eu-west-1",
+            key: key(cloud),
+            time: SystemTime::now(),
+        }
     }
 
     pub fn sts(cloud: &Cloud) -> Self {
@@ -118,17 +150,32 @@ impl<'a> Signed<'a> {
 
     pub fn send(&self, cloud: &Cloud) -> Answer {
         let address = cloud.address(self.service);
-        let host = self.headers.iter().find(|(name, _)| *name == "host").map_or(address.to_string(), |(_, host)| (*host).to_owned());
-        let body = if self.service == Service::Sts { "Action=GetCallerIdentity&Version=2011-06-15" } else { "" };
-        let mut headers: Vec<(String, String)> = self.headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        let host = self
+            .headers
+            .iter()
+            .find(|(name, _)| *name == "host")
+            .map_or(address.to_string(), |(_, host)| (*host).to_owned());
+        let body = if self.service == Service::Sts {
+            "Action=GetCallerIdentity&Version=2011-06-15"
+        } else {
+            ""
+        };
+        let mut headers: Vec<(String, String)> =
+            self.headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         headers.retain(|(name, _)| name != "host");
         headers.push(("host".into(), host.clone()));
         headers.extend(self.signature(&format!("http://{host}{}", self.target), &headers, body));
-        let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let headers: Vec<(&str, &str)> =
+            headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         ask(address, self.method, self.target, &headers, body)
     }
 
-    fn signature(&self, url: &str, headers: &[(String, String)], body: &str) -> Vec<(String, String)> {
+    fn signature(
+        &self,
+        url: &str,
+        headers: &[(String, String)],
+        body: &str,
+    ) -> Vec<(String, String)> {
         let s3 = self.service == Service::S3;
         let mut settings = SigningSettings::default();
         if s3 {
@@ -147,7 +194,9 @@ impl<'a> Signed<'a> {
             .unwrap()
             .into();
         let headers = headers.iter().map(|(n, v)| (n.as_str(), v.as_str()));
-        let request = SignableRequest::new(self.method, url, headers, SignableBody::Bytes(body.as_bytes())).unwrap();
+        let request =
+            SignableRequest::new(self.method, url, headers, SignableBody::Bytes(body.as_bytes()))
+                .unwrap();
         let (instructions, _) = sign(request, &params).unwrap().into_parts();
         instructions.headers().map(|(n, v)| (n.to_owned(), v.to_owned())).collect()
     }
