@@ -9,8 +9,8 @@
 //! ```
 //!
 //! [`command`] reads what was typed and prints what came of it; [`run`] is the line. Each step
-//! offers one verb and hides the rest: [`fence::raise`], [`identity::claim`] and
-//! [`identity::confirm`], [`source::fetch_all`], [`compose::compose`], [`install::replace`],
+//! offers one verb and hides the rest: [`step::raise`], [`identity::claim`] and
+//! [`identity::confirm`], [`source::fetch_all`], [`compose::compose`], [`files::replace`],
 //! [`agent::restart`]. Each has an error of its own that says what it was doing to which thing;
 //! [`error`] joins them, [`word`] is the table of words and exit statuses.
 //!
@@ -42,35 +42,18 @@
 
 #![deny(unsafe_code)]
 
-pub mod agent;
-pub mod aws;
+pub mod bootstrap;
 pub mod cli;
-pub mod command;
-pub mod compose;
-pub mod diff;
-pub mod digest;
 pub mod doctor;
-pub mod ecs_config;
-mod endpoint;
 pub mod error;
-pub mod fence;
+pub mod files;
 pub mod guard;
-pub mod guard_command;
-pub mod host;
-pub mod http;
 pub mod identity;
 pub mod install;
-pub mod keep;
-pub mod lint_command;
-pub mod lock;
 pub mod log;
-pub mod plural;
+pub mod net;
+pub mod paths;
 pub mod report;
 pub mod role;
-pub mod role_command;
-pub mod run;
 pub mod settings;
 pub mod source;
-pub mod state;
-pub mod status;
-pub mod word;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ecs_bootstrap::cli::Cli;
-use ecs_bootstrap::command;
+use ecs_bootstrap::cli::command;
 
 fn main() -> ExitCode {
     let variables = std::env::vars_os()

@@ -11,11 +11,11 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use serde::Serialize;
 
+use crate::error::ExitStatus;
 use crate::error::{Error, Failure};
-use crate::host::OF_BATCH;
 use crate::identity::Identity;
+use crate::identity::host_kind::OF_BATCH;
 use crate::source::Layer;
-use crate::word::Word;
 
 /// Where the last report lies, below the root.
 pub const FILE: &str = "/run/ecs-bootstrap/report.json";
@@ -32,7 +32,7 @@ pub enum Outcome {
     /// `verify`: the identity is proven.
     Verified,
     #[serde(untagged)]
-    Failed(Word),
+    Failed(ExitStatus),
 }
 
 /// One step of the line that a boot walks.
@@ -110,7 +110,7 @@ pub struct Report {
     pub steps: Vec<Step>,
     pub config: Option<Config>,
     pub guard: Guard,
-    pub findings: Vec<crate::ecs_config::lint::Finding>,
+    pub findings: Vec<ecs_config::lint::Finding>,
     /// Where each setting that is not at its default came from.
     pub settings: BTreeMap<&'static str, String>,
     /// How long ago the kept file was verified, in seconds; only when `kept`.
@@ -151,8 +151,8 @@ impl Report {
             schema: 1,
             version: env!("CARGO_PKG_VERSION"),
             command,
-            outcome: Outcome::Failed(Word::Internal),
-            exit_status: Word::Internal.status(),
+            outcome: Outcome::Failed(ExitStatus::Internal),
+            exit_status: ExitStatus::Internal.status(),
             started_at: rfc3339(SystemTime::now()),
             duration_ms: 0,
             host: None,

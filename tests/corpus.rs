@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use ecs_bootstrap::{ecs_config, source};
+use ecs_bootstrap::source;
 
 #[path = "fuzz/src/checks.rs"]
 mod checks;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ecs_bootstrap::lint_command::{self, Args, Error, Format, Printed, Surroundings};
+use ecs_bootstrap::cli::lint::{self, Args, Error, Format, Printed, Surroundings};
 
 /// A folder of this test's own.
 struct Folder(PathBuf);
@@ -33,7 +33,7 @@ impl Drop for Folder {
 fn lint(args: Args, format: Format, root: &Path) -> Result<Printed, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let around = Surroundings { root, format, color: false };
-    runtime.block_on(lint_command::run(&args, around, async |_: &str| {
+    runtime.block_on(lint::run(&args, around, async |_: &str| {
         Ok(b"ECS_CLUSTER = far\n".to_vec())
     }))
 }

@@ -2,7 +2,7 @@
 
 use ecs_bootstrap::cli::Cli;
 use ecs_bootstrap::settings;
-use ecs_bootstrap::word::Word;
+use ecs_bootstrap::error::ExitStatus;
 
 const README: &str = include_str!("../README.md");
 
@@ -20,7 +20,7 @@ fn rows(first: &str) -> Vec<Vec<&'static str>> {
 
 #[test]
 fn every_exit_status_stands_in_the_table_with_its_word_and_a_remedy() {
-    for word in Word::all() {
+    for word in ExitStatus::all() {
         let rows = rows(&word.status().to_string());
         let row = rows.first().unwrap_or_else(|| panic!("{word} is not in README.md"));
         assert_eq!(row[1], format!("`{}`", word.name()));
@@ -30,7 +30,7 @@ fn every_exit_status_stands_in_the_table_with_its_word_and_a_remedy() {
 
 #[test]
 fn the_statuses_that_pass_with_time_are_named() {
-    let retried: Vec<String> = Word::all()
+    let retried: Vec<String> = ExitStatus::all()
         .filter(|word| word.passes_with_time())
         .map(|word| word.status().to_string())
         .collect();

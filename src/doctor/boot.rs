@@ -5,12 +5,12 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use ecs_config::plural;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use serde_json::Value;
 
 use super::Patient;
 use super::check::{Check, Verdict, check};
-use crate::plural;
 
 pub const CHECKS: [Check; 3] = [
     check(

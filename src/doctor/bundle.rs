@@ -22,8 +22,9 @@ use super::archive::{self, File};
 use super::redact::{self, Redacted};
 use super::unit_files;
 use super::{Examination, Job, lock, side_by_side};
+use crate::install::state;
 use crate::report::{self, rfc3339};
-use crate::{guard, install, settings, state};
+use crate::{files, guard, settings};
 
 const FOLDER: &str = "ecs-bootstrap-bundle";
 /// Longer files are left out; what we know of is a few KiB.
@@ -129,15 +130,15 @@ pub fn leave(
     examined: &Examination,
     place: Place,
     began: Instant,
-) -> Result<(), install::Error> {
+) -> Result<(), files::Error> {
     let root = place.root.clone();
     let until = (Instant::now() + GATHER).min(began + GATHERED);
     let archive = archive::tar_gz(FOLDER, &files(examined, &root, gather(place, until)));
-    let late = install::Error::Io { path: path.to_owned(), source: ErrorKind::TimedOut.into() };
+    let late = files::Error::Io { path: path.to_owned(), source: ErrorKind::TimedOut.into() };
     let (ended, target) = (Arc::new(Mutex::new(Err(late))), path.to_owned());
     let told = ended.clone();
     let write = Box::new(move || {
-        let written = install::put(&target, &archive, 0o600);
+        let written = files::put(&target, &archive, 0o600);
         *lock(&told) = written;
     });
     side_by_side(vec![write], began + WRITTEN);

@@ -4,14 +4,14 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 
+use ecs_config::lint::{self, Context, File, Finding, Place, Severity};
 use nix::unistd::geteuid;
 
 use super::Patient;
 use super::check::{Check, Verdict, check};
-use crate::digest::sha256;
-use crate::ecs_config::lint::{self, Context, File, Finding, Place, Severity};
-use crate::host;
-use crate::state::{self, State, TARGET, boot_id};
+use crate::files::sha256;
+use crate::identity::host_kind;
+use crate::install::state::{self, State, TARGET, boot_id};
 
 pub const CHECKS: [Check; 5] = [
     check("file", "/etc/ecs/ecs.config: there, root's, and nobody else's to read or write", file),
@@ -237,7 +237,7 @@ fn joined(patient: &Patient, bytes: &[u8]) -> Verdict {
         .and_then(|claim| claim.as_ref().ok())
         .map(|claim| claim.instance_id.as_str());
     let configured =
-        host::configured(&patient.settings, "ECS_CLUSTER").unwrap_or_else(|| "default".into());
+        host_kind::configured(&patient.settings, "ECS_CLUSTER").unwrap_or_else(|| "default".into());
     let name = |cluster: &str| cluster.rsplit('/').next().unwrap_or_default().to_owned();
     if clusters.is_empty() {
         return Verdict::ok("an agent has started here, and joined no cluster yet");

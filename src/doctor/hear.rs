@@ -11,14 +11,12 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Patient;
-use crate::aws::Service;
-use crate::endpoint::signed::{
-    self, Action, Answer, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN,
-};
-use crate::endpoint::{self, Knock, Place, SERVICES};
-use crate::host;
-use crate::http::{self, Http, Proxies};
+use crate::identity::host_kind;
 use crate::identity::{self, Claim, Expected, External, Identity, Imds, Witness, imds};
+use crate::net::aws::Service;
+use crate::net::endpoint::{self, Knock, Place, SERVICES};
+use crate::net::signed::{self, Action, Answer, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
+use crate::net::{self, Http, Proxies};
 use crate::settings::{self, Settings};
 use crate::source::{self, Fetched};
 
@@ -78,19 +76,19 @@ struct Ways {
 
 impl Ways {
     fn new(patient: &Patient, limit: Duration) -> Result<Self, (String, String)> {
-        let bad_http = |error: http::Error| (super::words(&error), error.remedy());
+        let bad_http = |error: net::Error| (super::words(&error), error.remedy());
         let began = Instant::now();
         let variables =
             || patient.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let options = imds::Options::new(variables())
             .map_err(|why| (why, "correct or unset the variable".to_owned()))?;
         let network =
-            http::Options::from_vars(patient.variables.iter().cloned()).map_err(bad_http)?;
+            net::Options::from_vars(patient.variables.iter().cloned()).map_err(bad_http)?;
         let metadata_until = began + limit.mul_f32(0.4);
         Ok(Ways {
             http: Http::new(&network).map_err(bad_http)?,
             proxies: network.proxies,
-            imds: Imds::new(http::direct().map_err(bad_http)?, options, metadata_until),
+            imds: Imds::new(net::direct().map_err(bad_http)?, options, metadata_until),
             external: patient
                 .external()
                 .then(|| External::new(&patient.settings, variables(), metadata_until)),
@@ -188,8 +186,8 @@ async fn region(patient: &Patient, ways: &Ways) -> Option<String> {
         return settings.aws.region.clone();
     }
     if patient.external() {
-        return host::configured(settings, "AWS_DEFAULT_REGION")
-            .or_else(|| host::registration(settings)?.region);
+        return host_kind::configured(settings, "AWS_DEFAULT_REGION")
+            .or_else(|| host_kind::registration(settings)?.region);
     }
     ways.imds.get("meta-data/placement/region").await.ok().flatten()
 }

@@ -15,8 +15,8 @@ mod archive;
 mod boot;
 pub mod bundle;
 mod check;
-mod fence;
 mod file;
+mod guard;
 mod hear;
 mod metadata;
 mod place;
@@ -33,8 +33,8 @@ use std::time::{Duration, Instant};
 pub use check::{Check, Outcome, Verdict};
 pub use render::Examination;
 
-use crate::aws::Aws;
-use crate::host::Evidence;
+use crate::identity::host_kind::Evidence;
+use crate::net::aws::Aws;
 use crate::settings::{self, Given, Settings};
 
 /// How long the network may take.
@@ -104,7 +104,7 @@ const TABLE: [&[Check]; 7] = [
     &metadata::CHECKS,
     &reach::CHECKS,
     &file::CHECKS,
-    &fence::CHECKS,
+    &guard::CHECKS,
 ];
 
 /// Every check.
@@ -172,7 +172,7 @@ fn stuck() -> Verdict {
 /// An error and what lies under it, each once.
 fn words(error: &(dyn std::error::Error + 'static)) -> String {
     let mut said: Vec<String> = Vec::new();
-    for cause in crate::http::chain(error).map(ToString::to_string) {
+    for cause in crate::net::chain(error).map(ToString::to_string) {
         if !said.iter().any(|words| words.contains(&cause)) {
             said.push(cause);
         }

@@ -1,9 +1,10 @@
 //! What the program was told, and what kind of host it is on.
 
+use ecs_config::plural;
+
 use super::check::{Check, Verdict, check};
 use super::{Patient, unit_files};
-use crate::host::{self, Evidence, REGISTRATION};
-use crate::plural;
+use crate::identity::host_kind::{self, Evidence, REGISTRATION};
 
 pub const CHECKS: [Check; 4] = [
     check("settings", "flags, ECS_BOOTSTRAP_* and the settings file", settings),
@@ -115,7 +116,7 @@ fn covers(entry: &str, host: &str) -> bool {
 
 fn host_kind(patient: &Patient) -> Verdict {
     let settings = &patient.settings;
-    let registered = host::registration(settings).is_some();
+    let registered = host_kind::registration(settings).is_some();
     match (patient.external(), registered) {
         (true, false) => Verdict::failure(
             format!(
@@ -123,7 +124,7 @@ fn host_kind(patient: &Patient) -> Verdict {
             ),
             "register it: `amazon-ssm-agent -register -code CODE -id ID -region REGION`, or set host to `ec2`",
         ),
-        (true, true) if host::firmware(settings).is_some() => Verdict::warning(
+        (true, true) if host_kind::firmware(settings).is_some() => Verdict::warning(
             "an EC2 instance that is registered as an external host: the agent may take the instance's role and be refused",
             "detach the instance profile, or deregister from Systems Manager and use `host = \"ec2\"`",
         ),
@@ -137,7 +138,7 @@ fn host_kind(patient: &Patient) -> Verdict {
 }
 
 fn external(patient: &Patient) -> Verdict {
-    match host::missing(&patient.settings) {
+    match host_kind::missing(&patient.settings) {
         none if none.is_empty() => Verdict::ok(patient.kind.to_string()),
         missing => Verdict::warning(
             missing.join("; "),
@@ -148,12 +149,15 @@ fn external(patient: &Patient) -> Verdict {
 }
 
 fn ec2(patient: &Patient) -> Verdict {
-    let by = match (host::is_batch(&patient.settings), patient.heard.is_tagged(host::BATCH_TAG)) {
+    let by = match (
+        host_kind::is_batch(&patient.settings),
+        patient.heard.is_tagged(host_kind::BATCH_TAG),
+    ) {
         (true, _) => Some("the generated ECS_CLUSTER"),
         (false, true) => Some("the instance's tags"),
         (false, false) => None,
     };
-    let of_batch = by.map(|by| format!("{} ({by})", host::OF_BATCH)).unwrap_or_default();
+    let of_batch = by.map(|by| format!("{} ({by})", host_kind::OF_BATCH)).unwrap_or_default();
     match &patient.kind {
         Evidence::None { vendor: Some(vendor) } => Verdict::warning(
             format!(

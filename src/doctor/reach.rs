@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use super::Patient;
 use super::check::{Check, Verdict, check};
 use super::words;
-use crate::endpoint::signed::{Action, Answer, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
-use crate::endpoint::{Knock, Name, Place};
+use crate::net::endpoint::{Knock, Name, Place};
+use crate::net::signed::{Action, Answer, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
 use crate::source::{self, Fetched};
 
 pub const CHECKS: [Check; 14] = [

@@ -4,9 +4,9 @@
 //! is replaced, comments and lines that nobody understands too, for those are where people keep the
 //! password of last week.
 
+use ecs_config::variables;
 use serde_json::{Map, Value};
 
-use crate::ecs_config::variables;
 use crate::settings;
 use crate::source::Source;
 

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use super::{Check, Outcome, Verdict};
+use crate::error::ExitStatus;
 use crate::report::rfc3339;
-use crate::word::Word;
 
 /// Where the column of findings begins.
 const COLUMN: usize = 28;
@@ -25,7 +25,7 @@ impl Examination {
 
     /// `findings` if anything failed; a warning alone is no failure.
     pub fn exit_status(&self) -> u8 {
-        if self.count(Outcome::Failure) > 0 { Word::Findings.status() } else { 0 }
+        if self.count(Outcome::Failure) > 0 { ExitStatus::Findings.status() } else { 0 }
     }
 
     fn count(&self, outcome: Outcome) -> usize {
@@ -52,7 +52,7 @@ impl Examination {
             "schema": 1,
             "version": env!("CARGO_PKG_VERSION"),
             "command": "doctor",
-            "outcome": if status == 0 { "ok" } else { Word::Findings.name() },
+            "outcome": if status == 0 { "ok" } else { ExitStatus::Findings.name() },
             "exit_status": status,
             "started_at": rfc3339(self.began),
             "duration_ms": u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX),

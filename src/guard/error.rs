@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::install;
-use crate::word::Word;
+use crate::error::ExitStatus;
+use crate::files;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -29,7 +29,7 @@ pub enum Error {
     #[error("{doing} {}", path.display())]
     File { doing: &'static str, path: PathBuf, source: io::Error },
     #[error("{0}")]
-    Write(#[from] install::Error),
+    Write(#[from] files::Error),
     #[error("systemctl daemon-reload failed: {0}")]
     Reload(String),
     #[error("{doing}")]
@@ -42,13 +42,13 @@ pub enum Error {
 
 impl Error {
     /// The word in the report, which settles the exit status.
-    pub fn word(&self) -> Word {
+    pub fn word(&self) -> ExitStatus {
         match self {
-            Error::Leak(_) => Word::GuardLeak,
+            Error::Leak(_) => ExitStatus::GuardLeak,
             Error::Unproven(_) | Error::Probe { .. } | Error::ProbeCapability => {
-                Word::GuardUnproven
+                ExitStatus::GuardUnproven
             }
-            _ => Word::Guard,
+            _ => ExitStatus::Guard,
         }
     }
 

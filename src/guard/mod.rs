@@ -16,7 +16,7 @@
 
 mod documented;
 mod error;
-mod fence;
+mod firewall;
 mod iptables;
 mod links;
 mod netlink;
@@ -27,6 +27,7 @@ mod rules;
 mod slice;
 mod state;
 pub mod status;
+pub mod step;
 
 use std::fs;
 use std::io;
@@ -36,7 +37,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 pub use documented::Shown;
 pub use error::Error;
-pub use fence::{Change, Fence, Method};
+pub use firewall::{Change, Fence, Method};
 pub use proof::{Network, Proof, Reach};
 use serde::Serialize;
 use state::State;
@@ -112,7 +113,7 @@ pub fn enforce(wanted: &Wanted, host: &Host) -> Result<Enforced, Error> {
 
 /// Raises the fence, and then takes away what an earlier call had put there for another interface.
 fn raise(host: &Host, interface: Option<&str>) -> Result<Fence, Error> {
-    let fence = fence::raise(host, interface)?;
+    let fence = firewall::raise(host, interface)?;
     let new_in_mangle = fence.method == Method::Mangle && fence.change == Change::Installed;
     let before = state::read(host);
     if before.interface.as_deref() == interface && (before.mangle_is_ours || !new_in_mangle) {
@@ -123,7 +124,7 @@ fn raise(host: &Host, interface: Option<&str>) -> Result<Fence, Error> {
     if state.interface.as_deref() != interface {
         documented::hide(host, &state)?;
         if state.mangle_is_ours {
-            fence::lower_mangle(host, state.interface.as_deref())?;
+            firewall::lower_mangle(host, state.interface.as_deref())?;
         }
         state = State {
             interface: interface.map(str::to_owned),
@@ -153,10 +154,10 @@ pub struct Removed {
 
 /// Takes away everything that [`enforce`] may have put there. Nothing there is no error.
 pub fn remove(host: &Host) -> Result<Removed, Error> {
-    let fence = fence::lower_nft()?;
+    let fence = firewall::lower_nft()?;
     let _lock = state::lock(host, QUEUE)?;
     let state = state::read(host);
-    let mangle = state.mangle_is_ours && fence::lower_mangle(host, state.interface.as_deref())?;
+    let mangle = state.mangle_is_ours && firewall::lower_mangle(host, state.interface.as_deref())?;
     let documented = documented::hide(host, &state)?;
     let host_tasks = slice::remove(host)?;
     state::clear(host);

@@ -116,9 +116,9 @@ impl Proof {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::word::Word;
+    use crate::error::ExitStatus;
 
-    fn check(verdicts: &[Verdict], wanted: Option<Word>) {
+    fn check(verdicts: &[Verdict], wanted: Option<ExitStatus>) {
         let finding = |verdict: &Verdict| Finding {
             network: "docker0".into(),
             family: Family::V4,
@@ -134,9 +134,9 @@ mod tests {
     fn one_leak_outweighs_all_and_nothing_inconclusive_is_called_blocked() {
         let doubt = Verdict::Inconclusive("forwarding is off".into());
         check(&[Verdict::Blocked, Verdict::Blocked], None);
-        check(&[Verdict::Blocked, doubt.clone()], Some(Word::GuardUnproven));
-        check(&[doubt, Verdict::Leaks, Verdict::Blocked], Some(Word::GuardLeak));
-        check(&[], Some(Word::GuardUnproven));
+        check(&[Verdict::Blocked, doubt.clone()], Some(ExitStatus::GuardUnproven));
+        check(&[doubt, Verdict::Leaks, Verdict::Blocked], Some(ExitStatus::GuardLeak));
+        check(&[], Some(ExitStatus::GuardUnproven));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::process::Command;
 
 use super::rules::{METADATA_V4, METADATA_V6};
 use super::{Error, Host};
-use crate::install;
+use crate::files;
 
 const FOLDER: &str = "etc/systemd/system/ecstasks.slice.d";
 const FILE: &str = "50-ecs-bootstrap-imds.conf";
@@ -54,7 +54,7 @@ pub fn install(host: &Host) -> Result<bool, Error> {
     if present(&host.root) {
         return Ok(false);
     }
-    install::replace(&path(&host.root), text().as_bytes(), 0o644)?;
+    files::replace(&path(&host.root), text().as_bytes(), 0o644)?;
     reload(host).map(|()| true)
 }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::proof::Proof;
 use super::{Error, Host};
-use crate::install;
+use crate::files;
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -49,7 +49,7 @@ pub fn read(host: &Host) -> State {
 /// Remembers `state`. The caller holds [`lock`].
 pub fn write(host: &Host, state: &State) -> Result<(), Error> {
     let bytes = serde_json::to_vec(state).expect("plain strings and numbers");
-    install::replace(&file(host), &bytes, 0o644)?;
+    files::replace(&file(host), &bytes, 0o644)?;
     Ok(())
 }
 

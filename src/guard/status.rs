@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use super::documented::{self, Shown};
-use super::fence::{self, Method};
+use super::firewall::{self, Method};
 use super::links::{self, Link};
 use super::proof::Proof;
 use super::{Error, Host, netlink, nft, slice, state, warnings};
@@ -98,8 +98,8 @@ fn look(
             let state = if as_wanted { "effective" } else { "weakened" };
             Ok((state, Some(Method::NfTables), Some(present.packets)))
         }
-        Err(error) if !netlink::unsupported(&error) => Err(fence::refused("reading", error)),
-        _ if state::read(host).mangle_is_ours && fence::mangle_stands(host, interface)? => {
+        Err(error) if !netlink::unsupported(&error) => Err(firewall::refused("reading", error)),
+        _ if state::read(host).mangle_is_ours && firewall::mangle_stands(host, interface)? => {
             Ok(("effective", Some(Method::Mangle), None))
         }
         _ => Ok(("absent", None, None)),

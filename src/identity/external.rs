@@ -17,7 +17,7 @@ use aws_types::os_shim_internal::{Env, Fs};
 use tokio::time::{Instant, sleep};
 
 use super::{Claim, Error};
-use crate::host;
+use crate::identity::host_kind;
 use crate::settings::Settings;
 
 const FILE: &str = "/root/.aws/credentials";
@@ -52,8 +52,8 @@ impl External {
                 _ => {}
             }
         }
-        let registration = host::registration(settings).unwrap_or_default();
-        let configured = |name| host::configured(settings, name);
+        let registration = host_kind::registration(settings).unwrap_or_default();
+        let configured = |name| host_kind::configured(settings, name);
         External {
             instance_id: Some(registration.instance_id).filter(|id| !id.is_empty()),
             region: configured("AWS_DEFAULT_REGION").or(registration.region),

@@ -6,6 +6,7 @@
 
 mod ec2;
 mod external;
+pub mod host_kind;
 pub mod imds;
 mod sts;
 
@@ -18,8 +19,8 @@ use serde::Serialize;
 pub use sts::confirm;
 use thiserror::Error;
 
+use crate::error::ExitStatus;
 use crate::source::Kind;
-use crate::word::Word;
 
 /// What the host says of itself. Not to be shown: [`Identity`] is.
 #[derive(Clone, Debug)]
@@ -72,7 +73,7 @@ pub enum Error {
     Expired { role: String, ago: String },
     #[error(
         "this host is to be external, and the SSM agent is not registered: {} holds no mi- id",
-        crate::host::REGISTRATION
+        crate::identity::host_kind::REGISTRATION
     )]
     NotRegistered,
     #[error("no credentials of the SSM agent in {} (profile {profile}): {why}", file.display())]
@@ -98,18 +99,18 @@ impl Error {
     }
 
     /// Which word of the report it is.
-    pub fn word(&self) -> Word {
+    pub fn word(&self) -> ExitStatus {
         match self {
-            Error::Metadata(_) | Error::NoRegion => Word::MetadataUnreachable,
+            Error::Metadata(_) | Error::NoRegion => ExitStatus::MetadataUnreachable,
             Error::NoRole
             | Error::NotDelivered { .. }
             | Error::RoleRefused { .. }
-            | Error::Expired { .. } => Word::NoRole,
-            Error::NotRegistered | Error::NoSsmCredentials { .. } => Word::NoRole,
+            | Error::Expired { .. } => ExitStatus::NoRole,
+            Error::NotRegistered | Error::NoSsmCredentials { .. } => ExitStatus::NoRole,
             Error::Mismatch { .. } | Error::Rejected { .. } | Error::Strange(_) => {
-                Word::IdentityMismatch
+                ExitStatus::IdentityMismatch
             }
-            Error::Sts { .. } => Word::SourceUnreachable,
+            Error::Sts { .. } => ExitStatus::SourceUnreachable,
         }
     }
 

@@ -10,8 +10,8 @@ use aws_sdk_sts::operation::get_caller_identity::{
 use tokio::time::Instant;
 
 use super::{Claim, Error, Expected, Identity};
-use crate::aws::{Aws, Service, sdk_config};
-use crate::http::Http;
+use crate::net::Http;
+use crate::net::aws::{Aws, Service, sdk_config};
 use crate::source::retry::{self, Failure, Next};
 use crate::source::{Kind, element, transport};
 

@@ -26,8 +26,8 @@ use serde_json::Value;
 use super::needs::{self, Need};
 use super::seen::{Seen, SeenPolicy, Simulated};
 use super::{Kind, Role};
-use crate::http::{self, Http};
-use crate::word::Word;
+use crate::error::ExitStatus;
+use crate::net::{self, Http};
 
 /// Why nothing could be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -51,11 +51,11 @@ pub enum Error {
 }
 
 impl Error {
-    pub fn word(&self) -> Word {
+    pub fn word(&self) -> ExitStatus {
         match self {
-            Error::NoCredentials(_) | Error::Refused { .. } => Word::NoRole,
+            Error::NoCredentials(_) | Error::Refused { .. } => ExitStatus::NoRole,
             Error::NoAnswer { .. } | Error::Strange { .. } | Error::Deadline(_) => {
-                Word::SourceUnreachable
+                ExitStatus::SourceUnreachable
             }
             Error::Wish(error) => error.word(),
         }
@@ -142,8 +142,8 @@ impl Eyes {
             .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
             .timeout_config(
                 TimeoutConfig::builder()
-                    .connect_timeout(http::CONNECT)
-                    .read_timeout(http::SILENCE)
+                    .connect_timeout(net::CONNECT)
+                    .read_timeout(net::SILENCE)
                     .build(),
             );
         Ok(Eyes { config: config.load().await, credentials })

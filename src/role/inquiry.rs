@@ -1,6 +1,7 @@
 //! `role check` as a whole: whose credentials these are, what IAM shows of the role, or, where it
 //! shows nothing, what the role can do.
 
+use ecs_config::plural;
 use serde_json::json;
 use tokio::time::{Duration, Instant};
 
@@ -8,13 +9,12 @@ use super::documents::{AGENT_POLICY, ECS_POLICY};
 use super::finding::{Finding, Severity};
 use super::iam::{self, Caller, Eyes, Look};
 use super::{Documents, Role, Wish, check, shell};
-use crate::aws::{Aws, Service};
-use crate::endpoint::signed::{self, Action, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
-use crate::endpoint::{self, Place};
-use crate::http::Http;
-use crate::plural;
+use crate::error::ExitStatus;
+use crate::net::Http;
+use crate::net::aws::{Aws, Service};
+use crate::net::endpoint::{self, Place};
+use crate::net::signed::{self, Action, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
 use crate::source::{self, Access, Source};
-use crate::word::Word;
 
 /// How long one probe may take.
 const PROBE: Duration = Duration::from_secs(10);
@@ -33,7 +33,7 @@ impl Inquiry {
     /// 70 if anything is wrong; what is merely too much is not.
     pub fn status(&self) -> u8 {
         let wrong = self.findings.iter().any(|finding| finding.severity == Severity::Error);
-        if wrong { Word::Findings.status() } else { 0 }
+        if wrong { ExitStatus::Findings.status() } else { 0 }
     }
 
     /// The report's head, and what was found.
@@ -42,7 +42,7 @@ impl Inquiry {
             "schema": 1,
             "version": env!("CARGO_PKG_VERSION"),
             "command": "role check",
-            "outcome": if self.status() == 0 { "ok" } else { Word::Findings.name() },
+            "outcome": if self.status() == 0 { "ok" } else { ExitStatus::Findings.name() },
             "exit_status": self.status(),
             "role": self.role,
             "checked_as": self.caller,
@@ -221,8 +221,8 @@ fn unread(role: &Role, source: &Source, error: &source::Error) -> Finding {
     let put: Vec<String> =
         documents.inline.iter().map(|(name, document)| shell::put(role, name, document)).collect();
     let (id, fix) = match error.word() {
-        Word::AccessDenied => ("object-not-readable", shell::all(&put)),
-        Word::NotFound => ("object-missing", error.remedy()),
+        ExitStatus::AccessDenied => ("object-not-readable", shell::all(&put)),
+        ExitStatus::NotFound => ("object-missing", error.remedy()),
         _ => ("object-not-fetched", error.remedy()),
     };
     Finding::new(

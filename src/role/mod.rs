@@ -34,9 +34,9 @@ mod yaml;
 pub use documents::Documents;
 pub use finding::{Finding, Severity};
 
-use crate::aws::Partition;
+use crate::error::ExitStatus;
+use crate::net::partition::Partition;
 use crate::source::{Bucket, Object, Source, policy as policy_of};
-use crate::word::Word;
 
 /// What the host is, and so who hands it the role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -137,7 +137,7 @@ pub struct Key {
     pub via: Option<String>,
 }
 
-/// What was typed makes no role. Always [`Word::Settings`].
+/// What was typed makes no role. Always [`ExitStatus::Settings`].
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error("`{0}` is no name of a role")]
@@ -157,8 +157,8 @@ pub enum Error {
 }
 
 impl Error {
-    pub fn word(&self) -> Word {
-        Word::Settings
+    pub fn word(&self) -> ExitStatus {
+        ExitStatus::Settings
     }
 
     pub fn remedy(&self) -> String {
@@ -167,7 +167,7 @@ impl Error {
             Error::Account(_) => "give the 12 digits of an account".into(),
             Error::Region(_) => "give a region such as us-west-2".into(),
             Error::Partition(_) => {
-                format!("known are: {}", crate::aws::PARTITIONS.iter().map(|one| one.name).collect::<Vec<_>>().join(", "))
+                format!("known are: {}", crate::net::partition::PARTITIONS.iter().map(|one| one.name).collect::<Vec<_>>().join(", "))
             }
             Error::Partitions { .. } => "a role works in its own partition only: correct --partition, --region or the ARN".into(),
             Error::NoCheck => "run it from the administrators' package, or from a build with the feature `role-check`".into(),
@@ -184,7 +184,9 @@ impl Role {
         if !is_name(&name) {
             return Err(Error::Name(name));
         }
-        if let Some(region) = wish.region.as_ref().filter(|region| !crate::aws::is_region(region)) {
+        if let Some(region) =
+            wish.region.as_ref().filter(|region| !crate::net::partition::is_region(region))
+        {
             return Err(Error::Region(region.clone()));
         }
         if let Some(account) = wish.account.as_ref().filter(|account| !is_account(account)) {
@@ -242,8 +244,10 @@ fn key(arn: &str) -> Result<(&'static Partition, Key), Error> {
     let plain = |id: &str| {
         !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
-    let good =
-        scheme == "arn" && service == "kms" && crate::aws::is_region(region) && is_account(account);
+    let good = scheme == "arn"
+        && service == "kms"
+        && crate::net::partition::is_region(region)
+        && is_account(account);
     let partition = Partition::named(partition)
         .filter(|_| good && resource.strip_prefix("key/").is_some_and(plain))
         .ok_or_else(bad)?;

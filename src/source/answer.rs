@@ -39,7 +39,7 @@ impl Answer {
             code: element(&body, "Code").unwrap_or_default(),
             message: element(&body, "Message").unwrap_or_default(),
             request_id: header("x-amz-request-id"),
-            region: region.filter(|region| crate::aws::is_region(region)),
+            region: region.filter(|region| crate::net::partition::is_region(region)),
             delete_marker: header("x-amz-delete-marker").is_some_and(|value| value == "true"),
             clock_ahead: header("date").and_then(|date| seconds_since(&date, SystemTime::now())),
         }
@@ -187,8 +187,8 @@ fn seconds_since(date: &str, now: SystemTime) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ExitStatus;
     use crate::source::Object;
-    use crate::word::Word;
 
     fn asked() -> Asked {
         Asked {
@@ -206,32 +206,32 @@ mod tests {
     fn every_documented_error_has_its_word_and_its_chance() {
         use Next::{GiveUp, Wait};
         let table = [
-            (403, "AccessDenied", Word::AccessDenied, GiveUp),
-            (403, "AllAccessDisabled", Word::AccessDenied, GiveUp),
-            (403, "", Word::AccessDenied, GiveUp),
-            (403, "InvalidAccessKeyId", Word::AccessDenied, GiveUp),
-            (403, "SignatureDoesNotMatch", Word::AccessDenied, GiveUp),
-            (400, "ExpiredToken", Word::AccessDenied, GiveUp),
-            (400, "InvalidToken", Word::AccessDenied, GiveUp),
-            (403, "RequestTimeTooSkewed", Word::AccessDenied, GiveUp),
-            (403, "InvalidObjectState", Word::AccessDenied, GiveUp),
-            (400, "KMS.DisabledException", Word::AccessDenied, GiveUp),
-            (400, "InvalidRequest", Word::AccessDenied, GiveUp),
-            (405, "MethodNotAllowed", Word::AccessDenied, GiveUp),
-            (404, "NoSuchKey", Word::NotFound, GiveUp),
-            (404, "NoSuchBucket", Word::NotFound, GiveUp),
-            (404, "NoSuchVersion", Word::NotFound, GiveUp),
-            (404, "NoSuchAccessPoint", Word::NotFound, GiveUp),
-            (400, "InvalidArgument", Word::NotFound, GiveUp),
-            (404, "", Word::NotFound, GiveUp),
-            (301, "PermanentRedirect", Word::SourceUnreachable, GiveUp),
-            (400, "AuthorizationHeaderMalformed", Word::SourceUnreachable, GiveUp),
-            (503, "SlowDown", Word::SourceUnreachable, Wait),
-            (503, "ServiceUnavailable", Word::SourceUnreachable, Wait),
-            (503, "", Word::SourceUnreachable, Wait),
-            (500, "InternalError", Word::SourceUnreachable, Wait),
-            (429, "TooManyRequestsException", Word::SourceUnreachable, Wait),
-            (400, "RequestTimeout", Word::SourceUnreachable, Wait),
+            (403, "AccessDenied", ExitStatus::AccessDenied, GiveUp),
+            (403, "AllAccessDisabled", ExitStatus::AccessDenied, GiveUp),
+            (403, "", ExitStatus::AccessDenied, GiveUp),
+            (403, "InvalidAccessKeyId", ExitStatus::AccessDenied, GiveUp),
+            (403, "SignatureDoesNotMatch", ExitStatus::AccessDenied, GiveUp),
+            (400, "ExpiredToken", ExitStatus::AccessDenied, GiveUp),
+            (400, "InvalidToken", ExitStatus::AccessDenied, GiveUp),
+            (403, "RequestTimeTooSkewed", ExitStatus::AccessDenied, GiveUp),
+            (403, "InvalidObjectState", ExitStatus::AccessDenied, GiveUp),
+            (400, "KMS.DisabledException", ExitStatus::AccessDenied, GiveUp),
+            (400, "InvalidRequest", ExitStatus::AccessDenied, GiveUp),
+            (405, "MethodNotAllowed", ExitStatus::AccessDenied, GiveUp),
+            (404, "NoSuchKey", ExitStatus::NotFound, GiveUp),
+            (404, "NoSuchBucket", ExitStatus::NotFound, GiveUp),
+            (404, "NoSuchVersion", ExitStatus::NotFound, GiveUp),
+            (404, "NoSuchAccessPoint", ExitStatus::NotFound, GiveUp),
+            (400, "InvalidArgument", ExitStatus::NotFound, GiveUp),
+            (404, "", ExitStatus::NotFound, GiveUp),
+            (301, "PermanentRedirect", ExitStatus::SourceUnreachable, GiveUp),
+            (400, "AuthorizationHeaderMalformed", ExitStatus::SourceUnreachable, GiveUp),
+            (503, "SlowDown", ExitStatus::SourceUnreachable, Wait),
+            (503, "ServiceUnavailable", ExitStatus::SourceUnreachable, Wait),
+            (503, "", ExitStatus::SourceUnreachable, Wait),
+            (500, "InternalError", ExitStatus::SourceUnreachable, Wait),
+            (429, "TooManyRequestsException", ExitStatus::SourceUnreachable, Wait),
+            (400, "RequestTimeout", ExitStatus::SourceUnreachable, Wait),
         ];
         for (status, code, word, next) in table {
             let (kind, found) = kind(status, code, "");

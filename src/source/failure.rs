@@ -2,7 +2,7 @@
 //! each.
 
 use super::{Object, policy};
-use crate::word::Word;
+use crate::error::ExitStatus;
 
 /// A source that did not yield its bytes. Holds no secret: neither a presigned URL's query nor a
 /// proxy's password.
@@ -116,7 +116,7 @@ fn skew(ahead: Option<i64>) -> String {
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.from, self.kind)?;
-        if self.attempts > 1 && self.word() == Word::SourceUnreachable {
+        if self.attempts > 1 && self.word() == ExitStatus::SourceUnreachable {
             write!(f, " (after {} attempts)", self.attempts)
         } else {
             Ok(())
@@ -127,7 +127,7 @@ impl std::fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl Error {
-    pub fn word(&self) -> Word {
+    pub fn word(&self) -> ExitStatus {
         self.kind.word()
     }
 
@@ -138,21 +138,21 @@ impl Error {
 
 impl Kind {
     /// A skewed clock is S3's refusal, not its absence: waiting does not mend it, a person does.
-    pub fn word(&self) -> Word {
+    pub fn word(&self) -> ExitStatus {
         use Kind::*;
         match self {
             AccessDenied(_)
             | KmsDenied { .. }
             | KmsKey { .. }
             | Credentials { .. }
-            | ClockSkew { .. } => Word::AccessDenied,
-            UrlRefused { .. } | Refused { .. } | Archived | FileDenied => Word::AccessDenied,
-            NoKey | NoBucket | NoVersion | DeleteMarker | NoUrl(_) | NoFile => Word::NotFound,
-            TooLarge(_) | Checksum | Digest { .. } | Owner { .. } => Word::Integrity,
-            NoPlainFile(_) | Unusable(_) => Word::Settings,
-            NoCredentials => Word::NoRole,
+            | ClockSkew { .. } => ExitStatus::AccessDenied,
+            UrlRefused { .. } | Refused { .. } | Archived | FileDenied => ExitStatus::AccessDenied,
+            NoKey | NoBucket | NoVersion | DeleteMarker | NoUrl(_) | NoFile => ExitStatus::NotFound,
+            TooLarge(_) | Checksum | Digest { .. } | Owner { .. } => ExitStatus::Integrity,
+            NoPlainFile(_) | Unusable(_) => ExitStatus::Settings,
+            NoCredentials => ExitStatus::NoRole,
             Throttled(_) | Server(_) | RegionLoop(_) | Redirected(_) | Unexpected(_) | Deadline
-            | FileIo(_) => Word::SourceUnreachable,
+            | FileIo(_) => ExitStatus::SourceUnreachable,
             Untrusted { .. }
             | WrongName { .. }
             | CertificateTime { .. }
@@ -161,7 +161,7 @@ impl Kind {
             | Connect { .. }
             | Silent(_)
             | Proxy { .. }
-            | Cut(_) => Word::SourceUnreachable,
+            | Cut(_) => ExitStatus::SourceUnreachable,
         }
     }
 

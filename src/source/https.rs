@@ -8,7 +8,7 @@ use super::failure::Kind;
 use super::retry::{Failure, Next};
 use super::transport::{self, printable};
 use super::{Body, Read, grammar};
-use crate::http::{Http, SILENCE};
+use crate::net::{Http, SILENCE};
 
 /// One GET. Redirects are not followed: they would carry a secret to a host that nobody named.
 pub(super) async fn get(http: &Http, url: &Url) -> Result<Read, Failure> {

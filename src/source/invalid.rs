@@ -1,9 +1,9 @@
 //! A source that cannot be understood: what is wrong, why it matters, and how to write it instead.
 
-use crate::word::Word;
+use crate::error::ExitStatus;
 
 /// The message names the source (an https one without its query) and what is wrong with it. Always
-/// [`Word::Settings`].
+/// [`ExitStatus::Settings`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("source `{given}`: {fault}")]
 pub struct Invalid {
@@ -12,8 +12,8 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    pub fn word(&self) -> Word {
-        Word::Settings
+    pub fn word(&self) -> ExitStatus {
+        ExitStatus::Settings
     }
 
     pub fn remedy(&self) -> String {
@@ -93,7 +93,7 @@ impl Fault {
     }
 
     pub(super) fn partition(found: &str) -> Self {
-        let known = crate::aws::PARTITIONS.iter().map(|partition| partition.name);
+        let known = crate::net::partition::PARTITIONS.iter().map(|partition| partition.name);
         Fault::Partition { nearest: nearest(found, known), found: found.into() }
     }
 

@@ -28,9 +28,9 @@ use retry::Failure;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::aws::Aws;
-use crate::digest;
-use crate::http::Http;
+use crate::files::sha256;
+use crate::net::Http;
+use crate::net::aws::Aws;
 
 /// More than this is not read of any source, in bytes.
 pub const LIMIT: usize = 1 << 20;
@@ -164,7 +164,7 @@ async fn read(source: &Source, access: &Access<'_>) -> (Result<Read, Failure>, u
 }
 
 fn check_digest(source: &Source, bytes: &[u8]) -> Result<String, Failure> {
-    let found = digest::sha256(bytes);
+    let found = sha256(bytes);
     match &source.sha256 {
         Some(wanted) if *wanted != found => {
             Err(Failure::last(Kind::Digest { wanted: wanted.clone(), found }))

@@ -5,7 +5,7 @@
 use serde_json::json;
 
 use super::{Bucket, Object};
-use crate::aws::Partition;
+use crate::net::partition::Partition;
 
 /// What reads `object`; `region` tells the partition of a bucket that is known by its name only.
 pub fn read(object: &Object, region: &str) -> String {

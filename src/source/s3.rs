@@ -19,8 +19,8 @@ use super::failure::{Asked, Kind};
 use super::retry::{Failure, Next};
 use super::transport;
 use super::{Access, Body, Bucket, Held, Object, Read};
-use crate::aws::{self, Partition, Service};
-use crate::http::{Failed, chain};
+use crate::net::aws::{self, Partition, Service};
+use crate::net::{Failed, chain};
 
 /// What one fetch learns on its way: the client for the region it has come to.
 pub(super) struct Getter<'a> {

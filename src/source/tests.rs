@@ -7,8 +7,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::*;
-use crate::http::Options;
-use crate::word::Word;
+use crate::error::ExitStatus;
+use crate::net::Options;
 
 const SECRET: &str = "MARKER-SECRET-KEY";
 const TOKEN: &str = "MARKER-SESSION-TOKEN";
@@ -149,7 +149,7 @@ fn an_object_is_asked_for_by_its_exact_key_version_and_owner() {
 #[test]
 fn what_is_held_is_not_sent_again_and_nothing_else_is_taken_for_it() {
     let bytes = b"ECS_CLUSTER=held\n".to_vec();
-    let (source, sha256) = ("s3://bucket/k".to_owned(), digest::sha256(&bytes));
+    let (source, sha256) = ("s3://bucket/k".to_owned(), sha256(&bytes));
     let layer = Layer {
         source,
         etag: Some("\"e1\"".into()),
@@ -189,7 +189,7 @@ fn what_is_held_is_not_sent_again_and_nothing_else_is_taken_for_it() {
     let refused = from("s3://bucket/k2", answer(304, "", "")).0.unwrap_err();
     assert_eq!(
         refused.word(),
-        Word::AccessDenied,
+        ExitStatus::AccessDenied,
         "an answer to a question that was not asked: {refused}"
     );
 }
@@ -282,7 +282,7 @@ fn a_refusal_is_final_and_prints_the_statement_that_would_have_allowed_it() {
     );
     let (fetched, requests) = s3("s3://bucket/a/k", vec![refusal]);
     let error = fetched.unwrap_err();
-    assert_eq!((error.word(), requests.len()), (Word::AccessDenied, 1));
+    assert_eq!((error.word(), requests.len()), (ExitStatus::AccessDenied, 1));
     assert!(
         error.to_string().contains(
             r#"{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/a/k"}"#
@@ -312,7 +312,7 @@ fn a_wrong_owner_is_told_from_a_missing_permission_by_asking_without_one() {
     );
     let (fetched, requests) = s3(source, vec![denied(), answer(403, "", "")]);
     let error = fetched.unwrap_err();
-    assert_eq!(error.word(), Word::AccessDenied);
+    assert_eq!(error.word(), ExitStatus::AccessDenied);
     assert!(error.remedy().contains("owner="), "{}", error.remedy());
     assert!(
         requests[1].starts_with("HEAD ")
@@ -357,7 +357,7 @@ fn no_more_than_a_mebibyte_is_read_whatever_the_length_says() {
         let (address, _requests) = serve(vec![body]);
         let error = fetch_with(&[], &format!("http://{address}/k?MARKER"), Duration::from_secs(20))
             .unwrap_err();
-        assert_eq!(error.word(), Word::Integrity);
+        assert_eq!(error.word(), ExitStatus::Integrity);
     }
     let (fetched, _) = s3("s3://bucket/k", vec![found(&"#".repeat(LIMIT))]);
     assert_eq!(fetched.unwrap().bytes.len(), LIMIT);
@@ -371,7 +371,7 @@ fn bytes_that_differ_from_their_checksum_or_digest_are_refused() {
     let source = format!("s3://bucket/k#sha256={digest}");
     assert_eq!(s3(&source, vec![found("")]).0.unwrap().sha256, digest);
     let error = s3(&source, vec![found("ECS_CLUSTER=MARKER\n")]).0.unwrap_err();
-    assert_eq!(error.word(), Word::Integrity);
+    assert_eq!(error.word(), ExitStatus::Integrity);
     assert!(error.to_string().contains(digest) && !error.to_string().contains("MARKER"), "{error}");
 }
 
@@ -412,7 +412,7 @@ fn a_network_that_fails_is_named_with_its_cause() {
     let nowhere = format!("{}.invalid", "n".repeat(64));
     let error = at(&format!("http://{nowhere}"), "s3://bucket/k");
     assert_eq!(error.kind, Kind::Dns(nowhere));
-    assert_eq!(error.word(), Word::SourceUnreachable);
+    assert_eq!(error.word(), ExitStatus::SourceUnreachable);
     let (plain, _requests) = serve(vec![answer(400, "", "this is no TLS")]);
     let error = at(&format!("https://{plain}"), "s3://bucket/k");
     assert!(matches!(&error.kind, Kind::Tls { host, .. } if host == "127.0.0.1"), "{error:?}");
@@ -428,7 +428,7 @@ fn a_host_name_that_aws_does_not_have_is_a_matter_of_settings() {
     )
     .unwrap_err();
     assert!(matches!(&error.kind, Kind::Unusable(why) if why.contains("FIPS")), "{error:?}");
-    assert_eq!(error.word(), Word::Settings);
+    assert_eq!(error.word(), ExitStatus::Settings);
 }
 
 #[test]
@@ -438,7 +438,7 @@ fn a_server_that_says_nothing_ends_at_the_deadline() {
     let error =
         fetch_with(&[("AWS_ENDPOINT_URL", &url)], "s3://bucket/k", Duration::from_millis(300))
             .unwrap_err();
-    assert_eq!((error.kind.clone(), error.word()), (Kind::Deadline, Word::SourceUnreachable));
+    assert_eq!((error.kind.clone(), error.word()), (Kind::Deadline, ExitStatus::SourceUnreachable));
 }
 
 #[test]
@@ -527,25 +527,25 @@ fn a_url_that_yields_nothing_says_why_and_never_its_query() {
         (
             answer(302, "Location: http://elsewhere.test/x?MARKER\r\n", ""),
             "redirects to http://elsewhere.test/x",
-            Word::SourceUnreachable,
+            ExitStatus::SourceUnreachable,
         ),
-        (answer(301, "", ""), "answered 301", Word::SourceUnreachable),
+        (answer(301, "", ""), "answered 301", ExitStatus::SourceUnreachable),
         (
             error(403, "AccessDenied", "Request has expired", ""),
             "403: Request has expired",
-            Word::AccessDenied,
+            ExitStatus::AccessDenied,
         ),
-        (answer(401, "", ""), "refused the URL (401)", Word::AccessDenied),
-        (answer(404, "", ""), "nothing at this URL (404)", Word::NotFound),
-        (answer(204, "", ""), "answered 204", Word::SourceUnreachable),
-        (answer(503, "", ""), "fails (503)", Word::SourceUnreachable),
-        (answer(429, "", ""), "less traffic (429)", Word::SourceUnreachable),
+        (answer(401, "", ""), "refused the URL (401)", ExitStatus::AccessDenied),
+        (answer(404, "", ""), "nothing at this URL (404)", ExitStatus::NotFound),
+        (answer(204, "", ""), "answered 204", ExitStatus::SourceUnreachable),
+        (answer(503, "", ""), "fails (503)", ExitStatus::SourceUnreachable),
+        (answer(429, "", ""), "less traffic (429)", ExitStatus::SourceUnreachable),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nECS".into(),
             "cut off",
-            Word::SourceUnreachable,
+            ExitStatus::SourceUnreachable,
         ),
-        ("no HTTP\r\n\r\n".into(), "cut off", Word::SourceUnreachable),
+        ("no HTTP\r\n\r\n".into(), "cut off", ExitStatus::SourceUnreachable),
     ];
     for (said, why, word) in table {
         let error = web(said);
@@ -568,5 +568,5 @@ fn s3_without_credentials_is_a_missing_role() {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let error = runtime.block_on(fetch(&"s3://bucket/k".parse().unwrap(), &access)).unwrap_err();
-    assert_eq!((error.word(), error.attempts), (Word::NoRole, 0));
+    assert_eq!((error.word(), error.attempts), (ExitStatus::NoRole, 0));
 }

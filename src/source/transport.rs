@@ -7,7 +7,7 @@ use rustls::CertificateError;
 
 use super::failure::Kind;
 use super::retry::{Failure, Next};
-use crate::http::{Failed, NoAnswer, chain, tls_error};
+use crate::net::{Failed, NoAnswer, chain, tls_error};
 
 /// `host` stands in where the chain does not say whom we talked to: in the middle of a body.
 pub(crate) fn failure(error: &(dyn Error + 'static), host: &str) -> Failure {

@@ -74,7 +74,7 @@ fn options_and_digest_narrow_an_object_down() {
 
 #[test]
 fn an_arn_names_its_partition_and_an_access_points_its_region() {
-    for partition in &crate::aws::PARTITIONS {
+    for partition in &crate::net::partition::PARTITIONS {
         let named = object_of(&format!("arn:{}:s3:::bucket/k", partition.name));
         assert_eq!(
             named.bucket,

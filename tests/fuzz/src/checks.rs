@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::ecs_config::merge::{Layer, Merged, Present, Rules, merge as merged};
-use crate::ecs_config::readers::{Generation, Reader, Reading};
+use ecs_config::merge::{Layer, Merged, Present, Rules, merge as merged};
+use ecs_config::readers::{Generation, Reader, Reading};
 use crate::source::Source;
 
 pub fn systemd(bytes: &[u8]) {
@@ -39,7 +39,7 @@ pub fn systemd(bytes: &[u8]) {
     }
 }
 
-fn spans_lines(set: &crate::ecs_config::readers::Assignment<'_>) -> bool {
+fn spans_lines(set: &ecs_config::readers::Assignment<'_>) -> bool {
     set.value.as_deref().unwrap().iter().any(|c| b"\n\r".contains(c))
 }
 

@@ -1,0 +1,266 @@
+use super::*;
+
+const PATH: &str = "/etc/ecs/ecs.config";
+/// As AWS Batch's user data leaves it (aws/aws-cdk#9900).
+const BATCH: &str = "ECS_CLUSTER=Env-ed59a8d07adb417_Batch_3ef677e8-a1c6-3936-9345-e383995e7827\nECS_DISABLE_IMAGE_CLEANUP=false\n\
+                     ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION=2m\nECS_RESERVED_MEMORY=32\nECS_AVAILABLE_LOGGING_DRIVERS=[\"json-file\",\"awslogs\"]\n";
+
+/// A merge under way, so that each test says only what matters to it.
+#[derive(Default)]
+struct Case {
+    layers: Vec<(&'static str, String)>,
+    present: Option<String>,
+    owned: BTreeSet<String>,
+    keep: Vec<String>,
+    replace: bool,
+}
+
+impl Case {
+    fn layers(layers: &[&str]) -> Case {
+        let names = ["first", "second", "third"];
+        Case {
+            layers: names.into_iter().zip(layers.iter().map(ToString::to_string)).collect(),
+            ..Case::default()
+        }
+    }
+
+    fn present(mut self, present: &str, owned: &[&str]) -> Case {
+        self.present = Some(present.into());
+        self.owned = owned.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    fn keep(mut self, key: &str) -> Case {
+        self.keep.push(key.into());
+        self
+    }
+
+    fn replace(mut self) -> Case {
+        self.replace = true;
+        self
+    }
+
+    fn merge(&self) -> Result<Merged, Error> {
+        let layers: Vec<_> =
+            self.layers.iter().map(|(name, text)| Layer { name, bytes: text.as_bytes() }).collect();
+        let present = self
+            .present
+            .as_ref()
+            .map(|text| Present { bytes: text.as_bytes(), owned: &self.owned });
+        merge(&layers, present, Rules { keep: &self.keep, replace: self.replace, path: PATH })
+    }
+
+    #[track_caller]
+    fn gives(&self, expected: &str) -> Merged {
+        let merged = self.merge().unwrap();
+        assert_eq!(text(&merged), expected);
+        merged
+    }
+
+    #[track_caller]
+    fn fails(&self, expected: &str) {
+        assert_eq!(
+            self.merge().map(|merged| text(&merged)).map_err(|error| error.to_string()),
+            Err(expected.into())
+        );
+    }
+}
+
+fn text(merged: &Merged) -> String {
+    String::from_utf8(merged.bytes.clone()).unwrap()
+}
+
+fn mended(merged: &Merged) -> Vec<String> {
+    merged.mended.iter().map(|mend| format!("{}:{} {}", mend.from, mend.line, mend.what)).collect()
+}
+
+fn origins(merged: &Merged) -> Vec<String> {
+    merged
+        .keys
+        .iter()
+        .map(|(key, origin)| format!("{key} {}:{}", origin.from, origin.line))
+        .collect()
+}
+
+#[test]
+fn one_layer_alone_is_installed_byte_for_byte() {
+    let odd = "# A=old\n;x\n  K = \"v\" \nnonsense\n\n";
+    Case::layers(&[odd]).gives(odd);
+    Case::layers(&[odd]).present("K =old\n", &["K "]).gives(odd);
+}
+
+#[test]
+fn one_layer_alone_is_mended_and_says_so() {
+    let merged = Case::layers(&["\u{feff}A=1\nB=2\r\n\r\nC=3"]).gives("A=1\nB=2\n\nC=3\n");
+    assert_eq!(
+        mended(&merged),
+        [
+            "first:1 byte order mark removed",
+            "first:4 final newline added",
+            "first:2 CRLF replaced by LF"
+        ]
+    );
+    assert_eq!(origins(&merged), ["A first:1", "B first:2", "C first:4"]);
+}
+
+#[test]
+fn a_later_layer_wins_and_keys_know_where_they_come_from() {
+    let merged = Case::layers(&["A=1\nB=1\n", "B=2\nC=2\n", "A=3\n"]).gives("B=2\nC=2\nA=3\n");
+    assert_eq!(origins(&merged), ["A third:1", "B second:1", "C second:2"]);
+    assert_eq!(merged.owned.len(), 3);
+}
+
+#[test]
+fn comments_and_the_order_of_layers_survive() {
+    Case::layers(&["# base\n\n# cluster\nA=1\nB=1\n", "# overlay\nA=2\n"])
+        .gives("# base\n\n# cluster\n\nB=1\n# overlay\nA=2\n");
+}
+
+#[test]
+fn a_comment_that_some_reader_would_take_for_a_setting_is_left_out() {
+    let merged = Case::layers(&["# A=old\n; B\n# ends \\\nA=1\n", "B=2\n"]).gives("A=1\nB=2\n");
+    assert_eq!(mended(&merged).len(), 3);
+    assert!(mended(&merged)[0].starts_with("first:1 a comment"));
+}
+
+#[test]
+fn keys_of_others_stay_with_their_comments_unless_a_layer_sets_them() {
+    let case = Case::layers(&["A=1\n"]).present("# theirs\nX=9\n# about a\nA=9\n", &[]);
+    let merged = case.gives("# theirs\nX=9\nA=1\n");
+    assert_eq!(origins(&merged), ["A first:1", format!("X {PATH}:2").as_str()]);
+    assert_eq!(merged.owned, BTreeSet::from(["A".into()]));
+}
+
+#[test]
+fn a_key_that_we_wrote_and_no_layer_sets_any_more_goes_away() {
+    Case::layers(&["A=1\n"]).present("X=9\nA=1\nB=2\n", &["A", "B"]).gives("X=9\nA=1\n");
+    Case::layers(&["A=1\n"]).present("A=1\nB=2\n", &["A", "B"]).gives("A=1\n");
+}
+
+#[test]
+fn a_kept_key_of_others_wins_over_the_layers() {
+    let case = Case::layers(&["A=1\nB=1\n"]).present("A=9\n", &[]).keep("A").keep("B");
+    let merged = case.gives("A=9\nB=1\n");
+    assert_eq!(merged.owned, BTreeSet::from(["B".into()]));
+}
+
+#[test]
+fn a_kept_key_that_we_wrote_is_ours_to_change() {
+    Case::layers(&["A=1\n"]).present("A=9\n", &["A"]).keep("A").gives("A=1\n");
+}
+
+#[test]
+fn replace_drops_the_keys_of_others_except_the_kept() {
+    Case::layers(&["A=1\n"]).present("X=9\nY=9\n", &[]).replace().gives("A=1\n");
+    Case::layers(&["A=1\n"]).present("X=9\nY=9\n", &[]).replace().keep("Y").gives("Y=9\nA=1\n");
+}
+
+#[test]
+fn what_a_script_appended_to_our_file_is_theirs() {
+    let case = Case::layers(&["A=1\nB=1\n"]).present("A=1\nB=1\nA=appended\n", &["A", "B"]);
+    case.gives("A=1\nB=1\n");
+    case.keep("A").gives("A=appended\nB=1\n");
+    Case::layers(&["B=1\n"])
+        .present("A=1\nB=1\nA=appended\n", &["A", "B"])
+        .gives("A=appended\nB=1\n");
+}
+
+#[test]
+fn lines_of_others_that_set_nothing_are_left_out() {
+    let merged = Case::layers(&["A=1\n"]).present("cat <<EOF\nX=9\nEOF\n", &[]).gives("X=9\nA=1\n");
+    assert_eq!(
+        mended(&merged),
+        [
+            format!("{PATH}:1 sets nothing and is no comment: left out"),
+            format!("{PATH}:3 sets nothing and is no comment: left out")
+        ]
+    );
+}
+
+#[test]
+fn a_line_of_a_layer_that_sets_nothing_is_an_error() {
+    Case::layers(&["A=1\nhunter2\n", "B=1\n"]).fails("first, line 2: not KEY=VALUE");
+}
+
+#[test]
+fn what_some_reader_would_change_is_an_error_that_names_the_key_and_never_the_value() {
+    for (line, key, reader) in [
+        ("K=\"hunter2\"", "K", "systemd"),
+        ("K=hunter2\\", "K", "systemd"),
+        ("K= hunter2", "K", "systemd"),
+        ("K-K=hunter2", "K-K", "systemd"),
+        ("K=hunter2\u{a0}", "K", "ecs-init"),
+        ("K=hunter2\x07", "K", "systemd-219"),
+        ("export K=hunter2", "what stands before the =", "systemd"),
+    ] {
+        Case::layers(&["A=1\n", &format!("\n{line}\n")]).fails(&format!(
+            "second, line 2: {reader} would read {key} otherwise than it is written"
+        ));
+        Case::layers(&["A=1\n"]).present(&format!("{line}\n"), &[]).fails(&format!(
+            "{PATH}, line 1: {reader} would read {key} otherwise than it is written"
+        ));
+    }
+}
+
+#[test]
+fn white_space_around_a_line_goes_away() {
+    Case::layers(&["  A=1 \t\n", "\tB=2\r\n"]).gives("A=1\nB=2\n");
+}
+
+#[test]
+fn the_cluster_that_batch_generated_is_never_overwritten() {
+    let case = || Case::layers(&["ECS_CLUSTER=mine\n", "ECS_LOGLEVEL=warn\n"]).present(BATCH, &[]);
+    let conflict = format!(
+        "{PATH}, line 1: AWS Batch generated this ECS_CLUSTER; first would make the host leave it"
+    );
+    case().fails(&conflict);
+    case().replace().fails(&conflict);
+    assert!(matches!(case().merge().unwrap_err(), Error::Conflict { .. }));
+    case().keep("ECS_CLUSTER").gives(&format!("{BATCH}ECS_LOGLEVEL=warn\n"));
+}
+
+#[test]
+fn batch_that_appended_to_our_file_is_recognised() {
+    let present = format!("ECS_CLUSTER=mine\n{BATCH}");
+    let case = || Case::layers(&["ECS_CLUSTER=mine\n"]).present(&present, &["ECS_CLUSTER"]);
+    case().fails(&format!(
+        "{PATH}, line 2: AWS Batch generated this ECS_CLUSTER; first would make the host leave it"
+    ));
+    case().keep("ECS_CLUSTER").gives(BATCH);
+}
+
+#[test]
+fn a_batch_host_keeps_its_cluster_when_everything_is_replaced() {
+    Case::layers(&["A=1\n"])
+        .present(BATCH, &[])
+        .replace()
+        .fails(&format!("{PATH}, line 1: AWS Batch generated this ECS_CLUSTER; --replace would make the host leave it"));
+}
+
+#[test]
+fn layers_that_leave_batchs_cluster_alone_merge_with_its_block() {
+    Case::layers(&["A=1\n"]).present(BATCH, &[]).gives(&format!("{BATCH}A=1\n"));
+    let cluster = BATCH.lines().next().unwrap();
+    Case::layers(&[cluster]).present(BATCH, &[]).replace().gives(&format!("{cluster}\n"));
+}
+
+#[test]
+fn batch_is_known_by_its_cluster() {
+    assert!(is_batch(BATCH.as_bytes()));
+    assert!(is_batch(b"ECS_CLUSTER=AWSBatch-env-1a6929d6-f62b-3d45-b3b5-31e7f64ae0da"));
+    assert!(!is_batch(b"ECS_CLUSTER=AWSBatch-env\n"));
+    assert!(!is_batch(b"ECS_CLUSTER=1a6929d6-f62b-3d45-b3b5-31e7f64ae0da\n"));
+    assert!(!is_batch(format!("{BATCH}ECS_CLUSTER=mine\n").as_bytes()));
+    assert!(!is_batch(b""));
+}
+
+#[test]
+fn running_twice_gives_the_same_bytes() {
+    let mut case = Case::layers(&["# ours\nA=1\n\n# c\nB=1\n", "# end\n"])
+        .present("# theirs\n\nX=1\n# A\nA=0\nY=1\n# tail\n", &["Z"]);
+    let first = case.merge().unwrap();
+    assert_eq!(text(&first), "# theirs\n\nX=1\nY=1\n# ours\nA=1\n\n# c\nB=1\n# end\n");
+    (case.present, case.owned) = (Some(text(&first)), first.owned.clone());
+    let second = case.merge().unwrap();
+    assert_eq!((text(&second), second.owned), (text(&first), first.owned));
+}

@@ -1,0 +1,254 @@
+//! Replaces one file so that any reader, at any moment, sees all the old bytes or all the new.
+//!
+//! Takes a path and bytes; touches that file and, for the time of the swap, one neighbour with a
+//! name of its own. The caller holds the lock of `/run/ecs-bootstrap/lock`, so a neighbour found at
+//! the start is what a killed run left, and is overwritten. [`put`] needs no lock: its neighbour
+//! bears the number of the process.
+
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
+use thiserror::Error;
+
+/// Whether the file had to change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    Written,
+    Unchanged,
+}
+
+/// What kept a file from being replaced. Nothing was half written: the path holds what it held
+/// before.
+#[derive(Debug, Error)]
+pub enum Error {
+    #[error("replacing {path}", path = path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("{path} {what}", path = path.display())]
+    Refused { path: PathBuf, what: String, remedy: &'static str },
+    #[error("{what} needs root, and this is user id {uid}")]
+    Privilege { what: &'static str, uid: u32 },
+}
+
+impl Error {
+    fn io(path: &Path, source: io::Error) -> Self {
+        Error::Io { path: path.to_owned(), source }
+    }
+
+    /// What would mend it.
+    pub fn remedy(&self) -> String {
+        match self {
+            Error::Refused { remedy, .. } => (*remedy).into(),
+            Error::Privilege { .. } => "run it as root (sudo), or with `--root DIR` on a folder of your own".into(),
+            Error::Io { source, path } => match source.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                    format!("make room on the file system of {} (df -h, df -i) and run again", path.display())
+                }
+                ErrorKind::ReadOnlyFilesystem => {
+                    format!("the file system of {} is read-only: see `dmesg` for the disk's errors, or mount it read-write", path.display())
+                }
+                ErrorKind::PermissionDenied => {
+                    "run it as root; if it is, look for SELinux or AppArmor denials (`ausearch -m avc`, `dmesg`)".into()
+                }
+                _ => format!("look after the disk or folder of {}, and run again", path.display()),
+            },
+        }
+    }
+}
+
+/// Makes `path` hold exactly `bytes`, with `mode`, owned by whom we run as; makes its folder (0755)
+/// if there is none.
+///
+/// Survives a power cut at any moment: the new bytes are on the disk before the name points at
+/// them, and the name before we return.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<Replaced, Error> {
+    let present = look(path)?;
+    if present.is_some_and(|found| is_as_wanted(&found, mode))
+        && fs::read(path).is_ok_and(|old| old == bytes)
+    {
+        return Ok(Replaced::Unchanged);
+    }
+    let folder = folder(path);
+    make_folder(folder, 0o755).map_err(|source| Error::io(folder, source))?;
+    swap_in(path, &neighbour(path, "ecs-bootstrap"), bytes, mode)
+        .map_err(|source| Error::io(path, source))?;
+    Ok(Replaced::Written)
+}
+
+/// Makes `path`, in a folder that is there, hold exactly `bytes`, as [`replace`] does, however many
+/// do so at once.
+pub fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    look(path)?;
+    swap_in(path, &neighbour(path, &std::process::id().to_string()), bytes, mode)
+        .map_err(|source| Error::io(path, source))
+}
+
+/// What is at `path`, if it is a file that we may replace.
+///
+/// A link, a folder or somebody else's file is refused: replacing it would surprise its owner, and
+/// following it would write where an attacker points.
+fn look(path: &Path) -> Result<Option<Metadata>, Error> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io(path, error)),
+    };
+    let refuse = |what: String, remedy| Err(Error::Refused { path: path.to_owned(), what, remedy });
+    if found.is_symlink() {
+        return refuse(
+            "is a symbolic link, and is not followed".into(),
+            "put a plain file in its place, or remove the link",
+        );
+    }
+    if !found.is_file() {
+        return refuse("is not a plain file".into(), "move it away and run again");
+    }
+    let ours = geteuid().as_raw();
+    match found.uid() == ours || ours == 0 && found.uid() == 0 {
+        true => Ok(Some(found)),
+        false => {
+            let what = format!("belongs to user id {}, not to {ours}", found.uid());
+            refuse(
+                what,
+                "find out who wrote it; if it is right, give it to root with `chown root:root` and run again",
+            )
+        }
+    }
+}
+
+/// The file's bytes; `None` if there is no file.
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    match look(path)? {
+        None => Ok(None),
+        Some(_) => {
+            fs::read(path).map(Some).map_err(|source| Error::Io { path: path.to_owned(), source })
+        }
+    }
+}
+
+fn is_as_wanted(found: &Metadata, mode: u32) -> bool {
+    found.mode() & 0o7777 == mode && found.nlink() == 1
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes a folder and those above it, and sees to it that they survive a power cut.
+pub fn make_folder(folder: &Path, mode: u32) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        make_folder(parent, 0o755)?;
+        DirBuilder::new().mode(mode).create(folder).or_else(there_already)?;
+        return sync_folder(parent);
+    }
+    DirBuilder::new().mode(mode).create(folder).or_else(there_already)
+}
+
+fn there_already(error: io::Error) -> io::Result<()> {
+    if error.kind() == ErrorKind::AlreadyExists { Ok(()) } else { Err(error) }
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// The neighbour lies in the same folder, so the rename stays on one file system and the file gets
+/// that folder's SELinux label.
+fn neighbour(path: &Path, whose: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{whose}"))
+}
+
+fn swap_in(path: &Path, fresh: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let swapped = write_out(fresh, bytes, mode).and_then(|()| fs::rename(fresh, path));
+    if swapped.is_err() {
+        // The old file stands; the error to report is the one that stopped us, not that of tidying
+        // up after it.
+        let _ = fs::remove_file(fresh);
+        return swapped;
+    }
+    sync_folder(folder(path))
+}
+
+fn write_out(fresh: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    match fs::remove_file(fresh) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(fresh)?;
+    // The umask may have taken bits away.
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_first_install_makes_the_folder_and_a_second_changes_nothing() {
+        let root = folder();
+        let path = root.path().join("etc/ecs/ecs.config");
+        assert_eq!(replace(&path, b"A=1\n", 0o600).unwrap(), Replaced::Written);
+        let before = fs::metadata(&path).unwrap();
+        assert_eq!(before.mode() & 0o7777, 0o600);
+        assert_eq!(replace(&path, b"A=1\n", 0o600).unwrap(), Replaced::Unchanged);
+        let after = fs::metadata(&path).unwrap();
+        assert_eq!((before.ino(), before.mtime_nsec()), (after.ino(), after.mtime_nsec()));
+        assert_eq!(names(path.parent().unwrap()), ["ecs.config"]);
+    }
+
+    #[test]
+    fn the_same_bytes_with_another_mode_are_written_again() {
+        let root = folder();
+        let path = root.path().join("ecs.config");
+        fs::write(&path, "A=1\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(replace(&path, b"A=1\n", 0o600).unwrap(), Replaced::Written);
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_overwritten() {
+        let root = folder();
+        let path = root.path().join("ecs.config");
+        fs::write(neighbour(&path, "ecs-bootstrap"), "half").unwrap();
+        replace(&path, b"A=1\n", 0o600).unwrap();
+        assert_eq!(names(root.path()), ["ecs.config"]);
+    }
+
+    #[test]
+    fn a_link_and_a_folder_are_refused_and_left_alone() {
+        let root = folder();
+        let (link, target) = (root.path().join("link"), root.path().join("target"));
+        fs::write(&target, "theirs").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(replace(&link, b"A=1\n", 0o600).unwrap_err().to_string().contains("symbolic link"));
+        assert_eq!(fs::read(&target).unwrap(), b"theirs");
+        let dir = root.path().join("dir");
+        fs::create_dir(&dir).unwrap();
+        assert!(
+            replace(&dir, b"A=1\n", 0o600).unwrap_err().to_string().contains("not a plain file")
+        );
+        assert_eq!(names(root.path()), ["dir", "link", "target"]);
+    }
+}

@@ -1,0 +1,196 @@
+//! What this host is, EC2 or external (ECS Anywhere), read from what lies on its disk and in its
+//! firmware: nothing is asked and nothing waited for. Only where nothing speaks for either, the
+//! metadata service has the word, last.
+
+use std::fmt;
+use std::path::Path;
+
+use ecs_config::{merge, readers::ecs_init};
+use serde::Deserialize;
+
+use crate::install::state::TARGET;
+use crate::settings::{Host, Settings};
+
+/// Where the SSM agent keeps its registration. The ECS Anywhere script looks for it at the same
+/// place.
+pub const REGISTRATION: &str = "/var/lib/amazon/ssm/Vault/Store/RegistrationKey";
+const CONFIGS: [&str; 2] = ["/etc/ecs/ecs.config", "/var/lib/ecs/ecs.config"];
+
+/// A host outside EC2, registered with Systems Manager.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+pub struct Registration {
+    /// `mi-…`; the session of the host's role bears this name.
+    #[serde(rename = "instanceID", alias = "InstanceID", default)]
+    pub instance_id: String,
+    #[serde(alias = "Region", default)]
+    pub region: Option<String>,
+}
+
+/// The registration, if the SSM agent has one as an external host.
+pub fn registration(settings: &Settings) -> Option<Registration> {
+    let text = std::fs::read(settings.path(REGISTRATION)).ok()?;
+    let found: Registration = serde_json::from_slice(&text).ok()?;
+    found.instance_id.starts_with("mi-").then_some(found)
+}
+
+/// What a host is taken for, and what says so, strongest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// The setting `host`.
+    Told { external: bool },
+    /// The SSM agent's registration, with this `mi-` id. It is stronger than the firmware: an EC2
+    /// instance may play an external host.
+    Registered(String),
+    /// `ECS_EXTERNAL=true` in this one of the agent's files.
+    Configured(&'static str),
+    /// A field of the firmware that only EC2 writes so.
+    Firmware { field: &'static str, value: String },
+    /// Nothing; the machine's vendor, if the firmware names one. A foreign vendor is no proof:
+    /// virtual machines on EC2's bare metal have one too.
+    None { vendor: Option<String> },
+}
+
+impl Evidence {
+    /// Weighs what is there.
+    pub fn of(settings: &Settings) -> Self {
+        match settings.host {
+            Host::Ec2 => return Evidence::Told { external: false },
+            Host::External => return Evidence::Told { external: true },
+            Host::Auto => {}
+        }
+        if let Some(registration) = registration(settings) {
+            return Evidence::Registered(registration.instance_id);
+        }
+        match configuring(settings, "ECS_EXTERNAL") {
+            Some((path, value)) if value == "true" => Evidence::Configured(path),
+            _ => firmware(settings).unwrap_or_else(|| Evidence::None { vendor: vendor(settings) }),
+        }
+    }
+
+    /// Whether the host gets its credentials from the SSM agent.
+    pub fn is_external(&self) -> bool {
+        matches!(
+            self,
+            Evidence::Registered(_) | Evidence::Configured(_) | Evidence::Told { external: true }
+        )
+    }
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(if self.is_external() { "external (ECS Anywhere): " } else { "EC2: " })?;
+        match self {
+            Evidence::Told { .. } => f.write_str("the setting `host` says so"),
+            Evidence::Registered(id) => write!(f, "the SSM agent is registered as {id}"),
+            Evidence::Configured(path) => write!(f, "{path} sets ECS_EXTERNAL=true"),
+            Evidence::Firmware { field, value } => write!(f, "the firmware's {field} is {value}"),
+            Evidence::None { vendor: Some(vendor) } => {
+                write!(f, "nothing says that it is external, though the machine's vendor is {vendor}; instance metadata has the last word")
+            }
+            Evidence::None { vendor: None } => {
+                f.write_str("nothing says that it is external, and there is no firmware to ask; instance metadata has the last word")
+            }
+        }
+    }
+}
+
+/// A field of the firmware, and whether what it says is EC2's.
+type Sign = (&'static str, fn(&str) -> bool);
+
+/// What AWS documents as signs of an EC2 instance, and what its firmware is seen to say: Nitro and
+/// bare metal, then Xen. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/identify_ec2_instances.html>
+const FIRMWARE: [Sign; 4] = [
+    ("sys_vendor", |vendor| vendor.starts_with("Amazon")),
+    ("board_asset_tag", |tag| tag.starts_with("i-")),
+    ("bios_version", |version| version.ends_with(".amazon")),
+    ("product_uuid", is_ec2s),
+];
+
+/// Whether the firmware is one that EC2 gives its instances.
+pub fn firmware(settings: &Settings) -> Option<Evidence> {
+    FIRMWARE.into_iter().find_map(|(field, is_ec2s)| {
+        let value = dmi(settings, field).filter(|value| is_ec2s(value))?;
+        Some(Evidence::Firmware { field, value })
+    })
+}
+
+/// Who made the machine, in the firmware's words. Xen instances of EC2 name Xen.
+pub fn vendor(settings: &Settings) -> Option<String> {
+    dmi(settings, "sys_vendor")
+}
+
+fn dmi(settings: &Settings, field: &str) -> Option<String> {
+    let text =
+        std::fs::read_to_string(settings.path(&format!("/sys/class/dmi/id/{field}"))).ok()?;
+    Some(text.trim().chars().filter(|c| !c.is_control()).take(60).collect())
+        .filter(|value: &String| !value.is_empty())
+}
+
+/// A UUID begins with EC2, or with the same bytes from the other end, as SMBIOS 2.4 writes them.
+fn is_ec2s(uuid: &str) -> bool {
+    let uuid = uuid.to_ascii_lowercase();
+    uuid.starts_with("ec2") || (uuid.get(6..8) == Some("ec") && uuid.get(4..5) == Some("2"))
+}
+
+/// Whether AWS Batch writes this host's `ecs.config`: its keys stay its own.
+pub fn is_batch(settings: &Settings) -> bool {
+    std::fs::read(settings.path(TARGET)).is_ok_and(|present| merge::is_batch(&present))
+}
+
+/// How such a host is called, for people: in the report's JSON it is of kind `ec2`.
+pub const OF_BATCH: &str = ", in a compute environment of AWS Batch";
+
+/// The tag by which AWS Batch, and its service-linked role, know its instances.
+pub const BATCH_TAG: &str = "AWSBatchServiceTag";
+
+/// What the agent misses on an external host, besides registration and credentials: it is told by
+/// these keys where it is.
+pub fn missing(settings: &Settings) -> Vec<String> {
+    let [etc, var] = CONFIGS;
+    let external = match configured(settings, "ECS_EXTERNAL").as_deref() {
+        Some("true") => None,
+        Some(_) => Some(format!(
+            "ECS_EXTERNAL is not exactly `true` in {etc} or {var}: ecs-init would take this host for an EC2 instance"
+        )),
+        None => Some(format!(
+            "ECS_EXTERNAL=true is in neither {etc} nor {var}: the agent would take this host for an EC2 instance"
+        )),
+    };
+    let region = configured(settings, "AWS_DEFAULT_REGION").is_none().then(|| {
+        format!("AWS_DEFAULT_REGION is in neither {etc} nor {var}: the agent exits without it, and AWS_REGION alone is not enough")
+    });
+    external.into_iter().chain(region).collect()
+}
+
+/// What one of the agent's two files sets, `/etc` first: it wins.
+pub fn configured(settings: &Settings, name: &str) -> Option<String> {
+    configuring(settings, name).map(|(_, value)| value)
+}
+
+fn configuring(settings: &Settings, name: &str) -> Option<(&'static str, String)> {
+    CONFIGS.into_iter().find_map(|path| Some((path, set_in(&settings.path(path), name)?)))
+}
+
+fn set_in(path: &Path, name: &str) -> Option<String> {
+    let bytes = std::fs::read(path).ok()?;
+    let value = ecs_init(&bytes).map().get(name.as_bytes()).copied().flatten()?.to_vec();
+    String::from_utf8(value).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_is_ec2s_from_either_end() {
+        let of_ec2 = [
+            "EC2E1916-9099-7CAF-FD21-012345ABCDEF",
+            "ec2e1916-9099",
+            "45E12AEC-DCD1-B213-94ED-012345ABCDEF",
+        ];
+        let of_others =
+            ["", "e", "4c4c4544-0046-3610-8031-b9c04f503532", "4d3adeec-1111", "é5E12AEC-DCD1"];
+        assert!(of_ec2.into_iter().all(is_ec2s));
+        assert!(!of_others.into_iter().any(is_ec2s));
+    }
+}

@@ -1,0 +1,61 @@
+//! One run at a time: `/run/ecs-bootstrap/lock`, so that user data and the unit can both call us.
+//!
+//! A flock, so the kernel takes it away with the process that held it, however that one ended.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use thiserror::Error;
+use tokio::time::{Instant, sleep};
+
+/// How often a waiting run looks again. A run takes far less than a second once AWS answers.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+#[derive(Debug, Error)]
+pub enum Error {
+    #[error("another run held {path} until our deadline", path = path.display())]
+    Held { path: PathBuf },
+    #[error("opening {path}", path = path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+/// Held until dropped.
+#[derive(Debug)]
+pub struct Lock(#[allow(dead_code, reason = "held for its drop")] Flock<File>);
+
+/// Takes the lock, waiting for whoever holds it until `deadline`.
+pub async fn take(path: &Path, deadline: Instant) -> Result<Lock, Error> {
+    let mut file = open(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    loop {
+        file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(Lock(lock)),
+            Err((file, Errno::EWOULDBLOCK | Errno::EINTR)) => file,
+            Err((_, error)) => {
+                return Err(Error::Io { path: path.to_owned(), source: error.into() });
+            }
+        };
+        if Instant::now() >= deadline {
+            return Err(Error::Held { path: path.to_owned() });
+        }
+        sleep(LOOK_AGAIN.min(deadline - Instant::now())).await;
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    if let Some(folder) = path.parent() {
+        crate::files::make_folder(folder, 0o755)?;
+    }
+    let no_links = nix::libc::O_NOFOLLOW;
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .custom_flags(no_links)
+        .open(path)
+}

@@ -1,0 +1,140 @@
+//! What we know of earlier runs: `/var/lib/ecs-bootstrap/state.json`. Names, digests and places; no
+//! values.
+//!
+//! It is written before the file is replaced (as `pending`) and again after (as `installed`), so
+//! that a run that is killed between the two still knows which keys it had written: the digest of
+//! the file that is there tells which of the two is true.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::files;
+use crate::source::Layer;
+
+/// The file that ecs-init and systemd read.
+pub const TARGET: &str = "/etc/ecs/ecs.config";
+/// Where the state lies, below the root.
+pub const FILE: &str = "/var/lib/ecs-bootstrap/state.json";
+/// The file before the last change.
+pub const PREVIOUS: &str = "/var/lib/ecs-bootstrap/ecs.config.previous";
+const SCHEMA: u32 = 1;
+
+/// One generation of the installed file.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Generation {
+    /// SHA-256 of the whole file, in hexadecimal.
+    pub sha256: String,
+    /// The keys that are ours; all others in the file belong to somebody else.
+    pub keys: BTreeSet<String>,
+    pub layers: Vec<Layer>,
+    /// When a run last found the file to be what its sources say: RFC 3339.
+    pub verified_at: String,
+    /// The boot in which a run last stood by the file, verified or kept.
+    pub boot_id: String,
+    /// The host that it was installed on: an image made of that host carries our state to others.
+    pub instance_id: Option<String>,
+}
+
+/// What earlier runs left.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct State {
+    schema: u32,
+    pub installed: Option<Generation>,
+    #[serde(default)]
+    pub pending: Option<Generation>,
+}
+
+impl State {
+    /// Reads the state. One that is missing, torn or of a later version is as good as none: the
+    /// next run writes it anew.
+    pub fn read(path: &Path) -> State {
+        let text = std::fs::read(path).unwrap_or_default();
+        serde_json::from_slice(&text)
+            .ok()
+            .filter(|state: &State| state.schema == SCHEMA)
+            .unwrap_or_default()
+    }
+
+    /// The generation that a file with this digest is, if one of our runs wrote it.
+    pub fn generation(&self, sha256: &str) -> Option<&Generation> {
+        [&self.installed, &self.pending]
+            .into_iter()
+            .flatten()
+            .find(|generation| generation.sha256 == sha256)
+    }
+
+    /// The keys that our last run wrote. A file that somebody appended to since is still ours in
+    /// those keys.
+    pub fn owned(&self, sha256: Option<&str>) -> BTreeSet<String> {
+        let exact = sha256.and_then(|sha256| self.generation(sha256));
+        exact
+            .or(self.installed.as_ref())
+            .map(|generation| generation.keys.clone())
+            .unwrap_or_default()
+    }
+
+    /// Says what is about to be installed.
+    pub fn announce(&mut self, path: &Path, generation: Generation) -> Result<(), files::Error> {
+        self.pending = Some(generation);
+        self.write(path)
+    }
+
+    /// Says that it is.
+    pub fn settle(&mut self, path: &Path, generation: Generation) -> Result<(), files::Error> {
+        self.installed = Some(generation);
+        self.pending = None;
+        self.write(path)
+    }
+
+    fn write(&mut self, path: &Path) -> Result<(), files::Error> {
+        self.schema = SCHEMA;
+        let mut text = serde_json::to_vec_pretty(self).expect("names and digests are JSON");
+        text.push(b'\n');
+        files::replace(path, &text, 0o600).map(drop)
+    }
+}
+
+/// Which boot this is; empty where the kernel does not say.
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn generation(sha256: &str, keys: &[&str]) -> Generation {
+        Generation {
+            sha256: sha256.into(),
+            keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+            layers: vec![],
+            verified_at: "2026-01-01T00:00:00Z".into(),
+            boot_id: "b".into(),
+            instance_id: None,
+        }
+    }
+
+    #[test]
+    fn a_run_killed_before_or_after_the_rename_still_knows_its_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let mut state = State::default();
+        state.settle(&path, generation("old", &["A"])).unwrap();
+        state.announce(&path, generation("new", &["B"])).unwrap();
+        let found = State::read(&path);
+        assert_eq!(found.owned(Some("old")), ["A".to_owned()].into());
+        assert_eq!(found.owned(Some("new")), ["B".to_owned()].into());
+    }
+
+    #[test]
+    fn a_torn_state_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        std::fs::write(&path, "{\"schema\": 1, \"inst").unwrap();
+        assert_eq!(State::read(&path), State::default());
+    }
+}

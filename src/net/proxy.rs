@@ -1,0 +1,263 @@
+//! Which proxy, if any, a request goes through: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and
+//! `NO_PROXY`, read once from the variables handed in. Pure.
+//!
+//! Loopback and the link-local metadata addresses never go through one, whatever the variables say:
+//! a proxy that answers a metadata request answers with its own host's role. Host names are
+//! compared without the brackets that IPv6 has in a URL, for a bypass list that forgets them sends
+//! `fd00:ec2::254` to the proxy.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use reqwest::Url;
+
+use super::{Error, Vars};
+
+/// The proxies of one process. `Debug` and `Display` of what is in here never show a user name or
+/// password.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies {
+    http: Option<Proxy>,
+    https: Option<Proxy>,
+    bypass: Vec<Bypass>,
+}
+
+#[derive(Clone)]
+struct Proxy(Url);
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown(&self.0))
+    }
+}
+
+/// One entry of `NO_PROXY`, as curl and Go read it: a name covers its subdomains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Bypass {
+    Everything,
+    Name { name: String, port: Option<u16> },
+    Addresses { network: IpAddr, bits: u8 },
+}
+
+impl Proxies {
+    /// Lower case wins over upper case, as in curl and Python; `ALL_PROXY` fills in for both
+    /// schemes.
+    pub(super) fn from_vars(vars: &Vars) -> Result<Self, Error> {
+        let all = find(vars, "ALL_PROXY")?;
+        Ok(Self {
+            http: find(vars, "HTTP_PROXY")?.or_else(|| all.clone()),
+            https: find(vars, "HTTPS_PROXY")?.or(all),
+            bypass: either_case(vars, "NO_PROXY")
+                .map(|(_, list)| bypasses(list))
+                .unwrap_or_default(),
+        })
+    }
+
+    /// The proxy for `url`, user name and password included: for the connection only.
+    pub(super) fn for_url(&self, url: &Url) -> Option<&Url> {
+        let proxy = if url.scheme() == "https" { &self.https } else { &self.http };
+        let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']');
+        let direct = stays_on_this_host(host)
+            || self.bypass.iter().any(|bypass| bypass.covers(host, url.port_or_known_default()));
+        proxy.as_ref().filter(|_| !direct).map(|proxy| &proxy.0)
+    }
+
+    /// The same, fit to be shown: `host:port`.
+    pub fn name_for(&self, url: &Url) -> Option<String> {
+        self.for_url(url).map(shown)
+    }
+}
+
+fn shown(proxy: &Url) -> String {
+    format!(
+        "{}:{}",
+        proxy.host_str().unwrap_or_default(),
+        proxy.port_or_known_default().unwrap_or_default()
+    )
+}
+
+fn either_case<'v>(vars: &'v Vars, name: &'static str) -> Option<(String, &'v str)> {
+    let filled = |name: String| {
+        vars.get(&name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
+            .map(|value| (name, value))
+    };
+    filled(name.to_ascii_lowercase()).or_else(|| filled(name.to_owned()))
+}
+
+fn find(vars: &Vars, name: &'static str) -> Result<Option<Proxy>, Error> {
+    let Some((variable, value)) = either_case(vars, name) else { return Ok(None) };
+    let with_scheme =
+        if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
+    let url = Url::parse(&with_scheme).ok().filter(Url::has_host);
+    match url {
+        Some(url) if matches!(url.scheme(), "http" | "https") => Ok(Some(Proxy(url))),
+        Some(url) => Err(Error::Proxy {
+            variable,
+            why: format!("a {} proxy is not supported", url.scheme()),
+        }),
+        None => Err(Error::Proxy { variable, why: "it is no URL".into() }),
+    }
+}
+
+fn stays_on_this_host(host: &str) -> bool {
+    const METADATA: [&str; 1] = ["fd00:ec2::254"];
+    match host.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_link_local(),
+        Ok(IpAddr::V6(address)) => {
+            address.is_loopback()
+                || address.is_unicast_link_local()
+                || METADATA.contains(&&*address.to_string())
+        }
+        Err(_) => {
+            host.eq_ignore_ascii_case("localhost")
+                || host.to_ascii_lowercase().ends_with(".localhost")
+        }
+    }
+}
+
+fn bypasses(list: &str) -> Vec<Bypass> {
+    list.split([',', ' ']).filter(|entry| !entry.is_empty()).map(bypass).collect()
+}
+
+fn bypass(entry: &str) -> Bypass {
+    if entry == "*" {
+        return Bypass::Everything;
+    }
+    let (address, bits) =
+        entry.split_once('/').map_or((entry, None), |(address, bits)| (address, bits.parse().ok()));
+    if let Ok(network) = address.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return Bypass::Addresses { network, bits: bits.unwrap_or(128) };
+    }
+    let (name, port) = match entry.rsplit_once(':') {
+        Some((name, port)) if port.parse::<u16>().is_ok() => (name, port.parse().ok()),
+        _ => (entry, None),
+    };
+    let name = name.trim_start_matches("*.").trim_start_matches('.').trim_matches(['[', ']']);
+    Bypass::Name { name: name.to_ascii_lowercase(), port }
+}
+
+impl Bypass {
+    fn covers(&self, host: &str, asked: Option<u16>) -> bool {
+        match self {
+            Bypass::Everything => true,
+            Bypass::Addresses { network, bits } => {
+                host.parse().is_ok_and(|address: IpAddr| same_network(address, *network, *bits))
+            }
+            Bypass::Name { name, port } => {
+                (port.is_none() || *port == asked)
+                    && is_or_is_under(&host.to_ascii_lowercase(), name)
+            }
+        }
+    }
+}
+
+fn is_or_is_under(host: &str, name: &str) -> bool {
+    host == name || host.strip_suffix(name).is_some_and(|front| front.ends_with('.'))
+}
+
+fn same_network(one: IpAddr, other: IpAddr, bits: u8) -> bool {
+    let number = |address: IpAddr| match address.to_canonical() {
+        IpAddr::V4(address) => (u128::from(u32::from(address)) << 96, 32),
+        IpAddr::V6(address) => (u128::from(address), 128),
+    };
+    let ((one, width), (other, other_width)) = (number(one), number(other));
+    let mask = u128::MAX.checked_shl(128 - u32::from(bits.min(width))).unwrap_or(0);
+    width == other_width && one & mask == other & mask
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxies(vars: &[(&str, &str)]) -> Proxies {
+        Proxies::from_vars(
+            &vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        )
+        .unwrap()
+    }
+
+    fn way(vars: &[(&str, &str)], url: &str) -> String {
+        proxies(vars).name_for(&Url::parse(url).unwrap()).unwrap_or_else(|| "direct".into())
+    }
+
+    #[test]
+    fn the_proxy_is_chosen_by_scheme_and_lower_case_wins() {
+        let vars = [
+            ("HTTPS_PROXY", "http://tls.test:3128"),
+            ("http_proxy", "lower.test"),
+            ("HTTP_PROXY", "upper.test"),
+        ];
+        assert_eq!(way(&vars, "https://b.s3.us-west-2.amazonaws.com/k"), "tls.test:3128");
+        assert_eq!(way(&vars, "http://store.test/k"), "lower.test:80");
+        assert_eq!(way(&[("ALL_PROXY", "all.test:1")], "https://store.test/k"), "all.test:1");
+        assert_eq!(way(&[], "https://store.test/k"), "direct");
+        assert_eq!(way(&[("HTTPS_PROXY", "")], "https://store.test/k"), "direct");
+    }
+
+    #[test]
+    fn loopback_and_instance_metadata_never_go_through_a_proxy() {
+        let hosts = [
+            "169.254.169.254",
+            "[fd00:ec2::254]",
+            "127.0.0.1:8080",
+            "[::1]",
+            "[::ffff:169.254.169.254]",
+            "localhost",
+            "s3.localhost",
+        ];
+        for host in hosts {
+            for scheme in ["http", "https"] {
+                assert_eq!(
+                    way(
+                        &[("ALL_PROXY", "http://proxy.test:3128")],
+                        &format!("{scheme}://{host}/latest")
+                    ),
+                    "direct",
+                    "{host}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn no_proxy_names_hosts_suffixes_addresses_networks_and_ports() {
+        let table = [
+            ("amazonaws.com", "https://b.s3.us-west-2.amazonaws.com/", true),
+            (".amazonaws.com", "https://b.s3.us-west-2.amazonaws.com/", true),
+            ("*.amazonaws.com", "https://b.s3.us-west-2.amazonaws.com/", true),
+            ("other.test, s3.test", "https://S3.test/", true),
+            ("s3.test:443", "https://s3.test/", true),
+            ("s3.test:8443", "https://s3.test/", false),
+            ("3.test", "https://s3.test/", false),
+            ("10.0.0.0/8", "https://10.1.2.3/", true),
+            ("10.0.0.0/8", "https://11.1.2.3/", false),
+            ("10.1.2.3", "https://10.1.2.3/", true),
+            ("2001:db8::/32", "https://[2001:db8::1]/", true),
+            ("[2001:db8::1]", "https://[2001:db8::1]/", true),
+            ("0.0.0.0/0", "https://10.1.2.3/", true),
+            ("0.0.0.0/0", "https://[2001:db8::1]/", false),
+            ("*", "https://s3.test/", true),
+        ];
+        for (list, url, direct) in table {
+            let found = way(&[("HTTPS_PROXY", "http://proxy.test:3128"), ("NO_PROXY", list)], url);
+            assert_eq!(found == "direct", direct, "NO_PROXY={list} {url}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_cannot_be_used_is_refused_without_showing_its_password() {
+        for bad in
+            ["socks5://u:MARKER@proxy.test", "http://u:MARKER@", "http://u:MARKER@proxy:port"]
+        {
+            let error = Proxies::from_vars(&[("HTTPS_PROXY".to_owned(), bad.to_owned())].into())
+                .unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("MARKER"), "{error}");
+            assert!(error.to_string().contains("HTTPS_PROXY"), "{error}");
+        }
+        let proxies = proxies(&[("HTTPS_PROXY", "http://u:MARKER@proxy.test:3128")]);
+        let http = crate::net::Http::new(&crate::net::Options { ca_file: None, proxies }).unwrap();
+        assert!(!format!("{http:?}").contains("MARKER"));
+    }
+}

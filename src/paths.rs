@@ -1,0 +1,1 @@
+//! Where things are, below the root: every path, unit name and limit that more than one module uses.

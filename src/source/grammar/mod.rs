@@ -1,0 +1,387 @@
+//! What a user may write for a layer, and what it means. Pure.
+//!
+//! `s3://BUCKET/KEY` · `arn:PARTITION:s3:::BUCKET/KEY` · `arn:PARTITION:s3:REGION:ACCOUNT:accesspoint/NAME/object/KEY` · `https://…` ·
+//! `file:///PATH` · a plain path. S3 sources take `?versionId=V&region=R&owner=ACCOUNT`, all take `#sha256=HEX`.
+//!
+//! In S3 and file URLs `%XX` is decoded and `+` is a plus, so every key can be written. A plain
+//! path is taken as it stands.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use percent_encoding::percent_decode_str;
+use reqwest::Url;
+use serde::{Serialize, Serializer};
+
+use super::invalid::{Fault, Invalid};
+use crate::net::aws::{Partition, is_region};
+
+/// One layer's origin. Prints as the user wrote it, except that an https URL shows neither query
+/// nor fragment: a presigned one is a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Source {
+    pub(super) place: Place,
+    pub(super) sha256: Option<String>,
+    shown: String,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    S3(Object),
+    Https(Url),
+    File(PathBuf),
+}
+
+/// An object in S3, as the options narrow it down.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Object {
+    pub bucket: Bucket,
+    pub key: String,
+    pub version_id: Option<String>,
+    pub region: Option<String>,
+    /// The account that must own the bucket.
+    pub owner: Option<String>,
+}
+
+/// By name, or through an access point.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bucket {
+    Named { partition: Option<&'static str>, name: String },
+    AccessPoint { partition: &'static str, region: String, account: String, name: String },
+}
+
+impl Default for Bucket {
+    fn default() -> Self {
+        Bucket::Named { partition: None, name: String::new() }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({self})")
+    }
+}
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Source {
+    /// Whether fetching it takes AWS credentials.
+    pub fn needs_credentials(&self) -> bool {
+        matches!(self.place, Place::S3(_))
+    }
+
+    /// The object in S3 that it names, if it names one.
+    pub fn object(&self) -> Option<&Object> {
+        match &self.place {
+            Place::S3(object) => Some(object),
+            _ => None,
+        }
+    }
+}
+
+impl FromStr for Source {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        parse(text).map_err(|fault| Invalid { given: without_secrets(text), fault })
+    }
+}
+
+fn without_secrets(text: &str) -> String {
+    let secret = text.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http"));
+    match secret.then(|| url(text)) {
+        Some(Ok(url)) => shown_url(&url),
+        Some(Err(_)) => no_url(text).escape_debug().to_string(),
+        None => text.escape_debug().to_string(),
+    }
+}
+
+fn no_url(text: &str) -> String {
+    let front = text.split(['?', '#']).next().unwrap_or_default();
+    match (front.split_once("://"), front.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, after))) => format!("{scheme}://{after}"),
+        _ => front.to_owned(),
+    }
+}
+
+/// Scheme, host, port and path: no user name, no query, no fragment.
+pub(super) fn shown_url(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+}
+
+fn parse(text: &str) -> Result<Source, Fault> {
+    if text.is_empty() {
+        return Err(Fault::Empty);
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Fault::Control);
+    }
+    let as_written = |(place, sha256)| Source { place, sha256, shown: text.to_owned() };
+    match text.split_once("://") {
+        Some(("s3", rest)) => s3_url(rest).map(as_written),
+        Some(("file", rest)) => file_url(rest).map(as_written),
+        Some(("https" | "http", _)) => web(text),
+        Some((scheme, _)) if is_scheme(scheme) => Err(Fault::scheme(scheme)),
+        _ => match text.strip_prefix("arn:") {
+            Some(rest) => arn(rest).map(as_written),
+            None => plain(text).map(as_written),
+        },
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
+type Parsed = Result<(Place, Option<String>), Fault>;
+
+fn s3_url(rest: &str) -> Parsed {
+    let (front, options, sha256) = tail(rest)?;
+    let (name, key) = front.split_once('/').unwrap_or((front, ""));
+    check_bucket(name)?;
+    let bucket = Bucket::Named { partition: None, name: name.to_owned() };
+    Ok((Place::S3(object(bucket, key, options)?), sha256))
+}
+
+/// After `arn:`.
+fn arn(rest: &str) -> Parsed {
+    let (front, options, sha256) = tail(rest)?;
+    let parts: Vec<&str> = front.splitn(5, ':').collect();
+    let [partition, service, region, account, resource] = parts[..] else {
+        return Err(Fault::Arn("it has too few parts"));
+    };
+    let partition = Partition::named(partition).ok_or_else(|| Fault::partition(partition))?.name;
+    if service != "s3" {
+        return Err(Fault::Arn("its service is not `s3`"));
+    }
+    let (bucket, key) = match (region, account) {
+        ("", "") => named(partition, resource)?,
+        _ => access_point(partition, region, account, resource)?,
+    };
+    Ok((Place::S3(object(bucket, key, options)?), sha256))
+}
+
+fn named<'t>(partition: &'static str, resource: &'t str) -> Result<(Bucket, &'t str), Fault> {
+    let (name, key) = resource.split_once('/').unwrap_or((resource, ""));
+    check_bucket(name)?;
+    Ok((Bucket::Named { partition: Some(partition), name: name.to_owned() }, key))
+}
+
+fn access_point<'t>(
+    partition: &'static str,
+    region: &str,
+    account: &str,
+    resource: &'t str,
+) -> Result<(Bucket, &'t str), Fault> {
+    let rest = resource
+        .strip_prefix("accesspoint/")
+        .ok_or(Fault::Arn("with a region or an account, its resource is not `accesspoint/…`"))?;
+    let (name, key) = rest.split_once("/object/").ok_or(Fault::NoKey)?;
+    if region.is_empty() {
+        return Err(Fault::Arn(
+            "it names a multi-region access point, which needs a kind of signature that this program does not have",
+        ));
+    }
+    if !is_region(region) {
+        return Err(Fault::Arn("its region is none"));
+    }
+    if !is_account(account) {
+        return Err(Fault::Arn("its account is not 12 digits"));
+    }
+    if !is_label(name) || name.len() < 3 || name.len() > 50 {
+        return Err(Fault::Arn(
+            "its access point's name is not 3 to 50 lower-case letters, digits and hyphens",
+        ));
+    }
+    let (region, account, name) = (region.to_owned(), account.to_owned(), name.to_owned());
+    Ok((Bucket::AccessPoint { partition, region, account, name }, key))
+}
+
+/// Parts the digest and the options from what stands before them.
+fn tail(text: &str) -> Result<(&str, Option<&str>, Option<String>), Fault> {
+    let (text, fragment) =
+        text.split_once('#').map_or((text, None), |(text, fragment)| (text, Some(fragment)));
+    let (front, options) =
+        text.split_once('?').map_or((text, None), |(front, options)| (front, Some(options)));
+    Ok((front, options, fragment.map(digest).transpose()?))
+}
+
+fn digest(fragment: &str) -> Result<String, Fault> {
+    let hex = fragment.strip_prefix("sha256=").ok_or(Fault::Fragment)?;
+    let whole = hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if whole { Ok(hex.to_ascii_lowercase()) } else { Err(Fault::Digest) }
+}
+
+fn object(bucket: Bucket, key: &str, options: Option<&str>) -> Result<Object, Fault> {
+    let mut object = Object { key: check_key(key)?, bucket, ..Object::default() };
+    for option in options.into_iter().flat_map(|options| options.split('&')) {
+        set(&mut object, option)?;
+    }
+    let fixed = match &object.bucket {
+        Bucket::AccessPoint { region, .. } => Some(region.clone()),
+        Bucket::Named { .. } => None,
+    };
+    match (&object.region, fixed) {
+        (Some(asked), Some(fixed)) if *asked != fixed => {
+            Err(Fault::Value { name: "region", wanted: "the region of the ARN, or left out" })
+        }
+        (None, fixed @ Some(_)) => Ok(Object { region: fixed, ..object }),
+        _ => Ok(object),
+    }
+}
+
+fn set(object: &mut Object, option: &str) -> Result<(), Fault> {
+    let (name, value) = option.split_once('=').unwrap_or((option, ""));
+    let value = decode(value)?;
+    let (slot, name, good, wanted) = match name {
+        "versionId" => (&mut object.version_id, "versionId", !value.is_empty(), "a version's id"),
+        "region" => {
+            (&mut object.region, "region", is_region(&value), "a region such as `us-west-2`")
+        }
+        "owner" => (&mut object.owner, "owner", is_account(&value), "an account of 12 digits"),
+        _ => return Err(Fault::option(name)),
+    };
+    if !good {
+        return Err(Fault::Value { name, wanted });
+    }
+    slot.replace(value).map_or(Ok(()), |_| Err(Fault::Twice(name)))
+}
+
+pub(super) fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_label(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
+fn check_bucket(name: &str) -> Result<(), Fault> {
+    let alphanumeric = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let rules = [
+        (name.is_empty(), "it is empty"),
+        (name.bytes().any(|byte| byte.is_ascii_uppercase()), "it has upper-case letters"),
+        (name.contains('_'), "it has an underscore"),
+        (name.contains('%'), "it has a `%`; only keys are decoded"),
+        (
+            !name.split('.').all(is_label),
+            "it has other characters than lower-case letters, digits, hyphens and dots",
+        ),
+        (!(3..=63).contains(&name.len()), "it does not have 3 to 63 characters"),
+        (
+            !alphanumeric(name.bytes().next()) || !alphanumeric(name.bytes().last()),
+            "it does not begin and end with a letter or digit",
+        ),
+        (name.contains(".."), "it has two dots in a row"),
+        (name.parse::<std::net::Ipv4Addr>().is_ok(), "it looks like an address"),
+    ];
+    match rules.into_iter().find(|(broken, _)| *broken) {
+        Some((_, why)) => Err(Fault::Bucket { name: name.to_owned(), why }),
+        None => Ok(()),
+    }
+}
+
+/// `raw` ends in a slash where somebody copied a folder's address; a key that really does is
+/// written with `%2F`.
+fn check_key(raw: &str) -> Result<String, Fault> {
+    match raw {
+        "" => return Err(Fault::NoKey),
+        _ if raw.ends_with('/') => return Err(Fault::Folder),
+        _ => {}
+    }
+    let key = decode(raw)?;
+    if key.len() > 1024 {
+        return Err(Fault::LongKey(key.len()));
+    }
+    // HTTP clients, ours and S3's console among them, fold such segments away before S3 sees them.
+    if key.split('/').any(|segment| segment == "." || segment == "..") {
+        return Err(Fault::DotSegment);
+    }
+    Ok(key)
+}
+
+fn decode(raw: &str) -> Result<String, Fault> {
+    let is_code =
+        |text: &str| text.len() >= 2 && text.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+    if let Some(stray) = raw.split('%').skip(1).find(|after| !is_code(after)) {
+        return Err(Fault::StrayPercent(format!("%{}", stray.chars().take(2).collect::<String>())));
+    }
+    percent_decode_str(raw).decode_utf8().map(Into::into).map_err(|_| Fault::NotUtf8)
+}
+
+/// The query belongs to the URL: it carries a presigned URL's signature. The fragment is ours, for
+/// servers never see it.
+fn web(text: &str) -> Result<Source, Fault> {
+    let mut url = url(text)?;
+    let sha256 = url.fragment().map(digest).transpose()?;
+    url.set_fragment(None);
+    let host = url.host_str().ok_or(Fault::Url("it has no host".into()))?;
+    if url.scheme() == "http" && !is_loopback(host) {
+        return Err(Fault::PlainHttp);
+    }
+    Ok(Source { shown: shown_url(&url), place: Place::Https(url), sha256 })
+}
+
+/// Only with a plain host in ASCII, as all of AWS's are: names in other letters need tables that
+/// this program does without.
+fn url(text: &str) -> Result<Url, Fault> {
+    let web = text
+        .split_once("://")
+        .filter(|(scheme, _)| ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web)));
+    let rest = web.map(|(_, rest)| rest.trim_start_matches(['/', '\\']));
+    let host = rest
+        .and_then(|rest| rest.split(['/', '\\', '?', '#']).next()?.rsplit('@').next())
+        .unwrap_or("%")
+        .to_ascii_lowercase();
+    match text.contains(char::is_control)
+        || !host.is_ascii()
+        || host.contains('%')
+        || host.contains("xn--")
+    {
+        true => Err(Fault::Url("its host is not a plain name in ASCII".into())),
+        false => Url::parse(text).map_err(|error| Fault::Url(error.to_string())),
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+fn file_url(rest: &str) -> Parsed {
+    let (path, options, sha256) = tail(rest)?;
+    if options.is_some() {
+        return Err(Fault::FileOptions);
+    }
+    if !path.starts_with('/') {
+        return Err(Fault::FileHost);
+    }
+    Ok((Place::File(decode(path)?.into()), sha256))
+}
+
+/// `#sha256=` and 64 digits at the very end is a digest; any other `#` is part of the name.
+fn plain(text: &str) -> Parsed {
+    match text
+        .rsplit_once('#')
+        .filter(|(path, fragment)| !path.is_empty() && fragment.starts_with("sha256="))
+    {
+        Some((path, fragment)) => Ok((Place::File(path.into()), Some(digest(fragment)?))),
+        None => Ok((Place::File(text.into()), None)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
