@@ -17,31 +17,32 @@ use crate::identity::host_kind;
 use crate::identity::{self, Claim, Expected, Identity, Witness};
 use crate::install::agent::{self, Restarted};
 use crate::install::compose::{self, Composed, Facts, Surroundings};
-use crate::install::state::{self, Generation, State, TARGET, boot_id};
+use crate::install::state::{self, Generation, State, boot_id};
 use crate::install::{diff, stale as keep};
 use crate::net::Http;
+use crate::paths::{self, ECS_CONFIG};
 use crate::report::{Config, KeyOrigin, Outcome, Report, rfc3339};
 use crate::settings::{self, Settings, Stale};
 use crate::source::{self, Fetched, Held};
 
 /// How this host reaches AWS, and until when it tries.
-pub struct Boot<'a> {
-    pub settings: &'a Settings,
-    pub http: &'a Http,
-    pub witness: Witness<'a>,
-    pub deadline: Instant,
+pub(crate) struct Boot<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) http: &'a Http,
+    pub(crate) witness: Witness<'a>,
+    pub(crate) deadline: Instant,
 }
 
 /// Walks the line, and installs. The caller holds the lock.
-pub async fn run(boot: &Boot<'_>, report: &mut Report) -> Result<Outcome, Error> {
+pub(crate) async fn run(boot: &Boot<'_>, report: &mut Report) -> Result<Outcome, Error> {
     something_to_install(boot.settings)?;
-    let known = State::read(&boot.settings.path(state::FILE));
+    let known = State::read(&boot.settings.path(paths::STATE));
     let outcome = match compose(boot, &known, report).await {
         Ok(ready) => put_in_place(boot.settings, &ready, known, report)?,
         // Unreachable is not refused: a fleet that reboots while S3 is down stays on what it
         // verified before.
         Err(error)
-            if error.word() == ExitStatus::SourceUnreachable
+            if error.status() == ExitStatus::SourceUnreachable
                 && boot.settings.stale == Stale::Keep =>
         {
             keep::last_verified(boot.settings, known, error, report)?
@@ -54,13 +55,16 @@ pub async fn run(boot: &Boot<'_>, report: &mut Report) -> Result<Outcome, Error>
 
 /// Walks the line up to the installation. Touches nothing; gives the difference that an
 /// installation would make.
-pub async fn dry_run(boot: &Boot<'_>, report: &mut Report) -> Result<(Outcome, String), Error> {
+pub(crate) async fn dry_run(
+    boot: &Boot<'_>,
+    report: &mut Report,
+) -> Result<(Outcome, String), Error> {
     something_to_install(boot.settings)?;
-    let known = State::read(&boot.settings.path(state::FILE));
+    let known = State::read(&boot.settings.path(paths::STATE));
     let ready = compose(boot, &known, report).await?;
     let old = ready.present.as_deref().unwrap_or_default();
     report.config = Some(ready.config(old != ready.composed.bytes));
-    Ok((Outcome::DryRun, diff::unified(TARGET, old, &ready.composed.bytes)))
+    Ok((Outcome::DryRun, diff::unified(ECS_CONFIG, old, &ready.composed.bytes)))
 }
 
 fn something_to_install(settings: &Settings) -> Result<(), settings::Error> {
@@ -84,7 +88,7 @@ async fn compose(boot: &Boot<'_>, known: &State, report: &mut Report) -> Result<
     let (claim, identity, fetched) = who_and_what(boot, held.as_ref(), report).await?;
     report.enter("lint");
     let facts = facts(boot, &claim, &identity, &fetched).await?;
-    let present = files::read(&boot.settings.path(TARGET))?;
+    let present = files::current(&boot.settings.path(ECS_CONFIG))?;
     let surroundings = Surroundings::look(boot.settings, known, present.as_deref(), &identity);
     let composed =
         compose::compose(boot.settings, &fetched, &facts, &surroundings, &mut report.findings)?;
@@ -107,27 +111,31 @@ async fn who_and_what(
     loop {
         let claim = identity::claim(boot.witness).await?;
         match side_by_side(boot, &claim, held, report).await {
-            Err(Error::Identity(error))
-                if boot.witness.may_have_others(&claim.credentials, &error) => {}
+            Err(error)
+                if error.cause().is_some_and(|error| {
+                    boot.witness.may_have_others(&claim.credentials, error)
+                }) => {}
             done => return done.map(|(identity, fetched)| (claim, identity, fetched)),
         }
     }
 }
 
 /// The identity alone, likewise.
-pub async fn who(boot: &Boot<'_>) -> Result<Identity, Error> {
+pub(crate) async fn who(boot: &Boot<'_>) -> Result<Identity, Error> {
     loop {
         let claim = identity::claim(boot.witness).await?;
         match prove(boot, &claim).await {
-            Err(Error::Identity(error))
-                if boot.witness.may_have_others(&claim.credentials, &error) => {}
+            Err(error)
+                if error.cause().is_some_and(|error| {
+                    boot.witness.may_have_others(&claim.credentials, error)
+                }) => {}
             done => return done,
         }
     }
 }
 
 /// Who on what, for people.
-pub fn on_its_host(identity: &Identity, settings: &Settings) -> String {
+pub(crate) fn on_its_host(identity: &Identity, settings: &Settings) -> String {
     let of_batch = if identity.kind == "ec2" && host_kind::is_batch(settings) {
         host_kind::OF_BATCH
     } else {
@@ -169,7 +177,7 @@ async fn identity_first<I, F>(
         proven = &mut identity => Ok((proven?, fetch.await?)),
         came = &mut fetch => match (identity.await, came) {
             // STS that is out of reach proves nothing wrong, and S3's refusal stands for itself.
-            (Err(silent), Err(refused)) if silent.word() == ExitStatus::SourceUnreachable => Err(refused),
+            (Err(silent), Err(refused)) if silent.status() == ExitStatus::SourceUnreachable => Err(refused),
             (proven, came) => Ok((proven?, came?)),
         },
     }
@@ -190,7 +198,7 @@ async fn prove(boot: &Boot<'_>, claim: &Claim) -> Result<Identity, Error> {
 /// The file that stands, if it is one layer's bytes and nothing else: S3 then need not send them
 /// again. Its digest says that nobody has changed it since.
 fn held(settings: &Settings, known: &State) -> Option<Held> {
-    let bytes = files::read(&settings.path(TARGET)).ok()??;
+    let bytes = files::current(&settings.path(ECS_CONFIG)).ok()??;
     let generation = known.generation(&sha256(&bytes))?;
     match generation.layers.as_slice() {
         [layer] if layer.sha256 == generation.sha256 => Some(Held { layer: layer.clone(), bytes }),
@@ -266,10 +274,10 @@ fn put_in_place(
     report: &mut Report,
 ) -> Result<Outcome, Error> {
     report.enter("install");
-    let (target, state) = (settings.path(TARGET), settings.path(state::FILE));
+    let (target, state) = (settings.path(ECS_CONFIG), settings.path(paths::STATE));
     let old = ready.present.as_deref().filter(|old| *old != ready.composed.bytes);
     if let Some(old) = old {
-        files::replace(&settings.path(state::PREVIOUS), old, 0o600)?;
+        files::replace(&settings.path(paths::PREVIOUS_CONFIG), old, 0o600)?;
     }
     if ready.present.is_none() || old.is_some() {
         known.announce(&state, ready.generation())?;
@@ -281,7 +289,7 @@ fn put_in_place(
     report.done(
         "install",
         1,
-        format!("{TARGET} {}", if changed { "written" } else { "is as it should be" }),
+        format!("{ECS_CONFIG} {}", if changed { "written" } else { "is as it should be" }),
     );
     Ok(if changed { Outcome::Installed } else { Outcome::Unchanged })
 }
@@ -290,7 +298,7 @@ impl Ready {
     fn config(&self, changed: bool) -> Config {
         let keys = self.composed.keys.iter();
         Config {
-            path: TARGET.into(),
+            path: ECS_CONFIG.into(),
             sha256: sha256(&self.composed.bytes),
             bytes: self.composed.bytes.len(),
             changed,

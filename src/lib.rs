@@ -42,18 +42,23 @@
 
 #![deny(unsafe_code)]
 
-pub mod bootstrap;
-pub mod cli;
-pub mod doctor;
-pub mod error;
-pub mod files;
-pub mod guard;
-pub mod identity;
-pub mod install;
-pub mod log;
-pub mod net;
-pub mod paths;
-pub mod report;
-pub mod role;
-pub mod settings;
-pub mod source;
+mod bootstrap;
+mod cli;
+mod doctor;
+mod error;
+mod files;
+mod guard;
+mod identity;
+mod install;
+mod log;
+mod net;
+mod paths;
+mod report;
+mod role;
+mod settings;
+mod source;
+
+#[doc(hidden)]
+pub mod testing;
+
+pub use cli::main;

@@ -20,7 +20,7 @@ use tracing_subscriber::{Layer, filter};
 
 /// How it is written. `Auto` is `Journald` where stderr is the journal, else `Text`.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     Auto,
     Text,
     Json,
@@ -36,7 +36,7 @@ static LIVE: AtomicBool = AtomicBool::new(false);
 
 /// Starts the log, and gives the format in use. `journal_stream` is JOURNAL_STREAM, by which
 /// systemd says that stderr is the journal.
-pub fn start(format: LogFormat, quiet: bool, journal_stream: Option<&str>) -> LogFormat {
+pub(crate) fn start(format: LogFormat, quiet: bool, journal_stream: Option<&str>) -> LogFormat {
     let format = match format {
         LogFormat::Auto if journal_stream.is_some_and(stderr_is) => LogFormat::Journald,
         LogFormat::Auto => LogFormat::Text,
@@ -62,7 +62,7 @@ pub fn start(format: LogFormat, quiet: bool, journal_stream: Option<&str>) -> Lo
 }
 
 /// Says which step is being walked, to a person who watches and to `systemctl status`.
-pub fn now(step: &str) {
+pub(crate) fn now(step: &str) {
     if LIVE.load(Ordering::Relaxed) {
         // A terminal that went away is no reason to stop.
         let _ = write!(stderr(), "{CLEAR_LINE}{step} …");
@@ -71,7 +71,7 @@ pub fn now(step: &str) {
 }
 
 /// The last word: takes the live line away, and leaves what came of it in `systemctl status`.
-pub fn over(outcome: &str) {
+pub(crate) fn over(outcome: &str) {
     clear();
     status(outcome);
 }
@@ -82,7 +82,7 @@ fn status(text: &str) {
 }
 
 /// Takes the live line away, before something else is printed.
-pub fn clear() {
+pub(crate) fn clear() {
     if LIVE.load(Ordering::Relaxed) {
         let _ = write!(stderr(), "{CLEAR_LINE}");
     }

@@ -1,1 +1,38 @@
-//! Where things are, below the root: every path, unit name and limit that more than one module uses.
+//! Paths, unit names and limits that more than one module uses: each is written here and nowhere
+//! else. Paths are those of a real host; `--root` puts them below another folder.
+
+/// The agent's configuration, which systemd, ecs-init and this program read: what `run` installs.
+pub(crate) const ECS_CONFIG: &str = "/etc/ecs/ecs.config";
+/// The second file of ecs-init, for one instance: image builds and the ECS Anywhere script write it.
+pub(crate) const INSTANCE_CONFIG: &str = "/var/lib/ecs/ecs.config";
+/// The agent's JSON file (`ECS_AGENT_CONFIG_FILE_PATH`, which ecs-init sets to this path).
+pub(crate) const JSON_CONFIG: &str = "/etc/ecs/ecs.config.json";
+/// Where the agent keeps the cluster that it has joined.
+pub(crate) const AGENT_DB: &str = "/var/lib/ecs/data/agent.db";
+
+/// The settings of this program.
+pub(crate) const SETTINGS: &str = "/etc/ecs-bootstrap/ecs-bootstrap.toml";
+/// What earlier runs installed. No values.
+pub(crate) const STATE: &str = "/var/lib/ecs-bootstrap/state.json";
+/// The file before the last change.
+pub(crate) const PREVIOUS_CONFIG: &str = "/var/lib/ecs-bootstrap/ecs.config.previous";
+/// The last report of a run.
+pub(crate) const REPORT: &str = "/run/ecs-bootstrap/report.json";
+/// One run at a time.
+pub(crate) const LOCK: &str = "/run/ecs-bootstrap/lock";
+
+/// Where the SSM agent keeps its registration. The ECS Anywhere script looks for it at the same
+/// place.
+pub(crate) const SSM_REGISTRATION: &str = "/var/lib/amazon/ssm/Vault/Store/RegistrationKey";
+/// Where the SSM agent writes the credentials of an external host.
+pub(crate) const SSM_CREDENTIALS: &str = "/root/.aws/credentials";
+
+/// The agent's units: Amazon Linux, Debian and Red Hat call it `ecs`, SUSE `amazon-ecs`.
+pub(crate) const AGENT_UNITS: [&str; 2] = ["ecs.service", "amazon-ecs.service"];
+/// The unit that keeps containers from instance metadata, before Docker starts.
+pub(crate) const GUARD_UNIT: &str = "ecs-bootstrap-guard.service";
+
+/// More than this is not read of any layer or local file, in bytes.
+pub(crate) const MAX_CONFIG: usize = 1 << 20;
+/// More than this is not read of a document of ours, of IMDS, of STS or of an error, in bytes.
+pub(crate) const MAX_DOCUMENT: usize = 64 << 10;

@@ -17,13 +17,10 @@ use crate::identity::Identity;
 use crate::identity::host_kind::OF_BATCH;
 use crate::source::Layer;
 
-/// Where the last report lies, below the root.
-pub const FILE: &str = "/run/ecs-bootstrap/report.json";
-
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub(crate) enum Outcome {
     Installed,
     Unchanged,
     /// The source could not be reached; the last verified file stands.
@@ -37,19 +34,19 @@ pub enum Outcome {
 
 /// One step of the line that a boot walks.
 #[derive(Clone, Debug, Serialize)]
-pub struct Step {
-    pub step: &'static str,
-    pub outcome: StepOutcome,
+pub(crate) struct Step {
+    pub(crate) step: &'static str,
+    pub(crate) outcome: StepOutcome,
     /// Since the start of the run, in milliseconds.
-    pub start_ms: u64,
-    pub duration_ms: u64,
-    pub attempts: u32,
-    pub detail: String,
+    pub(crate) start_ms: u64,
+    pub(crate) duration_ms: u64,
+    pub(crate) attempts: u32,
+    pub(crate) detail: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum StepOutcome {
+pub(crate) enum StepOutcome {
     Ok,
     Skipped,
     Failed,
@@ -57,31 +54,31 @@ pub enum StepOutcome {
 
 /// The installed file.
 #[derive(Clone, Debug, Serialize)]
-pub struct Config {
-    pub path: String,
-    pub sha256: String,
-    pub bytes: usize,
-    pub changed: bool,
-    pub layers: Vec<Layer>,
-    pub keys: BTreeMap<String, KeyOrigin>,
+pub(crate) struct Config {
+    pub(crate) path: String,
+    pub(crate) sha256: String,
+    pub(crate) bytes: usize,
+    pub(crate) changed: bool,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) keys: BTreeMap<String, KeyOrigin>,
 }
 
 /// Which layer and line a key came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct KeyOrigin {
-    pub from: String,
-    pub line: usize,
+pub(crate) struct KeyOrigin {
+    pub(crate) from: String,
+    pub(crate) line: usize,
 }
 
 /// What the fence is worth.
 #[derive(Clone, Debug, Serialize)]
-pub struct Guard {
-    pub wanted: bool,
+pub(crate) struct Guard {
+    pub(crate) wanted: bool,
     /// `effective`, `installed`, `absent` or `leaking`.
-    pub state: &'static str,
+    pub(crate) state: &'static str,
     /// `probed` or `not_probed`.
-    pub proof: &'static str,
-    pub detail: String,
+    pub(crate) proof: &'static str,
+    pub(crate) detail: String,
 }
 
 impl Default for Guard {
@@ -97,26 +94,26 @@ impl Default for Guard {
 
 /// The whole report.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    pub schema: u32,
-    pub version: &'static str,
-    pub command: &'static str,
-    pub outcome: Outcome,
-    pub exit_status: u8,
+pub(crate) struct Report {
+    pub(crate) schema: u32,
+    pub(crate) version: &'static str,
+    pub(crate) command: &'static str,
+    pub(crate) outcome: Outcome,
+    pub(crate) exit_status: u8,
     /// RFC 3339.
-    pub started_at: String,
-    pub duration_ms: u64,
-    pub host: Option<Identity>,
-    pub steps: Vec<Step>,
-    pub config: Option<Config>,
-    pub guard: Guard,
-    pub findings: Vec<ecs_config::lint::Finding>,
+    pub(crate) started_at: String,
+    pub(crate) duration_ms: u64,
+    pub(crate) host: Option<Identity>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) config: Option<Config>,
+    pub(crate) guard: Guard,
+    pub(crate) findings: Vec<ecs_config::lint::Finding>,
     /// Where each setting that is not at its default came from.
-    pub settings: BTreeMap<&'static str, String>,
+    pub(crate) settings: BTreeMap<&'static str, String>,
     /// How long ago the kept file was verified, in seconds; only when `kept`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub kept_age_s: Option<u64>,
-    pub error: Option<Failure>,
+    pub(crate) kept_age_s: Option<u64>,
+    pub(crate) error: Option<Failure>,
     #[serde(skip)]
     clock: Clock,
     /// Steps that were entered and not left.
@@ -126,16 +123,16 @@ pub struct Report {
 
 /// Tells the time since a run began.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock(Instant);
+pub(crate) struct Clock(Instant);
 
 impl Clock {
     /// Since the start of the run.
-    pub fn now(self) -> Duration {
+    pub(crate) fn now(self) -> Duration {
         self.0.elapsed()
     }
 
     /// What a step gives, and when it gave it.
-    pub async fn timed<T, E>(
+    pub(crate) async fn timed<T, E>(
         self,
         step: impl Future<Output = Result<T, E>>,
     ) -> Result<(T, Duration), E> {
@@ -146,13 +143,13 @@ impl Clock {
 
 impl Report {
     /// Starts the clock.
-    pub fn new(command: &'static str) -> Self {
+    pub(crate) fn new(command: &'static str) -> Self {
         Report {
             schema: 1,
             version: env!("CARGO_PKG_VERSION"),
             command,
             outcome: Outcome::Failed(ExitStatus::Internal),
-            exit_status: ExitStatus::Internal.status(),
+            exit_status: ExitStatus::Internal.code(),
             started_at: rfc3339(SystemTime::now()),
             duration_ms: 0,
             host: None,
@@ -169,23 +166,23 @@ impl Report {
     }
 
     /// Stops it, and says how the command ended.
-    pub fn finish(&mut self, result: Result<Outcome, &Error>) {
+    pub(crate) fn finish(&mut self, result: Result<Outcome, &Error>) {
         if let Err(error) = result {
             self.failed(error);
         }
         self.duration_ms = milliseconds(self.clock.now());
-        self.outcome = result.unwrap_or_else(|error| Outcome::Failed(error.word()));
-        self.exit_status = if let Outcome::Failed(word) = self.outcome { word.status() } else { 0 };
+        self.outcome = result.unwrap_or_else(|error| Outcome::Failed(error.status()));
+        self.exit_status = if let Outcome::Failed(word) = self.outcome { word.code() } else { 0 };
         self.error = result.err().map(Error::failure);
     }
 
     /// The clock that steps are timed by; a copy, for steps that run side by side.
-    pub fn clock(&self) -> Clock {
+    pub(crate) fn clock(&self) -> Clock {
         self.clock
     }
 
     /// A step begins.
-    pub fn enter(&mut self, step: &'static str) {
+    pub(crate) fn enter(&mut self, step: &'static str) {
         crate::log::now(step);
         if !self.open.iter().any(|(open, _)| *open == step) {
             self.open.push((step, self.clock.now()));
@@ -193,12 +190,12 @@ impl Report {
     }
 
     /// A step that was entered has gone well.
-    pub fn done(&mut self, step: &'static str, attempts: u32, detail: impl Into<String>) {
+    pub(crate) fn done(&mut self, step: &'static str, attempts: u32, detail: impl Into<String>) {
         self.done_at(self.clock.now(), step, attempts, detail);
     }
 
     /// A step that was entered went well, at a moment that has passed: steps run side by side.
-    pub fn done_at(
+    pub(crate) fn done_at(
         &mut self,
         end: Duration,
         step: &'static str,
@@ -211,13 +208,13 @@ impl Report {
     }
 
     /// A step that has nothing to do.
-    pub fn skip(&mut self, step: &'static str, why: &str) {
+    pub(crate) fn skip(&mut self, step: &'static str, why: &str) {
         let now = self.clock.now();
         self.close(step, StepOutcome::Skipped, now, now, 0, why.into());
     }
 
     /// The step that could not reach its source, while the last verified file stands.
-    pub fn kept(&mut self, unreachable: &Error, age: Option<Duration>) {
+    pub(crate) fn kept(&mut self, unreachable: &Error, age: Option<Duration>) {
         self.failed(unreachable);
         self.kept_age_s = age.map(|age| age.as_secs());
     }
@@ -228,7 +225,7 @@ impl Report {
         let now = self.clock.now();
         let open = std::mem::take(&mut self.open);
         let (own, others): (Vec<_>, Vec<_>) =
-            open.into_iter().partition(|(step, _)| error.step() == Some(step));
+            open.into_iter().partition(|(step, _)| error.step.name() == *step);
         for (step, start) in others {
             self.close(
                 step,
@@ -239,9 +236,9 @@ impl Report {
                 "cut off by the failure of another step".into(),
             );
         }
-        if let Some(step) = error.step() {
+        if let Some(step) = error.step.in_report() {
             let start = own.first().map_or(now, |(_, start)| *start);
-            self.close(step, StepOutcome::Failed, start, now, 1, error.word().name().into());
+            self.close(step, StepOutcome::Failed, start, now, 1, error.status().name().into());
         }
     }
 
@@ -265,7 +262,7 @@ impl Report {
     }
 
     /// As it stands in the file and on stdout.
-    pub fn json(&self) -> String {
+    pub(crate) fn json(&self) -> String {
         serde_json::to_string_pretty(self).expect("names, digests and times are JSON")
     }
 }
@@ -275,12 +272,12 @@ fn milliseconds(duration: Duration) -> u64 {
 }
 
 /// A time as the report writes it.
-pub fn rfc3339(time: SystemTime) -> String {
+pub(crate) fn rfc3339(time: SystemTime) -> String {
     DateTime::from(time).fmt(Format::DateTime).expect("the present is within RFC 3339")
 }
 
 /// The time that [`rfc3339`] wrote.
-pub fn parse_rfc3339(text: &str) -> Option<SystemTime> {
+pub(crate) fn parse_rfc3339(text: &str) -> Option<SystemTime> {
     SystemTime::try_from(DateTime::from_str(text, Format::DateTime).ok()?).ok()
 }
 
@@ -295,7 +292,7 @@ fn kind_in_words(report: &serde_json::Value) -> String {
 }
 
 /// A report in a few lines for people. Takes its JSON, since `status` has no more.
-pub fn in_words(report: &serde_json::Value) -> String {
+pub(crate) fn in_words(report: &serde_json::Value) -> String {
     let text = |value: &serde_json::Value| value.as_str().unwrap_or("unknown").to_owned();
     let mut lines = vec![format!(
         "{}: {} at {}",

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use ecs_bootstrap::source;
+use ecs_bootstrap::testing;
 
 #[path = "fuzz/src/checks.rs"]
 mod checks;

@@ -1,8 +1,6 @@
 //! What README.md says is what the program does.
 
-use ecs_bootstrap::cli::Cli;
-use ecs_bootstrap::settings;
-use ecs_bootstrap::error::ExitStatus;
+use ecs_bootstrap::testing;
 
 const README: &str = include_str!("../README.md");
 
@@ -20,31 +18,21 @@ fn rows(first: &str) -> Vec<Vec<&'static str>> {
 
 #[test]
 fn every_exit_status_stands_in_the_table_with_its_word_and_a_remedy() {
-    for word in ExitStatus::all() {
-        let rows = rows(&word.status().to_string());
+    for (status, word, _) in testing::exit_statuses() {
+        let rows = rows(&status.to_string());
         let row = rows.first().unwrap_or_else(|| panic!("{word} is not in README.md"));
-        assert_eq!(row[1], format!("`{}`", word.name()));
+        assert_eq!(row[1], format!("`{word}`"));
         assert!(row[3].len() > 10, "{word} has no remedy");
     }
 }
 
 #[test]
-fn the_statuses_that_pass_with_time_are_named() {
-    let retried: Vec<String> = ExitStatus::all()
-        .filter(|word| word.passes_with_time())
-        .map(|word| word.status().to_string())
-        .collect();
-    let (last, first) = retried.split_last().unwrap();
-    assert!(README.contains(&format!("{} and {last} can pass with time", first.join(", "))));
-}
-
-#[test]
 fn every_setting_and_every_flag_of_run_is_described() {
     let table = README.split("## Settings").nth(1).unwrap();
-    for name in settings::names() {
+    for name in testing::settings() {
         assert!(table.contains(&format!("`{name}`")), "{name}");
     }
-    let command = <Cli as clap::CommandFactory>::command();
+    let command = testing::command();
     let run = command.find_subcommand("run").unwrap();
     for flag in run
         .get_arguments()
@@ -57,7 +45,7 @@ fn every_setting_and_every_flag_of_run_is_described() {
 
 #[test]
 fn every_command_is_in_the_table() {
-    let command = <Cli as clap::CommandFactory>::command();
+    let command = testing::command();
     for name in
         command.get_subcommands().map(clap::Command::get_name).filter(|name| *name != "help")
     {
@@ -77,9 +65,7 @@ fn the_manual_page_names_every_command_and_no_other_page() {
         .output()
         .unwrap();
     let page = String::from_utf8(made.stdout).unwrap().replace('\\', "");
-    for name in
-        <Cli as clap::CommandFactory>::command().get_subcommands().map(clap::Command::get_name)
-    {
+    for name in testing::command().get_subcommands().map(clap::Command::get_name) {
         assert!(page.contains(&format!("ecs-bootstrap {name}")), "{name}");
         assert!(!page.contains(&format!("ecs-bootstrap-{name}(1)")), "{name}");
     }

@@ -20,7 +20,7 @@ use crate::cli::status;
 use crate::cli::{Cli, Command, DoctorArgs, Global, Output, RunArgs, StatusArgs};
 use crate::doctor;
 use crate::error::ExitStatus;
-use crate::error::{Error, Failure};
+use crate::error::{Error, Failure, RuntimeFailed, Step};
 use crate::files;
 use crate::guard;
 use crate::guard::step;
@@ -30,16 +30,14 @@ use crate::install::lock::{self, Lock};
 use crate::log::{self, LogFormat};
 use crate::net::aws::Aws;
 use crate::net::{self, Http};
+use crate::paths;
 use crate::report::{self, Outcome, Report};
 use crate::settings::{self, Given, Origin, Settings};
 use crate::source::{self, Source};
 
-/// Where the lock lies, below the root.
-const LOCK: &str = "/run/ecs-bootstrap/lock";
-
 /// The variables of the process.
 #[derive(Debug)]
-pub struct Environment(pub Vec<(String, String)>);
+pub(crate) struct Environment(pub Vec<(String, String)>);
 
 impl Environment {
     fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -61,7 +59,7 @@ struct Call<'a> {
 }
 
 /// Runs the command, and gives the exit status.
-pub fn run(cli: &Cli, environment: &Environment) -> u8 {
+pub(crate) fn run(cli: &Cli, environment: &Environment) -> u8 {
     let global = &cli.global;
     let root = global
         .root
@@ -119,7 +117,7 @@ fn manual(out: &mut Vec<u8>) -> std::io::Result<()> {
     page.control("SH", ["EXIT STATUS"]);
     for word in ExitStatus::all() {
         page.control("TP", []);
-        page.text([bold(word.status().to_string())]);
+        page.text([bold(word.code().to_string())]);
         page.text([roman(format!("{word}: {}", word.meaning()))]);
     }
     page.control("SH", ["RULES OF LINT"]);
@@ -170,7 +168,7 @@ impl Call<'_> {
     }
 
     fn settings_file(&self) -> PathBuf {
-        self.named().unwrap_or_else(|| self.root.join(settings::FILE.trim_start_matches('/')))
+        self.named().unwrap_or_else(|| self.root.join(paths::SETTINGS.trim_start_matches('/')))
     }
 
     fn file(&self) -> Result<Given, settings::Error> {
@@ -223,13 +221,13 @@ impl Call<'_> {
     /// For the report of a run that ended before it had its turn; `None` if another run is at work:
     /// then its report is the last.
     fn lock_at_once(&self) -> Option<Lock> {
-        let path = self.root.join(LOCK.trim_start_matches('/'));
+        let path = self.root.join(paths::LOCK.trim_start_matches('/'));
         runtime().ok()?.block_on(lock::take(&path, Instant::now())).ok()
     }
 
     /// The report is written under the lock, so that of two runs the later one's stands.
     fn leave(&self, report: &Report) {
-        let path = self.root.join(report::FILE.trim_start_matches('/'));
+        let path = self.root.join(paths::REPORT.trim_start_matches('/'));
         if let Err(error) = files::replace(&path, format!("{}\n", report.json()).as_bytes(), 0o644)
         {
             let why: Vec<String> = net::chain(&error).map(ToString::to_string).collect();
@@ -252,7 +250,7 @@ impl Call<'_> {
         let reach = self.reach(&settings, deadline)?;
         runtime()?.block_on(async {
             if !args.dry_run {
-                *lock = Some(lock::take(&settings.path(LOCK), deadline).await?);
+                *lock = Some(lock::take(&settings.path(paths::LOCK), deadline).await?);
             }
             let settings = self.fenced(args, settings, given, &reach, report).await?;
             self.origins(&settings, report);
@@ -403,14 +401,16 @@ impl Call<'_> {
         let Some(path) = &args.bundle else { return status };
         let place =
             doctor::bundle::Place { root: self.root.clone(), settings: self.settings_file() };
-        match doctor::bundle::leave(path, &examined, place, began).map_err(Error::Bundle) {
+        match doctor::bundle::leave(path, &examined, place, began)
+            .map_err(|error| Error::from(error).in_step(Step::Bundle))
+        {
             Ok(()) => {
                 tracing::info!("the support bundle is {}", path.display());
                 status
             }
             Err(error) => {
                 self.complain(&error.failure());
-                error.word().status()
+                error.status().code()
             }
         }
     }
@@ -467,12 +467,12 @@ impl Call<'_> {
     fn lint(&self, args: &lint::Args, given: Result<Given, settings::Error>) -> u8 {
         match self.linted(args, given) {
             Ok(linted) => match printed(|out| out.write_all(linted.text.as_bytes())) {
-                0 if linted.errors => ExitStatus::Lint.status(),
+                0 if linted.errors => ExitStatus::Lint.code(),
                 status => status,
             },
             Err(error) => {
                 self.complain(&error.failure());
-                error.word().status()
+                error.status().code()
             }
         }
     }
@@ -499,9 +499,7 @@ impl Call<'_> {
     /// Whoever lints an object may read it with credentials of their own; on a host it is read with
     /// the role's.
     async fn fetch_to_lint(&self, settings: &Settings, source: &str) -> Result<Vec<u8>, Error> {
-        let source: Source = source
-            .parse()
-            .map_err(|error: source::Invalid| settings::Error::source(error.to_string()))?;
+        let source: Source = source.parse().map_err(settings::Error::source)?;
         let deadline = Instant::now() + settings.timeout;
         let own =
             |name| self.environment.get(name).filter(|value| !value.is_empty()).map(str::to_owned);
@@ -539,14 +537,14 @@ impl Call<'_> {
             self.complain(failure);
         }
         match printed(|out| out.write_all(said.stdout.as_bytes())) {
-            0 => said.failure.map_or(0, |failure| failure.word.status()),
+            0 => said.failure.map_or(0, |failure| failure.word.code()),
             failed => failed,
         }
     }
 
     fn complain(&self, failure: &Failure) {
         match self.format {
-            LogFormat::Text => eprint!("{}", failure.three_lines()),
+            LogFormat::Text => eprint!("{}", failure.to_text()),
             LogFormat::Json => tracing::error!(
                 word = failure.word.name(),
                 remedy = failure.remedy,
@@ -554,7 +552,7 @@ impl Call<'_> {
                 failure.why()
             ),
             LogFormat::Journald | LogFormat::Auto => {
-                failure.three_lines().lines().for_each(|line| tracing::error!("{line}"))
+                failure.to_text().lines().for_each(|line| tracing::error!("{line}"))
             }
         }
     }
@@ -612,5 +610,8 @@ fn word<E: ValueEnum>(given: &Given, name: &'static str, default: E) -> Result<E
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Error> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| RuntimeFailed(error).into())
 }

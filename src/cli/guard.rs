@@ -12,7 +12,7 @@ use crate::guard::{self, Change, Enforced, Fence, Host, Method, Proof, Removed, 
 
 /// Keep containers from instance metadata
 #[derive(Clone, Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Raise the fence, or mend it; changes only what differs
     Install(Install),
     /// Take the fence away, and leave the host as before
@@ -24,7 +24,7 @@ pub enum Command {
 }
 
 #[derive(Clone, Debug, Args)]
-pub struct Install {
+pub(crate) struct Install {
     /// Also tasks in host network mode, by a systemd drop-in on ecstasks.slice (needs cgroup v2)
     #[arg(long)]
     block_imds_host_tasks: bool,
@@ -47,14 +47,14 @@ fn interface(name: &str) -> Result<String, String> {
 }
 
 /// What goes to stdout, and why it failed, if it did.
-pub struct Said {
-    pub stdout: String,
-    pub failure: Option<Failure>,
+pub(crate) struct Said {
+    pub(crate) stdout: String,
+    pub(crate) failure: Option<Failure>,
 }
 
 /// How much to say on stdout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     Text,
     /// Only what was changed or went wrong: for the unit that looks after the fence every five
     /// minutes.
@@ -74,7 +74,7 @@ struct Done {
 const PLAIN: &str = "plain strings, numbers and lists";
 
 /// Does what the command says.
-pub fn run(command: &Command, host: &Host, form: Form) -> Said {
+pub(crate) fn run(command: &Command, host: &Host, form: Form) -> Said {
     let Done { text, mut value, news, result } = match command {
         Command::Install(install) => {
             done(guard::enforce(&install.wanted(), host), enforced, |done| (done.changed, Ok(())))

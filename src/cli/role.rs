@@ -9,13 +9,13 @@ use crate::role::{self, Kind, Role, Wish};
 use crate::settings::{Given, Origin, Settings};
 
 #[derive(Args, Debug)]
-pub struct RoleArgs {
+pub(crate) struct RoleArgs {
     #[command(subcommand)]
-    pub job: Job,
+    pub(crate) job: Job,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Job {
+pub(crate) enum Job {
     /// Print the documents of the role, or what creates it
     Print(PrintArgs),
     /// Check a role that exists, with any credentials of the AWS SDK's chain
@@ -27,68 +27,68 @@ pub enum Job {
 }
 
 #[derive(Args, Debug)]
-pub struct PrintArgs {
+pub(crate) struct PrintArgs {
     /// The role's name [default: ecsInstanceRole, or ecsAnywhereRole for external hosts]
     #[arg(long, value_name = "NAME")]
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     #[command(flatten)]
-    pub wish: WishArgs,
+    pub(crate) wish: WishArgs,
     /// How the documents are written down [default: cli, or json with --output json]
     #[arg(long, value_name = "FORMAT")]
-    pub format: Option<Format>,
+    pub(crate) format: Option<Format>,
 }
 
 #[derive(Args, Debug)]
-pub struct CheckArgs {
+pub(crate) struct CheckArgs {
     /// The role's name [default: the role that the credentials are of, on a host; else
     /// ecsInstanceRole or ecsAnywhereRole]
     #[arg(long, value_name = "NAME")]
-    pub role: Option<String>,
+    pub(crate) role: Option<String>,
     #[command(flatten)]
-    pub wish: WishArgs,
+    pub(crate) wish: WishArgs,
     /// One deadline for everything, such as 90s or 5m [default: 5m]
     #[arg(long, value_name = "DURATION")]
-    pub timeout: Option<String>,
+    pub(crate) timeout: Option<String>,
 }
 
 /// What the role is for.
 #[derive(Args, Debug)]
-pub struct WishArgs {
+pub(crate) struct WishArgs {
     /// Which kind of host it is for [default: ec2]
     #[arg(long = "for", value_name = "HOST")]
-    pub kind: Option<Kind>,
+    pub(crate) kind: Option<Kind>,
     /// A layer of ecs.config that it must read. May be repeated [default: those in the settings]
     #[arg(long, value_name = "SOURCE")]
-    pub config: Vec<String>,
+    pub(crate) config: Vec<String>,
     /// The ARN of the KMS key that a layer is stored with. May be repeated
     #[arg(long, value_name = "ARN")]
-    pub kms_key: Vec<String>,
+    pub(crate) kms_key: Vec<String>,
     /// Its hosts create their cluster if it is not there
     #[arg(long, action = ArgAction::SetTrue)]
-    pub create_cluster: bool,
+    pub(crate) create_cluster: bool,
     /// Its hosts have tags, and the account demands permission for tagging
     #[arg(long, action = ArgAction::SetTrue)]
-    pub tag_authorization: bool,
+    pub(crate) tag_authorization: bool,
     /// Tasks have no execution role: the host itself pulls from Amazon ECR and writes awslogs
     #[arg(long, action = ArgAction::SetTrue)]
-    pub with_task_execution: bool,
+    pub(crate) with_task_execution: bool,
     /// Only the needed actions, in place of AWS's managed policy for ECS
     #[arg(long, action = ArgAction::SetTrue)]
-    pub custom: bool,
+    pub(crate) custom: bool,
     /// The hosts' region; it also tells the partition
     #[arg(long, value_name = "REGION")]
-    pub region: Option<String>,
+    pub(crate) region: Option<String>,
     /// aws, aws-cn, aws-us-gov, … [default: that of the region or of an ARN, else aws]
     #[arg(long, value_name = "PARTITION")]
-    pub partition: Option<String>,
+    pub(crate) partition: Option<String>,
     /// The account: an external host's role is then lent to it alone
     #[arg(long, value_name = "ID")]
-    pub account: Option<String>,
+    pub(crate) account: Option<String>,
 }
 
 impl RoleArgs {
     /// The flags that are settings too.
-    pub fn given(&self) -> Given {
+    pub(crate) fn given(&self) -> Given {
         let (wish, timeout) = match &self.job {
             Job::Print(args) => (&args.wish, None),
             Job::Check(args) => (&args.wish, args.timeout.clone()),
@@ -104,7 +104,7 @@ impl RoleArgs {
 
 impl Job {
     /// As the report calls it.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Job::Print(_) => "role print",
             Job::Check(_) => "role check",
@@ -114,7 +114,7 @@ impl Job {
 
 impl PrintArgs {
     /// The text for stdout.
-    pub fn print(&self, settings: &Settings, json: bool) -> Result<String, Error> {
+    pub(crate) fn print(&self, settings: &Settings, json: bool) -> Result<String, Error> {
         let role = Role::new(self.wish.wish(self.name.as_deref(), settings))?;
         let format = self.format.unwrap_or(if json { Format::Json } else { Format::Cli });
         Ok(print::print(&role, format))
@@ -124,7 +124,7 @@ impl PrintArgs {
 impl CheckArgs {
     /// The text for stdout, and the exit status.
     #[cfg(feature = "role-check")]
-    pub async fn check(
+    pub(crate) async fn check(
         &self,
         settings: &Settings,
         http: &Http,
@@ -139,7 +139,12 @@ impl CheckArgs {
     }
 
     #[cfg(not(feature = "role-check"))]
-    pub async fn check(&self, _: &Settings, _: &Http, _: bool) -> Result<(String, u8), Error> {
+    pub(crate) async fn check(
+        &self,
+        _: &Settings,
+        _: &Http,
+        _: bool,
+    ) -> Result<(String, u8), Error> {
         Err(role::Error::NoCheck.into())
     }
 }

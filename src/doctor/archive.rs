@@ -6,11 +6,11 @@
 use crc_fast::{CrcAlgorithm, checksum};
 
 /// A file in the archive.
-pub struct File {
-    pub name: String,
-    pub bytes: Vec<u8>,
+pub(crate) struct File {
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
     /// In seconds since 1970.
-    pub modified: u64,
+    pub(crate) modified: u64,
 }
 
 const BLOCK: usize = 512;
@@ -18,7 +18,7 @@ const BLOCK: usize = 512;
 const STORED: usize = 65535;
 
 /// The files in their order, below one folder. Every name fits: see [`fits`].
-pub fn tar_gz(folder: &str, files: &[File]) -> Vec<u8> {
+pub(crate) fn tar_gz(folder: &str, files: &[File]) -> Vec<u8> {
     let mut tar = Vec::new();
     let newest = files.iter().map(|file| file.modified).max().unwrap_or_default();
     tar.extend(header(&format!("{folder}/"), 0, newest));
@@ -33,7 +33,7 @@ pub fn tar_gz(folder: &str, files: &[File]) -> Vec<u8> {
 
 /// Whether a name can be written down without being cut. There is a longer form; no name of ours
 /// needs it.
-pub fn fits(folder: &str, name: &str) -> bool {
+pub(crate) fn fits(folder: &str, name: &str) -> bool {
     folder.len() + 1 + name.len() <= 100
 }
 

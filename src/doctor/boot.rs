@@ -5,14 +5,14 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use ecs_config::plural;
+use ecs_config::text::plural;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use serde_json::Value;
 
 use super::Patient;
 use super::check::{Check, Verdict, check};
 
-pub const CHECKS: [Check; 3] = [
+pub(crate) const CHECKS: [Check; 3] = [
     check(
         "cloud-init",
         "cloud-init's result.json: did it find the user data, and did it run without errors",
@@ -45,7 +45,7 @@ fn cloud_init(patient: &Patient) -> Verdict {
         _ => Verdict::warning(
             format!(
                 "it reports {}: user data may have been carried out in part",
-                plural::count(errors, "error")
+                plural(errors, "error")
             ),
             "see `cloud-init status --long` and /var/log/cloud-init-output.log",
         ),
@@ -133,7 +133,7 @@ fn denials(patient: &Patient) -> Verdict {
     match log.lines().filter(denied).filter(names_us).count() {
         0 => Verdict::ok("none"),
         count => Verdict::warning(
-            format!("{} of ecs.config or ecs-bootstrap", plural::count(count, "denial")),
+            format!("{} of ecs.config or ecs-bootstrap", plural(count, "denial")),
             "see `ausearch -m avc -c ecs-bootstrap`; after a move of files, `restorecon -Rv /etc/ecs /usr/bin/ecs-bootstrap`",
         ),
     }

@@ -23,6 +23,7 @@ use super::redact::{self, Redacted};
 use super::unit_files;
 use super::{Examination, Job, lock, side_by_side};
 use crate::install::state;
+use crate::paths;
 use crate::report::{self, rfc3339};
 use crate::{files, guard, settings};
 
@@ -50,9 +51,9 @@ const VARIABLES: &str =
     "names by line; every value, every comment and every line that is no assignment is redacted";
 
 const FILES: [Row; 13] = [
-    row(report::FILE, "the last run's report; it has no field for a value", redact::report),
+    row(paths::REPORT, "the last run's report; it has no field for a value", redact::report),
     row(
-        state::FILE,
+        paths::STATE,
         "what that run installed: digest, names, sources; it has no field for a value",
         redact::state,
     ),
@@ -108,9 +109,9 @@ const NEVER: &str = "Never taken, for nobody can tell what in them is secret: us
     ecs.config.previous, the agent's database, logs and the journal.\n";
 
 /// Where the host's files begin, and where the settings file is.
-pub struct Place {
-    pub root: PathBuf,
-    pub settings: PathBuf,
+pub(crate) struct Place {
+    pub(crate) root: PathBuf,
+    pub(crate) settings: PathBuf,
 }
 
 /// One file of the bundle, or why it is none.
@@ -125,7 +126,7 @@ struct Entry {
 ///
 /// # Errors
 /// Nothing was written, and a file that was there is as it was.
-pub fn leave(
+pub(crate) fn leave(
     path: &Path,
     examined: &Examination,
     place: Place,
@@ -186,7 +187,7 @@ impl Area {
                 vec![entry(&path[1..], &root.join(&path[1..]), what, redact)]
             }
             Area::Settings => {
-                vec![entry(&settings::FILE[1..], settings, SETTINGS, redact::settings)]
+                vec![entry(&paths::SETTINGS[1..], settings, SETTINGS, redact::settings)]
             }
             Area::Units => units(root),
             Area::Firewall => vec![guard_status(root)],
@@ -196,7 +197,7 @@ impl Area {
     fn stuck(self) -> Vec<Entry> {
         let name = match self {
             Area::File(row) => &row.path[1..],
-            Area::Settings => &settings::FILE[1..],
+            Area::Settings => &paths::SETTINGS[1..],
             Area::Units => "units",
             Area::Firewall => GUARD_STATUS,
         };

@@ -5,18 +5,18 @@ use serde::{Serialize, Serializer};
 use super::Patient;
 
 /// One row of the table.
-pub struct Check {
-    pub id: &'static str,
+pub(crate) struct Check {
+    pub(crate) id: &'static str,
     /// What is looked at, in one line.
-    pub looked_at: &'static str,
+    pub(crate) looked_at: &'static str,
     /// Checks whose failure would make this one fail as well: then it is skipped, and the cause is
     /// named once.
-    pub needs: &'static [&'static str],
-    pub look: fn(&Patient) -> Verdict,
+    pub(crate) needs: &'static [&'static str],
+    pub(crate) look: fn(&Patient) -> Verdict,
 }
 
 /// A row whose verdict depends on no other.
-pub const fn check(
+pub(crate) const fn check(
     id: &'static str,
     looked_at: &'static str,
     look: fn(&Patient) -> Verdict,
@@ -25,13 +25,13 @@ pub const fn check(
 }
 
 impl Check {
-    pub const fn needs(self, needs: &'static [&'static str]) -> Self {
+    pub(crate) const fn needs(self, needs: &'static [&'static str]) -> Self {
         Check { needs, ..self }
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     Ok,
     Skipped,
     Warning,
@@ -39,7 +39,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         ["ok", "skipped", "warning", "failure"][self as usize]
     }
 }
@@ -52,14 +52,14 @@ impl Serialize for Outcome {
 
 /// What a check says. Names, lines and paths only; never a value of a configuration key.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Verdict {
-    pub outcome: Outcome,
+pub(crate) struct Verdict {
+    pub(crate) outcome: Outcome,
     /// What was found; of a skipped check, why it was skipped.
-    pub finding: String,
-    pub remedy: Option<String>,
+    pub(crate) finding: String,
+    pub(crate) remedy: Option<String>,
     /// It is a consequence of another check's failure.
     #[serde(skip)]
-    pub follows: bool,
+    pub(crate) follows: bool,
 }
 
 impl Verdict {
@@ -67,29 +67,29 @@ impl Verdict {
         Verdict { outcome, finding: finding.into(), remedy, follows: false }
     }
 
-    pub fn ok(finding: impl Into<String>) -> Self {
+    pub(crate) fn ok(finding: impl Into<String>) -> Self {
         Verdict::new(Outcome::Ok, finding, None)
     }
 
-    pub fn skipped(reason: impl Into<String>) -> Self {
+    pub(crate) fn skipped(reason: impl Into<String>) -> Self {
         Verdict::new(Outcome::Skipped, reason, None)
     }
 
-    pub fn warning(finding: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn warning(finding: impl Into<String>, remedy: impl Into<String>) -> Self {
         Verdict::new(Outcome::Warning, finding, Some(remedy.into()))
     }
 
-    pub fn failure(finding: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn failure(finding: impl Into<String>, remedy: impl Into<String>) -> Self {
         Verdict::new(Outcome::Failure, finding, Some(remedy.into()))
     }
 
     /// Nothing to say beyond what the check of that name says.
-    pub fn follows(from: &str) -> Self {
+    pub(crate) fn follows(from: &str) -> Self {
         Verdict { follows: true, ..Verdict::skipped(format!("follows from `{from}`")) }
     }
 
     /// The network did not say in time.
-    pub fn unanswered() -> Self {
+    pub(crate) fn unanswered() -> Self {
         Verdict::failure(
             "no answer in time",
             "look what stands between this host and the address; then run `ecs-bootstrap doctor` again",
@@ -107,7 +107,7 @@ impl Verdict {
 
 /// Takes back what merely follows from an earlier failure. The rows stand in the order of the boot,
 /// so causes come first.
-pub fn settle(rows: Vec<(&'static Check, Verdict)>) -> Vec<(&'static Check, Verdict)> {
+pub(crate) fn settle(rows: Vec<(&'static Check, Verdict)>) -> Vec<(&'static Check, Verdict)> {
     let mut settled: Vec<(&'static Check, Verdict)> = Vec::new();
     for (check, verdict) in rows {
         let broken = |id: &&str| {

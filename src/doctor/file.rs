@@ -11,9 +11,10 @@ use super::Patient;
 use super::check::{Check, Verdict, check};
 use crate::files::sha256;
 use crate::identity::host_kind;
-use crate::install::state::{self, State, TARGET, boot_id};
+use crate::install::state::{self, State, boot_id};
+use crate::paths::{self, AGENT_DB, ECS_CONFIG, JSON_CONFIG};
 
-pub const CHECKS: [Check; 5] = [
+pub(crate) const CHECKS: [Check; 5] = [
     check("file", "/etc/ecs/ecs.config: there, root's, and nobody else's to read or write", file),
     check("digest", "the installed file against what the last run verified", digest)
         .needs(&["file"]),
@@ -35,10 +36,6 @@ pub const CHECKS: [Check; 5] = [
     )
     .needs(&["file"]),
 ];
-
-const INSTANCE_FILE: &str = "/var/lib/ecs/ecs.config";
-const JSON_FILE: &str = "/etc/ecs/ecs.config.json";
-const AGENT_DB: &str = "/var/lib/ecs/data/agent.db";
 const RUN: &str = "run `ecs-bootstrap run`: it puts the verified file there, or says why it cannot";
 
 /// Whose the files may be: root's, or on a folder that stands for a host, those of whoever works on
@@ -48,35 +45,37 @@ fn is_trusted(uid: u32, patient: &Patient) -> bool {
 }
 
 fn file(patient: &Patient) -> Verdict {
-    let found = match fs::symlink_metadata(patient.settings.path(TARGET)) {
+    let found = match fs::symlink_metadata(patient.settings.path(ECS_CONFIG)) {
         Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Verdict::failure(
-                format!("{TARGET} is not there: the agent would join the cluster `default`"),
+                format!("{ECS_CONFIG} is not there: the agent would join the cluster `default`"),
                 RUN,
             );
         }
-        Err(error) => return Verdict::skipped(format!("{TARGET} cannot be looked at: {error}")),
+        Err(error) => {
+            return Verdict::skipped(format!("{ECS_CONFIG} cannot be looked at: {error}"));
+        }
     };
     let (uid, mode) = (found.uid(), found.mode() & 0o7777);
     match (found.is_file(), is_trusted(uid, patient), mode & 0o022, mode & 0o044) {
         (false, ..) => Verdict::failure(
-            format!("{TARGET} is a link or a folder, not a file"),
+            format!("{ECS_CONFIG} is a link or a folder, not a file"),
             format!("remove it, and {RUN}"),
         ),
         (_, false, ..) => Verdict::failure(
-            format!("{TARGET} belongs to user id {uid}"),
-            format!("chown root:root {TARGET}"),
+            format!("{ECS_CONFIG} belongs to user id {uid}"),
+            format!("chown root:root {ECS_CONFIG}"),
         ),
         (_, _, 1.., _) => Verdict::failure(
-            format!("{TARGET} may be written by others (mode {mode:04o})"),
-            format!("chmod 0600 {TARGET}"),
+            format!("{ECS_CONFIG} may be written by others (mode {mode:04o})"),
+            format!("chmod 0600 {ECS_CONFIG}"),
         ),
         (_, _, _, 1..) => Verdict::warning(
             format!(
-                "{TARGET} may be read by others (mode {mode:04o}), and may hold registry credentials"
+                "{ECS_CONFIG} may be read by others (mode {mode:04o}), and may hold registry credentials"
             ),
-            format!("chmod 0600 {TARGET}"),
+            format!("chmod 0600 {ECS_CONFIG}"),
         ),
         _ => Verdict::ok(format!("mode {mode:04o}, {} bytes", found.len())),
     }
@@ -107,19 +106,22 @@ fn either(verdict: Result<Verdict, Verdict>) -> Verdict {
 }
 
 fn digest(patient: &Patient) -> Verdict {
-    either(read(patient, TARGET).and_then(|file| {
-        let bytes = file.ok_or_else(|| Verdict::failure(format!("{TARGET} is not there"), RUN))?;
-        read(patient, state::FILE)?;
-        let Some(known) = State::read(&patient.settings.path(state::FILE)).installed else {
+    either(read(patient, ECS_CONFIG).and_then(|file| {
+        let bytes =
+            file.ok_or_else(|| Verdict::failure(format!("{ECS_CONFIG} is not there"), RUN))?;
+        read(patient, paths::STATE)?;
+        let Some(known) = State::read(&patient.settings.path(paths::STATE)).installed else {
             return Err(Verdict::warning(
-                format!("no run of this program has installed {TARGET}"),
+                format!("no run of this program has installed {ECS_CONFIG}"),
                 RUN,
             ));
         };
         Ok(match (known.sha256 == sha256(&bytes), known.boot_id == boot_id()) {
-            (false, _) => Verdict::failure(format!("{TARGET} was changed after the last run"), RUN),
+            (false, _) => {
+                Verdict::failure(format!("{ECS_CONFIG} was changed after the last run"), RUN)
+            }
             (true, false) => {
-                Verdict::warning(format!("no run of this boot has verified {TARGET}"), RUN)
+                Verdict::warning(format!("no run of this boot has verified {ECS_CONFIG}"), RUN)
             }
             (true, true) => Verdict::ok("as the last run of this boot verified it"),
         })
@@ -131,18 +133,19 @@ fn lint(patient: &Patient) -> Verdict {
 }
 
 fn linted(patient: &Patient) -> Result<Verdict, Verdict> {
-    let bytes = read(patient, TARGET)?
-        .ok_or_else(|| Verdict::failure(format!("{TARGET} is not there"), RUN))?;
-    let (instance_file, json_file) = (read(patient, INSTANCE_FILE)?, read(patient, JSON_FILE)?);
+    let bytes = read(patient, ECS_CONFIG)?
+        .ok_or_else(|| Verdict::failure(format!("{ECS_CONFIG} is not there"), RUN))?;
+    let (instance_file, json_file) =
+        (read(patient, paths::INSTANCE_CONFIG)?, read(patient, JSON_CONFIG)?);
     let blank = |bytes: &[u8]| bytes.trim_ascii().is_empty();
     if json_file.as_deref().is_some_and(|json| {
         !blank(json) && serde_json::from_slice::<serde_json::Value>(json).is_err()
     }) {
         return Err(Verdict::failure(
             format!(
-                "{JSON_FILE} is no JSON: the agent ends at each start, and its unit stays `active`"
+                "{JSON_CONFIG} is no JSON: the agent ends at each start, and its unit stays `active`"
             ),
-            format!("correct it, or empty it: `jq . {JSON_FILE}` says where it breaks"),
+            format!("correct it, or empty it: `jq . {JSON_CONFIG}` says where it breaks"),
         ));
     }
     let context = Context {
@@ -154,7 +157,7 @@ fn linted(patient: &Patient) -> Result<Verdict, Verdict> {
         external: patient.external(),
         ..Context::default()
     };
-    let mut findings = lint::check(&File { source: TARGET, bytes: &bytes }, &context);
+    let mut findings = lint::check(&File { source: ECS_CONFIG, bytes: &bytes }, &context);
     // The units of the packages for hosts outside EC2 load this file; Amazon Linux' does not.
     let unit = if patient.external() { "external".parse().ok() } else { None };
     let beside = Context {
@@ -163,9 +166,9 @@ fn linted(patient: &Patient) -> Result<Verdict, Verdict> {
         external: patient.external(),
         ..Context::default()
     };
-    let other = instance_file
-        .iter()
-        .flat_map(|bytes| lint::check_layer(&File { source: INSTANCE_FILE, bytes }, &beside));
+    let other = instance_file.iter().flat_map(|bytes| {
+        lint::check_layer(&File { source: paths::INSTANCE_CONFIG, bytes }, &beside)
+    });
     findings.extend(other);
     Ok(worst(&findings))
 }
@@ -197,7 +200,7 @@ fn worst(findings: &[Finding]) -> Verdict {
 
 /// Each may be root's only: what stands in them reaches a service that runs as root.
 fn other_files(patient: &Patient) -> Verdict {
-    let wrong = [INSTANCE_FILE, JSON_FILE, "/etc/ecs", "/var/lib/ecs"].into_iter().find_map(|path| {
+    let wrong = [paths::INSTANCE_CONFIG, JSON_CONFIG, "/etc/ecs", "/var/lib/ecs"].into_iter().find_map(|path| {
         let found = fs::symlink_metadata(patient.settings.path(path)).ok()?;
         let (uid, mode) = (found.uid(), found.mode() & 0o7777);
         match (is_trusted(uid, patient), mode & 0o022) {
@@ -218,8 +221,9 @@ fn other_files(patient: &Patient) -> Verdict {
 /// (agent/app/agent.go). Its database is bbolt's, which keeps a key's JSON value right behind the
 /// key, and old pages until they are needed again: so there may be several.
 fn agent_cluster(patient: &Patient) -> Verdict {
-    let readable =
-        [TARGET, INSTANCE_FILE].into_iter().try_for_each(|path| read(patient, path).map(drop));
+    let readable = [ECS_CONFIG, paths::INSTANCE_CONFIG]
+        .into_iter()
+        .try_for_each(|path| read(patient, path).map(drop));
     match readable.and_then(|()| read(patient, AGENT_DB)) {
         Ok(Some(bytes)) => joined(patient, &bytes),
         Ok(None) => Verdict::ok("no agent has started here yet"),

@@ -9,10 +9,12 @@ use super::Patient;
 use super::check::{Check, Verdict, check};
 use super::unit_files::{self, is_enabled};
 use super::words;
+use crate::error::Diagnostic;
 use crate::guard::step;
 use crate::guard::{self, Host, status::setting};
+use crate::paths::GUARD_UNIT;
 
-pub const CHECKS: [Check; 5] = [
+pub(crate) const CHECKS: [Check; 5] = [
     check("guard", "the fence in the kernel, if the settings ask for one", guard_stands),
     check(
         "guard-unit",
@@ -65,21 +67,22 @@ fn guard_stands(patient: &Patient) -> Verdict {
 }
 
 fn guard_unit(patient: &Patient) -> Verdict {
-    const UNIT: &str = "ecs-bootstrap-guard.service";
     let root = &patient.settings.root;
     if !patient.settings.block_imds {
         return Verdict::skipped(NOT_WANTED);
     }
-    match (unit_files::read(root, UNIT).is_some(), is_enabled(root, UNIT)) {
+    match (unit_files::read(root, GUARD_UNIT).is_some(), is_enabled(root, GUARD_UNIT)) {
         (_, true) => Verdict::ok("enabled"),
         (true, false) => Verdict::failure(
-            format!("{UNIT} is not enabled: after the next boot containers start without a fence"),
             format!(
-                "systemctl enable --now {UNIT} ecs-bootstrap-guard-verify.service ecs-bootstrap-guard-verify.timer"
+                "{GUARD_UNIT} is not enabled: after the next boot containers start without a fence"
+            ),
+            format!(
+                "systemctl enable --now {GUARD_UNIT} ecs-bootstrap-guard-verify.service ecs-bootstrap-guard-verify.timer"
             ),
         ),
         (false, false) => Verdict::skipped(format!(
-            "{UNIT} is not installed: something else runs this program, user data perhaps"
+            "{GUARD_UNIT} is not installed: something else runs this program, user data perhaps"
         )),
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Patient;
+use crate::error::Diagnostic;
 use crate::identity::host_kind;
 use crate::identity::{self, Claim, Expected, External, Identity, Imds, Witness, imds};
 use crate::net::aws::Service;
@@ -22,36 +23,40 @@ use crate::source::{self, Fetched};
 
 /// What was heard. An empty cell: nobody was asked, or nobody answered in time.
 #[derive(Default)]
-pub struct Heard {
+pub(crate) struct Heard {
     /// Why nobody can be asked, and what would mend it.
-    pub unusable: OnceLock<(String, String)>,
+    pub(crate) unusable: OnceLock<(String, String)>,
     /// The endpoint that gave a token.
-    pub metadata: OnceLock<Result<String, imds::Error>>,
+    pub(crate) metadata: OnceLock<Result<String, imds::Error>>,
     /// The status of a request without a token.
-    pub version_1: OnceLock<Option<u16>>,
-    pub ipv6: OnceLock<Option<bool>>,
+    pub(crate) version_1: OnceLock<Option<u16>>,
+    pub(crate) ipv6: OnceLock<Option<bool>>,
     /// The names of the instance's tags, one a line, if metadata shows them.
-    pub tags: OnceLock<Result<Option<String>, imds::Error>>,
-    pub claim: OnceLock<Result<Claim, identity::Error>>,
-    pub identity: OnceLock<Result<Identity, identity::Error>>,
-    pub sources: OnceLock<Vec<Result<Fetched, source::Error>>>,
-    pub ecs: OnceLock<Result<Answer, String>>,
-    pub ecr: OnceLock<Result<Answer, String>>,
+    pub(crate) tags: OnceLock<Result<Option<String>, imds::Error>>,
+    pub(crate) claim: OnceLock<Result<Claim, identity::Error>>,
+    pub(crate) identity: OnceLock<Result<Identity, identity::Error>>,
+    pub(crate) sources: OnceLock<Vec<Result<Fetched, source::Error>>>,
+    pub(crate) ecs: OnceLock<Result<Answer, String>>,
+    pub(crate) ecr: OnceLock<Result<Answer, String>>,
     knocks: Mutex<BTreeMap<Place, Knock>>,
 }
 
 impl Heard {
-    pub fn not_to_be_asked(&self, error: &(dyn std::error::Error + 'static), remedy: String) {
+    pub(crate) fn not_to_be_asked(
+        &self,
+        error: &(dyn std::error::Error + 'static),
+        remedy: String,
+    ) {
         // The first reason stands.
         let _known = self.unusable.set((super::words(error), remedy));
     }
 
     /// Whether the instance has a tag of this name, as far as metadata shows tags.
-    pub fn is_tagged(&self, name: &str) -> bool {
+    pub(crate) fn is_tagged(&self, name: &str) -> bool {
         matches!(self.tags.get(), Some(Ok(Some(names))) if names.lines().any(|line| line.trim() == name))
     }
 
-    pub fn knock(&self, place: Place) -> Option<Knock> {
+    pub(crate) fn knock(&self, place: Place) -> Option<Knock> {
         self.knocks.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned()
     }
 
@@ -102,7 +107,7 @@ impl Ways {
 }
 
 /// Asks, for at most so long. Name look-ups that hang are left behind in threads of their own.
-pub fn listen(patient: &mut Patient, limit: Duration) {
+pub(crate) fn listen(patient: &mut Patient, limit: Duration) {
     if patient.heard.unusable.get().is_some() {
         return;
     }

@@ -4,7 +4,7 @@ use super::Patient;
 use super::check::{Check, Verdict, check};
 use super::words;
 
-pub const CHECKS: [Check; 5] = [
+pub(crate) const CHECKS: [Check; 5] = [
     check("imds", "a session token of the metadata service (IMDSv2)", imds).needs(&["environment"]),
     check("imds-v1", "whether version 1, without tokens, is still answered", version_1)
         .needs(&["imds"]),

@@ -13,7 +13,7 @@
 
 mod archive;
 mod boot;
-pub mod bundle;
+pub(crate) mod bundle;
 mod check;
 mod file;
 mod guard;
@@ -30,9 +30,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-pub use check::{Check, Outcome, Verdict};
-pub use render::Examination;
+pub(crate) use check::{Check, Outcome, Verdict};
+pub(crate) use render::Examination;
 
+use crate::error::Diagnostic;
 use crate::identity::host_kind::Evidence;
 use crate::net::aws::Aws;
 use crate::settings::{self, Given, Settings};
@@ -43,8 +44,8 @@ const LISTEN: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(3);
 
 /// What is examined.
-pub struct Patient {
-    pub settings: Settings,
+pub(crate) struct Patient {
+    pub(crate) settings: Settings,
     /// Why the settings are none, and what would mend them; the defaults stand in.
     unsettled: Option<(String, String)>,
     /// For instance tags to come between.
@@ -57,7 +58,7 @@ pub struct Patient {
 
 impl Patient {
     /// The settings as they were given, the variables of the process.
-    pub fn new(
+    pub(crate) fn new(
         root: PathBuf,
         given: Result<Given, settings::Error>,
         variables: &[(String, String)],
@@ -108,12 +109,12 @@ const TABLE: [&[Check]; 7] = [
 ];
 
 /// Every check.
-pub fn checks() -> impl Iterator<Item = &'static Check> {
+pub(crate) fn checks() -> impl Iterator<Item = &'static Check> {
     TABLE.into_iter().flatten()
 }
 
 /// Listens, looks, and says what is wrong.
-pub fn examine(mut patient: Patient) -> Examination {
+pub(crate) fn examine(mut patient: Patient) -> Examination {
     let (began, limit) = (Instant::now(), LISTEN.min(patient.settings.timeout));
     hear::listen(&mut patient, limit);
     Examination::new(check::settle(look(&Arc::new(patient))), began.elapsed())

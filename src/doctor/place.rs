@@ -1,12 +1,13 @@
 //! What the program was told, and what kind of host it is on.
 
-use ecs_config::plural;
+use ecs_config::text::plural;
 
 use super::check::{Check, Verdict, check};
 use super::{Patient, unit_files};
-use crate::identity::host_kind::{self, Evidence, REGISTRATION};
+use crate::identity::host_kind::{self, Evidence};
+use crate::paths;
 
-pub const CHECKS: [Check; 4] = [
+pub(crate) const CHECKS: [Check; 4] = [
     check("settings", "flags, ECS_BOOTSTRAP_* and the settings file", settings),
     check("environment", "AWS's own variables, and those of proxies and CAs", environment),
     check(
@@ -33,8 +34,8 @@ fn settings(patient: &Patient) -> Verdict {
         ),
         _ => Verdict::ok(format!(
             "{}, {} set by hand",
-            plural::count(layers, "source"),
-            plural::count(patient.settings.set.len(), "key")
+            plural(layers, "source"),
+            plural(patient.settings.set.len(), "key")
         )),
     }
 }
@@ -120,7 +121,8 @@ fn host_kind(patient: &Patient) -> Verdict {
     match (patient.external(), registered) {
         (true, false) => Verdict::failure(
             format!(
-                "it is to be an external host, and the SSM agent is not registered: {REGISTRATION} holds no mi- id"
+                "it is to be an external host, and the SSM agent is not registered: {} holds no mi- id",
+                paths::SSM_REGISTRATION
             ),
             "register it: `amazon-ssm-agent -register -code CODE -id ID -region REGION`, or set host to `ec2`",
         ),

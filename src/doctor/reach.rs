@@ -7,11 +7,12 @@ use std::time::{Duration, SystemTime};
 use super::Patient;
 use super::check::{Check, Verdict, check};
 use super::words;
+use crate::error::Diagnostic;
 use crate::net::endpoint::{Knock, Name, Place};
 use crate::net::signed::{Action, Answer, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
 use crate::source::{self, Fetched};
 
-pub const CHECKS: [Check; 14] = [
+pub(crate) const CHECKS: [Check; 14] = [
     check("role", "the host's role and its credentials", role).needs(&[
         "environment",
         "host-kind",

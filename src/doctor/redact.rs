@@ -7,11 +7,12 @@
 use ecs_config::variables;
 use serde_json::{Map, Value};
 
+use crate::paths;
 use crate::settings;
 use crate::source::Source;
 
 /// Stands in place of what was taken out.
-pub const REDACTED: &str = "[redacted]";
+pub(crate) const REDACTED: &str = "[redacted]";
 const OTHER_NAME: &str = "[another name]";
 
 /// Whether a list, one word after the other, has this one.
@@ -20,10 +21,10 @@ fn has(list: &str, word: &str) -> bool {
 }
 
 /// The text that may leave; or why none of it may.
-pub type Redacted = Result<String, &'static str>;
+pub(crate) type Redacted = Result<String, &'static str>;
 
 /// A file of variables: their names, by line. No value.
-pub fn variables(text: &str) -> Redacted {
+pub(crate) fn variables(text: &str) -> Redacted {
     Ok(by_line(text, &|line| match line.split_once('=') {
         Some((name, value)) => assignment(name.trim().trim_start_matches("export "), value),
         None => "[no assignment]".into(),
@@ -75,7 +76,7 @@ const WORDS: &str = "check docker ecs ecs-bootstrap ecs-bootstrap.service guard 
 
 /// A unit or a drop-in: its order and its limits; of commands the program and the flags; of the
 /// environment the names.
-pub fn unit(text: &str) -> Redacted {
+pub(crate) fn unit(text: &str) -> Redacted {
     let joined = joined(text);
     Ok(by_line(&joined, &|line| match line.split_once('=') {
         Some((name, value)) => directive(name.trim(), value.trim()),
@@ -150,8 +151,8 @@ fn flag(word: &str) -> Option<&str> {
 
 /// The settings file: every setting, but of `set` and `keep` the names alone, and sources without
 /// their query.
-pub fn settings(text: &str) -> Redacted {
-    let given = settings::from_file(std::path::Path::new(settings::FILE), text)
+pub(crate) fn settings(text: &str) -> Redacted {
+    let given = settings::from_file(std::path::Path::new(paths::SETTINGS), text)
         .map_err(|_| "it cannot be read: see `settings` in doctor.json")?;
     let lines = given.iter().flat_map(|(name, (items, _))| {
         items.iter().map(move |item| format!("{name} = {}\n", setting(name, item)))
@@ -175,17 +176,17 @@ fn setting(name: &str, item: &str) -> String {
 
 /// Files of our own that have no field for a value of a configuration: whole, but for what is none
 /// of their fields.
-pub fn report(text: &str) -> Redacted {
+pub(crate) fn report(text: &str) -> Redacted {
     const FIELDS: &str = "schema version command outcome exit_status started_at duration_ms host steps config guard findings settings kept_age_s \
         error";
     json(text, FIELDS, |_| false)
 }
 
-pub fn state(text: &str) -> Redacted {
+pub(crate) fn state(text: &str) -> Redacted {
     json(text, "schema installed pending", |_| false)
 }
 
-pub fn guard(text: &str) -> Redacted {
+pub(crate) fn guard(text: &str) -> Redacted {
     json(
         text,
         "interface documented_is_ours filter_table_is_ours mangle_is_ours last_proof",
@@ -194,7 +195,7 @@ pub fn guard(text: &str) -> Redacted {
 }
 
 /// The agent's JSON file: names, no values.
-pub fn agent_json(text: &str) -> Redacted {
+pub(crate) fn agent_json(text: &str) -> Redacted {
     match text.trim().is_empty() {
         true => Ok(String::new()),
         false => json(text, "", |name| {
@@ -204,7 +205,7 @@ pub fn agent_json(text: &str) -> Redacted {
 }
 
 /// Docker's: what decides over networks, cgroups and logs. Proxies and mirrors carry passwords.
-pub fn daemon_json(text: &str) -> Redacted {
+pub(crate) fn daemon_json(text: &str) -> Redacted {
     const HARMLESS: &str = "bridge cgroup-parent data-root debug default-runtime exec-opts experimental firewall-backend icc ip-forward \
         ip-forward-no-drop ip-masq ip6tables iptables ipv6 live-restore log-driver mtu selinux-enabled storage-driver \
         userland-proxy userns-remap";
@@ -237,7 +238,7 @@ fn json(text: &str, whole: &str, named: fn(&str) -> bool) -> Redacted {
 
 /// cloud-init's result and status: its source and its stages' times, and of errors how many there
 /// are, for they quote commands.
-pub fn cloud_init(text: &str) -> Redacted {
+pub(crate) fn cloud_init(text: &str) -> Redacted {
     let Ok(Value::Object(file)) = serde_json::from_str(text) else {
         return Err("it is no JSON object");
     };
@@ -272,7 +273,7 @@ fn times(stage: &Map<String, Value>) -> Value {
 }
 
 /// Which distribution it is.
-pub fn os_release(text: &str) -> Redacted {
+pub(crate) fn os_release(text: &str) -> Redacted {
     const FIELDS: &str = "ID ID_LIKE NAME PLATFORM_ID PRETTY_NAME VARIANT_ID VERSION VERSION_ID";
     let known =
         text.lines().filter(|line| line.split_once('=').is_some_and(|(name, _)| has(FIELDS, name)));

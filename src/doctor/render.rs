@@ -12,7 +12,7 @@ use crate::report::rfc3339;
 const COLUMN: usize = 28;
 
 /// The table, filled in.
-pub struct Examination {
+pub(crate) struct Examination {
     rows: Vec<(&'static Check, Verdict)>,
     began: SystemTime,
     took: Duration,
@@ -24,8 +24,8 @@ impl Examination {
     }
 
     /// `findings` if anything failed; a warning alone is no failure.
-    pub fn exit_status(&self) -> u8 {
-        if self.count(Outcome::Failure) > 0 { ExitStatus::Findings.status() } else { 0 }
+    pub(crate) fn exit_status(&self) -> u8 {
+        if self.count(Outcome::Failure) > 0 { ExitStatus::Findings.code() } else { 0 }
     }
 
     fn count(&self, outcome: Outcome) -> usize {
@@ -33,7 +33,7 @@ impl Examination {
     }
 
     /// One line a check; under what is wrong, its remedy.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let rows: String = self.rows.iter().map(|(check, verdict)| row(check, verdict)).collect();
         let counts = [
             (Outcome::Failure, "failed"),
@@ -46,7 +46,7 @@ impl Examination {
     }
 
     /// The checks, and those with a finding again as the contract's report has findings.
-    pub fn json(&self) -> String {
+    pub(crate) fn json(&self) -> String {
         let status = self.exit_status();
         let value = json!({
             "schema": 1,

@@ -16,15 +16,15 @@ const FOLDERS: [&str; 5] = [
 
 /// One unit with its drop-ins.
 #[derive(Debug, Default, PartialEq)]
-pub struct Unit {
-    pub masked: bool,
+pub(crate) struct Unit {
+    pub(crate) masked: bool,
     /// Assignments in the order in which systemd reads them.
     set: Vec<(String, String)>,
 }
 
 impl Unit {
     /// Everything a list holds; an empty assignment empties it.
-    pub fn list(&self, key: &str) -> Vec<&str> {
+    pub(crate) fn list(&self, key: &str) -> Vec<&str> {
         let mut list = Vec::new();
         for (_, value) in self.set.iter().filter(|(name, _)| name == key) {
             match value.is_empty() {
@@ -36,14 +36,14 @@ impl Unit {
     }
 
     /// The last value, if it is not empty.
-    pub fn last(&self, key: &str) -> Option<&str> {
+    pub(crate) fn last(&self, key: &str) -> Option<&str> {
         let last = self.set.iter().rev().find(|(name, _)| name == key);
         last.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 }
 
 /// The unit of that name, if there is one.
-pub fn read(root: &Path, name: &str) -> Option<Unit> {
+pub(crate) fn read(root: &Path, name: &str) -> Option<Unit> {
     let main = FOLDERS
         .iter()
         .map(|folder| root.join(folder).join(name))
@@ -86,7 +86,7 @@ fn drop_ins_in(folder: &Path, name: &str) -> impl Iterator<Item = (std::ffi::OsS
 
 /// Every file of the unit, in whichever folder, the strongest first; of each folder's drop-ins no
 /// more than anybody reads.
-pub fn paths(root: &Path, name: &str) -> Vec<PathBuf> {
+pub(crate) fn paths(root: &Path, name: &str) -> Vec<PathBuf> {
     const MOST: usize = 32;
     // Where /lib is /usr/lib, the last folder is the one before it.
     let folders = FOLDERS
@@ -102,21 +102,21 @@ pub fn paths(root: &Path, name: &str) -> Vec<PathBuf> {
 }
 
 /// Whether a drop-in of the unit has a line that holds this text.
-pub fn drop_in_holds(root: &Path, name: &str, text: &str) -> bool {
+pub(crate) fn drop_in_holds(root: &Path, name: &str, text: &str) -> bool {
     drop_ins(root, name)
         .into_values()
         .any(|path| fs::read_to_string(path).is_ok_and(|file| file.contains(text)))
 }
 
 /// What this unit pulls in by links: `kind` is `wants` or `requires`.
-pub fn links(root: &Path, name: &str, kind: &str) -> Vec<String> {
+pub(crate) fn links(root: &Path, name: &str, kind: &str) -> Vec<String> {
     let folders = FOLDERS.iter().map(|folder| root.join(folder).join(format!("{name}.{kind}")));
     let entries = folders.flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
     entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
 /// Whether anything pulls the unit in at boot.
-pub fn is_enabled(root: &Path, name: &str) -> bool {
+pub(crate) fn is_enabled(root: &Path, name: &str) -> bool {
     let folders = FOLDERS
         .iter()
         .flat_map(|folder| fs::read_dir(root.join(folder)).into_iter().flatten().flatten());

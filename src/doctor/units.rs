@@ -7,8 +7,9 @@ use std::path::Path;
 use super::Patient;
 use super::check::{Check, Verdict, check};
 use super::unit_files::{self, Unit, drop_in_holds, is_enabled, links};
+use crate::paths;
 
-pub const CHECKS: [Check; 4] = [
+pub(crate) const CHECKS: [Check; 4] = [
     check("agent-unit", "the agent's unit: there, enabled, and with ecs.config", agent_unit),
     check(
         "order",
@@ -23,13 +24,12 @@ pub const CHECKS: [Check; 4] = [
     ),
 ];
 
-const AGENTS: [&str; 2] = ["ecs.service", "amazon-ecs.service"];
 const OURS: &str = "ecs-bootstrap.service";
 const CLOUD_FINAL: &str = "cloud-final.service";
 
 /// The agent's unit, by the name that it has here.
 fn agent(root: &Path) -> Option<(&'static str, Unit)> {
-    AGENTS.into_iter().find_map(|name| Some((name, unit_files::read(root, name)?)))
+    paths::AGENT_UNITS.into_iter().find_map(|name| Some((name, unit_files::read(root, name)?)))
 }
 
 fn agent_unit(patient: &Patient) -> Verdict {

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 /// How a command failed. The success words (`installed`, `unchanged`, `kept`, `dry_run`) belong to
 /// [`Outcome`](crate::report::Outcome).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExitStatus {
+pub(crate) enum ExitStatus {
     Internal,
     Settings,
     MetadataUnreachable,
@@ -41,7 +41,7 @@ const fn row(word: ExitStatus, status: u8, name: &'static str, meaning: &'static
     Row { word, name, status, meaning }
 }
 
-/// In the order of [`Word`], which a test holds.
+/// In the order of [`ExitStatus`], which a test holds.
 const TABLE: [Row; 17] = [
     row(ExitStatus::Internal, 1, "internal", "a bug: please report"),
     row(ExitStatus::Settings, 2, "settings", "flags, environment or settings file"),
@@ -99,7 +99,7 @@ const TABLE: [Row; 17] = [
 
 impl ExitStatus {
     /// Every word, in the order of its exit status.
-    pub fn all() -> impl Iterator<Item = ExitStatus> {
+    pub(crate) fn all() -> impl Iterator<Item = ExitStatus> {
         TABLE.iter().map(|row| row.word)
     }
 
@@ -108,29 +108,18 @@ impl ExitStatus {
     }
 
     /// As the report spells it.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         self.row().name
     }
 
     /// What the process exits with.
-    pub fn status(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         self.row().status
     }
 
     /// Half a line of explanation, for the manual page.
-    pub fn meaning(self) -> &'static str {
+    pub(crate) fn meaning(self) -> &'static str {
         self.row().meaning
-    }
-
-    /// Whether waiting may cure it. The systemd unit retries only these.
-    pub fn passes_with_time(self) -> bool {
-        matches!(
-            self,
-            ExitStatus::MetadataUnreachable
-                | ExitStatus::NoRole
-                | ExitStatus::SourceUnreachable
-                | ExitStatus::Locked
-        )
     }
 }
 

@@ -1,169 +1,194 @@
-//! Every way in which a command fails: one variant a step, so that the line in `run` is bare `?`.
+//! What every error says of itself, and how a failure is told.
 //!
-//! A step's error states its own level and what would mend it; this one adds the word and joins the
-//! chain.
+//! Each step owns its errors. [`Diagnostic`] makes each of them name its exit status and its remedy,
+//! and the step that it ends, so that a line of steps is bare `?`.
 
-pub mod exit_status;
+mod exit_status;
 
-pub use exit_status::ExitStatus;
+use std::fmt;
+
+pub(crate) use exit_status::ExitStatus;
 use serde::Serialize;
-use thiserror::Error;
 
-use crate::{
-    cli::lint as lint_command, files, guard, identity, install::compose, install::lock, net,
-    net::aws, role, settings, source,
-};
+/// What every error type of a step implements. Display says what was being done to which thing;
+/// `source` holds the cause. Neither holds a secret.
+pub(crate) trait Diagnostic: std::error::Error + Send + Sync + 'static {
+    /// The step that it ends.
+    fn step(&self) -> Step;
 
-/// Why a command failed.
-#[derive(Debug, Error)]
-pub enum Error {
-    #[error("settings: {0}")]
-    Settings(#[from] settings::Error),
-    #[error("settings: {0}")]
-    Aws(#[from] aws::Error),
-    #[error("http: {0}")]
-    Http(#[from] net::Error),
-    #[error("lock: {0}")]
-    Lock(#[from] lock::Error),
-    #[error("guard: {0}")]
-    Guard(#[from] guard::Error),
-    #[error("identity: {0}")]
-    Identity(#[from] identity::Error),
-    #[error("fetch: {0}")]
-    Source(Box<source::Error>),
-    #[error("lint: {0}")]
-    Compose(#[from] compose::Error),
-    #[error("lint: {0}")]
-    Lint(#[from] lint_command::Error),
-    #[error("install: {0}")]
-    Install(#[from] files::Error),
-    #[error("bundle: {0}")]
-    Bundle(#[source] files::Error),
-    #[error("role: {0}")]
-    Role(#[from] role::Error),
-    #[cfg(feature = "role-check")]
-    #[error("role: {0}")]
-    RoleCheck(#[from] role::iam::Error),
-    #[error("starting the runtime")]
-    Runtime(#[source] std::io::Error),
-    #[error("status: {what}")]
-    Status { what: String, remedy: &'static str },
+    fn status(&self) -> ExitStatus;
+
+    /// What would fix it: one imperative phrase, lower case, no full stop.
+    fn remedy(&self) -> String;
+
+    /// What lies under it, outermost first. A cause that its effect already quotes is left out.
+    fn causes(&self) -> Vec<String> {
+        let mut effect = self.to_string();
+        let mut causes = Vec::new();
+        for cause in self.source().into_iter().flat_map(chain).map(ToString::to_string) {
+            if !effect.contains(&cause) {
+                causes.push(cause.clone());
+                effect = cause;
+            }
+        }
+        causes
+    }
 }
 
-impl From<source::Error> for Error {
-    fn from(error: source::Error) -> Self {
-        Error::Source(Box::new(error))
+/// An error and what lies under it. An `io::Error` hides what it carries from `source()`, so its
+/// inside is looked at, too.
+pub(crate) fn chain<'e>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| {
+        match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        }
+    })
+}
+
+/// What the program was doing when it failed. The first six are the steps of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Guard,
+    Identity,
+    Fetch,
+    Lint,
+    Install,
+    Agent,
+    Settings,
+    Start,
+    Lock,
+    Bundle,
+    Role,
+    Status,
+}
+
+impl Step {
+    /// As reports and messages spell it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Step::Guard => "guard",
+            Step::Identity => "identity",
+            Step::Fetch => "fetch",
+            Step::Lint => "lint",
+            Step::Install => "install",
+            Step::Agent => "agent",
+            Step::Settings => "settings",
+            Step::Start => "start",
+            Step::Lock => "lock",
+            Step::Bundle => "bundle",
+            Step::Role => "role",
+            Step::Status => "status",
+        }
+    }
+
+    /// The name of a step that reports list.
+    pub(crate) fn in_report(self) -> Option<&'static str> {
+        ((self as usize) <= Step::Agent as usize).then(|| self.name())
+    }
+
+    fn doing(self) -> &'static str {
+        match self {
+            Step::Guard => "keeping containers from instance metadata",
+            Step::Identity => "proving who this host is",
+            Step::Fetch => "fetching the configuration",
+            Step::Lint => "checking the configuration",
+            Step::Install => "installing the configuration",
+            Step::Agent => "restarting the ECS agent",
+            Step::Settings => "reading the settings",
+            Step::Start => "starting",
+            Step::Lock => "waiting for another run to end",
+            Step::Bundle => "writing the support bundle",
+            Step::Role => "reading or writing the role",
+            Step::Status => "reading the state of the installed configuration",
+        }
+    }
+}
+
+/// Why a command failed: an error of one of its steps.
+#[derive(Debug)]
+pub(crate) struct Error {
+    pub(crate) step: Step,
+    cause: Box<dyn Diagnostic>,
+}
+
+impl<E: Diagnostic> From<E> for Error {
+    fn from(cause: E) -> Self {
+        Error { step: cause.step(), cause: Box::new(cause) }
     }
 }
 
 impl Error {
-    /// What the program was doing.
-    fn doing(&self) -> &'static str {
-        match self {
-            Error::Settings(_) | Error::Aws(_) | Error::Http(_) => "reading the settings",
-            Error::Lock(_) => "waiting for its turn",
-            Error::Guard(_) => "fencing containers off from instance metadata",
-            Error::Identity(_) => "proving who this host is",
-            Error::Source(_) => "fetching the configuration",
-            Error::Compose(_) | Error::Lint(_) => "checking the configuration",
-            Error::Install(_) => "installing the configuration",
-            Error::Bundle(_) => "writing the support bundle",
-            Error::Role(_) => "writing the role down",
-            #[cfg(feature = "role-check")]
-            Error::RoleCheck(_) => "checking the role",
-            Error::Runtime(_) => "starting",
-            Error::Status { .. } => "looking at the installed configuration",
-        }
+    /// The same error, where it ended another step than its kind usually does.
+    pub(crate) fn in_step(self, step: Step) -> Self {
+        Error { step, ..self }
     }
 
-    /// Which word, and so which exit status, it is.
-    pub fn word(&self) -> ExitStatus {
-        match self {
-            Error::Settings(_) => ExitStatus::Settings,
-            Error::Aws(error) => error.word(),
-            Error::Http(error) => error.word(),
-            Error::Lock(lock::Error::Held { .. }) => ExitStatus::Locked,
-            Error::Guard(error) => error.word(),
-            Error::Identity(error) => error.word(),
-            Error::Source(error) => error.word(),
-            Error::Compose(error) => error.word(),
-            Error::Lint(error) if error.is_usage() => ExitStatus::Settings,
-            Error::Lint(_) => ExitStatus::Install,
-            Error::Lock(lock::Error::Io { .. }) | Error::Install(_) | Error::Bundle(_) => {
-                ExitStatus::Install
-            }
-            Error::Status { .. } => ExitStatus::Findings,
-            Error::Role(error) => error.word(),
-            #[cfg(feature = "role-check")]
-            Error::RoleCheck(error) => error.word(),
-            Error::Runtime(_) => ExitStatus::Internal,
-        }
+    /// The step's own error, if it is of this type.
+    pub(crate) fn cause<E: Diagnostic>(&self) -> Option<&E> {
+        let cause: &(dyn std::error::Error + 'static) = &*self.cause;
+        cause.downcast_ref()
     }
 
-    /// The step of a run that it ended.
-    pub fn step(&self) -> Option<&'static str> {
-        match self {
-            Error::Guard(_) => Some("guard"),
-            Error::Identity(_) => Some("identity"),
-            Error::Source(_) => Some("fetch"),
-            Error::Compose(_) => Some("lint"),
-            Error::Install(_) => Some("install"),
-            _ => None,
-        }
-    }
-
-    /// What would mend it.
-    pub fn remedy(&self) -> String {
-        match self {
-            Error::Settings(error) => error.remedy(),
-            Error::Aws(error) => error.remedy(),
-            Error::Http(error) => error.remedy(),
-            Error::Lock(lock::Error::Held { .. }) => {
-                "see what the other run waits for (`ecs-bootstrap status`, `journalctl -u ecs-bootstrap`), then run again".into()
-            }
-            Error::Lock(lock::Error::Io { .. }) => "run it as root, or with `--root DIR` on a folder of your own".into(),
-            Error::Guard(error) => error.remedy(),
-            Error::Identity(error) => error.remedy(),
-            Error::Source(error) => error.remedy(),
-            Error::Compose(error) => error.remedy(),
-            Error::Lint(error) => error.remedy(),
-            Error::Install(error) | Error::Bundle(error) => error.remedy(),
-            Error::Status { remedy, .. } => (*remedy).into(),
-            Error::Role(error) => error.remedy(),
-            #[cfg(feature = "role-check")]
-            Error::RoleCheck(error) => error.remedy(),
-            Error::Runtime(_) => "look whether the host is out of memory or file descriptors; else please report this as a bug".into(),
-        }
+    pub(crate) fn status(&self) -> ExitStatus {
+        self.cause.status()
     }
 
     /// As the report has it.
-    pub fn failure(&self) -> Failure {
+    pub(crate) fn failure(&self) -> Failure {
         Failure {
-            word: self.word(),
+            word: self.status(),
             message: self.to_string(),
-            remedy: self.remedy(),
-            causes: causes(self),
-            doing: self.doing(),
+            remedy: self.cause.remedy(),
+            causes: self.cause.causes(),
+            doing: self.step.doing(),
         }
     }
 }
 
-/// Why it failed, and what would mend it.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.step.name(), self.cause)
+    }
+}
+
+/// The runtime that drives the network could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("starting the runtime")]
+pub(crate) struct RuntimeFailed(#[source] pub(crate) std::io::Error);
+
+impl Diagnostic for RuntimeFailed {
+    fn step(&self) -> Step {
+        Step::Start
+    }
+
+    fn status(&self) -> ExitStatus {
+        ExitStatus::Internal
+    }
+
+    fn remedy(&self) -> String {
+        "check whether the host is out of memory or file descriptors; else please report this as a bug".into()
+    }
+}
+
+/// Why it failed, and what would fix it.
 #[derive(Clone, Debug, Serialize)]
-pub struct Failure {
-    pub word: ExitStatus,
-    pub message: String,
-    pub remedy: String,
-    pub causes: Vec<String>,
+pub(crate) struct Failure {
+    pub(crate) word: ExitStatus,
+    pub(crate) message: String,
+    pub(crate) remedy: String,
+    pub(crate) causes: Vec<String>,
     /// What the program was doing, for the first of the three lines that people read.
     #[serde(skip)]
-    pub doing: &'static str,
+    doing: &'static str,
 }
 
 impl Failure {
     /// What, why, remedy: one line each.
-    pub fn three_lines(&self) -> String {
-        let (word, status) = (self.word, self.word.status());
+    pub(crate) fn to_text(&self) -> String {
+        let (word, status) = (self.word, self.word.code());
         format!(
             "what:   failed while {} ({word}, exit status {status})\nwhy:    {}\nremedy: {}\n",
             self.doing,
@@ -172,31 +197,9 @@ impl Failure {
         )
     }
 
-    /// The message and what stands behind it, on one line.
-    pub fn why(&self) -> String {
-        let why: Vec<&str> =
-            std::iter::once(&self.message).chain(&self.causes).map(String::as_str).collect();
-        why.join(": ")
+    /// The message and its causes, on one line.
+    pub(crate) fn why(&self) -> String {
+        let why = std::iter::once(&self.message).chain(&self.causes);
+        why.map(String::as_str).collect::<Vec<_>>().join(": ")
     }
-}
-
-/// What stands behind an error, from the nearest cause to the farthest. A cause that its effect
-/// already quotes is left out.
-fn causes(error: &Error) -> Vec<String> {
-    // What the HTTP client left was put into words where it happened, without URLs: they may be
-    // secrets.
-    match error {
-        Error::Source(error) => return error.causes.clone(),
-        Error::Identity(identity::Error::Sts { causes, .. }) => return causes.clone(),
-        _ => {}
-    }
-    let mut said = error.to_string();
-    let mut causes = Vec::new();
-    for cause in net::chain(error).skip(1).map(ToString::to_string) {
-        if !said.contains(&cause) {
-            causes.push(cause.clone());
-            said = cause;
-        }
-    }
-    causes
 }

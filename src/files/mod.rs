@@ -1,7 +1,9 @@
 //! Local files: what is at a path, and how one is replaced whole or not at all.
 
 mod digest;
+mod read;
 mod replace;
 
 pub(crate) use digest::sha256;
-pub(crate) use replace::{Error, Replaced, make_folder, put, read, replace};
+pub(crate) use read::{ReadError, read, read_text};
+pub(crate) use replace::{Error, Replaced, current, make_folder, put, replace};

@@ -13,9 +13,11 @@ use std::path::{Path, PathBuf};
 use nix::unistd::geteuid;
 use thiserror::Error;
 
+use crate::error::{Diagnostic, ExitStatus, Step};
+
 /// Whether the file had to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Replaced {
+pub(crate) enum Replaced {
     Written,
     Unchanged,
 }
@@ -23,7 +25,7 @@ pub enum Replaced {
 /// What kept a file from being replaced. Nothing was half written: the path holds what it held
 /// before.
 #[derive(Debug, Error)]
-pub enum Error {
+pub(crate) enum Error {
     #[error("replacing {path}", path = path.display())]
     Io { path: PathBuf, source: io::Error },
     #[error("{path} {what}", path = path.display())]
@@ -36,9 +38,18 @@ impl Error {
     fn io(path: &Path, source: io::Error) -> Self {
         Error::Io { path: path.to_owned(), source }
     }
+}
 
-    /// What would mend it.
-    pub fn remedy(&self) -> String {
+impl Diagnostic for Error {
+    fn step(&self) -> Step {
+        Step::Install
+    }
+
+    fn status(&self) -> ExitStatus {
+        ExitStatus::Install
+    }
+
+    fn remedy(&self) -> String {
         match self {
             Error::Refused { remedy, .. } => (*remedy).into(),
             Error::Privilege { .. } => "run it as root (sudo), or with `--root DIR` on a folder of your own".into(),
@@ -63,7 +74,7 @@ impl Error {
 ///
 /// Survives a power cut at any moment: the new bytes are on the disk before the name points at
 /// them, and the name before we return.
-pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<Replaced, Error> {
+pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<Replaced, Error> {
     let present = look(path)?;
     if present.is_some_and(|found| is_as_wanted(&found, mode))
         && fs::read(path).is_ok_and(|old| old == bytes)
@@ -79,7 +90,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<Replaced, Error> 
 
 /// Makes `path`, in a folder that is there, hold exactly `bytes`, as [`replace`] does, however many
 /// do so at once.
-pub fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+pub(crate) fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     look(path)?;
     swap_in(path, &neighbour(path, &std::process::id().to_string()), bytes, mode)
         .map_err(|source| Error::io(path, source))
@@ -118,8 +129,8 @@ fn look(path: &Path) -> Result<Option<Metadata>, Error> {
     }
 }
 
-/// The file's bytes; `None` if there is no file.
-pub fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+/// The bytes of a file that we may replace; `None` if there is no file.
+pub(crate) fn current(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     match look(path)? {
         None => Ok(None),
         Some(_) => {
@@ -137,7 +148,7 @@ fn folder(path: &Path) -> &Path {
 }
 
 /// Makes a folder and those above it, and sees to it that they survive a power cut.
-pub fn make_folder(folder: &Path, mode: u32) -> io::Result<()> {
+pub(crate) fn make_folder(folder: &Path, mode: u32) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }

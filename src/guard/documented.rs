@@ -13,19 +13,19 @@ use super::{Error, Host, QUEUE, nft};
 
 /// Whether `iptables -S FORWARD 1` shows the rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Shown {
+pub(crate) struct Shown {
     /// Counted from 1; `None`: it is not there.
-    pub place: Option<usize>,
+    pub(crate) place: Option<usize>,
     /// What was done about it.
-    pub changed: bool,
+    pub(crate) changed: bool,
     /// Why it is not shown.
-    pub reason: Option<String>,
+    pub(crate) reason: Option<String>,
     /// Rules above it that may let a packet through before it is asked.
-    pub overtaken_by: Vec<String>,
+    pub(crate) overtaken_by: Vec<String>,
 }
 
 /// Puts the rule first.
-pub fn show(host: &Host, interface: Option<&str>) -> Shown {
+pub(crate) fn show(host: &Host, interface: Option<&str>) -> Shown {
     match put_first(host, interface) {
         Ok(changed) => Shown { place: Some(1), changed, reason: None, overtaken_by: vec![] },
         Err(reason) => {
@@ -49,7 +49,7 @@ fn put_first(host: &Host, interface: Option<&str>) -> Result<bool, String> {
 }
 
 /// Where the rule stands, and who stands above it. Changes nothing.
-pub fn look(host: &Host, interface: Option<&str>) -> Shown {
+pub(crate) fn look(host: &Host, interface: Option<&str>) -> Shown {
     // Listing would make iptables create its table.
     if let Ok(false) = nft::has_filter_table()
         && !legacy_table_exists()
@@ -77,7 +77,7 @@ fn at(listing: &str, interface: Option<&str>) -> Shown {
 }
 
 /// Takes the rule away if we had put it there, and the table that iptables made for it.
-pub fn hide(host: &Host, state: &State) -> Result<bool, Error> {
+pub(crate) fn hide(host: &Host, state: &State) -> Result<bool, Error> {
     if !state.documented_is_ours {
         return Ok(false);
     }

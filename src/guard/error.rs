@@ -3,11 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::error::ExitStatus;
+use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::files;
 
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     #[error(
         "the kernel lets nobody read or change the firewall without CAP_NET_ADMIN, which this process lacks"
     )]
@@ -40,9 +40,13 @@ pub enum Error {
     Unproven(String),
 }
 
-impl Error {
+impl Diagnostic for Error {
+    fn step(&self) -> Step {
+        Step::Guard
+    }
+
     /// The word in the report, which settles the exit status.
-    pub fn word(&self) -> ExitStatus {
+    fn status(&self) -> ExitStatus {
         match self {
             Error::Leak(_) => ExitStatus::GuardLeak,
             Error::Unproven(_) | Error::Probe { .. } | Error::ProbeCapability => {
@@ -53,7 +57,7 @@ impl Error {
     }
 
     /// What to do about it.
-    pub fn remedy(&self) -> String {
+    fn remedy(&self) -> String {
         let remedy = match self {
             Error::Write(error) => return error.remedy(),
             Error::Capability => {

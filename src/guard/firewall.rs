@@ -14,7 +14,7 @@ use super::{Error, Host, QUEUE, netlink, nft, state};
 /// Where the fence stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Method {
+pub(crate) enum Method {
     /// An own table of nf_tables, which no other program reorders.
     NfTables,
     /// iptables' mangle table: holds against Docker, not against `firewall-cmd --reload` or
@@ -25,7 +25,7 @@ pub enum Method {
 /// What had to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Change {
+pub(crate) enum Change {
     /// There was none.
     Installed,
     /// There was one, and it was not as we want it.
@@ -34,18 +34,18 @@ pub enum Change {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Fence {
-    pub method: Method,
-    pub change: Change,
+pub(crate) struct Fence {
+    pub(crate) method: Method,
+    pub(crate) change: Change,
     /// Whether source-routed packets are dropped too; some kernels cannot tell them.
-    pub source_routes: bool,
+    pub(crate) source_routes: bool,
 }
 
 /// Makes the fence stand as wanted.
 ///
 /// # Errors
 /// Nothing has changed then, but for [`Error::Unlike`].
-pub fn raise(host: &Host, interface: Option<&str>) -> Result<Fence, Error> {
+pub(crate) fn raise(host: &Host, interface: Option<&str>) -> Result<Fence, Error> {
     match raise_nft(interface) {
         Err(Error::Netfilter { source, .. }) if netlink::unsupported(&source) => {
             raise_mangle(host, interface)
@@ -99,7 +99,7 @@ fn confirm(wanted: &nft::Table) -> Result<(), Error> {
 }
 
 /// Takes the table away. Says whether there was one; a kernel without nf_tables has none.
-pub fn lower_nft() -> Result<bool, Error> {
+pub(crate) fn lower_nft() -> Result<bool, Error> {
     match nft::read() {
         Ok(None) => Ok(false),
         Err(error) if netlink::unsupported(&error) => Ok(false),
@@ -109,7 +109,7 @@ pub fn lower_nft() -> Result<bool, Error> {
     }
 }
 
-pub fn refused(doing: &'static str, source: io::Error) -> Error {
+pub(crate) fn refused(doing: &'static str, source: io::Error) -> Error {
     match source.raw_os_error() {
         Some(libc::EPERM) => Error::Capability,
         _ => Error::Netfilter { doing, source },
@@ -139,7 +139,7 @@ fn raise_mangle(host: &Host, interface: Option<&str>) -> Result<Fence, Error> {
 }
 
 /// Takes the mangle rules away. Says whether there were any.
-pub fn lower_mangle(host: &Host, interface: Option<&str>) -> Result<bool, Error> {
+pub(crate) fn lower_mangle(host: &Host, interface: Option<&str>) -> Result<bool, Error> {
     let mut any = false;
     for (forward, rule) in mangle(host, interface) {
         any |= forward.delete(&rule).map_err(fallback)?;
@@ -149,7 +149,7 @@ pub fn lower_mangle(host: &Host, interface: Option<&str>) -> Result<bool, Error>
 
 /// Whether the mangle rules stand, each first in its chain. Reads with iptables, which on some
 /// hosts loads its modules.
-pub fn mangle_stands(host: &Host, interface: Option<&str>) -> Result<bool, Error> {
+pub(crate) fn mangle_stands(host: &Host, interface: Option<&str>) -> Result<bool, Error> {
     let mut first = mangle(host, interface)
         .into_iter()
         .map(|(forward, rule)| Ok(rule.places(&forward.list()?).contains(&1)));

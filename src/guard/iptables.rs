@@ -13,31 +13,31 @@ use super::rules::Rule;
 
 /// A chain to write to: which program, and which table's FORWARD.
 #[derive(Clone, Copy)]
-pub struct Forward<'a> {
-    pub program: &'a str,
-    pub table: &'a str,
+pub(crate) struct Forward<'a> {
+    pub(crate) program: &'a str,
+    pub(crate) table: &'a str,
     /// How long to wait for the xtables lock, in seconds.
-    pub patience: u32,
+    pub(crate) patience: u32,
 }
 
 /// Why a command did not do its work.
 #[derive(Debug)]
-pub struct Failure {
-    pub command: String,
-    pub said: String,
+pub(crate) struct Failure {
+    pub(crate) command: String,
+    pub(crate) said: String,
     /// There is no such program in PATH.
-    pub absent: bool,
+    pub(crate) absent: bool,
 }
 
 impl Forward<'_> {
     /// The rules of the chain, as `iptables -S FORWARD` lists them.
-    pub fn list(&self) -> Result<String, Failure> {
+    pub(crate) fn list(&self) -> Result<String, Failure> {
         self.run(&["-S", "FORWARD"])
     }
 
     /// Makes `rule` the first of the chain and the only one of its kind. Says what was there
     /// before, if that was something else.
-    pub fn put_first(&self, rule: &Rule) -> Result<Change, Failure> {
+    pub(crate) fn put_first(&self, rule: &Rule) -> Result<Change, Failure> {
         match rule.places(&self.list()?).as_slice() {
             [1] => Ok(Change::None),
             [] => self.insert(rule).map(|()| Change::Inserted),
@@ -46,7 +46,7 @@ impl Forward<'_> {
     }
 
     /// Takes every copy of `rule` away. Says whether there was one.
-    pub fn delete(&self, rule: &Rule) -> Result<bool, Failure> {
+    pub(crate) fn delete(&self, rule: &Rule) -> Result<bool, Failure> {
         let copies = rule.places(&self.list()?).len();
         for _ in 0..copies {
             self.run(&[&["-D", "FORWARD"][..], &rule.words().collect::<Vec<_>>()].concat())?;
@@ -87,7 +87,7 @@ impl Forward<'_> {
 
 /// What became of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub(crate) enum Change {
     None,
     Inserted,
     /// It was there, but others stood above it, or there were several.

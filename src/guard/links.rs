@@ -16,24 +16,24 @@ use super::rules::Family;
 
 /// A network interface.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Link {
-    pub index: u32,
-    pub name: String,
+pub(crate) struct Link {
+    pub(crate) index: u32,
+    pub(crate) name: String,
     /// `bridge`, `veth`, `macvlan`, …; empty for hardware.
-    pub kind: String,
-    pub up: bool,
-    pub mtu: u32,
-    pub mac: [u8; 6],
+    pub(crate) kind: String,
+    pub(crate) up: bool,
+    pub(crate) mtu: u32,
+    pub(crate) mac: [u8; 6],
     /// Address and length of its subnet.
-    pub v4: Option<(Ipv4Addr, u8)>,
+    pub(crate) v4: Option<(Ipv4Addr, u8)>,
     /// The global one.
-    pub v6: Option<(Ipv6Addr, u8)>,
+    pub(crate) v6: Option<(Ipv6Addr, u8)>,
 }
 
 impl Link {
     /// Whether containers may hang off it: a bridge with an address, which is what Docker and CNI
     /// make.
-    pub fn is_network(&self) -> bool {
+    pub(crate) fn is_network(&self) -> bool {
         self.kind == "bridge" && (self.v4.is_some() || self.v6.is_some())
     }
 
@@ -41,7 +41,7 @@ impl Link {
     /// addresses last; nobody needs to answer there, but the kernel would drop a packet from
     /// outside the subnet. `None`: it has no address of this family, or a subnet too small for
     /// guests.
-    pub fn guest(&self, family: Family, nth: u32) -> Option<IpAddr> {
+    pub(crate) fn guest(&self, family: Family, nth: u32) -> Option<IpAddr> {
         match family {
             Family::V4 => {
                 self.v4.and_then(|(own, length)| guest_v4(own, length, nth)).map(IpAddr::V4)
@@ -66,7 +66,7 @@ fn guest_v6(own: Ipv6Addr, length: u8, nth: u32) -> Option<Ipv6Addr> {
 }
 
 /// Every link of this network namespace.
-pub fn read() -> io::Result<Vec<Link>> {
+pub(crate) fn read() -> io::Result<Vec<Link>> {
     const HEADER: [u8; 16] = [0; 16];
     let mut links: Vec<Link> = dump(libc::RTM_GETLINK, &HEADER)?
         .iter()
@@ -80,7 +80,7 @@ pub fn read() -> io::Result<Vec<Link>> {
 
 /// Neighbours on a link that were asked for and do not answer: nothing leaves for them, fence or no
 /// fence.
-pub fn silent_neighbours() -> io::Result<Vec<IpAddr>> {
+pub(crate) fn silent_neighbours() -> io::Result<Vec<IpAddr>> {
     const SILENT: u16 = libc::NUD_INCOMPLETE | libc::NUD_FAILED;
     const HEADER: usize = 12;
     let silent =
@@ -94,7 +94,7 @@ pub fn silent_neighbours() -> io::Result<Vec<IpAddr>> {
 }
 
 /// Makes link `index` a port of `bridge`, with this MAC and MTU, and switches it on.
-pub fn plug(index: u32, bridge: &Link, mac: [u8; 6]) -> io::Result<()> {
+pub(crate) fn plug(index: u32, bridge: &Link, mac: [u8; 6]) -> io::Result<()> {
     let up = libc::IFF_UP as u32;
     let mut body = [[0; 4], index.to_ne_bytes(), up.to_ne_bytes(), up.to_ne_bytes()].concat();
     for (kind, value) in [

@@ -26,8 +26,8 @@ mod proof;
 mod rules;
 mod slice;
 mod state;
-pub mod status;
-pub mod step;
+pub(crate) mod status;
+pub(crate) mod step;
 
 use std::fs;
 use std::io;
@@ -35,41 +35,43 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
-pub use documented::Shown;
-pub use error::Error;
-pub use firewall::{Change, Fence, Method};
-pub use proof::{Network, Proof, Reach};
+pub(crate) use documented::Shown;
+pub(crate) use error::Error;
+pub(crate) use firewall::{Change, Fence, Method};
+pub(crate) use proof::{Network, Proof, Reach};
 use serde::Serialize;
 use state::State;
-pub use status::status;
+pub(crate) use status::status;
+
+use crate::paths::GUARD_UNIT;
 
 /// How long to wait for another of us, each of which needs our lock for milliseconds.
 const QUEUE: Duration = Duration::from_secs(15);
 
 /// What the user asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// Fence containers on every bridge.
-    pub bridges: bool,
+    pub(crate) bridges: bool,
     /// Fence tasks in host network mode too.
-    pub host_tasks: bool,
+    pub(crate) host_tasks: bool,
     /// Only packets that come in by this interface; a trailing `+` means any ending. `None`, which
     /// is better: all.
-    pub interface: Option<String>,
+    pub(crate) interface: Option<String>,
 }
 
 /// The machine: where its files begin, and which programs change it.
 #[derive(Clone, Debug)]
-pub struct Host {
-    pub root: PathBuf,
-    pub iptables: String,
-    pub ip6tables: String,
-    pub systemctl: String,
+pub(crate) struct Host {
+    pub(crate) root: PathBuf,
+    pub(crate) iptables: String,
+    pub(crate) ip6tables: String,
+    pub(crate) systemctl: String,
 }
 
 impl Host {
     /// Programs by their usual names, looked up in PATH.
-    pub fn at(root: impl Into<PathBuf>) -> Host {
+    pub(crate) fn at(root: impl Into<PathBuf>) -> Host {
         Host {
             root: root.into(),
             iptables: "iptables".into(),
@@ -81,14 +83,14 @@ impl Host {
 
 /// What [`enforce`] did.
 #[derive(Clone, Debug, Serialize)]
-pub struct Enforced {
+pub(crate) struct Enforced {
     /// False if everything already was as wanted.
-    pub changed: bool,
-    pub fence: Option<Fence>,
-    pub documented_rule: Option<Shown>,
+    pub(crate) changed: bool,
+    pub(crate) fence: Option<Fence>,
+    pub(crate) documented_rule: Option<Shown>,
     /// Whether the drop-in for host tasks was written now; `None`: not asked for.
-    pub host_tasks: Option<bool>,
-    pub notes: Vec<String>,
+    pub(crate) host_tasks: Option<bool>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// Makes the guard stand as wanted; changes only what differs.
@@ -96,7 +98,7 @@ pub struct Enforced {
 /// # Errors
 /// The fence does not stand, or host tasks cannot be fenced. That the documented rule could not be
 /// shown is no error.
-pub fn enforce(wanted: &Wanted, host: &Host) -> Result<Enforced, Error> {
+pub(crate) fn enforce(wanted: &Wanted, host: &Host) -> Result<Enforced, Error> {
     if let Some(reason) = slice::impossible(&host.root).filter(|_| wanted.host_tasks) {
         return Err(Error::HostTasks(reason));
     }
@@ -147,13 +149,13 @@ fn narrowed(interface: Option<&str>) -> Vec<String> {
 
 /// What [`remove`] did.
 #[derive(Clone, Debug, Serialize)]
-pub struct Removed {
-    pub changed: bool,
-    pub notes: Vec<String>,
+pub(crate) struct Removed {
+    pub(crate) changed: bool,
+    pub(crate) notes: Vec<String>,
 }
 
 /// Takes away everything that [`enforce`] may have put there. Nothing there is no error.
-pub fn remove(host: &Host) -> Result<Removed, Error> {
+pub(crate) fn remove(host: &Host) -> Result<Removed, Error> {
     let fence = firewall::lower_nft()?;
     let _lock = state::lock(host, QUEUE)?;
     let state = state::read(host);
@@ -166,15 +168,14 @@ pub fn remove(host: &Host) -> Result<Removed, Error> {
 
 /// Units that would raise the fence again.
 fn comes_back(host: &Host) -> Vec<String> {
-    const UNIT: &str = "ecs-bootstrap-guard.service";
     const TIMER: &str = "ecs-bootstrap-guard-verify.timer";
     let wants = ["multi-user.target.wants", "docker.service.requires", "timers.target.wants"];
     let enabled = wants.iter().any(|folder| {
         let folder = host.root.join("etc/systemd/system").join(folder);
-        [UNIT, TIMER].iter().any(|unit| folder.join(unit).is_symlink())
+        [GUARD_UNIT, TIMER].iter().any(|unit| folder.join(unit).is_symlink())
     });
     let note = format!(
-        "the guard's units are enabled and bring it back: systemctl disable --now {TIMER} {UNIT}"
+        "the guard's units are enabled and bring it back: systemctl disable --now {TIMER} {GUARD_UNIT}"
     );
     enabled.then_some(note).into_iter().collect()
 }
@@ -184,7 +185,7 @@ fn comes_back(host: &Host) -> Vec<String> {
 ///
 /// # Errors
 /// The probe itself could not be made. A leak is no error here: see [`Proof::outcome`].
-pub fn prove(host: &Host) -> Result<Proof, Error> {
+pub(crate) fn prove(host: &Host) -> Result<Proof, Error> {
     let start = Instant::now();
     let links = links::read()
         .map_err(|source| Error::Probe { doing: "listing the host's links", source })?;

@@ -15,13 +15,13 @@ use nix::sys::socket::{
 use nix::sys::time::TimeVal;
 
 /// `NLM_F_*` of linux/netlink.h, as far as they are used here.
-pub const REQUEST: u16 = 0x1;
-pub const ACK: u16 = 0x4;
-pub const DUMP: u16 = 0x300;
-pub const CREATE: u16 = 0x400;
-pub const APPEND: u16 = 0x800;
+pub(crate) const REQUEST: u16 = 0x1;
+pub(crate) const ACK: u16 = 0x4;
+pub(crate) const DUMP: u16 = 0x300;
+pub(crate) const CREATE: u16 = 0x400;
+pub(crate) const APPEND: u16 = 0x800;
 /// On a delete: only if nothing is left inside (`NLM_F_NONREC`).
-pub const ONLY_IF_EMPTY: u16 = 0x100;
+pub(crate) const ONLY_IF_EMPTY: u16 = 0x100;
 
 const HEADER: usize = 16;
 const ERROR: u16 = 2;
@@ -31,13 +31,13 @@ const DUMP_INTERRUPTED: u16 = 0x10;
 const BUFFER: usize = 64 * 1024;
 
 /// One message of an answer.
-pub struct Message {
-    pub kind: u16,
-    pub payload: Vec<u8>,
+pub(crate) struct Message {
+    pub(crate) kind: u16,
+    pub(crate) payload: Vec<u8>,
 }
 
 /// Lays out one request. `kind` carries the subsystem in its upper byte where there is one.
-pub fn request(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
+pub(crate) fn request(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
     let length =
         u32::try_from(HEADER + body.len()).expect("a request of ours is a few hundred bytes");
     let mut bytes = Vec::with_capacity(HEADER + body.len());
@@ -55,7 +55,11 @@ pub fn request(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
 ///
 /// # Errors
 /// What the kernel answered, as an errno; `EPROTONOSUPPORT` where it has no such protocol at all.
-pub fn ask(protocol: SockProtocol, request: &[u8], endings: usize) -> io::Result<Vec<Message>> {
+pub(crate) fn ask(
+    protocol: SockProtocol,
+    request: &[u8],
+    endings: usize,
+) -> io::Result<Vec<Message>> {
     loop {
         match ask_once(protocol, request, endings) {
             // Something changed while the kernel was listing: what we have may be half old, half
@@ -117,7 +121,7 @@ fn result(payload: &[u8]) -> io::Result<()> {
 
 /// Whether an error means that this kernel lacks the thing asked for, rather than that something
 /// went wrong.
-pub fn unsupported(error: &io::Error) -> bool {
+pub(crate) fn unsupported(error: &io::Error) -> bool {
     const WORDS: [i32; 6] = [
         libc::EPROTONOSUPPORT,
         libc::EOPNOTSUPP,

@@ -9,41 +9,41 @@ use super::rules::Family;
 
 /// One round over all networks of the host.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Proof {
+pub(crate) struct Proof {
     /// RFC 3339.
-    pub at: String,
-    pub duration_ms: u64,
-    pub networks: Vec<Network>,
+    pub(crate) at: String,
+    pub(crate) duration_ms: u64,
+    pub(crate) networks: Vec<Network>,
     /// Whether the host itself reaches metadata; no part of the verdict.
-    pub host: Vec<Reach>,
+    pub(crate) host: Vec<Reach>,
     /// Whether packets to the task credentials' address 169.254.170.2 pass; no part of the
     /// verdict.
-    pub credentials: Vec<Credentials>,
-    pub notes: Vec<String>,
+    pub(crate) credentials: Vec<Credentials>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// One network in one family.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Network {
-    pub network: String,
-    pub family: String,
+pub(crate) struct Network {
+    pub(crate) network: String,
+    pub(crate) family: String,
     /// `blocked`, `leaks` or `inconclusive`.
-    pub verdict: String,
-    pub reason: Option<String>,
+    pub(crate) verdict: String,
+    pub(crate) reason: Option<String>,
 }
 
 /// How the host fared with one of metadata's addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reach {
-    pub address: String,
-    pub reached: bool,
-    pub reason: Option<String>,
+pub(crate) struct Reach {
+    pub(crate) address: String,
+    pub(crate) reached: bool,
+    pub(crate) reason: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Credentials {
-    pub network: String,
-    pub passes: bool,
+pub(crate) struct Credentials {
+    pub(crate) network: String,
+    pub(crate) passes: bool,
 }
 
 impl Network {
@@ -97,7 +97,7 @@ impl Proof {
     /// # Errors
     /// [`Error::Leak`] if anything got through, else [`Error::Unproven`] if there is no verdict on
     /// some network, or no network.
-    pub fn outcome(&self) -> Result<(), Error> {
+    pub(crate) fn outcome(&self) -> Result<(), Error> {
         let named = |verdict: &str| -> Vec<String> {
             self.networks.iter().filter(|row| row.verdict == verdict).map(Network::name).collect()
         };
@@ -116,6 +116,7 @@ impl Proof {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Diagnostic;
     use crate::error::ExitStatus;
 
     fn check(verdicts: &[Verdict], wanted: Option<ExitStatus>) {
@@ -127,7 +128,7 @@ mod tests {
         let findings =
             Findings { networks: verdicts.iter().map(finding).collect(), credentials: vec![] };
         let outcome = Proof::new(findings, vec![], vec![]).outcome();
-        assert_eq!(outcome.err().map(|error| error.word()), wanted);
+        assert_eq!(outcome.err().map(|error| error.status()), wanted);
     }
 
     #[test]

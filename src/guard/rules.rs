@@ -7,23 +7,23 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Instance metadata over IPv4, on every instance.
-pub const METADATA_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+pub(crate) const METADATA_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 /// Instance metadata over IPv6, on Nitro instances where it is switched on.
-pub const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+pub(crate) const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 /// Task credentials, as ecs-init redirects them to the agent.
-pub const CREDENTIALS: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 2);
+pub(crate) const CREDENTIALS: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 2);
 
 /// IPv4 or IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
+pub(crate) enum Family {
     V4,
     V6,
 }
 
 impl Family {
-    pub const ALL: [Family; 2] = [Family::V4, Family::V6];
+    pub(crate) const ALL: [Family; 2] = [Family::V4, Family::V6];
 
-    pub fn metadata(self) -> IpAddr {
+    pub(crate) fn metadata(self) -> IpAddr {
         match self {
             Family::V4 => METADATA_V4.into(),
             Family::V6 => METADATA_V6.into(),
@@ -31,14 +31,14 @@ impl Family {
     }
 
     /// The VPC's resolver: an address of the same kind that no fence should touch.
-    pub fn control(self) -> IpAddr {
+    pub(crate) fn control(self) -> IpAddr {
         match self {
             Family::V4 => Ipv4Addr::new(169, 254, 169, 253).into(),
             Family::V6 => Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x253).into(),
         }
     }
 
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Family::V4 => "IPv4",
             Family::V6 => "IPv6",
@@ -48,7 +48,7 @@ impl Family {
 
 /// One rule of iptables' FORWARD chain, without its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
+pub(crate) struct Rule {
     words: Vec<String>,
 }
 
@@ -58,12 +58,12 @@ impl Rule {
     ///
     /// The source is the ECS developer guide, "Amazon ECS task IAM role". It loses its place at
     /// every start of Docker, so it is shown and never relied upon.
-    pub fn documented(interface: Option<&str>) -> Rule {
+    pub(crate) fn documented(interface: Option<&str>) -> Rule {
         Rule::drop(&format!("{METADATA_V4}/32"), Some(interface.unwrap_or("docker+")))
     }
 
     /// The fence where the kernel has no nf_tables, for `-t mangle`: Docker never writes there.
-    pub fn mangle(family: Family, interface: Option<&str>) -> Rule {
+    pub(crate) fn mangle(family: Family, interface: Option<&str>) -> Rule {
         let host = match family {
             Family::V4 => 32,
             Family::V6 => 128,
@@ -78,7 +78,7 @@ impl Rule {
     }
 
     /// As arguments of iptables.
-    pub fn words(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn words(&self) -> impl Iterator<Item = &str> {
         self.words.iter().map(String::as_str)
     }
 
@@ -94,7 +94,7 @@ impl Rule {
 
     /// Where this rule stands in a listing of `iptables -S FORWARD`, counted from 1 as iptables
     /// counts.
-    pub fn places(&self, listing: &str) -> Vec<usize> {
+    pub(crate) fn places(&self, listing: &str) -> Vec<usize> {
         let rules = forward_rules(listing).enumerate();
         rules.filter(|(_, rule)| self.is(rule)).map(|(index, _)| index + 1).collect()
     }
@@ -107,12 +107,12 @@ impl std::fmt::Display for Rule {
 }
 
 /// The rules of a listing, without the chain's policy.
-pub fn forward_rules(listing: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn forward_rules(listing: &str) -> impl Iterator<Item = &str> {
     listing.lines().filter_map(|line| line.strip_prefix("-A FORWARD "))
 }
 
 /// The rules that decide before `place` does, and may let a packet through: jumps and accepts.
-pub fn overtakers(listing: &str, place: usize) -> Vec<String> {
+pub(crate) fn overtakers(listing: &str, place: usize) -> Vec<String> {
     let before = forward_rules(listing).take(place.saturating_sub(1));
     before
         .filter(|rule| !rule.ends_with("-j DROP") && !rule.contains("-j REJECT"))

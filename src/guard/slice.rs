@@ -28,17 +28,17 @@ fn text() -> String {
 }
 
 /// Where the drop-in lies.
-pub fn path(root: &Path) -> PathBuf {
+pub(crate) fn path(root: &Path) -> PathBuf {
     root.join(FOLDER).join(FILE)
 }
 
 /// Whether it is there, as we write it.
-pub fn present(root: &Path) -> bool {
+pub(crate) fn present(root: &Path) -> bool {
     fs::read_to_string(path(root)).is_ok_and(|there| there == text())
 }
 
 /// Why it cannot work here, if so.
-pub fn impossible(root: &Path) -> Option<&'static str> {
+pub(crate) fn impossible(root: &Path) -> Option<&'static str> {
     let unified = root.join("sys/fs/cgroup/cgroup.controllers").exists();
     (!unified).then_some(
         "it has no unified cgroup v2 hierarchy, so that the tasks are in no slice of systemd",
@@ -47,7 +47,7 @@ pub fn impossible(root: &Path) -> Option<&'static str> {
 
 /// Writes the drop-in and lets systemd read it; running tasks are fenced at once. Says whether
 /// anything changed.
-pub fn install(host: &Host) -> Result<bool, Error> {
+pub(crate) fn install(host: &Host) -> Result<bool, Error> {
     if let Some(reason) = impossible(&host.root) {
         return Err(Error::HostTasks(reason));
     }
@@ -59,7 +59,7 @@ pub fn install(host: &Host) -> Result<bool, Error> {
 }
 
 /// Takes the drop-in away. Says whether there was one.
-pub fn remove(host: &Host) -> Result<bool, Error> {
+pub(crate) fn remove(host: &Host) -> Result<bool, Error> {
     let path = path(&host.root);
     match fs::remove_file(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),

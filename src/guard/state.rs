@@ -18,16 +18,16 @@ use crate::files;
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct State {
+pub(crate) struct State {
     /// As `--interface` narrowed the fence.
-    pub interface: Option<String>,
+    pub(crate) interface: Option<String>,
     /// We put the documented rule there; nobody had it before.
-    pub documented_is_ours: bool,
+    pub(crate) documented_is_ours: bool,
     /// iptables made its filter table for our rule.
-    pub filter_table_is_ours: bool,
+    pub(crate) filter_table_is_ours: bool,
     /// The fence stands in iptables' mangle table.
-    pub mangle_is_ours: bool,
-    pub last_proof: Option<Proof>,
+    pub(crate) mangle_is_ours: bool,
+    pub(crate) last_proof: Option<Proof>,
 }
 
 fn folder(host: &Host) -> PathBuf {
@@ -39,7 +39,7 @@ fn file(host: &Host) -> PathBuf {
 }
 
 /// What was remembered; a missing or unreadable file is an empty memory.
-pub fn read(host: &Host) -> State {
+pub(crate) fn read(host: &Host) -> State {
     fs::read(file(host))
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
@@ -47,19 +47,19 @@ pub fn read(host: &Host) -> State {
 }
 
 /// Remembers `state`. The caller holds [`lock`].
-pub fn write(host: &Host, state: &State) -> Result<(), Error> {
+pub(crate) fn write(host: &Host, state: &State) -> Result<(), Error> {
     let bytes = serde_json::to_vec(state).expect("plain strings and numbers");
     files::replace(&file(host), &bytes, 0o644)?;
     Ok(())
 }
 
 /// Forgets everything.
-pub fn clear(host: &Host) {
+pub(crate) fn clear(host: &Host) {
     _ = fs::remove_file(file(host));
 }
 
 /// Ours alone until dropped, so that no two of us write to iptables or to the memory at once.
-pub fn lock(host: &Host, patience: Duration) -> Result<Flock<File>, Error> {
+pub(crate) fn lock(host: &Host, patience: Duration) -> Result<Flock<File>, Error> {
     let path = folder(host).join("guard.lock");
     let open = || fs::create_dir_all(folder(host)).and_then(|()| File::create(&path));
     let mut file =

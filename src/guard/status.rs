@@ -13,38 +13,38 @@ use super::proof::Proof;
 use super::{Error, Host, netlink, nft, slice, state, warnings};
 
 #[derive(Clone, Debug, Serialize)]
-pub struct Status {
+pub(crate) struct Status {
     /// `effective`: the fence stands as wanted. `weakened`: it is there, but altered. `absent`.
-    pub state: &'static str,
+    pub(crate) state: &'static str,
     /// What holds the fence, if anything does. Never the documented rule.
-    pub held_by: Option<Method>,
-    pub interface: Option<String>,
-    pub rules: Vec<String>,
+    pub(crate) held_by: Option<Method>,
+    pub(crate) interface: Option<String>,
+    pub(crate) rules: Vec<String>,
     /// Packets that the fence has dropped since it was raised; unknown for iptables.
-    pub dropped_packets: Option<u64>,
-    pub documented_rule: Shown,
-    pub networks: Vec<Covered>,
-    pub host_tasks: Covered,
-    pub awsvpc_tasks: Covered,
-    pub not_covered: Vec<&'static str>,
-    pub warnings: Vec<String>,
-    pub last_proof: Option<LastProof>,
+    pub(crate) dropped_packets: Option<u64>,
+    pub(crate) documented_rule: Shown,
+    pub(crate) networks: Vec<Covered>,
+    pub(crate) host_tasks: Covered,
+    pub(crate) awsvpc_tasks: Covered,
+    pub(crate) not_covered: Vec<&'static str>,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) last_proof: Option<LastProof>,
 }
 
 /// A network, or a kind of task, and whether the guard covers it.
 #[derive(Clone, Debug, Serialize)]
-pub struct Covered {
-    pub name: String,
-    pub covered: bool,
-    pub reason: String,
+pub(crate) struct Covered {
+    pub(crate) name: String,
+    pub(crate) covered: bool,
+    pub(crate) reason: String,
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub struct LastProof {
+pub(crate) struct LastProof {
     /// `None` if the clock went backwards.
-    pub age_seconds: Option<u64>,
+    pub(crate) age_seconds: Option<u64>,
     #[serde(flatten)]
-    pub proof: Proof,
+    pub(crate) proof: Proof,
 }
 
 /// Beyond any rule in the host's forward path.
@@ -59,7 +59,7 @@ const NEVER_COVERED: [&str; 4] = [
 ///
 /// # Errors
 /// Without CAP_NET_ADMIN the kernel shows no rules.
-pub fn status(host: &Host) -> Result<Status, Error> {
+pub(crate) fn status(host: &Host) -> Result<Status, Error> {
     let remembered = state::read(host);
     let interface = remembered.interface.as_deref();
     let (state, held_by, dropped_packets) = look(host, interface)?;
@@ -158,7 +158,7 @@ fn awsvpc_tasks(host: &Host) -> Covered {
 
 /// A switch in the installed ecs.config, read as the agent's strconv.ParseBool does; `None`: not
 /// set, or no boolean.
-pub fn setting(host: &Host, key: &str) -> Option<bool> {
+pub(crate) fn setting(host: &Host, key: &str) -> Option<bool> {
     let text = fs::read_to_string(host.root.join("etc/ecs/ecs.config")).ok()?;
     let mut values =
         text.lines().filter_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='));

@@ -10,7 +10,7 @@ use crate::report::{Guard, Report};
 use crate::settings::Settings;
 
 /// What the settings ask for; `None` if nothing.
-pub fn wanted(settings: &Settings) -> Option<Wanted> {
+pub(crate) fn wanted(settings: &Settings) -> Option<Wanted> {
     let wanted = Wanted {
         bridges: settings.block_imds,
         host_tasks: settings.block_imds_host_tasks,
@@ -22,7 +22,11 @@ pub fn wanted(settings: &Settings) -> Option<Wanted> {
 /// Raises what is wanted and writes down what it is worth. A network that leaks ends the run; one
 /// without a verdict does not: before Docker's first start there is none, and the guard's own unit
 /// proves it afterwards.
-pub fn raise(wanted: Option<&Wanted>, root: &Path, report: &mut Report) -> Result<(), Error> {
+pub(crate) fn raise(
+    wanted: Option<&Wanted>,
+    root: &Path,
+    report: &mut Report,
+) -> Result<(), Error> {
     let Some(wanted) = wanted else {
         report.skip("guard", "not asked for");
         return Ok(());

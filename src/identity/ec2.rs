@@ -58,7 +58,7 @@ struct Delivered {
 /// What the instance says of itself, once its role's credentials are there.
 ///
 /// Two steps after the token: the role's name beside the identity document, then the credentials.
-pub async fn claim(imds: &Imds) -> Result<Claim, Error> {
+pub(crate) async fn claim(imds: &Imds) -> Result<Claim, Error> {
     imds.session_began().await?;
     let ((role, credentials), document, profile) =
         try_join!(role(imds), document(imds), profile(imds))?;

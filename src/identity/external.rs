@@ -18,16 +18,15 @@ use tokio::time::{Instant, sleep};
 
 use super::{Claim, Error};
 use crate::identity::host_kind;
+use crate::paths;
 use crate::settings::Settings;
-
-const FILE: &str = "/root/.aws/credentials";
 /// The SSM agent writes whole files, so looking often costs little and a fresh rotation is taken up
 /// at once.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Where an external host's credentials are.
 #[derive(Debug)]
-pub struct External {
+pub(crate) struct External {
     instance_id: Option<String>,
     region: Option<String>,
     file: PathBuf,
@@ -39,7 +38,7 @@ pub struct External {
 
 impl External {
     /// Reads the registration and the agent's files; `variables` are those of the process.
-    pub fn new<'a>(
+    pub(crate) fn new<'a>(
         settings: &Settings,
         variables: impl Iterator<Item = (&'a str, &'a str)>,
         deadline: Instant,
@@ -57,7 +56,7 @@ impl External {
         External {
             instance_id: Some(registration.instance_id).filter(|id| !id.is_empty()),
             region: configured("AWS_DEFAULT_REGION").or(registration.region),
-            file: file.unwrap_or_else(|| settings.path(FILE)),
+            file: file.unwrap_or_else(|| settings.path(paths::SSM_CREDENTIALS)),
             profile: profile
                 .or_else(|| configured("ECS_ALTERNATE_CREDENTIAL_PROFILE"))
                 .unwrap_or_else(|| "default".into()),
@@ -83,7 +82,7 @@ impl External {
     }
 
     /// Passes over these credentials from now on; whether there is time to wait for others.
-    pub fn pass_over(&self, credentials: &Credentials, why: &'static str) -> bool {
+    pub(crate) fn pass_over(&self, credentials: &Credentials, why: &'static str) -> bool {
         self.refused.replace(Some((credentials.access_key_id().to_owned(), why)));
         Instant::now() + LOOK_AGAIN < self.deadline
     }

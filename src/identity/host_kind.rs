@@ -8,34 +8,30 @@ use std::path::Path;
 use ecs_config::{merge, readers::ecs_init};
 use serde::Deserialize;
 
-use crate::install::state::TARGET;
+use crate::paths;
 use crate::settings::{Host, Settings};
-
-/// Where the SSM agent keeps its registration. The ECS Anywhere script looks for it at the same
-/// place.
-pub const REGISTRATION: &str = "/var/lib/amazon/ssm/Vault/Store/RegistrationKey";
 const CONFIGS: [&str; 2] = ["/etc/ecs/ecs.config", "/var/lib/ecs/ecs.config"];
 
 /// A host outside EC2, registered with Systems Manager.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-pub struct Registration {
+pub(crate) struct Registration {
     /// `mi-…`; the session of the host's role bears this name.
     #[serde(rename = "instanceID", alias = "InstanceID", default)]
-    pub instance_id: String,
+    pub(crate) instance_id: String,
     #[serde(alias = "Region", default)]
-    pub region: Option<String>,
+    pub(crate) region: Option<String>,
 }
 
 /// The registration, if the SSM agent has one as an external host.
-pub fn registration(settings: &Settings) -> Option<Registration> {
-    let text = std::fs::read(settings.path(REGISTRATION)).ok()?;
+pub(crate) fn registration(settings: &Settings) -> Option<Registration> {
+    let text = std::fs::read(settings.path(paths::SSM_REGISTRATION)).ok()?;
     let found: Registration = serde_json::from_slice(&text).ok()?;
     found.instance_id.starts_with("mi-").then_some(found)
 }
 
 /// What a host is taken for, and what says so, strongest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Evidence {
+pub(crate) enum Evidence {
     /// The setting `host`.
     Told { external: bool },
     /// The SSM agent's registration, with this `mi-` id. It is stronger than the firmware: an EC2
@@ -52,7 +48,7 @@ pub enum Evidence {
 
 impl Evidence {
     /// Weighs what is there.
-    pub fn of(settings: &Settings) -> Self {
+    pub(crate) fn of(settings: &Settings) -> Self {
         match settings.host {
             Host::Ec2 => return Evidence::Told { external: false },
             Host::External => return Evidence::Told { external: true },
@@ -68,7 +64,7 @@ impl Evidence {
     }
 
     /// Whether the host gets its credentials from the SSM agent.
-    pub fn is_external(&self) -> bool {
+    pub(crate) fn is_external(&self) -> bool {
         matches!(
             self,
             Evidence::Registered(_) | Evidence::Configured(_) | Evidence::Told { external: true }
@@ -107,7 +103,7 @@ const FIRMWARE: [Sign; 4] = [
 ];
 
 /// Whether the firmware is one that EC2 gives its instances.
-pub fn firmware(settings: &Settings) -> Option<Evidence> {
+pub(crate) fn firmware(settings: &Settings) -> Option<Evidence> {
     FIRMWARE.into_iter().find_map(|(field, is_ec2s)| {
         let value = dmi(settings, field).filter(|value| is_ec2s(value))?;
         Some(Evidence::Firmware { field, value })
@@ -115,7 +111,7 @@ pub fn firmware(settings: &Settings) -> Option<Evidence> {
 }
 
 /// Who made the machine, in the firmware's words. Xen instances of EC2 name Xen.
-pub fn vendor(settings: &Settings) -> Option<String> {
+pub(crate) fn vendor(settings: &Settings) -> Option<String> {
     dmi(settings, "sys_vendor")
 }
 
@@ -133,19 +129,19 @@ fn is_ec2s(uuid: &str) -> bool {
 }
 
 /// Whether AWS Batch writes this host's `ecs.config`: its keys stay its own.
-pub fn is_batch(settings: &Settings) -> bool {
-    std::fs::read(settings.path(TARGET)).is_ok_and(|present| merge::is_batch(&present))
+pub(crate) fn is_batch(settings: &Settings) -> bool {
+    std::fs::read(settings.path(paths::ECS_CONFIG)).is_ok_and(|present| merge::is_batch(&present))
 }
 
 /// How such a host is called, for people: in the report's JSON it is of kind `ec2`.
-pub const OF_BATCH: &str = ", in a compute environment of AWS Batch";
+pub(crate) const OF_BATCH: &str = ", in a compute environment of AWS Batch";
 
 /// The tag by which AWS Batch, and its service-linked role, know its instances.
-pub const BATCH_TAG: &str = "AWSBatchServiceTag";
+pub(crate) const BATCH_TAG: &str = "AWSBatchServiceTag";
 
 /// What the agent misses on an external host, besides registration and credentials: it is told by
 /// these keys where it is.
-pub fn missing(settings: &Settings) -> Vec<String> {
+pub(crate) fn missing(settings: &Settings) -> Vec<String> {
     let [etc, var] = CONFIGS;
     let external = match configured(settings, "ECS_EXTERNAL").as_deref() {
         Some("true") => None,
@@ -163,7 +159,7 @@ pub fn missing(settings: &Settings) -> Vec<String> {
 }
 
 /// What one of the agent's two files sets, `/etc` first: it wins.
-pub fn configured(settings: &Settings, name: &str) -> Option<String> {
+pub(crate) fn configured(settings: &Settings, name: &str) -> Option<String> {
     configuring(settings, name).map(|(_, value)| value)
 }
 

@@ -6,61 +6,62 @@
 
 mod ec2;
 mod external;
-pub mod host_kind;
-pub mod imds;
+pub(crate) mod host_kind;
+pub(crate) mod imds;
 mod sts;
 
 use std::path::PathBuf;
 
 use aws_credential_types::Credentials;
-pub use external::External;
-pub use imds::Imds;
+pub(crate) use external::External;
+pub(crate) use imds::Imds;
 use serde::Serialize;
-pub use sts::confirm;
+pub(crate) use sts::confirm;
 use thiserror::Error;
 
-use crate::error::ExitStatus;
+use crate::error::{Diagnostic, ExitStatus, Step};
+use crate::paths;
 use crate::source::Kind;
 
 /// What the host says of itself. Not to be shown: [`Identity`] is.
 #[derive(Clone, Debug)]
-pub struct Claim {
-    pub kind: &'static str,
-    pub instance_id: String,
-    pub region: Option<String>,
-    pub availability_zone: Option<String>,
-    pub instance_type: Option<String>,
-    pub image_id: Option<String>,
-    pub account_id: Option<String>,
+pub(crate) struct Claim {
+    pub(crate) kind: &'static str,
+    pub(crate) instance_id: String,
+    pub(crate) region: Option<String>,
+    pub(crate) availability_zone: Option<String>,
+    pub(crate) instance_type: Option<String>,
+    pub(crate) image_id: Option<String>,
+    pub(crate) account_id: Option<String>,
     /// The role's name, where the host knows it.
-    pub role: Option<String>,
+    pub(crate) role: Option<String>,
     /// The role's credentials. Their `Debug` shows neither the secret key nor the token.
-    pub credentials: Credentials,
+    pub(crate) credentials: Credentials,
 }
 
 /// Who the host is, proven. As the report shows it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// `ec2` or `external`.
-    pub kind: &'static str,
-    pub instance_id: String,
-    pub region: Option<String>,
-    pub availability_zone: Option<String>,
-    pub account_id: String,
-    pub role: String,
-    pub arn: String,
+    pub(crate) kind: &'static str,
+    pub(crate) instance_id: String,
+    pub(crate) region: Option<String>,
+    pub(crate) availability_zone: Option<String>,
+    pub(crate) account_id: String,
+    pub(crate) role: String,
+    pub(crate) arn: String,
 }
 
 /// What somebody said the identity must be.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Expected<'a> {
-    pub role: Option<&'a str>,
-    pub account: Option<&'a str>,
+pub(crate) struct Expected<'a> {
+    pub(crate) role: Option<&'a str>,
+    pub(crate) account: Option<&'a str>,
 }
 
 /// Why the host is nobody.
 #[derive(Debug, Error)]
-pub enum Error {
+pub(crate) enum Error {
     #[error("asking instance metadata who we are")]
     Metadata(#[source] imds::Error),
     #[error("no IAM role is attached to this instance")]
@@ -73,7 +74,7 @@ pub enum Error {
     Expired { role: String, ago: String },
     #[error(
         "this host is to be external, and the SSM agent is not registered: {} holds no mi- id",
-        crate::identity::host_kind::REGISTRATION
+        crate::identity::paths::SSM_REGISTRATION
     )]
     NotRegistered,
     #[error("no credentials of the SSM agent in {} (profile {profile}): {why}", file.display())]
@@ -97,9 +98,14 @@ impl Error {
             what: what.into(),
         })
     }
+}
 
-    /// Which word of the report it is.
-    pub fn word(&self) -> ExitStatus {
+impl Diagnostic for Error {
+    fn step(&self) -> Step {
+        Step::Identity
+    }
+
+    fn status(&self) -> ExitStatus {
         match self {
             Error::Metadata(_) | Error::NoRegion => ExitStatus::MetadataUnreachable,
             Error::NoRole
@@ -115,7 +121,7 @@ impl Error {
     }
 
     /// What would mend it.
-    pub fn remedy(&self) -> String {
+    fn remedy(&self) -> String {
         match self {
             Error::Metadata(error) => error.remedy().into(),
             Error::NoRole => "attach an instance profile: `aws ec2 associate-iam-instance-profile --instance-id ID --iam-instance-profile \
@@ -165,13 +171,13 @@ impl Error {
 
 /// Who tells what this host is.
 #[derive(Clone, Copy)]
-pub enum Witness<'a> {
+pub(crate) enum Witness<'a> {
     Ec2(&'a Imds),
     External(&'a External),
 }
 
 /// What the host says of itself, with the credentials to prove it.
-pub async fn claim(witness: Witness<'_>) -> Result<Claim, Error> {
+pub(crate) async fn claim(witness: Witness<'_>) -> Result<Claim, Error> {
     match witness {
         Witness::Ec2(imds) => ec2::claim(imds).await,
         Witness::External(external) => external.claim().await,
@@ -180,7 +186,7 @@ pub async fn claim(witness: Witness<'_>) -> Result<Claim, Error> {
 
 impl Witness<'_> {
     /// How often something had to be asked again so far.
-    pub fn repeats(self) -> u32 {
+    pub(crate) fn repeats(self) -> u32 {
         match self {
             Witness::Ec2(imds) => imds.repeats(),
             Witness::External(_) => 0,
@@ -189,7 +195,7 @@ impl Witness<'_> {
 
     /// Whether it is worth asking again after STS refused these credentials: the SSM agent rotates
     /// its own, and what it left from an earlier registration STS does not know.
-    pub fn may_have_others(self, refused: &Credentials, error: &Error) -> bool {
+    pub(crate) fn may_have_others(self, refused: &Credentials, error: &Error) -> bool {
         let why = match error {
             Error::Expired { .. } => "its credentials have expired",
             Error::Rejected { code, .. } if code == "InvalidClientTokenId" => {
@@ -206,7 +212,7 @@ impl Witness<'_> {
 
 /// The instance's tags, as far as the metadata service shows them; `None` if it shows none at all,
 /// as outside EC2.
-pub async fn tags(witness: Witness<'_>) -> Result<Option<Vec<(String, String)>>, Error> {
+pub(crate) async fn tags(witness: Witness<'_>) -> Result<Option<Vec<(String, String)>>, Error> {
     let Witness::Ec2(imds) = witness else { return Ok(None) };
     let Some(names) = imds.get("meta-data/tags/instance/").await? else { return Ok(None) };
     let mut tags = Vec::new();
@@ -219,7 +225,7 @@ pub async fn tags(witness: Witness<'_>) -> Result<Option<Vec<(String, String)>>,
 }
 
 /// One tag of the instance.
-pub async fn tag(witness: Witness<'_>, name: &str) -> Result<Option<String>, Error> {
+pub(crate) async fn tag(witness: Witness<'_>, name: &str) -> Result<Option<String>, Error> {
     let Witness::Ec2(imds) = witness else { return Ok(None) };
     Ok(imds.get(&format!("meta-data/tags/instance/{name}")).await?)
 }

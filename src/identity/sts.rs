@@ -29,7 +29,7 @@ const PERHAPS_SKEWED: [&str; 3] =
 ///
 /// Tries until `deadline`: throttling and a network that is not up yet pass with time, a refusal
 /// does not.
-pub async fn confirm(
+pub(crate) async fn confirm(
     claim: &Claim,
     expected: Expected<'_>,
     aws: &Aws,

@@ -7,12 +7,11 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-/// The agent's units: Amazon Linux, Debian and Red Hat call it `ecs`, SUSE `amazon-ecs`.
-const UNITS: [&str; 2] = ["ecs.service", "amazon-ecs.service"];
+use crate::paths;
 
 /// What became of the agent.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Restarted {
+pub(crate) enum Restarted {
     /// The unit was active; a restart is under way.
     Asked(&'static str),
     NotActive,
@@ -22,8 +21,8 @@ pub enum Restarted {
 }
 
 /// Asks systemd to restart the agent if it runs.
-pub async fn restart() -> Restarted {
-    for unit in UNITS {
+pub(crate) async fn restart() -> Restarted {
+    for unit in paths::AGENT_UNITS {
         match systemctl(&["is-active", "--quiet", unit]).await {
             Ok(true) => return ask(unit).await,
             Ok(false) => {}

@@ -10,35 +10,35 @@ use ecs_config::expand::{self, Placeholder};
 use ecs_config::lint::registered::{self, Registered};
 use ecs_config::lint::{self, Context, File, Finding, Owned, Severity};
 use ecs_config::merge::{self, Layer, Merged, Present, Rules};
-use ecs_config::plural;
 use ecs_config::readers::ecs_init;
-pub use merge::Origin;
+use ecs_config::text::plural;
+pub(crate) use merge::Origin;
 use thiserror::Error;
 
-use crate::error::ExitStatus;
+use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::files::sha256;
 use crate::identity::Identity;
-use crate::install::state::{State, TARGET};
+use crate::install::state::State;
+use crate::paths::{self, AGENT_DB};
 use crate::settings::Settings;
 use crate::source::{self, Fetched};
 
 /// What the placeholders of `--expand` stand for on this host.
-pub type Facts = BTreeMap<Placeholder, String>;
+pub(crate) type Facts = BTreeMap<Placeholder, String>;
 
 /// The file to install, and where each key of it comes from.
-pub type Composed = Merged;
+pub(crate) type Composed = Merged;
 
 const SET: &str = "--set";
-const AGENT_DB: &str = "/var/lib/ecs/data/agent.db";
 
 /// Why there is nothing to install. Names sources, lines and keys; never values.
 #[derive(Debug, Error)]
-pub enum Error {
+pub(crate) enum Error {
     #[error("{from}: it is no configuration: {what}")]
     NoConfiguration { from: String, what: String },
     #[error("{from}: {source}")]
     Expand { from: String, source: expand::Error },
-    #[error("{errors}, the first: {first}", errors = plural::count(*.count, "error"))]
+    #[error("{errors}, the first: {first}", errors = plural(*.count, "error"))]
     Findings { count: usize, first: String, fix: Option<String> },
     #[error(transparent)]
     Merge(#[from] merge::Error),
@@ -46,9 +46,13 @@ pub enum Error {
     Joined,
 }
 
-impl Error {
+impl Diagnostic for Error {
+    fn step(&self) -> Step {
+        Step::Lint
+    }
+
     /// Which word of the report it is.
-    pub fn word(&self) -> ExitStatus {
+    fn status(&self) -> ExitStatus {
         match self {
             Error::NoConfiguration { .. } => ExitStatus::Integrity,
             Error::Expand { .. } | Error::Findings { .. } => ExitStatus::Lint,
@@ -59,7 +63,7 @@ impl Error {
     }
 
     /// What would mend it.
-    pub fn remedy(&self) -> String {
+    fn remedy(&self) -> String {
         match self {
             Error::NoConfiguration { .. } => {
                 "look at what is stored there: the object must be an ecs.config, lines of KEY=value"
@@ -83,7 +87,7 @@ impl Error {
 
 /// What lies around the file to install.
 #[derive(Debug, Default)]
-pub struct Surroundings {
+pub(crate) struct Surroundings {
     present: Option<Vec<u8>>,
     owned: BTreeSet<String>,
     instance_file: Option<Vec<u8>>,
@@ -93,7 +97,7 @@ pub struct Surroundings {
 
 impl Surroundings {
     /// Reads it. What cannot be read counts as not there, as it does for the readers themselves.
-    pub fn look(
+    pub(crate) fn look(
         settings: &Settings,
         known: &State,
         present: Option<&[u8]>,
@@ -140,14 +144,14 @@ fn cluster(bytes: &[u8]) -> Option<String> {
 }
 
 /// The placeholders that the layers name.
-pub fn placeholders(settings: &Settings, fetched: &[Fetched]) -> BTreeSet<Placeholder> {
+pub(crate) fn placeholders(settings: &Settings, fetched: &[Fetched]) -> BTreeSet<Placeholder> {
     let set = set_layer(settings);
     let layers = fetched.iter().map(|layer| layer.bytes.as_slice()).chain([set.as_slice()]);
     layers.flat_map(expand::placeholders).collect()
 }
 
 /// Makes the file. What the linter finds is added to `findings`, errors too.
-pub fn compose(
+pub(crate) fn compose(
     settings: &Settings,
     fetched: &[Fetched],
     facts: &Facts,
@@ -229,7 +233,7 @@ fn merged(
 ) -> Result<Merged, Error> {
     let layers: Vec<Layer<'_>> = layers.iter().map(|(name, bytes)| Layer { name, bytes }).collect();
     let present = around.present.as_deref().map(|bytes| Present { bytes, owned: &around.owned });
-    let rules = Rules { keep: &settings.keep, replace: settings.replace, path: TARGET };
+    let rules = Rules { keep: &settings.keep, replace: settings.replace, path: paths::ECS_CONFIG };
     Ok(merge::merge(&layers, present, rules)?)
 }
 

@@ -13,7 +13,7 @@ const REDACTED_NEW: &str = "[redacted, another value]";
 ///
 /// A comment may hold a setting that somebody switched off; its value is redacted like that of the
 /// setting.
-pub fn unified(path: &str, old: &[u8], new: &[u8]) -> String {
+pub(crate) fn unified(path: &str, old: &[u8], new: &[u8]) -> String {
     let (old, new) = (String::from_utf8_lossy(old), String::from_utf8_lossy(new));
     let before: BTreeMap<&str, &str> = old.lines().filter_map(secret).collect();
     let shown_old = redact(&old, |_, _| REDACTED);
@@ -28,7 +28,7 @@ pub fn unified(path: &str, old: &[u8], new: &[u8]) -> String {
 }
 
 /// The text with every secret value replaced by what `instead` says of its name and value.
-pub fn redact<'t>(text: &'t str, instead: impl Fn(&str, &'t str) -> &'static str) -> String {
+pub(crate) fn redact<'t>(text: &'t str, instead: impl Fn(&str, &'t str) -> &'static str) -> String {
     let mut shown = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
         let body = line.trim_end_matches(['\n', '\r']);

@@ -13,23 +13,46 @@ use nix::fcntl::{Flock, FlockArg};
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
+use crate::error::{Diagnostic, ExitStatus, Step};
+
 /// How often a waiting run looks again. A run takes far less than a second once AWS answers.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Error)]
-pub enum Error {
+pub(crate) enum Error {
     #[error("another run held {path} until our deadline", path = path.display())]
     Held { path: PathBuf },
     #[error("opening {path}", path = path.display())]
     Io { path: PathBuf, source: io::Error },
 }
 
+impl Diagnostic for Error {
+    fn step(&self) -> Step {
+        Step::Lock
+    }
+
+    fn status(&self) -> ExitStatus {
+        match self {
+            Error::Held { .. } => ExitStatus::Locked,
+            Error::Io { .. } => ExitStatus::Install,
+        }
+    }
+
+    fn remedy(&self) -> String {
+        match self {
+            Error::Held { .. } => "see what the other run waits for (`ecs-bootstrap status`, `journalctl -u ecs-bootstrap`), then run again",
+            Error::Io { .. } => "run it as root, or with `--root DIR` on a folder of your own",
+        }
+        .into()
+    }
+}
+
 /// Held until dropped.
 #[derive(Debug)]
-pub struct Lock(#[allow(dead_code, reason = "held for its drop")] Flock<File>);
+pub(crate) struct Lock(#[allow(dead_code, reason = "held for its drop")] Flock<File>);
 
 /// Takes the lock, waiting for whoever holds it until `deadline`.
-pub async fn take(path: &Path, deadline: Instant) -> Result<Lock, Error> {
+pub(crate) async fn take(path: &Path, deadline: Instant) -> Result<Lock, Error> {
     let mut file = open(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
     loop {
         file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {

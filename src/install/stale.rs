@@ -11,42 +11,43 @@ use ecs_config::readers::ecs_init;
 use crate::error::Error;
 use crate::files;
 use crate::files::sha256;
-use crate::install::state::{self, Generation, State, TARGET, boot_id};
+use crate::install::state::{self, Generation, State, boot_id};
+use crate::paths::{self, ECS_CONFIG};
 use crate::report::{Config, Outcome, Report, parse_rfc3339};
 use crate::settings::Settings;
 
 /// Stays on the present file, or gives the error that made us look.
-pub fn last_verified(
+pub(crate) fn last_verified(
     settings: &Settings,
     mut known: State,
     unreachable: Error,
     report: &mut Report,
 ) -> Result<Outcome, Error> {
-    let present = files::read(&settings.path(TARGET))?;
+    let present = files::current(&settings.path(ECS_CONFIG))?;
     let Some(mut generation) =
         present.as_deref().and_then(|bytes| known.generation(&sha256(bytes))).cloned()
     else {
         tracing::warn!(
-            "the source cannot be reached, and {TARGET} is not a file that an earlier run verified"
+            "the source cannot be reached, and {ECS_CONFIG} is not a file that an earlier run verified"
         );
         return Err(unreachable);
     };
     if !generation.layers.iter().map(|layer| &layer.source).eq(&shown(settings)) {
         tracing::warn!(
-            "the source cannot be reached, and {TARGET} was verified from other sources than those that are set now"
+            "the source cannot be reached, and {ECS_CONFIG} was verified from other sources than those that are set now"
         );
         return Err(unreachable);
     }
     if !settings.expand && !present.as_deref().is_some_and(|bytes| holds(bytes, &settings.set)) {
         tracing::warn!(
-            "the source cannot be reached, and {TARGET} was verified before `--set` had its present values"
+            "the source cannot be reached, and {ECS_CONFIG} was verified before `--set` had its present values"
         );
         return Err(unreachable);
     }
     let age = age(&generation);
     if settings.max_age.is_some_and(|most| age.is_none_or(|age| age > most)) {
         tracing::warn!(
-            "the source cannot be reached, and {TARGET} was verified longer ago than --max-age allows"
+            "the source cannot be reached, and {ECS_CONFIG} was verified longer ago than --max-age allows"
         );
         return Err(unreachable);
     }
@@ -55,12 +56,12 @@ pub fn last_verified(
         |age| format!("{} ago", humantime::format_duration(age)),
     );
     tracing::warn!(
-        "the source cannot be reached; keeping {TARGET}, verified {shown}: {unreachable}"
+        "the source cannot be reached; keeping {ECS_CONFIG}, verified {shown}: {unreachable}"
     );
     report.kept(&unreachable, age);
     report.config = Some(config(&generation, present.map_or(0, |bytes| bytes.len())));
     generation.boot_id = boot_id();
-    known.settle(&settings.path(state::FILE), generation)?;
+    known.settle(&settings.path(paths::STATE), generation)?;
     Ok(Outcome::Kept)
 }
 
@@ -87,7 +88,7 @@ fn age(generation: &Generation) -> Option<Duration> {
 
 fn config(generation: &Generation, bytes: usize) -> Config {
     Config {
-        path: TARGET.into(),
+        path: ECS_CONFIG.into(),
         sha256: generation.sha256.clone(),
         bytes,
         changed: false,

@@ -13,43 +13,37 @@ use serde::{Deserialize, Serialize};
 use crate::files;
 use crate::source::Layer;
 
-/// The file that ecs-init and systemd read.
-pub const TARGET: &str = "/etc/ecs/ecs.config";
-/// Where the state lies, below the root.
-pub const FILE: &str = "/var/lib/ecs-bootstrap/state.json";
-/// The file before the last change.
-pub const PREVIOUS: &str = "/var/lib/ecs-bootstrap/ecs.config.previous";
 const SCHEMA: u32 = 1;
 
 /// One generation of the installed file.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Generation {
+pub(crate) struct Generation {
     /// SHA-256 of the whole file, in hexadecimal.
-    pub sha256: String,
+    pub(crate) sha256: String,
     /// The keys that are ours; all others in the file belong to somebody else.
-    pub keys: BTreeSet<String>,
-    pub layers: Vec<Layer>,
+    pub(crate) keys: BTreeSet<String>,
+    pub(crate) layers: Vec<Layer>,
     /// When a run last found the file to be what its sources say: RFC 3339.
-    pub verified_at: String,
+    pub(crate) verified_at: String,
     /// The boot in which a run last stood by the file, verified or kept.
-    pub boot_id: String,
+    pub(crate) boot_id: String,
     /// The host that it was installed on: an image made of that host carries our state to others.
-    pub instance_id: Option<String>,
+    pub(crate) instance_id: Option<String>,
 }
 
 /// What earlier runs left.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub struct State {
+pub(crate) struct State {
     schema: u32,
-    pub installed: Option<Generation>,
+    pub(crate) installed: Option<Generation>,
     #[serde(default)]
-    pub pending: Option<Generation>,
+    pub(crate) pending: Option<Generation>,
 }
 
 impl State {
     /// Reads the state. One that is missing, torn or of a later version is as good as none: the
     /// next run writes it anew.
-    pub fn read(path: &Path) -> State {
+    pub(crate) fn read(path: &Path) -> State {
         let text = std::fs::read(path).unwrap_or_default();
         serde_json::from_slice(&text)
             .ok()
@@ -58,7 +52,7 @@ impl State {
     }
 
     /// The generation that a file with this digest is, if one of our runs wrote it.
-    pub fn generation(&self, sha256: &str) -> Option<&Generation> {
+    pub(crate) fn generation(&self, sha256: &str) -> Option<&Generation> {
         [&self.installed, &self.pending]
             .into_iter()
             .flatten()
@@ -67,7 +61,7 @@ impl State {
 
     /// The keys that our last run wrote. A file that somebody appended to since is still ours in
     /// those keys.
-    pub fn owned(&self, sha256: Option<&str>) -> BTreeSet<String> {
+    pub(crate) fn owned(&self, sha256: Option<&str>) -> BTreeSet<String> {
         let exact = sha256.and_then(|sha256| self.generation(sha256));
         exact
             .or(self.installed.as_ref())
@@ -76,13 +70,21 @@ impl State {
     }
 
     /// Says what is about to be installed.
-    pub fn announce(&mut self, path: &Path, generation: Generation) -> Result<(), files::Error> {
+    pub(crate) fn announce(
+        &mut self,
+        path: &Path,
+        generation: Generation,
+    ) -> Result<(), files::Error> {
         self.pending = Some(generation);
         self.write(path)
     }
 
     /// Says that it is.
-    pub fn settle(&mut self, path: &Path, generation: Generation) -> Result<(), files::Error> {
+    pub(crate) fn settle(
+        &mut self,
+        path: &Path,
+        generation: Generation,
+    ) -> Result<(), files::Error> {
         self.installed = Some(generation);
         self.pending = None;
         self.write(path)
@@ -97,7 +99,7 @@ impl State {
 }
 
 /// Which boot this is; empty where the kernel does not say.
-pub fn boot_id() -> String {
+pub(crate) fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map(|id| id.trim().to_owned())
         .unwrap_or_default()

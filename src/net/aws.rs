@@ -14,13 +14,13 @@ use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_smithy_async::rt::sleep::TokioSleep;
 use reqwest::Url;
 
-pub use super::partition::{PARTITIONS, Partition, is_region};
-use crate::error::ExitStatus;
+pub(crate) use super::partition::{PARTITIONS, Partition, is_region};
+use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::net::{self, Http};
 
 /// A service this program calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
+pub(crate) enum Service {
     S3,
     Sts,
     /// `doctor` alone calls this one and the next.
@@ -31,11 +31,11 @@ pub enum Service {
 /// AWS's variables that this program honours, besides those of [`net::Options`] and of the
 /// metadata service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Aws {
+pub(crate) struct Aws {
     /// `AWS_REGION`, else `AWS_DEFAULT_REGION`.
-    pub region: Option<String>,
-    pub use_fips: bool,
-    pub use_dualstack: bool,
+    pub(crate) region: Option<String>,
+    pub(crate) use_fips: bool,
+    pub(crate) use_dualstack: bool,
     s3_endpoint: Option<Url>,
     sts_endpoint: Option<Url>,
     ecs_endpoint: Option<Url>,
@@ -44,7 +44,7 @@ pub struct Aws {
 
 /// A variable that cannot mean anything. Always [`ExitStatus::Settings`].
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     #[error("{variable} is `{value}`, which is not {wanted}")]
     Value { variable: &'static str, value: String, wanted: &'static str },
     #[error(
@@ -53,12 +53,16 @@ pub enum Error {
     Endpoint { variable: &'static str },
 }
 
-impl Error {
-    pub fn word(&self) -> ExitStatus {
+impl Diagnostic for Error {
+    fn step(&self) -> Step {
+        Step::Settings
+    }
+
+    fn status(&self) -> ExitStatus {
         ExitStatus::Settings
     }
 
-    pub fn remedy(&self) -> String {
+    fn remedy(&self) -> String {
         match self {
             Error::Value { variable, wanted, .. } => {
                 format!("Set {variable} to {wanted}, or unset it.")
@@ -71,7 +75,9 @@ impl Error {
 impl Aws {
     /// From the variables of the process, in any order. An empty value counts as unset, as in the
     /// AWS SDKs.
-    pub fn from_vars(vars: impl IntoIterator<Item = (String, String)>) -> Result<Self, Error> {
+    pub(crate) fn from_vars(
+        vars: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Error> {
         let vars = Vars(vars.into_iter().filter(|(_, value)| !value.is_empty()).collect());
         let endpoints = !vars.switch("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")?;
         let endpoint = |own| if endpoints { vars.endpoint(own) } else { Ok(None) };
@@ -100,7 +106,7 @@ impl Aws {
     }
 
     /// Where `service` is, if it is not where AWS has it.
-    pub fn endpoint(&self, service: Service) -> Option<&Url> {
+    pub(crate) fn endpoint(&self, service: Service) -> Option<&Url> {
         match service {
             Service::S3 => self.s3_endpoint.as_ref(),
             Service::Sts => self.sts_endpoint.as_ref(),
@@ -153,7 +159,7 @@ impl Vars {
 /// Retries go on until the caller's deadline cuts them off: transient failures only, for the SDK
 /// takes 400, 403 and 404 as final. A stalled answer is ended by the HTTP client
 /// ([`net::SILENCE`]), so the SDK's own watch over streams is off.
-pub fn sdk_config(
+pub(crate) fn sdk_config(
     aws: &Aws,
     service: Service,
     http: &Http,

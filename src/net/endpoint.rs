@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(4);
 
 /// What is talked to. The last two are named by the answer to ecs:DiscoverPollEndpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub(crate) enum Place {
     Sts,
     S3,
     Ecs,
@@ -61,7 +61,7 @@ const NAMES: [Names; 6] = [
 ];
 
 /// Those whose names are known beforehand, each with its service.
-pub const SERVICES: [(Place, Service); 4] = [
+pub(crate) const SERVICES: [(Place, Service); 4] = [
     (Place::Sts, Service::Sts),
     (Place::S3, Service::S3),
     (Place::Ecs, Service::Ecs),
@@ -69,12 +69,12 @@ pub const SERVICES: [(Place, Service); 4] = [
 ];
 
 impl Place {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         NAMES[self as usize].people
     }
 
     /// What lets a subnet without a way to the internet reach it.
-    pub fn remedy(self) -> String {
+    pub(crate) fn remedy(self) -> String {
         format!(
             "see route, security group and proxy for port 443; without a way to the internet the VPC needs the endpoint {}",
             NAMES[self as usize].vpc_endpoint
@@ -83,7 +83,7 @@ impl Place {
 }
 
 /// Where a service is; `None` while no region is known.
-pub fn url(place: Place, service: Service, aws: &Aws, region: Option<&str>) -> Option<Url> {
+pub(crate) fn url(place: Place, service: Service, aws: &Aws, region: Option<&str>) -> Option<Url> {
     if let Some(url) = aws.endpoint(service) {
         return Some(url.clone());
     }
@@ -124,18 +124,18 @@ fn dual_stack_suffix(partition: &str) -> &'static str {
 
 /// What came of knocking at a place.
 #[derive(Clone, Debug)]
-pub struct Knock {
-    pub host: String,
-    pub name: Name,
+pub(crate) struct Knock {
+    pub(crate) host: String,
+    pub(crate) name: Name,
     /// Any answer of HTTP is one; why there was none.
-    pub answered: Result<(), String>,
+    pub(crate) answered: Result<(), String>,
     /// By how many seconds our clock is ahead of the server's.
-    pub ahead: Option<i64>,
+    pub(crate) ahead: Option<i64>,
 }
 
 /// What DNS says of a host.
 #[derive(Clone, Debug)]
-pub enum Name {
+pub(crate) enum Name {
     /// It is an address, or the proxy looks its name up.
     NotAsked,
     Resolved(Vec<IpAddr>),
@@ -144,7 +144,7 @@ pub enum Name {
 
 impl Knock {
     /// The name leads into the VPC: an interface endpoint.
-    pub fn is_private(&self) -> bool {
+    pub(crate) fn is_private(&self) -> bool {
         matches!(&self.name, Name::Resolved(addresses) if !addresses.is_empty() && addresses.iter().all(is_private))
     }
 }
@@ -158,7 +158,7 @@ fn is_private(address: &IpAddr) -> bool {
 
 /// Looks the name up and asks for `/`, both at once. No credentials, no signature: any status will
 /// do.
-pub async fn knock(http: &Http, proxies: &Proxies, url: &Url) -> Knock {
+pub(crate) async fn knock(http: &Http, proxies: &Proxies, url: &Url) -> Knock {
     let host = url.host_str().unwrap_or_default().to_owned();
     let bare = host.trim_matches(['[', ']']);
     let asked = bare.parse::<IpAddr>().is_err() && proxies.name_for(url).is_none();

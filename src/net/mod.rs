@@ -5,12 +5,12 @@
 //! partitions and inspecting proxies name their own CA file in `AWS_CA_BUNDLE` (or
 //! `SSL_CERT_FILE`), which then stands *instead* of the built-in roots, as with the AWS CLI.
 
-pub mod aws;
+pub(crate) mod aws;
 mod bridge;
-pub mod endpoint;
-pub mod partition;
+pub(crate) mod endpoint;
+pub(crate) mod partition;
 mod proxy;
-pub mod signed;
+pub(crate) mod signed;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,32 +18,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-pub use proxy::Proxies;
+pub(crate) use proxy::Proxies;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::error::ExitStatus;
+use crate::error::{Diagnostic, ExitStatus, Step};
 
 /// How long a connection may take: DNS, TCP and TLS.
-pub const CONNECT: Duration = Duration::from_secs(3);
+pub(crate) const CONNECT: Duration = Duration::from_secs(3);
 /// How long a server may say nothing: before its answer, or in the middle of it.
-pub const SILENCE: Duration = Duration::from_secs(10);
+pub(crate) const SILENCE: Duration = Duration::from_secs(10);
 /// How this program names itself to servers.
-pub const AGENT: &str = concat!("ecs-bootstrap/", env!("CARGO_PKG_VERSION"));
+pub(crate) const AGENT: &str = concat!("ecs-bootstrap/", env!("CARGO_PKG_VERSION"));
 
 type Vars = BTreeMap<String, String>;
 
 /// What the environment says about reaching the network, read and checked.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub(crate) struct Options {
     /// The CA file that stands instead of the built-in roots, and the variable that named it.
-    pub ca_file: Option<(&'static str, PathBuf)>,
-    pub proxies: Proxies,
+    pub(crate) ca_file: Option<(&'static str, PathBuf)>,
+    pub(crate) proxies: Proxies,
 }
 
 /// The environment names something that cannot be used. Always [`ExitStatus::Settings`].
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     #[error("{variable} names {}, which cannot be read", path.display())]
     CaFile { variable: &'static str, path: PathBuf, source: std::io::Error },
     #[error("{variable} names {}, in which no usable certificate was found", path.display())]
@@ -54,12 +54,16 @@ pub enum Error {
     Client(#[source] reqwest::Error),
 }
 
-impl Error {
-    pub fn word(&self) -> ExitStatus {
+impl Diagnostic for Error {
+    fn step(&self) -> Step {
+        Step::Settings
+    }
+
+    fn status(&self) -> ExitStatus {
         if matches!(self, Error::Client(_)) { ExitStatus::Internal } else { ExitStatus::Settings }
     }
 
-    pub fn remedy(&self) -> String {
+    fn remedy(&self) -> String {
         match self {
             Error::CaFile { variable, .. } | Error::NoCertificate { variable, .. } => {
                 format!(
@@ -77,7 +81,9 @@ impl Error {
 impl Options {
     /// From the variables of the process, in any order: `AWS_CA_BUNDLE`, `SSL_CERT_FILE`, and those
     /// that name proxies.
-    pub fn from_vars(vars: impl IntoIterator<Item = (String, String)>) -> Result<Self, Error> {
+    pub(crate) fn from_vars(
+        vars: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Error> {
         let vars: Vars = vars.into_iter().collect();
         let named = |name: &'static str| {
             vars.get(name).filter(|path| !path.is_empty()).map(|path| (name, PathBuf::from(path)))
@@ -95,15 +101,15 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 /// presigned one is a secret.
 #[derive(Debug, thiserror::Error)]
 #[error("the request to {host} failed")]
-pub struct Failed {
-    pub host: String,
+pub(crate) struct Failed {
+    pub(crate) host: String,
     /// `host:port`.
-    pub proxy: Option<String>,
+    pub(crate) proxy: Option<String>,
     source: Cause,
 }
 
 impl Failed {
-    pub fn is_timeout(&self) -> bool {
+    pub(crate) fn is_timeout(&self) -> bool {
         chain(self).any(|error| {
             error.is::<NoAnswer>() || error.downcast_ref().is_some_and(reqwest::Error::is_timeout)
         })
@@ -113,18 +119,18 @@ impl Failed {
 /// The head of the answer did not come within this time.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within {}", humantime::format_duration(*.0))]
-pub struct NoAnswer(Duration);
+pub(crate) struct NoAnswer(Duration);
 
 /// The client. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
-pub struct Http {
+pub(crate) struct Http {
     client: reqwest::Client,
     proxies: Proxies,
 }
 
 impl Http {
     /// Reads the CA file, if one is named; opens no connection.
-    pub fn new(options: &Options) -> Result<Self, Error> {
+    pub(crate) fn new(options: &Options) -> Result<Self, Error> {
         let proxies = options.proxies.clone();
         let client = base(trusted(options)?)
             .proxy(reqwest::Proxy::custom(move |url| proxies.for_url(url).cloned()))
@@ -135,17 +141,17 @@ impl Http {
     }
 
     /// For requests of our own. Follows no redirect.
-    pub fn client(&self) -> &reqwest::Client {
+    pub(crate) fn client(&self) -> &reqwest::Client {
         &self.client
     }
 
     /// The same client, as the AWS SDK wants it.
-    pub fn for_sdk(&self) -> SharedHttpClient {
+    pub(crate) fn for_sdk(&self) -> SharedHttpClient {
         SharedHttpClient::new(bridge::Bridge { http: self.clone(), limit: None })
     }
 
     /// Sends one request and waits for the head of its answer, at most `limit`.
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         request: reqwest::Request,
         limit: Duration,
@@ -163,7 +169,7 @@ impl Http {
 
 /// A client for the metadata service: no proxy whatever the environment says, no redirects, and no
 /// certificate is trusted, for it speaks plain HTTP. Timeouts are the caller's.
-pub fn direct() -> Result<reqwest::Client, Error> {
+pub(crate) fn direct() -> Result<reqwest::Client, Error> {
     base(RootCertStore::empty()).no_proxy().build().map_err(Error::Client)
 }
 
@@ -206,13 +212,15 @@ fn from_file(variable: &'static str, path: &Path) -> Result<RootCertStore, Error
 }
 
 /// The TLS error inside a failed request, if that is what it was.
-pub fn tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::Error> {
+pub(crate) fn tls_error<'e>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> Option<&'e rustls::Error> {
     chain(error).find_map(|error| error.downcast_ref())
 }
 
 /// An error and what lies under it. An `io::Error` hides what it carries from `source()`, so its
 /// inside is looked at, too.
-pub fn chain<'e>(
+pub(crate) fn chain<'e>(
     error: &'e (dyn std::error::Error + 'static),
 ) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
     std::iter::successors(Some(error), |error| {
@@ -248,7 +256,7 @@ mod tests {
             [("/nonexistent/ca.pem", "cannot be read"), ("/dev/null", "no usable certificate")]
         {
             let error = Http::new(&options(&[("AWS_CA_BUNDLE", path)])).unwrap_err();
-            assert_eq!(error.word(), ExitStatus::Settings);
+            assert_eq!(error.status(), ExitStatus::Settings);
             assert!(
                 error.to_string().contains(path) && error.to_string().contains(what),
                 "{error}"

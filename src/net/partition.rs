@@ -2,10 +2,10 @@
 
 /// A part of AWS with its own accounts and host names; the first region of each is where an S3
 /// request starts when nothing better is known.
-pub struct Partition {
-    pub name: &'static str,
+pub(crate) struct Partition {
+    pub(crate) name: &'static str,
     region_prefix: &'static str,
-    pub home: &'static str,
+    pub(crate) home: &'static str,
 }
 
 const fn partition(
@@ -17,7 +17,7 @@ const fn partition(
 }
 
 /// `aws`, whose regions have no prefix of their own, is last.
-pub const PARTITIONS: [Partition; 8] = [
+pub(crate) const PARTITIONS: [Partition; 8] = [
     partition("aws-cn", "cn-", "cn-north-1"),
     partition("aws-us-gov", "us-gov-", "us-gov-west-1"),
     partition("aws-iso", "us-iso-", "us-iso-east-1"),
@@ -30,7 +30,7 @@ pub const PARTITIONS: [Partition; 8] = [
 
 impl Partition {
     /// The one that `region` belongs to.
-    pub fn of_region(region: &str) -> &'static Partition {
+    pub(crate) fn of_region(region: &str) -> &'static Partition {
         PARTITIONS
             .iter()
             .find(|partition| region.starts_with(partition.region_prefix))
@@ -38,13 +38,13 @@ impl Partition {
     }
 
     /// By its name in an ARN.
-    pub fn named(name: &str) -> Option<&'static Partition> {
+    pub(crate) fn named(name: &str) -> Option<&'static Partition> {
         PARTITIONS.iter().find(|partition| partition.name == name)
     }
 }
 
 /// Whether `text` can be the name of a region: it becomes a part of host names.
-pub fn is_region(text: &str) -> bool {
+pub(crate) fn is_region(text: &str) -> bool {
     let plain =
         text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     plain && text.len() >= 2 && text.len() <= 63 && !text.starts_with('-') && !text.ends_with('-')

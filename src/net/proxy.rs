@@ -16,7 +16,7 @@ use super::{Error, Vars};
 /// The proxies of one process. `Debug` and `Display` of what is in here never show a user name or
 /// password.
 #[derive(Clone, Debug, Default)]
-pub struct Proxies {
+pub(crate) struct Proxies {
     http: Option<Proxy>,
     https: Option<Proxy>,
     bypass: Vec<Bypass>,
@@ -63,7 +63,7 @@ impl Proxies {
     }
 
     /// The same, fit to be shown: `host:port`.
-    pub fn name_for(&self, url: &Url) -> Option<String> {
+    pub(crate) fn name_for(&self, url: &Url) -> Option<String> {
         self.for_url(url).map(shown)
     }
 }

@@ -18,33 +18,33 @@ const LIMIT: Duration = Duration::from_secs(5);
 const MOST: usize = 64 * 1024;
 
 /// A harmless action, tried to see whether it is allowed.
-pub struct Action {
+pub(crate) struct Action {
     /// In a policy.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// In the scope of a signature.
-    pub service: &'static str,
+    pub(crate) service: &'static str,
     /// `X-Amz-Target`.
-    pub target: &'static str,
+    pub(crate) target: &'static str,
 }
 
-pub const DISCOVER_POLL_ENDPOINT: Action = Action {
+pub(crate) const DISCOVER_POLL_ENDPOINT: Action = Action {
     name: "ecs:DiscoverPollEndpoint",
     service: "ecs",
     target: "AmazonEC2ContainerServiceV20141113.DiscoverPollEndpoint",
 };
 
-pub const GET_AUTHORIZATION_TOKEN: Action = Action {
+pub(crate) const GET_AUTHORIZATION_TOKEN: Action = Action {
     name: "ecr:GetAuthorizationToken",
     service: "ecr",
     target: "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken",
 };
 
 /// What the service answered.
-pub struct Answer {
-    pub status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     /// The error's name, without its namespace; empty if there is none.
-    pub code: String,
-    pub message: String,
+    pub(crate) code: String,
+    pub(crate) message: String,
     body: Value,
 }
 
@@ -53,18 +53,18 @@ const DENIED: [&str; 3] = ["AccessDeniedException", "AccessDenied", "Unauthorize
 
 impl Answer {
     /// The role may not.
-    pub fn is_denied(&self) -> bool {
+    pub(crate) fn is_denied(&self) -> bool {
         DENIED.contains(&self.code.as_str())
     }
 
     /// A URL of the answer. Nothing else of it is given away: ECR's answer is a password.
-    pub fn url(&self, field: &str) -> Option<Url> {
+    pub(crate) fn url(&self, field: &str) -> Option<Url> {
         self.body[field].as_str().and_then(|text| Url::parse(text).ok())
     }
 }
 
 /// Tries the action without arguments; an error says why there was no answer.
-pub async fn attempt(
+pub(crate) async fn attempt(
     action: &Action,
     url: &Url,
     region: &str,

@@ -31,7 +31,7 @@ const CUSTOMARY: [&str; 17] = [
     "logs:putlogevents",
 ];
 
-pub fn findings(role: &Role, seen: &Seen, needs: &[Need]) -> Vec<Finding> {
+pub(crate) fn findings(role: &Role, seen: &Seen, needs: &[Need]) -> Vec<Finding> {
     let policies = seen.read();
     let judged = seen.policies.iter().zip(&policies).enumerate();
     let others = judged.filter(|(_, (policy, _))| !is_aws(role, policy));

@@ -10,7 +10,7 @@ use super::seen::{Seen, Simulated};
 use super::{Documents, Role, beyond, mend, shell, trust};
 
 /// The role is not there at all: the whole procedure mends it.
-pub fn absent(role: &Role) -> Vec<Finding> {
+pub(crate) fn absent(role: &Role) -> Vec<Finding> {
     let fix = shell::all(&shell::procedure(role, &Documents::of(role)));
     vec![Finding::new(
         Severity::Error,
@@ -21,7 +21,7 @@ pub fn absent(role: &Role) -> Vec<Finding> {
 }
 
 /// Everything that is wrong with it, what stops the host first.
-pub fn findings(role: &Role, seen: &Seen) -> Vec<Finding> {
+pub(crate) fn findings(role: &Role, seen: &Seen) -> Vec<Finding> {
     let check = Check { role, seen, needs: needs::of(role), policies: seen.read() };
     let verdicts = check.verdicts();
     let mut all = trust::findings(role, seen);
@@ -283,7 +283,7 @@ impl Check<'_> {
     }
 }
 
-pub fn request(need: &Need) -> Request<'_> {
+pub(crate) fn request(need: &Need) -> Request<'_> {
     Request { action: need.action, resource: need.resource.clone(), context: need.context() }
 }
 

@@ -9,14 +9,14 @@ use super::pattern::{Pattern, Sure};
 use super::policy::texts;
 
 /// What is known about a request: the names and values of condition keys.
-pub type Context = [(&'static str, String)];
+pub(crate) type Context = [(&'static str, String)];
 
 /// What holds for every request that a host makes.
 const ALWAYS: [(&str, &str); 1] = [("aws:SecureTransport", "true")];
 
 /// One operator on one key.
 #[derive(Clone, Debug)]
-pub struct Condition {
+pub(crate) struct Condition {
     operator: String,
     key: String,
     values: Vec<String>,
@@ -55,7 +55,7 @@ fn like(wanted: &str, value: &str) -> Sure {
 
 impl Condition {
     /// From the element `Condition` of a statement.
-    pub fn read(element: Option<&Value>) -> Vec<Condition> {
+    pub(crate) fn read(element: Option<&Value>) -> Vec<Condition> {
         let operators = element.and_then(Value::as_object).into_iter().flatten();
         operators
             .flat_map(|(operator, keys)| {
@@ -68,7 +68,7 @@ impl Condition {
     }
 
     /// Whether the request meets it.
-    pub fn met(&self, context: &Context) -> Sure {
+    pub(crate) fn met(&self, context: &Context) -> Sure {
         let name = self.operator.strip_suffix("IfExists").unwrap_or(&self.operator);
         let always = ALWAYS.iter().copied();
         let mut known = context.iter().map(|(key, value)| (*key, value.as_str())).chain(always);
@@ -90,7 +90,7 @@ impl Condition {
     }
 
     /// `aws:SourceAccount` and so on, for messages.
-    pub fn key(&self) -> &str {
+    pub(crate) fn key(&self) -> &str {
         &self.key
     }
 }

@@ -7,26 +7,26 @@ use super::needs::{self, Group, Need};
 use super::{Kind, Role};
 
 /// AWS's policy for what the ECS agent does.
-pub const ECS_POLICY: &str = "service-role/AmazonEC2ContainerServiceforEC2Role";
+pub(crate) const ECS_POLICY: &str = "service-role/AmazonEC2ContainerServiceforEC2Role";
 /// AWS's policy for what the agent of Systems Manager does.
-pub const SSM_POLICY: &str = "AmazonSSMManagedInstanceCore";
+pub(crate) const SSM_POLICY: &str = "AmazonSSMManagedInstanceCore";
 /// Our inline policy that reads the layers of ecs.config.
-pub const CONFIG_POLICY: &str = "ecs-bootstrap-config";
+pub(crate) const CONFIG_POLICY: &str = "ecs-bootstrap-config";
 /// Our inline policy that stands in for [`ECS_POLICY`] with `--custom`.
-pub const AGENT_POLICY: &str = "ecs-bootstrap-agent";
+pub(crate) const AGENT_POLICY: &str = "ecs-bootstrap-agent";
 
 /// Everything that makes up the role.
-pub struct Documents {
-    pub trust: Value,
+pub(crate) struct Documents {
+    pub(crate) trust: Value,
     /// ARNs.
-    pub managed: Vec<String>,
+    pub(crate) managed: Vec<String>,
     /// Names and documents.
-    pub inline: Vec<(&'static str, Value)>,
-    pub profile: Option<String>,
+    pub(crate) inline: Vec<(&'static str, Value)>,
+    pub(crate) profile: Option<String>,
 }
 
 impl Documents {
-    pub fn of(role: &Role) -> Documents {
+    pub(crate) fn of(role: &Role) -> Documents {
         let needs = needs::of(role);
         Documents {
             trust: trust(role),
@@ -40,13 +40,13 @@ impl Documents {
     }
 }
 
-pub fn document(statements: Vec<Value>) -> Value {
+pub(crate) fn document(statements: Vec<Value>) -> Value {
     json!({"Version": "2012-10-17", "Statement": statements})
 }
 
 /// On an external host the account, where it is known, keeps Systems Manager from lending the role
 /// to anybody else's: <https://docs.aws.amazon.com/systems-manager/latest/userguide/cross-service-confused-deputy-prevention.html>
-pub fn trust(role: &Role) -> Value {
+pub(crate) fn trust(role: &Role) -> Value {
     let mut statement = json!({"Effect": "Allow", "Principal": {"Service": role.kind.service()}, "Action": "sts:AssumeRole"});
     if let (Kind::External, Some(account)) = (role.kind, &role.account) {
         statement["Condition"] = json!({"StringEquals": {"aws:SourceAccount": account}});
@@ -67,7 +67,7 @@ fn agent(role: &Role, needs: &[Need]) -> Option<Vec<Value>> {
 }
 
 /// What [`ECS_POLICY`] would grant, as far as it is needed.
-pub fn agent_statements(needs: &[Need]) -> Vec<Value> {
+pub(crate) fn agent_statements(needs: &[Need]) -> Vec<Value> {
     statements(needs.iter().filter(|need| need.group == Group::Agent))
 }
 
@@ -77,7 +77,7 @@ fn config(needs: &[Need]) -> Option<Vec<Value>> {
 }
 
 /// What reads exactly the layers of ecs.config.
-pub fn config_statements(needs: &[Need]) -> Vec<Value> {
+pub(crate) fn config_statements(needs: &[Need]) -> Vec<Value> {
     statements(needs.iter().filter(|need| matches!(need.group, Group::Object(_) | Group::Key(_))))
 }
 

@@ -4,31 +4,31 @@ use serde::Serialize;
 
 /// One thing that was found, in the shape of the report's other findings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// Stable, in kebab-case.
-    pub id: &'static str,
-    pub severity: Severity,
+    pub(crate) id: &'static str,
+    pub(crate) severity: Severity,
     /// The layer of ecs.config it is about, if it is about one.
-    pub source: Option<String>,
+    pub(crate) source: Option<String>,
     /// Always null: a role has no lines and keys.
-    pub line: Option<usize>,
-    pub key: Option<String>,
-    pub message: String,
+    pub(crate) line: Option<usize>,
+    pub(crate) key: Option<String>,
+    pub(crate) message: String,
     /// Runs in `sh` as it is printed; empty where only a person can decide.
-    pub fix: String,
+    pub(crate) fix: String,
 }
 
 /// Only errors make `role check` fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Severity {
+pub(crate) enum Severity {
     Note,
     Warning,
     Error,
 }
 
 impl Severity {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Severity::Note => "note",
             Severity::Warning => "warning",
@@ -38,7 +38,7 @@ impl Severity {
 }
 
 impl Finding {
-    pub fn new(
+    pub(crate) fn new(
         severity: Severity,
         id: &'static str,
         message: impl Into<String>,
@@ -55,7 +55,7 @@ impl Finding {
         }
     }
 
-    pub fn about(self, source: &str) -> Finding {
+    pub(crate) fn about(self, source: &str) -> Finding {
         Finding { source: Some(source.to_owned()), ..self }
     }
 }

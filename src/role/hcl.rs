@@ -4,29 +4,29 @@ use serde_json::Value;
 
 /// An attribute of a block or object: its name, and its value as an expression that may run over
 /// several lines.
-pub struct Attribute {
+pub(crate) struct Attribute {
     name: String,
     value: String,
 }
 
 impl Attribute {
-    pub fn new(name: impl Into<String>, value: impl Into<String>) -> Attribute {
+    pub(crate) fn new(name: impl Into<String>, value: impl Into<String>) -> Attribute {
         Attribute { name: name.into(), value: value.into() }
     }
 }
 
 /// `resource "TYPE" "NAME" { … }`, ending in a newline.
-pub fn resource(kind: &str, name: &str, attributes: &[Attribute]) -> String {
+pub(crate) fn resource(kind: &str, name: &str, attributes: &[Attribute]) -> String {
     format!("resource \"{kind}\" \"{name}\" {{\n{}}}\n", body(attributes, 1))
 }
 
 /// `jsonencode({ … })`, as an attribute of a block.
-pub fn json(value: &Value) -> String {
+pub(crate) fn json(value: &Value) -> String {
     format!("jsonencode({})", expression(value, 1))
 }
 
 /// A string in quotes, in which nothing is a template.
-pub fn string(text: &str) -> String {
+pub(crate) fn string(text: &str) -> String {
     Value::from(text).to_string().replace("${", "$${").replace("%{", "%%{")
 }
 

@@ -26,12 +26,12 @@ use serde_json::Value;
 use super::needs::{self, Need};
 use super::seen::{Seen, SeenPolicy, Simulated};
 use super::{Kind, Role};
-use crate::error::ExitStatus;
+use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::net::{self, Http};
 
 /// Why nothing could be looked at.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     #[error("no AWS credentials were found")]
     NoCredentials(#[source] CredentialsError),
     #[error("{action} is refused: {code}: {message}")]
@@ -50,18 +50,22 @@ pub enum Error {
     Wish(#[from] super::Error),
 }
 
-impl Error {
-    pub fn word(&self) -> ExitStatus {
+impl Diagnostic for Error {
+    fn step(&self) -> Step {
+        Step::Role
+    }
+
+    fn status(&self) -> ExitStatus {
         match self {
             Error::NoCredentials(_) | Error::Refused { .. } => ExitStatus::NoRole,
             Error::NoAnswer { .. } | Error::Strange { .. } | Error::Deadline(_) => {
                 ExitStatus::SourceUnreachable
             }
-            Error::Wish(error) => error.word(),
+            Error::Wish(error) => error.status(),
         }
     }
 
-    pub fn remedy(&self) -> String {
+    fn remedy(&self) -> String {
         match self {
             Error::NoCredentials(_) => {
                 "sign in (`aws sso login`, `aws configure`) or set AWS_PROFILE; `aws sts get-caller-identity` shows who you are".into()
@@ -75,8 +79,8 @@ impl Error {
 
 /// Whose credentials they are.
 #[derive(Clone, Debug)]
-pub struct Caller {
-    pub arn: String,
+pub(crate) struct Caller {
+    pub(crate) arn: String,
 }
 
 impl Caller {
@@ -84,17 +88,17 @@ impl Caller {
         self.arn.split(':').nth(at).unwrap_or_default()
     }
 
-    pub fn partition(&self) -> &str {
+    pub(crate) fn partition(&self) -> &str {
         self.part(1)
     }
 
     /// The role and the name of the session: of an assumed role's `assumed-role/ROLE/SESSION`.
-    pub fn session(&self) -> Option<(&str, &str)> {
+    pub(crate) fn session(&self) -> Option<(&str, &str)> {
         self.part(5).strip_prefix("assumed-role/")?.split_once('/')
     }
 
     /// The session of a host is named after it.
-    pub fn host(&self) -> Option<(&str, Kind)> {
+    pub(crate) fn host(&self) -> Option<(&str, Kind)> {
         let (role, session) = self.session()?;
         let kinds = [("i-", Kind::Ec2), ("mi-", Kind::External)];
         kinds.iter().find(|(start, _)| session.starts_with(start)).map(|(_, kind)| (role, *kind))
@@ -102,7 +106,7 @@ impl Caller {
 }
 
 /// What there was to see.
-pub enum Look {
+pub(crate) enum Look {
     Seen {
         seen: Box<Seen>,
         unseen: Vec<String>,
@@ -113,15 +117,15 @@ pub enum Look {
 }
 
 /// Credentials, and where they are asked.
-pub struct Eyes {
+pub(crate) struct Eyes {
     config: SdkConfig,
-    pub credentials: Credentials,
+    pub(crate) credentials: Credentials,
 }
 
 impl Eyes {
     /// Finds credentials as the AWS SDKs do. The metadata service is asked for them last, and never
     /// for a region.
-    pub async fn open(http: &Http, region: Option<&str>) -> Result<Eyes, Error> {
+    pub(crate) async fn open(http: &Http, region: Option<&str>) -> Result<Eyes, Error> {
         let given =
             RegionProviderChain::first_try(region.map(|region| Region::new(region.to_owned())));
         let region =
@@ -149,7 +153,7 @@ impl Eyes {
         Ok(Eyes { config: config.load().await, credentials })
     }
 
-    pub async fn caller(&self) -> Result<Caller, Error> {
+    pub(crate) async fn caller(&self) -> Result<Caller, Error> {
         const ACTION: &str = "sts:GetCallerIdentity";
         let got =
             got(ACTION, aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await)?;
@@ -159,7 +163,7 @@ impl Eyes {
         }
     }
 
-    pub async fn look(&self, role: &Role) -> Result<Look, Error> {
+    pub(crate) async fn look(&self, role: &Role) -> Result<Look, Error> {
         let mut looking =
             Looking { client: Client::new(&self.config), role, unseen: Vec::new(), whole: true };
         let answer =
@@ -460,7 +464,7 @@ fn json(action: &'static str, text: Option<&str>) -> Result<Value, Error> {
 }
 
 /// Waits for `work` no longer than until `deadline`.
-pub async fn within<T>(
+pub(crate) async fn within<T>(
     deadline: tokio::time::Instant,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {

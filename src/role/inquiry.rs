@@ -1,7 +1,7 @@
 //! `role check` as a whole: whose credentials these are, what IAM shows of the role, or, where it
 //! shows nothing, what the role can do.
 
-use ecs_config::plural;
+use ecs_config::text::plural;
 use serde_json::json;
 use tokio::time::{Duration, Instant};
 
@@ -20,24 +20,24 @@ use crate::source::{self, Access, Source};
 const PROBE: Duration = Duration::from_secs(10);
 
 /// What came of it.
-pub struct Inquiry {
-    pub role: String,
+pub(crate) struct Inquiry {
+    pub(crate) role: String,
     /// Who asked.
-    pub caller: String,
-    pub findings: Vec<Finding>,
+    pub(crate) caller: String,
+    pub(crate) findings: Vec<Finding>,
     /// What could not be seen, and so is not vouched for.
-    pub unseen: Vec<String>,
+    pub(crate) unseen: Vec<String>,
 }
 
 impl Inquiry {
     /// 70 if anything is wrong; what is merely too much is not.
-    pub fn status(&self) -> u8 {
+    pub(crate) fn status(&self) -> u8 {
         let wrong = self.findings.iter().any(|finding| finding.severity == Severity::Error);
-        if wrong { ExitStatus::Findings.status() } else { 0 }
+        if wrong { ExitStatus::Findings.code() } else { 0 }
     }
 
     /// The report's head, and what was found.
-    pub fn json(&self) -> String {
+    pub(crate) fn json(&self) -> String {
         let report = json!({
             "schema": 1,
             "version": env!("CARGO_PKG_VERSION"),
@@ -54,7 +54,7 @@ impl Inquiry {
     }
 
     /// For people: each finding with the command that mends it.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let findings = self.findings.iter().map(|finding| {
             let fix = finding.fix.lines().map(|line| format!("    {line}\n")).collect::<String>();
             format!("{}: {}: {}\n{fix}", finding.severity.name(), finding.id, finding.message)
@@ -62,7 +62,7 @@ impl Inquiry {
         let unseen = self.unseen.iter().map(|what| format!("not seen: {what}\n"));
         let sums = [Severity::Error, Severity::Warning, Severity::Note].map(|severity| {
             let count = self.findings.iter().filter(|finding| finding.severity == severity).count();
-            plural::count(count, severity.name())
+            count(count, severity.name())
         });
         format!(
             "{}{}role {}: {}\n",
@@ -77,7 +77,7 @@ impl Inquiry {
 /// What nothing that the role's owner may read can tell.
 const NEVER_SEEN: &str = "policies of the bucket, the KMS key, VPC endpoints and the organisation";
 
-pub async fn inquire(
+pub(crate) async fn inquire(
     wish: Wish,
     kind_given: bool,
     http: &Http,
@@ -220,7 +220,7 @@ fn unread(role: &Role, source: &Source, error: &source::Error) -> Finding {
     let documents = Documents::of(role);
     let put: Vec<String> =
         documents.inline.iter().map(|(name, document)| shell::put(role, name, document)).collect();
-    let (id, fix) = match error.word() {
+    let (id, fix) = match error.status() {
         ExitStatus::AccessDenied => ("object-not-readable", shell::all(&put)),
         ExitStatus::NotFound => ("object-missing", error.remedy()),
         _ => ("object-not-fetched", error.remedy()),

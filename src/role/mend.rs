@@ -9,7 +9,7 @@ use super::seen::{Seen, SeenPolicy};
 use super::{Role, shell};
 
 /// Grants what is missing, as `role print` would have.
-pub fn grant(role: &Role, seen: &Seen, missing: &[&Need]) -> Vec<String> {
+pub(crate) fn grant(role: &Role, seen: &Seen, missing: &[&Need]) -> Vec<String> {
     let any = |group: Group| missing.iter().any(|need| need.group == group);
     let mut commands = Vec::new();
     if any(Group::Agent) {
@@ -44,7 +44,7 @@ fn put(role: &Role, seen: &Seen, name: &str, added: Vec<Value>) -> String {
 }
 
 /// Takes these statements out of a policy, or the policy away if nothing is left of it.
-pub fn without_statements(role: &Role, policy: &SeenPolicy, places: &[usize]) -> String {
+pub(crate) fn without_statements(role: &Role, policy: &SeenPolicy, places: &[usize]) -> String {
     let all = statements(&policy.document).into_iter().enumerate();
     let kept: Vec<Value> = all
         .filter(|(at, _)| !places.contains(at))
@@ -62,7 +62,7 @@ pub fn without_statements(role: &Role, policy: &SeenPolicy, places: &[usize]) ->
 }
 
 /// Takes a policy from the role.
-pub fn without(role: &Role, policy: &SeenPolicy) -> String {
+pub(crate) fn without(role: &Role, policy: &SeenPolicy) -> String {
     match &policy.arn {
         Some(arn) => shell::detach(role, arn),
         None => shell::delete(role, &policy.name),

@@ -12,35 +12,35 @@
 //! the bucket.
 
 mod beyond;
-pub mod check;
+pub(crate) mod check;
 mod condition;
 mod documents;
 mod finding;
 mod hcl;
 #[cfg(feature = "role-check")]
-pub mod iam;
+pub(crate) mod iam;
 #[cfg(feature = "role-check")]
-pub mod inquiry;
+pub(crate) mod inquiry;
 mod mend;
 mod needs;
 mod pattern;
 mod policy;
-pub mod print;
-pub mod seen;
+pub(crate) mod print;
+pub(crate) mod seen;
 mod shell;
 mod trust;
 mod yaml;
 
-pub use documents::Documents;
-pub use finding::{Finding, Severity};
+pub(crate) use documents::Documents;
+pub(crate) use finding::{Finding, Severity};
 
-use crate::error::ExitStatus;
+use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::net::partition::Partition;
 use crate::source::{Bucket, Object, Source, policy as policy_of};
 
 /// What the host is, and so who hands it the role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// An EC2 container instance
     Ec2,
     /// An EC2 instance of an AWS Batch compute environment
@@ -51,22 +51,22 @@ pub enum Kind {
 
 impl Kind {
     /// The service that assumes the role.
-    pub fn service(self) -> &'static str {
+    pub(crate) fn service(self) -> &'static str {
         if self == Kind::External { "ssm.amazonaws.com" } else { "ec2.amazonaws.com" }
     }
 
     /// The name that AWS's guides and consoles give the role.
-    pub fn usual_name(self) -> &'static str {
+    pub(crate) fn usual_name(self) -> &'static str {
         if self == Kind::External { "ecsAnywhereRole" } else { "ecsInstanceRole" }
     }
 
     /// EC2 takes a role by way of an instance profile.
-    pub fn has_profile(self) -> bool {
+    pub(crate) fn has_profile(self) -> bool {
         self != Kind::External
     }
 
     /// As it is typed.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Ec2 => "ec2",
             Kind::Batch => "batch",
@@ -85,61 +85,61 @@ impl Kind {
 
 /// What is asked of a role, as it was typed.
 #[derive(Clone, Debug)]
-pub struct Wish {
-    pub kind: Kind,
-    pub name: Option<String>,
-    pub sources: Vec<Source>,
-    pub kms_keys: Vec<String>,
-    pub create_cluster: bool,
-    pub tag_authorization: bool,
-    pub task_execution: bool,
-    pub custom: bool,
-    pub region: Option<String>,
+pub(crate) struct Wish {
+    pub(crate) kind: Kind,
+    pub(crate) name: Option<String>,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) kms_keys: Vec<String>,
+    pub(crate) create_cluster: bool,
+    pub(crate) tag_authorization: bool,
+    pub(crate) task_execution: bool,
+    pub(crate) custom: bool,
+    pub(crate) region: Option<String>,
     /// The region of the environment: it tells the partition where nothing else does.
-    pub here: Option<String>,
-    pub partition: Option<String>,
-    pub account: Option<String>,
+    pub(crate) here: Option<String>,
+    pub(crate) partition: Option<String>,
+    pub(crate) account: Option<String>,
 }
 
 /// The role that a host needs, checked.
-pub struct Role {
-    pub kind: Kind,
-    pub name: String,
-    pub partition: &'static Partition,
-    pub region: Option<String>,
-    pub account: Option<String>,
-    pub objects: Vec<Readable>,
-    pub keys: Vec<Key>,
-    pub create_cluster: bool,
-    pub tag_authorization: bool,
-    pub task_execution: bool,
-    pub custom: bool,
+pub(crate) struct Role {
+    pub(crate) kind: Kind,
+    pub(crate) name: String,
+    pub(crate) partition: &'static Partition,
+    pub(crate) region: Option<String>,
+    pub(crate) account: Option<String>,
+    pub(crate) objects: Vec<Readable>,
+    pub(crate) keys: Vec<Key>,
+    pub(crate) create_cluster: bool,
+    pub(crate) tag_authorization: bool,
+    pub(crate) task_execution: bool,
+    pub(crate) custom: bool,
 }
 
 /// An object that the role must read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Readable {
+pub(crate) struct Readable {
     /// As the user wrote it.
-    pub shown: String,
-    pub action: &'static str,
+    pub(crate) shown: String,
+    pub(crate) action: &'static str,
     /// As a policy writes it, where `*`, `?` and `$` in keys are written `${*}`, `${?}` and
     /// `${$}`.
-    pub arn: String,
-    pub owner: Option<String>,
-    pub object: Object,
+    pub(crate) arn: String,
+    pub(crate) owner: Option<String>,
+    pub(crate) object: Object,
 }
 
 /// A key of KMS that objects are stored with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
-    pub arn: String,
+pub(crate) struct Key {
+    pub(crate) arn: String,
     /// The only service that may use it for the role, where that name is known.
-    pub via: Option<String>,
+    pub(crate) via: Option<String>,
 }
 
 /// What was typed makes no role. Always [`ExitStatus::Settings`].
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     #[error("`{0}` is no name of a role")]
     Name(String),
     #[error("`{0}` is no account id")]
@@ -156,12 +156,16 @@ pub enum Error {
     NoCheck,
 }
 
-impl Error {
-    pub fn word(&self) -> ExitStatus {
+impl Diagnostic for Error {
+    fn step(&self) -> Step {
+        Step::Role
+    }
+
+    fn status(&self) -> ExitStatus {
         ExitStatus::Settings
     }
 
-    pub fn remedy(&self) -> String {
+    fn remedy(&self) -> String {
         match self {
             Error::Name(_) => "give the name alone (no path, no ARN): 1 to 64 letters, digits and _+=,.@-".into(),
             Error::Account(_) => "give the 12 digits of an account".into(),
@@ -179,7 +183,7 @@ impl Error {
 impl Role {
     /// Checks what was typed. The partition is the one given, else that of the region, of an ARN
     /// among the sources or keys, or `aws`.
-    pub fn new(wish: Wish) -> Result<Role, Error> {
+    pub(crate) fn new(wish: Wish) -> Result<Role, Error> {
         let name = wish.name.clone().unwrap_or_else(|| wish.kind.usual_name().into());
         if !is_name(&name) {
             return Err(Error::Name(name));

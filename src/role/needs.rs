@@ -12,23 +12,23 @@ use super::{Kind, Role};
 
 /// One action on some resources.
 #[derive(Clone, Debug)]
-pub struct Need {
-    pub group: Group,
-    pub action: &'static str,
+pub(crate) struct Need {
+    pub(crate) group: Group,
+    pub(crate) action: &'static str,
     /// What it is done to.
-    pub resource: Pattern,
+    pub(crate) resource: Pattern,
     /// As a policy writes it.
-    pub written: String,
-    pub context: Vec<(&'static str, String)>,
+    pub(crate) written: String,
+    pub(crate) context: Vec<(&'static str, String)>,
     /// What fails without it: the end of a sentence.
-    pub for_what: String,
+    pub(crate) for_what: String,
     /// The host cannot do its work without it.
-    pub vital: bool,
+    pub(crate) vital: bool,
 }
 
 /// Needs that one policy grants together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Group {
+pub(crate) enum Group {
     Agent,
     Ssm,
     /// The layer at this place among the role's objects.
@@ -150,7 +150,7 @@ const SSM: [Row; 11] = [
 ];
 
 /// Everything that `role` must allow.
-pub fn of(role: &Role) -> Vec<Need> {
+pub(crate) fn of(role: &Role) -> Vec<Need> {
     let agent =
         AGENT.iter().filter(|row| wanted(row.when, role)).map(|row| need(Group::Agent, row, role));
     let ssm =
@@ -233,7 +233,7 @@ fn keys(role: &Role) -> impl Iterator<Item = Need> {
 
 impl Need {
     /// What the request knows of itself.
-    pub fn context(&self) -> &Context {
+    pub(crate) fn context(&self) -> &Context {
         &self.context
     }
 }

@@ -4,7 +4,7 @@
 
 /// How surely something holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Sure {
+pub(crate) enum Sure {
     No,
     Maybe,
     Yes,
@@ -12,7 +12,7 @@ pub enum Sure {
 
 impl Sure {
     /// The opposite: an unsure thing stays unsure.
-    pub fn not(self) -> Sure {
+    pub(crate) fn not(self) -> Sure {
         match self {
             Sure::No => Sure::Yes,
             Sure::Maybe => Sure::Maybe,
@@ -36,7 +36,7 @@ enum Piece {
 
 /// One pattern of a policy, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern {
+pub(crate) struct Pattern {
     pieces: Vec<Piece>,
     /// It holds a variable such as `${aws:username}`, whose value only the request knows; it
     /// stands here as `*`.
@@ -45,7 +45,7 @@ pub struct Pattern {
 
 impl Pattern {
     /// `variables` is false in documents of version 2008-10-17, where `${` is plain text.
-    pub fn new(text: &str, variables: bool) -> Pattern {
+    pub(crate) fn new(text: &str, variables: bool) -> Pattern {
         let mut pattern = Pattern { pieces: Vec::new(), variable: false };
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
@@ -68,7 +68,7 @@ impl Pattern {
     }
 
     /// Text in which nothing is a wildcard.
-    pub fn literal(text: &str) -> Pattern {
+    pub(crate) fn literal(text: &str) -> Pattern {
         Pattern { pieces: text.chars().map(Piece::Char).collect(), variable: false }
     }
 
@@ -80,7 +80,7 @@ impl Pattern {
 
     /// Whether whatever `other` can be, this is too. Unsure where only a part of it is, or where a
     /// variable decides.
-    pub fn covers(&self, other: &Pattern) -> Sure {
+    pub(crate) fn covers(&self, other: &Pattern) -> Sure {
         let meet = self.meets(other);
         match meet && !self.variable && self.spans(other) {
             true => Sure::Yes,

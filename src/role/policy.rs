@@ -11,46 +11,46 @@ use super::pattern::{Pattern, Sure};
 
 /// A document, taken apart.
 #[derive(Clone, Debug)]
-pub struct Policy {
-    pub statements: Vec<Statement>,
+pub(crate) struct Policy {
+    pub(crate) statements: Vec<Statement>,
 }
 
 #[derive(Clone, Debug)]
-pub struct Statement {
-    pub allow: bool,
-    pub actions: OneOf,
-    pub resources: OneOf,
-    pub conditions: Vec<Condition>,
+pub(crate) struct Statement {
+    pub(crate) allow: bool,
+    pub(crate) actions: OneOf,
+    pub(crate) resources: OneOf,
+    pub(crate) conditions: Vec<Condition>,
     /// The element `Principal` or `NotPrincipal`, as it stands; only trust policies have one.
-    pub principal: Option<Value>,
-    pub not_principal: bool,
+    pub(crate) principal: Option<Value>,
+    pub(crate) not_principal: bool,
 }
 
 /// `Action` or `NotAction`, `Resource` or `NotResource`.
 #[derive(Clone, Debug)]
-pub struct OneOf {
-    pub texts: Vec<String>,
+pub(crate) struct OneOf {
+    pub(crate) texts: Vec<String>,
     patterns: Vec<Pattern>,
-    pub negated: bool,
+    pub(crate) negated: bool,
 }
 
 /// What is asked: may this action be done to these resources?
 #[derive(Clone, Debug)]
-pub struct Request<'a> {
-    pub action: &'a str,
-    pub resource: Pattern,
-    pub context: &'a Context,
+pub(crate) struct Request<'a> {
+    pub(crate) action: &'a str,
+    pub(crate) resource: Pattern,
+    pub(crate) context: &'a Context,
 }
 
 /// A statement, by the place of its policy and its own place in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    pub policy: usize,
-    pub statement: usize,
+pub(crate) struct Place {
+    pub(crate) policy: usize,
+    pub(crate) statement: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     Allowed,
     Denied(Place),
     /// A statement may or may not apply.
@@ -59,7 +59,7 @@ pub enum Verdict {
 }
 
 /// A string, or a list of strings; anything else counts as its own text (`true`, `12`).
-pub fn texts(element: Option<&Value>) -> Vec<String> {
+pub(crate) fn texts(element: Option<&Value>) -> Vec<String> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     match element {
         None => Vec::new(),
@@ -69,7 +69,7 @@ pub fn texts(element: Option<&Value>) -> Vec<String> {
 }
 
 /// The statements of a document: one may stand without a list around it.
-pub fn statements(document: &Value) -> Vec<&Value> {
+pub(crate) fn statements(document: &Value) -> Vec<&Value> {
     match document.get("Statement") {
         Some(Value::Array(statements)) => statements.iter().collect(),
         Some(one) => vec![one],
@@ -78,7 +78,7 @@ pub fn statements(document: &Value) -> Vec<&Value> {
 }
 
 impl Policy {
-    pub fn read(document: &Value) -> Policy {
+    pub(crate) fn read(document: &Value) -> Policy {
         let variables = document.get("Version").and_then(Value::as_str) == Some("2012-10-17");
         Policy {
             statements: statements(document)
@@ -107,14 +107,14 @@ impl Statement {
     }
 
     /// Whether it speaks of `request`: all of it, none of it, or that depends.
-    pub fn applies(&self, request: &Request) -> Sure {
+    pub(crate) fn applies(&self, request: &Request) -> Sure {
         let action = self.actions.holds(&Pattern::literal(&request.action.to_lowercase()));
         let resource = self.resources.holds(&request.resource);
         self.met(request.context).min(action).min(resource)
     }
 
     /// Whether its conditions are met.
-    pub fn met(&self, context: &Context) -> Sure {
+    pub(crate) fn met(&self, context: &Context) -> Sure {
         self.conditions.iter().map(|condition| condition.met(context)).min().unwrap_or(Sure::Yes)
     }
 }
@@ -126,7 +126,7 @@ impl OneOf {
         OneOf { patterns: texts.iter().map(|text| pattern(text)).collect(), texts, negated }
     }
 
-    pub fn holds(&self, wanted: &Pattern) -> Sure {
+    pub(crate) fn holds(&self, wanted: &Pattern) -> Sure {
         let some =
             self.patterns.iter().map(|pattern| pattern.covers(wanted)).max().unwrap_or(Sure::No);
         if self.negated { some.not() } else { some }
@@ -134,7 +134,7 @@ impl OneOf {
 }
 
 /// What all of a role's policies together decide.
-pub fn decide(policies: &[Policy], request: &Request) -> Verdict {
+pub(crate) fn decide(policies: &[Policy], request: &Request) -> Verdict {
     let all = || {
         policies.iter().enumerate().flat_map(|(policy, it)| {
             it.statements.iter().enumerate().map(move |(at, one)| (policy, at, one))

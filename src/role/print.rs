@@ -8,7 +8,7 @@ use super::{Role, shell, yaml};
 
 /// How the documents are written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// Commands of the AWS CLI, to read or to pipe into sh
     Cli,
     /// The documents alone
@@ -20,7 +20,7 @@ pub enum Format {
 }
 
 /// Ends in a newline.
-pub fn print(role: &Role, format: Format) -> String {
+pub(crate) fn print(role: &Role, format: Format) -> String {
     let documents = Documents::of(role);
     match format {
         Format::Cli => cli(role, &documents),

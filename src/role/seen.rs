@@ -6,34 +6,34 @@ use super::policy::Policy;
 
 /// A role as it is.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
-    pub arn: String,
-    pub trust: Value,
-    pub policies: Vec<SeenPolicy>,
-    pub boundary: Option<SeenPolicy>,
+pub(crate) struct Seen {
+    pub(crate) arn: String,
+    pub(crate) trust: Value,
+    pub(crate) policies: Vec<SeenPolicy>,
+    pub(crate) boundary: Option<SeenPolicy>,
     /// The instance profiles that hold it; `None` where they could not be seen.
-    pub profiles: Option<Vec<String>>,
+    pub(crate) profiles: Option<Vec<String>>,
     /// The roles in the instance profile that has the role's name, if there is such a profile.
-    pub namesake: Option<Vec<String>>,
+    pub(crate) namesake: Option<Vec<String>>,
     /// What IAM's own simulator says of each need, in the order of the needs; empty where it could
     /// not be asked.
-    pub simulated: Vec<Simulated>,
+    pub(crate) simulated: Vec<Simulated>,
     /// Every policy was readable: what is not granted here is not granted at all.
-    pub whole: bool,
+    pub(crate) whole: bool,
 }
 
 /// A policy of the role.
 #[derive(Clone, Debug)]
-pub struct SeenPolicy {
-    pub name: String,
+pub(crate) struct SeenPolicy {
+    pub(crate) name: String,
     /// Of a managed policy; an inline one has none.
-    pub arn: Option<String>,
-    pub document: Value,
+    pub(crate) arn: Option<String>,
+    pub(crate) document: Value,
 }
 
 /// One answer of iam:SimulatePrincipalPolicy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Simulated {
+pub(crate) enum Simulated {
     Allowed,
     Denied,
     /// No policy allows it, as far as the simulator was told about the request.
@@ -44,26 +44,26 @@ pub enum Simulated {
 
 impl Seen {
     /// The account in the role's ARN.
-    pub fn account(&self) -> Option<&str> {
+    pub(crate) fn account(&self) -> Option<&str> {
         self.arn.split(':').nth(4).filter(|account| !account.is_empty())
     }
 
-    pub fn read(&self) -> Vec<Policy> {
+    pub(crate) fn read(&self) -> Vec<Policy> {
         self.policies.iter().map(|policy| Policy::read(&policy.document)).collect()
     }
 
-    pub fn has(&self, arn: &str) -> bool {
+    pub(crate) fn has(&self, arn: &str) -> bool {
         self.policies.iter().any(|policy| policy.arn.as_deref() == Some(arn))
     }
 
-    pub fn inline(&self, name: &str) -> Option<&SeenPolicy> {
+    pub(crate) fn inline(&self, name: &str) -> Option<&SeenPolicy> {
         self.policies.iter().find(|policy| policy.arn.is_none() && policy.name == name)
     }
 }
 
 impl SeenPolicy {
     /// For messages: `policy NAME, statement SID`.
-    pub fn statement_name(&self, at: usize) -> String {
+    pub(crate) fn statement_name(&self, at: usize) -> String {
         let statements = super::policy::statements(&self.document);
         let sid = statements
             .get(at)

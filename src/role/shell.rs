@@ -7,7 +7,7 @@ use super::Role;
 use super::documents::Documents;
 
 /// One word of a shell: bare where that is safe, else between single quotes.
-pub fn word(text: &str) -> String {
+pub(crate) fn word(text: &str) -> String {
     let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:=@,+".contains(&byte);
     match !text.is_empty() && text.bytes().all(safe) {
         true => text.to_owned(),
@@ -16,7 +16,7 @@ pub fn word(text: &str) -> String {
 }
 
 /// `aws iam OPERATION` with options, one a line.
-pub fn iam(role: &Role, operation: &str, options: &[(&str, &str)]) -> String {
+pub(crate) fn iam(role: &Role, operation: &str, options: &[(&str, &str)]) -> String {
     // IAM is one per partition, and outside the first the CLI finds it by a region only.
     let region = [("region", role.partition.home)];
     let region = region.iter().filter(|_| role.partition.name != "aws");
@@ -28,11 +28,11 @@ pub fn iam(role: &Role, operation: &str, options: &[(&str, &str)]) -> String {
 }
 
 /// Each command only if the one before it worked, as one thing to paste.
-pub fn all(commands: &[String]) -> String {
+pub(crate) fn all(commands: &[String]) -> String {
     commands.join(" &&\n")
 }
 
-pub fn create_role(role: &Role, trust: &Value) -> String {
+pub(crate) fn create_role(role: &Role, trust: &Value) -> String {
     iam(
         role,
         "create-role",
@@ -40,7 +40,7 @@ pub fn create_role(role: &Role, trust: &Value) -> String {
     )
 }
 
-pub fn update_trust(role: &Role, trust: &Value) -> String {
+pub(crate) fn update_trust(role: &Role, trust: &Value) -> String {
     iam(
         role,
         "update-assume-role-policy",
@@ -48,15 +48,15 @@ pub fn update_trust(role: &Role, trust: &Value) -> String {
     )
 }
 
-pub fn attach(role: &Role, arn: &str) -> String {
+pub(crate) fn attach(role: &Role, arn: &str) -> String {
     iam(role, "attach-role-policy", &[("role-name", &role.name), ("policy-arn", arn)])
 }
 
-pub fn detach(role: &Role, arn: &str) -> String {
+pub(crate) fn detach(role: &Role, arn: &str) -> String {
     iam(role, "detach-role-policy", &[("role-name", &role.name), ("policy-arn", arn)])
 }
 
-pub fn put(role: &Role, name: &str, document: &Value) -> String {
+pub(crate) fn put(role: &Role, name: &str, document: &Value) -> String {
     iam(
         role,
         "put-role-policy",
@@ -68,15 +68,15 @@ pub fn put(role: &Role, name: &str, document: &Value) -> String {
     )
 }
 
-pub fn delete(role: &Role, name: &str) -> String {
+pub(crate) fn delete(role: &Role, name: &str) -> String {
     iam(role, "delete-role-policy", &[("role-name", &role.name), ("policy-name", name)])
 }
 
-pub fn create_profile(role: &Role, profile: &str) -> String {
+pub(crate) fn create_profile(role: &Role, profile: &str) -> String {
     iam(role, "create-instance-profile", &[("instance-profile-name", profile)])
 }
 
-pub fn add_to_profile(role: &Role, profile: &str) -> String {
+pub(crate) fn add_to_profile(role: &Role, profile: &str) -> String {
     iam(
         role,
         "add-role-to-instance-profile",
@@ -84,7 +84,7 @@ pub fn add_to_profile(role: &Role, profile: &str) -> String {
     )
 }
 
-pub fn remove_from_profile(role: &Role, profile: &str, other: &str) -> String {
+pub(crate) fn remove_from_profile(role: &Role, profile: &str, other: &str) -> String {
     iam(
         role,
         "remove-role-from-instance-profile",
@@ -93,7 +93,7 @@ pub fn remove_from_profile(role: &Role, profile: &str, other: &str) -> String {
 }
 
 /// Changes a managed policy for every role it is attached to.
-pub fn new_version(role: &Role, arn: &str, document: &Value) -> String {
+pub(crate) fn new_version(role: &Role, arn: &str, document: &Value) -> String {
     let text = document.to_string();
     format!(
         "{} \\\n    --set-as-default",
@@ -101,12 +101,12 @@ pub fn new_version(role: &Role, arn: &str, document: &Value) -> String {
     )
 }
 
-pub fn delete_boundary(role: &Role) -> String {
+pub(crate) fn delete_boundary(role: &Role) -> String {
     iam(role, "delete-role-permissions-boundary", &[("role-name", &role.name)])
 }
 
 /// The documents' own procedure, from nothing to a role that works.
-pub fn procedure(role: &Role, documents: &Documents) -> Vec<String> {
+pub(crate) fn procedure(role: &Role, documents: &Documents) -> Vec<String> {
     let create = create_role(role, &documents.trust);
     let attach = documents.managed.iter().map(|arn| attach(role, arn));
     let put = documents.inline.iter().map(|(name, document)| put(role, name, document));

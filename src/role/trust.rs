@@ -15,7 +15,7 @@ use super::{Role, shell};
 
 const ACTION: &str = "sts:assumerole";
 
-pub fn findings(role: &Role, seen: &Seen) -> Vec<Finding> {
+pub(crate) fn findings(role: &Role, seen: &Seen) -> Vec<Finding> {
     let trust = Trust { role, seen, statements: Policy::read(&seen.trust).statements };
     trust.lent().into_iter().chain(trust.others()).collect()
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Ends in a newline.
-pub fn block(value: &Value) -> String {
+pub(crate) fn block(value: &Value) -> String {
     let mut out = String::new();
     write(&mut out, value, 0);
     out

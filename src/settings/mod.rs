@@ -9,13 +9,12 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ecs_config::text::nearest;
 use thiserror::Error;
 
+use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::net::aws::Aws;
-use crate::source::Source;
-
-/// Where the settings file lies, below the root.
-pub const FILE: &str = "/etc/ecs-bootstrap/ecs-bootstrap.toml";
+use crate::source::{self, Source};
 const ENVIRONMENT: &str = "ECS_BOOTSTRAP_";
 const TAG: &str = "ecs-bootstrap:";
 
@@ -59,7 +58,7 @@ const PLACES: [&str; 2] = ["root", "settings"];
 
 /// Where an effective setting came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     Flag,
     Environment(String),
     Tag(String),
@@ -81,11 +80,13 @@ impl fmt::Display for Origin {
 
 /// Why the settings are no settings.
 #[derive(Debug, Error, PartialEq)]
-pub enum Error {
+pub(crate) enum Error {
     #[error("{origin}: there is no setting `{name}`")]
     Unknown { origin: String, name: String, nearest: Option<String> },
     #[error("{origin}: {name}: {why}")]
     Value { origin: String, name: String, why: String },
+    #[error("{origin}: {name}: {source}")]
+    Source { origin: String, name: &'static str, source: source::Invalid },
     #[error("{path}: {why}", path = path.display())]
     File { path: PathBuf, why: String },
     #[error("no configuration is named")]
@@ -98,24 +99,34 @@ pub enum Error {
 
 impl Error {
     /// A source on the command line that is none.
-    pub fn source(why: String) -> Self {
-        Error::Value { origin: "argument".into(), name: "SOURCE".into(), why }
+    pub(crate) fn source(source: source::Invalid) -> Self {
+        Error::Source { origin: "argument".into(), name: "SOURCE", source }
     }
 
     /// SARIF holds findings, which the other commands have none of.
-    pub fn only_lint() -> Self {
+    pub(crate) fn only_lint() -> Self {
         Error::Value {
             origin: "flag".into(),
             name: "output".into(),
             why: "sarif is for `lint`; expected text or json".into(),
         }
     }
+}
 
-    /// What would mend it.
-    pub fn remedy(&self) -> String {
+impl Diagnostic for Error {
+    fn step(&self) -> Step {
+        Step::Settings
+    }
+
+    fn status(&self) -> ExitStatus {
+        ExitStatus::Settings
+    }
+
+    fn remedy(&self) -> String {
         match self {
             Error::Unknown { nearest: Some(near), .. } => format!("did you mean `{near}`?"),
             Error::Unknown { nearest: None, .. } => format!("known are: {}", names().collect::<Vec<_>>().join(", ")),
+            Error::Source { source, .. } => source.remedy(),
             Error::Value { .. } => "correct the value; `ecs-bootstrap run --help` says what each setting takes".into(),
             Error::File { .. } => "correct the file; README.md, section Settings, shows an example".into(),
             Error::NoConfig => {
@@ -130,18 +141,18 @@ impl Error {
 }
 
 /// What was given in one way: text by setting, with its origin.
-pub type Given = BTreeMap<&'static str, (Vec<String>, Origin)>;
+pub(crate) type Given = BTreeMap<&'static str, (Vec<String>, Origin)>;
 
 /// What a run does while the source cannot be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stale {
+pub(crate) enum Stale {
     Fail,
     Keep,
 }
 
 /// How the host gets its credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Host {
+pub(crate) enum Host {
     Auto,
     Ec2,
     External,
@@ -149,34 +160,34 @@ pub enum Host {
 
 /// Everything a run needs to know, checked.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Every path of ours hangs off this folder; `/` on a real host.
-    pub root: PathBuf,
-    pub config: Vec<Source>,
+    pub(crate) root: PathBuf,
+    pub(crate) config: Vec<Source>,
     /// `(KEY, VALUE)`, in the order given.
-    pub set: Vec<(String, String)>,
-    pub keep: Vec<String>,
-    pub replace: bool,
-    pub expand: bool,
-    pub allow_default_cluster: bool,
-    pub expect_role: Option<String>,
-    pub expect_account: Option<String>,
-    pub host: Host,
-    pub block_imds: bool,
-    pub block_imds_host_tasks: bool,
-    pub restart_agent: bool,
-    pub stale: Stale,
+    pub(crate) set: Vec<(String, String)>,
+    pub(crate) keep: Vec<String>,
+    pub(crate) replace: bool,
+    pub(crate) expand: bool,
+    pub(crate) allow_default_cluster: bool,
+    pub(crate) expect_role: Option<String>,
+    pub(crate) expect_account: Option<String>,
+    pub(crate) host: Host,
+    pub(crate) block_imds: bool,
+    pub(crate) block_imds_host_tasks: bool,
+    pub(crate) restart_agent: bool,
+    pub(crate) stale: Stale,
     /// How old the verification of a kept file may be; `None`: any age.
-    pub max_age: Option<Duration>,
+    pub(crate) max_age: Option<Duration>,
     /// One deadline for the whole run.
-    pub timeout: Duration,
-    pub from_tags: bool,
-    pub aws: Aws,
-    pub origins: BTreeMap<&'static str, Origin>,
+    pub(crate) timeout: Duration,
+    pub(crate) from_tags: bool,
+    pub(crate) aws: Aws,
+    pub(crate) origins: BTreeMap<&'static str, Origin>,
 }
 
 /// The names of all settings.
-pub fn names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     KEYS.iter().map(|(name, _)| *name)
 }
 
@@ -197,17 +208,13 @@ fn key(name: &str) -> Option<(&'static str, Shape)> {
 }
 
 fn unknown(origin: &Origin, name: &str, spell: impl Fn(&str) -> String) -> Error {
-    let nearest = names()
-        .map(|known| (strsim::damerau_levenshtein(known, name), known))
-        .min()
-        .filter(|(distance, known)| *distance <= known.len().div_ceil(2).min(4))
-        .map(|(_, known)| spell(known));
+    let nearest = nearest(name, names()).map(spell);
     Error::Unknown { origin: origin.to_string(), name: spell(name), nearest }
 }
 
 /// What `ECS_BOOTSTRAP_*` says. Where the settings file and the root are is said by
 /// ECS_BOOTSTRAP_SETTINGS and ECS_BOOTSTRAP_ROOT, which [`place`] reads.
-pub fn from_environment<'a>(
+pub(crate) fn from_environment<'a>(
     variables: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> Result<Given, Error> {
     let spell = |name: &str| format!("{ENVIRONMENT}{}", name.to_uppercase());
@@ -230,7 +237,9 @@ pub fn from_environment<'a>(
 
 /// What instance tags say: `ecs-bootstrap:config` and so on. Tags of other names are not ours to
 /// judge.
-pub fn from_tags<'a>(tags: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Given, Error> {
+pub(crate) fn from_tags<'a>(
+    tags: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<Given, Error> {
     let mut given = Given::new();
     for (tag, text) in tags {
         let Some(name) = tag.strip_prefix(TAG) else { continue };
@@ -264,7 +273,7 @@ fn whole_source(origin: &Origin, item: &str) -> Result<(), Error> {
 }
 
 /// What the settings file says.
-pub fn from_file(path: &std::path::Path, text: &str) -> Result<Given, Error> {
+pub(crate) fn from_file(path: &std::path::Path, text: &str) -> Result<Given, Error> {
     let bad = |why: String| Error::File { path: path.to_owned(), why };
     let table: toml::Table =
         text.parse().map_err(|error: toml::de::Error| bad(place_and_message(text, &error)))?;
@@ -310,7 +319,7 @@ fn scalar(value: &toml::Value) -> Result<String, String> {
 }
 
 /// Adds what a weaker way gave, where no stronger one spoke.
-pub fn beneath(mut strong: Given, weak: Given) -> Given {
+pub(crate) fn beneath(mut strong: Given, weak: Given) -> Given {
     for (name, value) in weak {
         strong.entry(name).or_insert(value);
     }
@@ -318,7 +327,7 @@ pub fn beneath(mut strong: Given, weak: Given) -> Given {
 }
 
 /// Adds what tags gave: above the file, below all else.
-pub fn between(mut given: Given, tags: Given) -> Given {
+pub(crate) fn between(mut given: Given, tags: Given) -> Given {
     for (name, value) in tags {
         let weaker = given.get(name).is_none_or(|(_, origin)| matches!(origin, Origin::File(_)));
         if weaker {
@@ -329,12 +338,12 @@ pub fn between(mut given: Given, tags: Given) -> Given {
 }
 
 /// The one text of a setting that takes one, if it was given.
-pub fn text<'a>(given: &'a Given, name: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(given: &'a Given, name: &str) -> Option<&'a str> {
     given.get(name).and_then(|(items, _)| items.first()).map(String::as_str)
 }
 
 /// The root or the settings file's path, from the environment: flags are the caller's.
-pub fn place<'a>(
+pub(crate) fn place<'a>(
     variables: impl Iterator<Item = (&'a str, &'a str)>,
     name: &str,
 ) -> Option<PathBuf> {
@@ -354,6 +363,11 @@ impl Reader<'_> {
     fn bad(&self, name: &str, why: impl fmt::Display) -> Error {
         let origin = self.given.get(name).map_or(Origin::Default, |(_, origin)| origin.clone());
         Error::Value { origin: origin.to_string(), name: name.into(), why: why.to_string() }
+    }
+
+    fn bad_source(&self, source: source::Invalid) -> Error {
+        let origin = self.given.get("config").map_or(Origin::Default, |(_, origin)| origin.clone());
+        Error::Source { origin: origin.to_string(), name: "config", source }
     }
 
     fn list(&self, name: &str) -> &[String] {
@@ -399,7 +413,7 @@ impl Reader<'_> {
     fn sources(&self) -> Result<Vec<Source>, Error> {
         self.list("config")
             .iter()
-            .map(|item| item.parse().map_err(|error| self.bad("config", error)))
+            .map(|item| item.parse().map_err(|source| self.bad_source(source)))
             .collect()
     }
 
@@ -448,7 +462,7 @@ fn is_name(key: &str) -> bool {
 
 impl Settings {
     /// Checks everything that was given.
-    pub fn new(root: PathBuf, given: &Given, aws: Aws) -> Result<Settings, Error> {
+    pub(crate) fn new(root: PathBuf, given: &Given, aws: Aws) -> Result<Settings, Error> {
         let read = Reader { given };
         let stale = [("fail", Stale::Fail), ("keep", Stale::Keep)];
         let host = [("auto", Host::Auto), ("ec2", Host::Ec2), ("external", Host::External)];
@@ -480,7 +494,7 @@ impl Settings {
     }
 
     /// A path of the contract, below the root.
-    pub fn path(&self, absolute: &str) -> PathBuf {
+    pub(crate) fn path(&self, absolute: &str) -> PathBuf {
         self.root.join(absolute.trim_start_matches('/'))
     }
 }

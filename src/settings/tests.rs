@@ -1,4 +1,5 @@
 use super::*;
+use crate::paths;
 
 fn settings(
     flags: &[(&'static str, &str)],
@@ -12,7 +13,7 @@ fn settings(
         .collect();
     let given = beneath(flags, from_environment(env.iter().copied())?);
     let given = beneath(given, from_tags(tags.iter().copied())?);
-    let given = beneath(given, from_file(std::path::Path::new(FILE), file)?);
+    let given = beneath(given, from_file(std::path::Path::new(paths::SETTINGS), file)?);
     Settings::new("/".into(), &given, Aws::default())
 }
 
@@ -39,7 +40,7 @@ fn a_flag_beats_the_environment_beats_a_tag_beats_the_file() {
         .iter()
         .map(|name| settings.origins[name].to_string())
         .collect();
-    let file = FILE;
+    let file = paths::SETTINGS;
     assert_eq!(
         origins,
         [

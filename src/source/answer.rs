@@ -235,7 +235,7 @@ mod tests {
         ];
         for (status, code, word, next) in table {
             let (kind, found) = kind(status, code, "");
-            assert_eq!((kind.word(), found), (word, next), "{status} {code}: {kind}");
+            assert_eq!((kind.status(), found), (word, next), "{status} {code}: {kind}");
             assert!(!kind.remedy().is_empty());
         }
     }

@@ -19,7 +19,7 @@ const OTHERS: [(&[u8], &str); 13] = [
 
 /// Why `bytes` are no configuration, whatever a linter would make of them: HTML or XML (a proxy's
 /// page, S3's error), UTF-16, NUL bytes, an archive. `None` says nothing about single lines.
-pub fn content_is_no_configuration(bytes: &[u8]) -> Option<&'static str> {
+pub(crate) fn content_is_no_configuration(bytes: &[u8]) -> Option<&'static str> {
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
     if text.starts_with(b"<") {
         return Some(markup(text));

@@ -2,31 +2,31 @@
 //! each.
 
 use super::{Object, policy};
-use crate::error::ExitStatus;
+use crate::error::{Diagnostic, ExitStatus, Step};
 
 /// A source that did not yield its bytes. Holds no secret: neither a presigned URL's query nor a
 /// proxy's password.
 #[derive(Debug)]
-pub struct Error {
+pub(crate) struct Error {
     /// As [`Source`](super::Source) prints.
-    pub from: String,
-    pub kind: Kind,
+    pub(crate) from: String,
+    pub(crate) kind: Kind,
     /// Requests made, redirects to another region included; 0 for a file.
-    pub attempts: u32,
+    pub(crate) attempts: u32,
     /// What lies under it, outermost first.
-    pub causes: Vec<String>,
+    pub(crate) causes: Vec<String>,
 }
 
 /// An object and the region whose S3 was asked, for the policy statements.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
-    pub object: Object,
-    pub region: String,
+pub(crate) struct Asked {
+    pub(crate) object: Object,
+    pub(crate) region: String,
 }
 
 /// Each kind of failure; the messages say what and why, [`Error::remedy`] what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Kind {
+pub(crate) enum Kind {
     #[error("S3 refused access (403); this statement would have allowed it: {}", policy::read(&.0.object, &.0.region))]
     AccessDenied(Box<Asked>),
     #[error("S3 may not decrypt the object for this role (KMS refused){}", .key.as_ref().map(|key| format!("; this statement would have allowed it: {}", policy::decrypt(key))).unwrap_or_default())]
@@ -116,7 +116,7 @@ fn skew(ahead: Option<i64>) -> String {
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.from, self.kind)?;
-        if self.attempts > 1 && self.word() == ExitStatus::SourceUnreachable {
+        if self.attempts > 1 && self.status() == ExitStatus::SourceUnreachable {
             write!(f, " (after {} attempts)", self.attempts)
         } else {
             Ok(())
@@ -126,19 +126,23 @@ impl std::fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-impl Error {
-    pub fn word(&self) -> ExitStatus {
-        self.kind.word()
+impl Diagnostic for Error {
+    fn step(&self) -> Step {
+        Step::Fetch
     }
 
-    pub fn remedy(&self) -> String {
+    fn status(&self) -> ExitStatus {
+        self.kind.status()
+    }
+
+    fn remedy(&self) -> String {
         self.kind.remedy()
     }
 }
 
 impl Kind {
     /// A skewed clock is S3's refusal, not its absence: waiting does not mend it, a person does.
-    pub fn word(&self) -> ExitStatus {
+    pub(crate) fn status(&self) -> ExitStatus {
         use Kind::*;
         match self {
             AccessDenied(_)
@@ -165,7 +169,7 @@ impl Kind {
         }
     }
 
-    pub fn remedy(&self) -> String {
+    pub(crate) fn remedy(&self) -> String {
         match self {
             Kind::AccessDenied(asked) => return denied(asked),
             Kind::Owner { owner } => {

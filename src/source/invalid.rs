@@ -1,22 +1,26 @@
 //! A source that cannot be understood: what is wrong, why it matters, and how to write it instead.
 
-use crate::error::ExitStatus;
+use crate::error::{Diagnostic, ExitStatus, Step};
 
 /// The message names the source (an https one without its query) and what is wrong with it. Always
 /// [`ExitStatus::Settings`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("source `{given}`: {fault}")]
-pub struct Invalid {
+pub(crate) struct Invalid {
     pub(super) given: String,
     pub(super) fault: Fault,
 }
 
-impl Invalid {
-    pub fn word(&self) -> ExitStatus {
+impl Diagnostic for Invalid {
+    fn step(&self) -> Step {
+        Step::Settings
+    }
+
+    fn status(&self) -> ExitStatus {
         ExitStatus::Settings
     }
 
-    pub fn remedy(&self) -> String {
+    fn remedy(&self) -> String {
         self.fault.remedy()
     }
 }

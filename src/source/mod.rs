@@ -12,18 +12,18 @@ mod file;
 mod grammar;
 mod https;
 mod invalid;
-pub mod policy;
+pub(crate) mod policy;
 pub(crate) mod retry;
 mod s3;
-pub mod transport;
+pub(crate) mod transport;
 
 pub(crate) use answer::element;
 use aws_credential_types::Credentials;
-pub use content::content_is_no_configuration;
-pub use failure::{Asked, Error, Kind};
+pub(crate) use content::content_is_no_configuration;
+pub(crate) use failure::{Asked, Error, Kind};
 use grammar::Place;
-pub use grammar::{Bucket, Object, Source};
-pub use invalid::Invalid;
+pub(crate) use grammar::{Bucket, Object, Source};
+pub(crate) use invalid::Invalid;
 use retry::Failure;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -33,58 +33,58 @@ use crate::net::Http;
 use crate::net::aws::Aws;
 
 /// More than this is not read of any source, in bytes.
-pub const LIMIT: usize = 1 << 20;
+pub(crate) const LIMIT: usize = 1 << 20;
 
 /// What a fetch needs to know of its surroundings.
-pub struct Access<'a> {
-    pub http: &'a Http,
-    pub aws: &'a Aws,
+pub(crate) struct Access<'a> {
+    pub(crate) http: &'a Http,
+    pub(crate) aws: &'a Aws,
     /// Of the role; only S3 takes them.
-    pub credentials: Option<&'a Credentials>,
+    pub(crate) credentials: Option<&'a Credentials>,
     /// The host's region: where a bucket is looked for when neither the source nor the environment
     /// says.
-    pub region: Option<String>,
+    pub(crate) region: Option<String>,
     /// The run's. What may pass with time is tried again until then.
-    pub deadline: Instant,
+    pub(crate) deadline: Instant,
     /// What an earlier fetch brought.
-    pub held: Option<&'a Held>,
+    pub(crate) held: Option<&'a Held>,
 }
 
 /// What the report and the state say of a layer.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Layer {
+pub(crate) struct Layer {
     /// As it is shown: a presigned URL without its query.
-    pub source: String,
-    pub etag: Option<String>,
-    pub version_id: Option<String>,
+    pub(crate) source: String,
+    pub(crate) etag: Option<String>,
+    pub(crate) version_id: Option<String>,
     /// In hexadecimal.
-    pub sha256: String,
-    pub bytes: usize,
+    pub(crate) sha256: String,
+    pub(crate) bytes: usize,
 }
 
 /// A layer that an earlier fetch brought, and its bytes, which are the caller's to vouch for. S3 is
 /// asked for it only if its ETag has changed. A URL always is: without its query, which nobody
 /// keeps, it is not known to be the same one.
-pub struct Held {
-    pub layer: Layer,
-    pub bytes: Vec<u8>,
+pub(crate) struct Held {
+    pub(crate) layer: Layer,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// A layer's bytes, and what the report says of them. `Debug` shows no bytes, for they hold values.
 #[derive(Clone)]
-pub struct Fetched {
-    pub source: Source,
-    pub bytes: Vec<u8>,
-    pub etag: Option<String>,
-    pub version_id: Option<String>,
+pub(crate) struct Fetched {
+    pub(crate) source: Source,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) etag: Option<String>,
+    pub(crate) version_id: Option<String>,
     /// 64 lower-case hexadecimal digits.
-    pub sha256: String,
+    pub(crate) sha256: String,
     /// Requests made; 0 for a file.
-    pub attempts: u32,
+    pub(crate) attempts: u32,
     /// Where the bucket turned out to be.
-    pub region: Option<String>,
+    pub(crate) region: Option<String>,
     /// The bytes are those of [`Access::held`]; S3 said that they still stand.
-    pub not_modified: bool,
+    pub(crate) not_modified: bool,
 }
 
 impl std::fmt::Debug for Fetched {
@@ -105,7 +105,7 @@ struct Read {
 
 /// Gets one layer's bytes, checked against the source's digest if it names one. Whether they are a
 /// configuration is [`content_is_no_configuration`]'s and the linter's to say.
-pub async fn fetch(source: &Source, access: &Access<'_>) -> Result<Fetched, Error> {
+pub(crate) async fn fetch(source: &Source, access: &Access<'_>) -> Result<Fetched, Error> {
     let (read, attempts) = read(source, access).await;
     let checked =
         read.and_then(|read| check_digest(source, &read.bytes).map(|sha256| (read, sha256)));
@@ -129,13 +129,16 @@ pub async fn fetch(source: &Source, access: &Access<'_>) -> Result<Fetched, Erro
 }
 
 /// Gets all layers at the same time; the first failure ends it.
-pub async fn fetch_all(sources: &[Source], access: &Access<'_>) -> Result<Vec<Fetched>, Error> {
+pub(crate) async fn fetch_all(
+    sources: &[Source],
+    access: &Access<'_>,
+) -> Result<Vec<Fetched>, Error> {
     futures_util::future::try_join_all(sources.iter().map(|source| fetch(source, access))).await
 }
 
 impl Fetched {
     /// As the report has it: no bytes.
-    pub fn layer(&self) -> Layer {
+    pub(crate) fn layer(&self) -> Layer {
         Layer {
             source: self.source.to_string(),
             etag: self.etag.clone(),

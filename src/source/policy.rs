@@ -8,23 +8,23 @@ use super::{Bucket, Object};
 use crate::net::partition::Partition;
 
 /// What reads `object`; `region` tells the partition of a bucket that is known by its name only.
-pub fn read(object: &Object, region: &str) -> String {
+pub(crate) fn read(object: &Object, region: &str) -> String {
     statement(action(object), &object_arn(object, region))
 }
 
 /// What a role must be allowed to read it: a pinned version takes an action of its own, and that
 /// one alone.
-pub fn action(object: &Object) -> &'static str {
+pub(crate) fn action(object: &Object) -> &'static str {
     if object.version_id.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" }
 }
 
 /// What makes S3 say that a key is missing, where without it S3 only says "access denied".
-pub fn list(object: &Object, region: &str) -> String {
+pub(crate) fn list(object: &Object, region: &str) -> String {
     statement("s3:ListBucket", &bucket_arn(&object.bucket, region))
 }
 
 /// What decrypts an object that was stored with a key of KMS.
-pub fn decrypt(key_arn: &str) -> String {
+pub(crate) fn decrypt(key_arn: &str) -> String {
     statement("kms:Decrypt", key_arn)
 }
 
@@ -45,7 +45,7 @@ fn bucket_arn(bucket: &Bucket, region: &str) -> String {
 }
 
 /// As the resource of a policy's statement.
-pub fn object_arn(object: &Object, region: &str) -> String {
+pub(crate) fn object_arn(object: &Object, region: &str) -> String {
     let between =
         if matches!(object.bucket, Bucket::AccessPoint { .. }) { "/object/" } else { "/" };
     format!("{}{between}{}", bucket_arn(&object.bucket, region), literally(&object.key))

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::*;
+use crate::error::Diagnostic;
 use crate::error::ExitStatus;
 use crate::net::Options;
 
@@ -188,7 +189,7 @@ fn what_is_held_is_not_sent_again_and_nothing_else_is_taken_for_it() {
     }
     let refused = from("s3://bucket/k2", answer(304, "", "")).0.unwrap_err();
     assert_eq!(
-        refused.word(),
+        refused.status(),
         ExitStatus::AccessDenied,
         "an answer to a question that was not asked: {refused}"
     );
@@ -282,7 +283,7 @@ fn a_refusal_is_final_and_prints_the_statement_that_would_have_allowed_it() {
     );
     let (fetched, requests) = s3("s3://bucket/a/k", vec![refusal]);
     let error = fetched.unwrap_err();
-    assert_eq!((error.word(), requests.len()), (ExitStatus::AccessDenied, 1));
+    assert_eq!((error.status(), requests.len()), (ExitStatus::AccessDenied, 1));
     assert!(
         error.to_string().contains(
             r#"{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/a/k"}"#
@@ -312,7 +313,7 @@ fn a_wrong_owner_is_told_from_a_missing_permission_by_asking_without_one() {
     );
     let (fetched, requests) = s3(source, vec![denied(), answer(403, "", "")]);
     let error = fetched.unwrap_err();
-    assert_eq!(error.word(), ExitStatus::AccessDenied);
+    assert_eq!(error.status(), ExitStatus::AccessDenied);
     assert!(error.remedy().contains("owner="), "{}", error.remedy());
     assert!(
         requests[1].starts_with("HEAD ")
@@ -357,7 +358,7 @@ fn no_more_than_a_mebibyte_is_read_whatever_the_length_says() {
         let (address, _requests) = serve(vec![body]);
         let error = fetch_with(&[], &format!("http://{address}/k?MARKER"), Duration::from_secs(20))
             .unwrap_err();
-        assert_eq!(error.word(), ExitStatus::Integrity);
+        assert_eq!(error.status(), ExitStatus::Integrity);
     }
     let (fetched, _) = s3("s3://bucket/k", vec![found(&"#".repeat(LIMIT))]);
     assert_eq!(fetched.unwrap().bytes.len(), LIMIT);
@@ -371,7 +372,7 @@ fn bytes_that_differ_from_their_checksum_or_digest_are_refused() {
     let source = format!("s3://bucket/k#sha256={digest}");
     assert_eq!(s3(&source, vec![found("")]).0.unwrap().sha256, digest);
     let error = s3(&source, vec![found("ECS_CLUSTER=MARKER\n")]).0.unwrap_err();
-    assert_eq!(error.word(), ExitStatus::Integrity);
+    assert_eq!(error.status(), ExitStatus::Integrity);
     assert!(error.to_string().contains(digest) && !error.to_string().contains("MARKER"), "{error}");
 }
 
@@ -412,7 +413,7 @@ fn a_network_that_fails_is_named_with_its_cause() {
     let nowhere = format!("{}.invalid", "n".repeat(64));
     let error = at(&format!("http://{nowhere}"), "s3://bucket/k");
     assert_eq!(error.kind, Kind::Dns(nowhere));
-    assert_eq!(error.word(), ExitStatus::SourceUnreachable);
+    assert_eq!(error.status(), ExitStatus::SourceUnreachable);
     let (plain, _requests) = serve(vec![answer(400, "", "this is no TLS")]);
     let error = at(&format!("https://{plain}"), "s3://bucket/k");
     assert!(matches!(&error.kind, Kind::Tls { host, .. } if host == "127.0.0.1"), "{error:?}");
@@ -428,7 +429,7 @@ fn a_host_name_that_aws_does_not_have_is_a_matter_of_settings() {
     )
     .unwrap_err();
     assert!(matches!(&error.kind, Kind::Unusable(why) if why.contains("FIPS")), "{error:?}");
-    assert_eq!(error.word(), ExitStatus::Settings);
+    assert_eq!(error.status(), ExitStatus::Settings);
 }
 
 #[test]
@@ -438,7 +439,10 @@ fn a_server_that_says_nothing_ends_at_the_deadline() {
     let error =
         fetch_with(&[("AWS_ENDPOINT_URL", &url)], "s3://bucket/k", Duration::from_millis(300))
             .unwrap_err();
-    assert_eq!((error.kind.clone(), error.word()), (Kind::Deadline, ExitStatus::SourceUnreachable));
+    assert_eq!(
+        (error.kind.clone(), error.status()),
+        (Kind::Deadline, ExitStatus::SourceUnreachable)
+    );
 }
 
 #[test]
@@ -550,7 +554,7 @@ fn a_url_that_yields_nothing_says_why_and_never_its_query() {
     for (said, why, word) in table {
         let error = web(said);
         let all = format!("{error} {error:?} {}", error.remedy());
-        assert!(error.to_string().contains(why) && error.word() == word, "{all}");
+        assert!(error.to_string().contains(why) && error.status() == word, "{all}");
         assert!(!all.contains("MARKER"), "{all}");
     }
 }
@@ -568,5 +572,5 @@ fn s3_without_credentials_is_a_missing_role() {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let error = runtime.block_on(fetch(&"s3://bucket/k".parse().unwrap(), &access)).unwrap_err();
-    assert_eq!((error.word(), error.attempts), (ExitStatus::NoRole, 0));
+    assert_eq!((error.status(), error.attempts), (ExitStatus::NoRole, 0));
 }

@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use super::lines::{self, Setting};
 use super::meant::is_json;
-use super::{Context, File, Findings, Readers, bytes, check_layer, go};
+use super::{Context, File, Findings, Readers, bytes, check_layer};
+use crate::go;
 use crate::merge;
 use crate::readers::Reader;
 use crate::variables::{self, Kind};

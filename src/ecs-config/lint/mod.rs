@@ -10,7 +10,6 @@ mod disagree;
 mod excerpt;
 pub mod explain;
 pub mod fix;
-mod go;
 mod json;
 mod lines;
 mod meant;

@@ -12,8 +12,8 @@ use super::disagree::READERS;
 use super::excerpt::{self, Excerpt, Quoted};
 use super::rules::{self, Kind};
 use super::{File, Finding, Readers, Severity, plain};
-use crate::plural;
 use crate::readers::{Reader, Reading, lossy};
+use crate::text::plural;
 use crate::variables;
 
 /// How to write.
@@ -82,7 +82,7 @@ pub fn summary(findings: &[Finding]) -> String {
     match counts
         .into_iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, word)| plural::count(count, word))
+        .map(|(count, word)| plural(count, word))
         .collect::<Vec<_>>()
     {
         none if none.is_empty() => "no findings".to_owned(),

@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::lines::Setting;
 use super::registered::{self, Registered};
 use super::rules::together as rule;
-use super::{At, Context, Findings, Owned, go, say};
+use super::{At, Context, Findings, Owned, say};
+use crate::go;
 
 /// The settings that count, each with its place.
 pub type View<'v> = BTreeMap<&'v str, Owned<'v>>;

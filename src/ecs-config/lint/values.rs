@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use super::lines::Setting;
 use super::rules::values as rule;
-use super::{Findings, Rule, go, json, say};
+use super::{Findings, Rule, json, say};
+use crate::go;
 use crate::variables::{self, Kind, OnInvalid, Variable};
 
 /// Settings that decide how another one is checked.

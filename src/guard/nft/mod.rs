@@ -20,7 +20,7 @@ use netlink_packet_netfilter::{
 };
 use nix::libc;
 use nix::sys::socket::SockProtocol;
-pub use table::{NAME, Table, wanted};
+pub(crate) use table::{NAME, Table, wanted};
 
 use super::netlink::{self, ACK, APPEND, CREATE, DUMP, ONLY_IF_EMPTY};
 
@@ -29,17 +29,17 @@ const NFTABLES: u16 = 10;
 
 /// The fence as it stands in the kernel.
 #[derive(Debug)]
-pub struct Present {
-    pub table: Table,
+pub(crate) struct Present {
+    pub(crate) table: Table,
     /// Packets dropped so far, over all rules.
-    pub packets: u64,
+    pub(crate) packets: u64,
 }
 
 /// What is there, or nothing.
 ///
 /// # Errors
 /// The kernel's errno; see [`netlink::unsupported`] for those that mean "no nf_tables here".
-pub fn read() -> io::Result<Option<Present>> {
+pub(crate) fn read() -> io::Result<Option<Present>> {
     let Some(mut table) = get_table(INET, NAME)?.as_deref().map(table::read_table) else {
         return Ok(None);
     };
@@ -51,7 +51,7 @@ pub fn read() -> io::Result<Option<Present>> {
 }
 
 /// Puts `table` in place of whatever table of this name there is, at once.
-pub fn replace(table: &Table) -> io::Result<()> {
+pub(crate) fn replace(table: &Table) -> io::Result<()> {
     let named = || vec![TableAttribute::Name(NAME.into())];
     // Added first, so that the delete finds one; the kernel shows nobody the steps in between.
     let fresh = [
@@ -65,7 +65,7 @@ pub fn replace(table: &Table) -> io::Result<()> {
 }
 
 /// Takes the fence away.
-pub fn delete() -> io::Result<()> {
+pub(crate) fn delete() -> io::Result<()> {
     let attributes = vec![TableAttribute::Name(NAME.into())];
     commit(&[step(0, INET, NfTablesMessage::DeleteTable(TableMessage { attributes }))])
 }
@@ -75,7 +75,7 @@ const FILTER: (NetfilterProtoFamily, &str, [&str; 3]) =
     (NetfilterProtoFamily::IPv4, "filter", ["INPUT", "FORWARD", "OUTPUT"]);
 
 /// Whether iptables' filter table exists in nf_tables.
-pub fn has_filter_table() -> io::Result<bool> {
+pub(crate) fn has_filter_table() -> io::Result<bool> {
     Ok(get_table(FILTER.0, FILTER.1)?.is_some())
 }
 
@@ -84,7 +84,7 @@ pub fn has_filter_table() -> io::Result<bool> {
 ///
 /// The kernel refuses the whole batch when a chain or the table holds anything, so that a rule
 /// which somebody adds at this moment is safe.
-pub fn delete_filter_table_if_empty() -> io::Result<bool> {
+pub(crate) fn delete_filter_table_if_empty() -> io::Result<bool> {
     let (family, table, chains) = FILTER;
     let mut steps = Vec::new();
     for chain in chains {

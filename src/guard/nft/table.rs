@@ -34,9 +34,9 @@ use netlink_packet_netfilter::nftables::{
 use super::super::rules::Family;
 
 /// The table's name; its family is inet.
-pub const NAME: &str = "ecs-bootstrap";
+pub(crate) const NAME: &str = "ecs-bootstrap";
 /// Not `fwd`, which is a reserved word of nft.
-pub const CHAIN: &str = "forward";
+pub(crate) const CHAIN: &str = "forward";
 
 const COMMENT: &str = "ecs-bootstrap: containers stay away from instance metadata";
 const BEFORE_OTHER_FILTERS: i32 = -10;
@@ -46,35 +46,35 @@ const DROP: u32 = 0;
 
 /// One table with the one chain it should have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Table {
+pub(crate) struct Table {
     /// Dormant is a flag: a table may be listed and switched off.
-    pub flags: u32,
+    pub(crate) flags: u32,
     /// Chains, sets and objects inside: more than one is somebody else's addition.
-    pub members: u32,
-    pub chain: Option<Chain>,
-    pub rules: Vec<Rule>,
+    pub(crate) members: u32,
+    pub(crate) chain: Option<Chain>,
+    pub(crate) rules: Vec<Rule>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Chain {
-    pub kind: String,
-    pub hook: u32,
-    pub priority: i32,
-    pub policy: u32,
-    pub flags: u32,
+pub(crate) struct Chain {
+    pub(crate) kind: String,
+    pub(crate) hook: u32,
+    pub(crate) priority: i32,
+    pub(crate) policy: u32,
+    pub(crate) flags: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
-    pub chain: String,
-    pub expressions: Vec<Expressions>,
+pub(crate) struct Rule {
+    pub(crate) chain: String,
+    pub(crate) expressions: Vec<Expressions>,
     /// The comment, in the layout of libnftnl.
-    pub userdata: Vec<u8>,
+    pub(crate) userdata: Vec<u8>,
 }
 
 /// The table we want. `source_routes` is false only for kernels that lack the `fib` expression for
 /// inet.
-pub fn wanted(interface: Option<&str>, source_routes: bool) -> Table {
+pub(crate) fn wanted(interface: Option<&str>, source_routes: bool) -> Table {
     let detour = source_routes.then(to_the_forwarder);
     let addresses = Family::ALL.into_iter().map(|family| to(family.metadata()));
     let rules =
@@ -186,7 +186,7 @@ fn comment() -> Vec<u8> {
 }
 
 /// What a dumped table says of itself.
-pub fn read_table(attributes: &[TableAttribute]) -> Table {
+pub(crate) fn read_table(attributes: &[TableAttribute]) -> Table {
     let mut table = Table { flags: 0, members: 0, chain: None, rules: vec![] };
     for attribute in attributes {
         match attribute {
@@ -199,7 +199,7 @@ pub fn read_table(attributes: &[TableAttribute]) -> Table {
 }
 
 /// What a dumped chain says of itself.
-pub fn read_chain(attributes: &[ChainAttribute]) -> Chain {
+pub(crate) fn read_chain(attributes: &[ChainAttribute]) -> Chain {
     let mut chain = Chain::default();
     for attribute in attributes {
         match attribute {
@@ -224,7 +224,7 @@ fn read_hook(attribute: &Hook, chain: &mut Chain) {
 }
 
 /// A dumped rule, and how many packets its counter has seen.
-pub fn read_rule(attributes: Vec<RuleAttribute>) -> (Rule, u64) {
+pub(crate) fn read_rule(attributes: Vec<RuleAttribute>) -> (Rule, u64) {
     let (mut rule, mut packets) =
         (Rule { chain: String::new(), expressions: vec![], userdata: vec![] }, 0);
     for attribute in attributes {

@@ -40,7 +40,7 @@ const AGAIN: Duration = Duration::from_millis(150);
 
 /// What the packets showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     Blocked,
     Leaks,
     /// The reason; never to be called blocked.
@@ -49,19 +49,19 @@ pub enum Verdict {
 
 /// The verdict on one network in one family.
 #[derive(Clone, Debug)]
-pub struct Finding {
-    pub network: String,
-    pub family: Family,
-    pub verdict: Verdict,
+pub(crate) struct Finding {
+    pub(crate) network: String,
+    pub(crate) family: Family,
+    pub(crate) verdict: Verdict,
 }
 
 /// What a round over all bridges found out.
 #[derive(Debug, Default)]
-pub struct Findings {
-    pub networks: Vec<Finding>,
+pub(crate) struct Findings {
+    pub(crate) networks: Vec<Finding>,
     /// Networks where a packet to the task credentials' address was seen to pass, and those where
     /// it was not.
-    pub credentials: Vec<(String, bool)>,
+    pub(crate) credentials: Vec<(String, bool)>,
 }
 
 /// One SYN, sent until it is seen.
@@ -93,7 +93,7 @@ struct Probe {
 ///
 /// # Errors
 /// `PermissionDenied` without CAP_NET_ADMIN and CAP_NET_RAW, `NotFound` without /dev/net/tun.
-pub fn probe(links: &[Link]) -> io::Result<Findings> {
+pub(crate) fn probe(links: &[Link]) -> io::Result<Findings> {
     let watch = Watch::open()?;
     let bridges = links.iter().filter(|link| link.is_network());
     let taps = bridges

@@ -8,7 +8,12 @@ const ARP: [u8; 2] = [0x08, 0x06];
 
 /// An Ethernet frame with a SYN from `from` to `to`. The sequence number is what it is known by:
 /// NAT keeps it, and the destination.
-pub fn syn(macs: (&[u8; 6], &[u8; 6]), from: SocketAddr, to: SocketAddr, sequence: u32) -> Vec<u8> {
+pub(crate) fn syn(
+    macs: (&[u8; 6], &[u8; 6]),
+    from: SocketAddr,
+    to: SocketAddr,
+    sequence: u32,
+) -> Vec<u8> {
     let (own, bridge) = macs;
     let (ethertype, packet) = match (from.ip(), to.ip()) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
@@ -67,7 +72,7 @@ fn with_checksum(mut header: Vec<u8>, at: usize, pseudo: &[u8]) -> Vec<u8> {
 
 /// Destination and sequence number of a TCP packet without its Ethernet header; `None` for anything
 /// else.
-pub fn flight(packet: &[u8]) -> Option<(IpAddr, u32)> {
+pub(crate) fn flight(packet: &[u8]) -> Option<(IpAddr, u32)> {
     let (destination, transport) = match packet.first()? >> 4 {
         4 if packet.get(9) == Some(&TCP) => {
             (IpAddr::from(*packet.get(16..)?.first_chunk::<4>()?), usize::from(packet[0] & 15) * 4)
@@ -83,7 +88,7 @@ pub fn flight(packet: &[u8]) -> Option<(IpAddr, u32)> {
 
 /// The address that an Ethernet frame asks for by ARP: the host looks for it because it has
 /// something to send there.
-pub fn asked_by_arp(frame: &[u8]) -> Option<Ipv4Addr> {
+pub(crate) fn asked_by_arp(frame: &[u8]) -> Option<Ipv4Addr> {
     const REQUEST: [u8; 2] = [0, 1];
     let is_request = frame.get(12..14)? == ARP && frame.get(20..22)? == REQUEST;
     let target = *frame.get(38..)?.first_chunk::<4>()?;

@@ -14,12 +14,12 @@ use super::super::links::{self, Link};
 const DEVICE: &str = "/dev/net/tun";
 
 /// One port of one bridge.
-pub struct Tap {
+pub(crate) struct Tap {
     file: File,
-    pub index: u32,
+    pub(crate) index: u32,
     /// The guest's MAC, which is not the port's: a bridge drops frames that seem to come from its
     /// own port.
-    pub mac: [u8; 6],
+    pub(crate) mac: [u8; 6],
 }
 
 impl Tap {
@@ -27,7 +27,7 @@ impl Tap {
     ///
     /// # Errors
     /// `NotFound` without the tun module, `PermissionDenied` without CAP_NET_ADMIN.
-    pub fn plug(bridge: &Link) -> io::Result<Tap> {
+    pub(crate) fn plug(bridge: &Link) -> io::Result<Tap> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -42,12 +42,12 @@ impl Tap {
     }
 
     /// Sends a frame into the bridge. One that is lost is sent again by the next round.
-    pub fn send(&self, frame: &[u8]) {
+    pub(crate) fn send(&self, frame: &[u8]) {
         _ = (&self.file).write(frame);
     }
 
     /// The next frame that the bridge sent to the guest, if any.
-    pub fn receive(&self) -> Option<Vec<u8>> {
+    pub(crate) fn receive(&self) -> Option<Vec<u8>> {
         let mut buffer = vec![0; 2048];
         let length = (&self.file).read(&mut buffer).ok()?;
         buffer.truncate(length);

@@ -11,21 +11,21 @@ use nix::sys::socket::{self, AddressFamily, LinkAddr, SockFlag, SockProtocol, So
 use super::packet;
 
 /// A TCP packet on its way out, to one of the addresses that the proof sends to.
-pub struct Sighting {
-    pub interface: u32,
-    pub destination: IpAddr,
-    pub sequence: u32,
+pub(crate) struct Sighting {
+    pub(crate) interface: u32,
+    pub(crate) destination: IpAddr,
+    pub(crate) sequence: u32,
 }
 
 /// The socket; without promiscuous mode, address or route, so that closing it leaves nothing.
-pub struct Watch {
+pub(crate) struct Watch {
     socket: OwnedFd,
 }
 
 impl Watch {
     /// # Errors
     /// `PermissionDenied` without CAP_NET_RAW.
-    pub fn open() -> io::Result<Watch> {
+    pub(crate) fn open() -> io::Result<Watch> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let socket =
             socket::socket(AddressFamily::Packet, SockType::Datagram, flags, SockProtocol::EthAll)?;
@@ -36,7 +36,7 @@ impl Watch {
     }
 
     /// Everything seen since the last call.
-    pub fn sightings(&self) -> impl Iterator<Item = Sighting> {
+    pub(crate) fn sightings(&self) -> impl Iterator<Item = Sighting> {
         std::iter::from_fn(|| self.next()).flatten()
     }
 

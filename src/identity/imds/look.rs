@@ -9,13 +9,13 @@ const LIMIT: Duration = Duration::from_secs(1);
 
 impl Imds {
     /// The endpoint that gave the session's token, once there is one.
-    pub fn endpoint(&self) -> Option<String> {
+    pub(crate) fn endpoint(&self) -> Option<String> {
         self.session.try_lock().ok()?.as_ref().map(|session| session.endpoint.clone())
     }
 
     /// The status of a request without a token: 200 where version 1 is still allowed, 401 where it
     /// is not; `None`: no answer.
-    pub async fn status_without_token(&self) -> Option<u16> {
+    pub(crate) async fn status_without_token(&self) -> Option<u16> {
         let endpoint = self.endpoint()?;
         self.send(self.client.get(format!("{endpoint}/latest/meta-data/")), LIMIT)
             .await
@@ -25,7 +25,7 @@ impl Imds {
 
     /// Whether the IPv6 address gives a token; `None` where a variable names the one endpoint to
     /// ask.
-    pub async fn answers_ipv6(&self) -> Option<bool> {
+    pub(crate) async fn answers_ipv6(&self) -> Option<bool> {
         match self.options.endpoints().as_slice() {
             [_, ipv6] => Some(self.put(ipv6, LIMIT).await.is_ok()),
             _ => None,

@@ -35,23 +35,25 @@ const HOP_LIMIT_EVIDENCE: u32 = 3;
 
 /// Where the metadata service is, and how patient AWS's own variables want us to be.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Options {
+pub(crate) struct Options {
     /// AWS_EC2_METADATA_DISABLED.
-    pub disabled: bool,
+    pub(crate) disabled: bool,
     /// AWS_EC2_METADATA_SERVICE_ENDPOINT, without a trailing slash.
-    pub endpoint: Option<String>,
+    pub(crate) endpoint: Option<String>,
     /// AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE is IPv6 (`Some(true)`) or IPv4 (`Some(false)`).
-    pub ipv6: Option<bool>,
+    pub(crate) ipv6: Option<bool>,
     /// AWS_METADATA_SERVICE_TIMEOUT: of one attempt. By default attempts grow longer, from 1 s to
     /// 8 s.
-    pub timeout: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
     /// AWS_METADATA_SERVICE_NUM_ATTEMPTS. By default the deadline alone ends the trying.
-    pub attempts: Option<u32>,
+    pub(crate) attempts: Option<u32>,
 }
 
 impl Options {
     /// Reads AWS's own variables. The error says which one is wrong.
-    pub fn new<'a>(variables: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Self, String> {
+    pub(crate) fn new<'a>(
+        variables: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, String> {
         let mut options = Options::default();
         for (name, value) in variables.filter(|(_, value)| !value.is_empty()) {
             options.set(name, value).map_err(|expected| format!("{name}: expected {expected}"))?;
@@ -112,7 +114,7 @@ fn seconds(value: &str) -> Result<Duration, &'static str> {
 
 /// Why the metadata service told us nothing.
 #[derive(Debug, Error)]
-pub enum Error {
+pub(crate) enum Error {
     #[error("instance metadata is switched off by AWS_EC2_METADATA_DISABLED")]
     Disabled,
     #[error(
@@ -131,7 +133,7 @@ pub enum Error {
 
 impl Error {
     /// What would mend it.
-    pub fn remedy(&self) -> &'static str {
+    pub(crate) fn remedy(&self) -> &'static str {
         match self {
             Error::Disabled => {
                 "unset AWS_EC2_METADATA_DISABLED for this program, or use `--host external` on a host outside EC2"
@@ -157,7 +159,7 @@ impl Error {
 
 /// What may pass with time: the reason why one attempt failed.
 #[derive(Clone, Debug, Error)]
-pub enum Fault {
+pub(crate) enum Fault {
     #[error("it answered with HTTP status {0}")]
     Status(u16),
     #[error("no answer within {0:?}")]
@@ -175,7 +177,7 @@ enum Attempt {
 }
 
 /// A session with the metadata service: the endpoint that answered, and its token.
-pub struct Imds {
+pub(crate) struct Imds {
     client: Client,
     options: Options,
     deadline: Instant,
@@ -194,21 +196,21 @@ struct Session {
 
 impl Imds {
     /// `client` must know neither proxies nor redirects: [`crate::net::direct`].
-    pub fn new(client: Client, options: Options, deadline: Instant) -> Self {
+    pub(crate) fn new(client: Client, options: Options, deadline: Instant) -> Self {
         Imds { client, options, deadline, session: Mutex::default(), repeats: Cell::new(0) }
     }
 
     /// How often something had to be asked again so far.
-    pub fn repeats(&self) -> u32 {
+    pub(crate) fn repeats(&self) -> u32 {
         self.repeats.get()
     }
 
-    pub fn deadline(&self) -> Instant {
+    pub(crate) fn deadline(&self) -> Instant {
         self.deadline
     }
 
     /// The text of one item below `/latest/`; `None` if there is no such item.
-    pub async fn get(&self, path: &str) -> Result<Option<String>, Error> {
+    pub(crate) async fn get(&self, path: &str) -> Result<Option<String>, Error> {
         let mut patience = Patience { imds: self, attempts: 0 };
         let mut renewed = false;
         loop {
@@ -232,7 +234,7 @@ impl Imds {
     }
 
     /// The session, begun with a token if there is none yet.
-    pub async fn session_began(&self) -> Result<(), Error> {
+    pub(crate) async fn session_began(&self) -> Result<(), Error> {
         self.session().await.map(drop)
     }
 
@@ -348,7 +350,7 @@ impl Imds {
     }
 
     /// Waits between two attempts, and says so the first time.
-    pub async fn pause(&self, attempts: u32, waiting_for: &impl std::fmt::Display) {
+    pub(crate) async fn pause(&self, attempts: u32, waiting_for: &impl std::fmt::Display) {
         if self.repeats.get() == 0 {
             tracing::info!("identity: waiting: {waiting_for}");
         }
@@ -446,7 +448,7 @@ impl Patience<'_> {
 
 /// How long to wait after so many attempts: 100 ms and doubling, at most 2 s, between half of it
 /// and all of it.
-pub fn pause(attempts: u32) -> Duration {
+pub(crate) fn pause(attempts: u32) -> Duration {
     let whole =
         Duration::from_millis(100 << attempts.saturating_sub(1).min(5)).min(Duration::from_secs(2));
     whole.mul_f64(0.5 + fastrand::f64() / 2.0)

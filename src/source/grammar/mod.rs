@@ -20,7 +20,7 @@ use crate::net::aws::{Partition, is_region};
 /// One layer's origin. Prints as the user wrote it, except that an https URL shows neither query
 /// nor fragment: a presigned one is a secret.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Source {
+pub(crate) struct Source {
     pub(super) place: Place,
     pub(super) sha256: Option<String>,
     shown: String,
@@ -35,18 +35,18 @@ pub(super) enum Place {
 
 /// An object in S3, as the options narrow it down.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Object {
-    pub bucket: Bucket,
-    pub key: String,
-    pub version_id: Option<String>,
-    pub region: Option<String>,
+pub(crate) struct Object {
+    pub(crate) bucket: Bucket,
+    pub(crate) key: String,
+    pub(crate) version_id: Option<String>,
+    pub(crate) region: Option<String>,
     /// The account that must own the bucket.
-    pub owner: Option<String>,
+    pub(crate) owner: Option<String>,
 }
 
 /// By name, or through an access point.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Bucket {
+pub(crate) enum Bucket {
     Named { partition: Option<&'static str>, name: String },
     AccessPoint { partition: &'static str, region: String, account: String, name: String },
 }
@@ -77,12 +77,12 @@ impl Serialize for Source {
 
 impl Source {
     /// Whether fetching it takes AWS credentials.
-    pub fn needs_credentials(&self) -> bool {
+    pub(crate) fn needs_credentials(&self) -> bool {
         matches!(self.place, Place::S3(_))
     }
 
     /// The object in S3 that it names, if it names one.
-    pub fn object(&self) -> Option<&Object> {
+    pub(crate) fn object(&self) -> Option<&Object> {
         match &self.place {
             Place::S3(object) => Some(object),
             _ => None,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::Diagnostic;
 
 const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 

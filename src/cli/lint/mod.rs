@@ -18,55 +18,52 @@ use ecs_config::{readers, variables};
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::files;
-
-/// The installed file, below the root: what `lint` checks if nothing is named.
-const INSTALLED: &str = "/etc/ecs/ecs.config";
-const INSTANCE_FILE: &str = "/var/lib/ecs/ecs.config";
-const JSON_FILE: &str = "/etc/ecs/ecs.config.json";
+use crate::paths;
 
 /// What can be typed.
 #[derive(clap::Args, Clone, Debug, Default)]
-pub struct Args {
+pub(crate) struct Args {
     /// Files, - for stdin, or sources as --config takes them [default: this host's
     /// /etc/ecs/ecs.config]
     #[arg(value_name = "FILE|SOURCE|-")]
-    pub sources: Vec<String>,
+    pub(crate) sources: Vec<String>,
     /// Look at the readers of this kind of host only, instead of all
     #[arg(long = "for", value_name = "HOST", value_parser = PossibleValuesParser::new(HOSTS.map(|host| host.name)).try_map(|name| name.parse::<Host>()))]
-    pub host: Option<Host>,
+    pub(crate) host: Option<Host>,
     /// The file is the whole configuration: without ECS_CLUSTER it is an error
     #[arg(long)]
-    pub whole: bool,
+    pub(crate) whole: bool,
     /// Accept a whole configuration without ECS_CLUSTER
     #[arg(long)]
-    pub allow_default_cluster: bool,
+    pub(crate) allow_default_cluster: bool,
     /// The host fences off tasks in host network mode, as `run --block-imds-host-tasks` does
     #[arg(long)]
-    pub block_imds_host_tasks: bool,
+    pub(crate) block_imds_host_tasks: bool,
     /// Make findings of this rule errors; `warnings` for all warnings. May be repeated
     #[arg(long, value_name = "ID")]
-    pub deny: Vec<String>,
+    pub(crate) deny: Vec<String>,
     /// Leave out findings of this rule. May be repeated
     #[arg(long, value_name = "ID")]
-    pub allow: Vec<String>,
+    pub(crate) allow: Vec<String>,
     /// Mend the files where that changes nothing the author meant, and say what was done
     #[arg(long)]
-    pub fix: bool,
+    pub(crate) fix: bool,
     /// Say what a rule means, with an example
     #[arg(long, value_name = "ID", conflicts_with = "sources")]
-    pub explain: Option<String>,
+    pub(crate) explain: Option<String>,
     /// Show what each reader of the file would set
     #[arg(long)]
-    pub readers: bool,
+    pub(crate) readers: bool,
     /// With --readers, show secret values too
     #[arg(long, requires = "readers")]
-    pub show_secrets: bool,
+    pub(crate) show_secrets: bool,
 }
 
 /// How findings are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     #[default]
     Text,
     Json,
@@ -75,23 +72,23 @@ pub enum Format {
 
 /// Where the command runs and how it prints.
 #[derive(Clone, Copy, Debug)]
-pub struct Surroundings<'a> {
-    pub root: &'a Path,
-    pub format: Format,
+pub(crate) struct Surroundings<'a> {
+    pub(crate) root: &'a Path,
+    pub(crate) format: Format,
     /// stdout is a terminal that shows colours.
-    pub color: bool,
+    pub(crate) color: bool,
 }
 
 /// What to print on stdout, and whether a finding was an error: exit status 30.
 #[derive(Debug, Default)]
-pub struct Printed {
-    pub text: String,
-    pub errors: bool,
+pub(crate) struct Printed {
+    pub(crate) text: String,
+    pub(crate) errors: bool,
 }
 
 /// Why nothing could be checked. Names files and rules; never values.
 #[derive(Debug, Error)]
-pub enum Error {
+pub(crate) enum Error {
     #[error("reading {name}")]
     Read { name: String, source: io::Error },
     #[error("there is no rule {id}")]
@@ -104,9 +101,17 @@ pub enum Error {
     Write { name: String, source: files::Error },
 }
 
-impl Error {
-    /// What would mend it.
-    pub fn remedy(&self) -> String {
+impl Diagnostic for Error {
+    fn step(&self) -> Step {
+        Step::Lint
+    }
+
+    /// What was typed is at fault, rather than a file.
+    fn status(&self) -> ExitStatus {
+        if matches!(self, Error::Write { .. }) { ExitStatus::Install } else { ExitStatus::Settings }
+    }
+
+    fn remedy(&self) -> String {
         match self {
             Error::Read { name, .. } => format!("see that {name} is there and may be read"),
             Error::UnknownRule { nearest: Some(id), .. } => format!("did you mean {id}?"),
@@ -115,11 +120,6 @@ impl Error {
             Error::NotAFile { .. } => "save it to a file, mend that, and upload it again".into(),
             Error::Write { source, .. } => source.remedy(),
         }
-    }
-
-    /// What was typed is at fault, rather than a file: exit status 2, not 40.
-    pub fn is_usage(&self) -> bool {
-        !matches!(self, Error::Write { .. })
     }
 }
 
@@ -132,7 +132,7 @@ struct Checked {
 }
 
 /// Checks what was named. `fetch` brings the bytes of a source that is neither a path nor stdin.
-pub async fn run<E: From<Error>>(
+pub(crate) async fn run<E: From<Error>>(
     args: &Args,
     around: Surroundings<'_>,
     fetch: impl AsyncFn(&str) -> Result<Vec<u8>, E>,
@@ -170,7 +170,7 @@ fn below(root: &Path, path: &str) -> PathBuf {
 
 fn sources(args: &Args, root: &Path) -> Vec<String> {
     match args.sources.as_slice() {
-        [] => vec![below(root, INSTALLED).to_string_lossy().into_owned()],
+        [] => vec![below(root, paths::ECS_CONFIG).to_string_lossy().into_owned()],
         named => named.to_vec(),
     }
 }
@@ -203,12 +203,12 @@ fn one(args: &Args, root: &Path, name: String, bytes: Vec<u8>) -> Result<Checked
         true => mend(&name, bytes)?,
         false => (bytes, Vec::new()),
     };
-    let installed = Path::new(&name) == below(root, INSTALLED);
+    let installed = Path::new(&name) == below(root, paths::ECS_CONFIG);
     let beside = |path: &str| installed.then(|| std::fs::read(below(root, path)).ok()).flatten();
-    let (instance_file, json_file) = (beside(INSTANCE_FILE), beside(JSON_FILE));
+    let (instance_file, json_file) = (beside(paths::INSTANCE_CONFIG), beside(paths::JSON_CONFIG));
     let context = Context {
         host: args.host,
-        place: if name.ends_with(INSTANCE_FILE) { Place::Var } else { Place::Etc },
+        place: if name.ends_with(paths::INSTANCE_CONFIG) { Place::Var } else { Place::Etc },
         whole: args.whole || installed,
         instance_file: instance_file.as_deref(),
         json_file: json_file.as_deref(),
@@ -303,3 +303,6 @@ fn document(args: &Args, checked: &[Checked], findings: &[Finding]) -> Value {
     }
     document
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,9 @@
 //! The command `lint`, as it prints.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
-use ecs_bootstrap::cli::lint::{self, Args, Error, Format, Printed, Surroundings};
+use super::*;
+use crate::cli::lint;
 
 /// A folder of this test's own.
 struct Folder(PathBuf);
@@ -33,9 +33,7 @@ impl Drop for Folder {
 fn lint(args: Args, format: Format, root: &Path) -> Result<Printed, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let around = Surroundings { root, format, color: false };
-    runtime.block_on(lint::run(&args, around, async |_: &str| {
-        Ok(b"ECS_CLUSTER = far\n".to_vec())
-    }))
+    runtime.block_on(lint::run(&args, around, async |_: &str| Ok(b"ECS_CLUSTER = far\n".to_vec())))
 }
 
 fn named(source: &str) -> Args {

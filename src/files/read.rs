@@ -1,0 +1,109 @@
+//! Reads local files: plain files only, without blocking, up to a limit.
+//!
+//! A path can be anything: a FIFO or a device blocks whoever opens it, a file below /proc or a
+//! sparse one never ends. Whoever reads a file of the host reads it here.
+
+use std::fs::{File, FileType, OpenOptions};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::libc::{O_CLOEXEC, O_NOCTTY, O_NONBLOCK};
+
+/// Why a path gave no bytes.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("it is {0}, not a file")]
+    NotPlain(&'static str),
+    #[error("it is larger than {0} bytes")]
+    TooLarge(usize),
+}
+
+impl ReadError {
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, ReadError::Io(error) if error.kind() == ErrorKind::NotFound)
+    }
+}
+
+/// The bytes of the plain file at `path`, links followed; at most `limit` of them.
+pub(crate) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, ReadError> {
+    let file = open(path)?;
+    let mut bytes = Vec::new();
+    file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > limit { Err(ReadError::TooLarge(limit)) } else { Ok(bytes) }
+}
+
+/// The same as text, with U+FFFD for what is not UTF-8; `None` where there is nothing to read.
+pub(crate) fn read_text(path: &Path, limit: usize) -> Option<String> {
+    read(path, limit).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Opens a plain file. The check comes after opening, which does not block, so that nothing can be
+/// put in its place in between.
+fn open(path: &Path) -> Result<File, ReadError> {
+    let flags = O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    // A socket cannot be opened at all.
+    let file = opened.map_err(|error| match path.metadata().map(|found| found.file_type()) {
+        Ok(found) if !found.is_file() => ReadError::NotPlain(kind(found)),
+        _ => ReadError::Io(error),
+    })?;
+    let found = file.metadata()?.file_type();
+    if found.is_file() { Ok(file) } else { Err(ReadError::NotPlain(kind(found))) }
+}
+
+/// What something is that is not a plain file.
+pub(crate) fn kind(found: FileType) -> &'static str {
+    match found {
+        found if found.is_dir() => "a folder",
+        found if found.is_fifo() => "a named pipe",
+        found if found.is_socket() => "a socket",
+        found if found.is_char_device() || found.is_block_device() => "a device",
+        _ => "something else",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::stat::Mode;
+
+    use super::*;
+
+    #[test]
+    fn fifo_socket_device_and_folder_are_refused_without_blocking() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name| folder.path().join(name);
+        nix::unistd::mkfifo(&path("fifo"), Mode::S_IRWXU).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+        std::fs::create_dir(path("folder")).unwrap();
+        let zero = Path::new("/dev/zero").to_owned();
+        let table = [
+            (path("fifo"), "a named pipe"),
+            (path("socket"), "a socket"),
+            (path("folder"), "a folder"),
+            (zero, "a device"),
+        ];
+        for (path, what) in table {
+            match read(&path, 10) {
+                Err(ReadError::NotPlain(found)) => assert_eq!(found, what),
+                other => panic!("{}: {other:?}", path.display()),
+            }
+        }
+    }
+
+    #[test]
+    fn more_than_the_limit_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "12345").unwrap();
+        assert_eq!(read(&path, 5).unwrap(), b"12345");
+        assert!(matches!(read(&path, 4), Err(ReadError::TooLarge(4))));
+    }
+
+    #[test]
+    fn a_missing_file_is_told_from_an_unreadable_one() {
+        assert!(read(Path::new("/nonexistent/file"), 1).unwrap_err().is_missing());
+    }
+}
