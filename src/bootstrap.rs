@@ -1,169 +1,344 @@
-//! One boot, as a straight line: identity beside fetch, compose, install, agent. The fence comes
-//! before all of it.
+//! One boot, told once: [`run`] is the line, and what is below it helps one of its steps.
 //!
-//! Each step needs what the one before it made; no step knows its place.
+//! Each step returns what the next one needs. No step knows its place, and none is handed the
+//! report: that is made at the end, from what they returned.
 
 use std::pin::pin;
-use std::time::SystemTime;
 
 use ecs_config::expand::Placeholder;
+use ecs_config::lint::Finding;
 use tokio::time::Instant;
 
-use crate::error::Error;
-use crate::error::ExitStatus;
-use crate::files::sha256;
-use crate::files::{self, Replaced};
-use crate::identity::host_kind;
-use crate::identity::{self, Claim, Expected, Identity, Witness};
-use crate::install::agent::{self, Restarted};
-use crate::install::compose::{self, Composed, Facts, Surroundings};
-use crate::install::state::{self, Generation, State, boot_id};
-use crate::install::{diff, stale as keep};
-use crate::net::Http;
-use crate::paths::{self, ECS_CONFIG};
-use crate::report::{Config, KeyOrigin, Outcome, Report, rfc3339};
-use crate::settings::{self, Settings, Stale};
-use crate::source::{self, Fetched, Held};
+use crate::error::{Error, ExitStatus, Step};
+use crate::files::HostFiles;
+use crate::guard::{Wanted, step as guard};
+use crate::identity::host_kind::{self, Evidence};
+use crate::identity::{self, Claim, Clients, Expected, Identity};
+use crate::install::compose::{self, Surroundings, Values};
+use crate::install::lock::{self, Lock};
+use crate::install::stale::{self, Kept};
+use crate::install::state::State;
+use crate::install::{self, Candidate, agent};
+use crate::report::{GuardReport, OF_BATCH, Outcome, Report, Results, Timeline};
+use crate::settings::{self, Environment, Given, Settings, Stale};
+use crate::source::{self, Access, Fetched};
+use crate::{log, paths};
 
-/// How this host reaches AWS, and until when it tries.
-pub(crate) struct Boot<'a> {
-    pub(crate) settings: &'a Settings,
-    pub(crate) http: &'a Http,
-    pub(crate) witness: Witness<'a>,
-    pub(crate) deadline: Instant,
+/// How a boot ended.
+pub(crate) struct Boot {
+    pub(crate) report: Report,
+    /// Held until the report is written, so that of two runs the later one's is kept.
+    pub(crate) lock: Option<Lock>,
+    /// What an installation would change: of a dry run.
+    pub(crate) diff: Option<String>,
 }
 
-/// Walks the line, and installs. The caller holds the lock.
-pub(crate) async fn run(boot: &Boot<'_>, report: &mut Report) -> Result<Outcome, Error> {
-    something_to_install(boot.settings)?;
-    let known = State::read(&boot.settings.path(paths::STATE));
-    let outcome = match compose(boot, &known, report).await {
-        Ok(ready) => put_in_place(boot.settings, &ready, known, report)?,
-        // Unreachable is not refused: a fleet that reboots while S3 is down stays on what it
-        // verified before.
-        Err(error)
-            if error.status() == ExitStatus::SourceUnreachable
-                && boot.settings.stale == Stale::Keep =>
-        {
-            keep::last_verified(boot.settings, known, error, report)?
+/// One boot, from left to right.
+pub(crate) async fn run(settings: Settings, environment: &Environment, dry_run: bool) -> Boot {
+    let (timeline, mut results) = (Timeline::start(), Results::default());
+    let (mut lock, mut diff) = (None, None);
+    let ended = async {
+        let deadline = Instant::now() + settings.timeout;
+        if !dry_run {
+            lock = Some(lock::take(&settings.path(paths::LOCK), deadline).await?);
         }
-        Err(error) => return Err(error),
-    };
-    restart_agent(boot.settings, outcome, report).await;
-    Ok(outcome)
+        let files = HostFiles::read(&settings.root);
+        let state = State::read(&settings.path(paths::STATE));
+        let clients = Clients::new(&settings, &files, environment.variables(), deadline)?;
+
+        announce(&clients, environment);
+        results.guard = guard_before_tags(&settings, dry_run, &timeline)?;
+        let tagged = with_tags(&settings, &clients).await?;
+        if let Some(guard) = guard_after_tags(&settings, &tagged, dry_run, &timeline)? {
+            results.guard = guard;
+        }
+        results.settings = tagged.origins();
+        tagged.has_something_to_install()?;
+
+        let host = Host { settings: &tagged, files: &files, state: &state, clients, deadline };
+        let outcome = match host.identity_and_fetch(&timeline).await {
+            Ok(verified) => {
+                results.host = Some(verified.identity.clone());
+                let (findings, candidate) = host.compose(&verified, &timeline).await;
+                results.findings = findings;
+                let candidate = candidate?;
+                if dry_run {
+                    results.config = Some(candidate.report(candidate.differs()));
+                    diff = Some(candidate.diff());
+                    return Ok(Outcome::DryRun);
+                }
+                let changed = host.install(&candidate, &timeline)?;
+                results.config = Some(candidate.report(changed));
+                if changed { Outcome::Installed } else { Outcome::Unchanged }
+            }
+            Err(error) => {
+                let Some(kept) = host.keep(&error, dry_run)? else { return Err(error) };
+                timeline.failed(&error);
+                (results.config, results.kept_age_s) = (Some(kept.config), kept.age_s);
+                Outcome::Kept
+            }
+        };
+        restart_agent(&tagged, outcome, &timeline).await;
+        Ok(outcome)
+    }
+    .await;
+    Boot { report: Report::new("run", timeline, results, ended), lock, diff }
 }
 
-/// Walks the line up to the installation. Touches nothing; gives the difference that an
-/// installation would make.
-pub(crate) async fn dry_run(
-    boot: &Boot<'_>,
-    report: &mut Report,
-) -> Result<(Outcome, String), Error> {
-    something_to_install(boot.settings)?;
-    let known = State::read(&boot.settings.path(paths::STATE));
-    let ready = compose(boot, &known, report).await?;
-    let old = ready.present.as_deref().unwrap_or_default();
-    report.config = Some(ready.config(old != ready.composed.bytes));
-    Ok((Outcome::DryRun, diff::unified(ECS_CONFIG, old, &ready.composed.bytes)))
+/// The first half of the line, for `verify`: who is this host?
+pub(crate) async fn verify(settings: Settings, environment: &Environment) -> Report {
+    let (timeline, mut results) = (Timeline::start(), Results::default());
+    let ended = async {
+        let deadline = Instant::now() + settings.timeout;
+        let (files, state) = (HostFiles::read(&settings.root), State::default());
+        let clients = Clients::new(&settings, &files, environment.variables(), deadline)?;
+        announce(&clients, environment);
+        results.settings = settings.origins();
+        if clients.source.imds().is_none() {
+            let missing = host_kind::missing(&settings);
+            missing.iter().for_each(|what| tracing::warn!("host: {what}"));
+        }
+        timeline.enter(Step::Identity);
+        let host = Host { settings: &settings, files: &files, state: &state, clients, deadline };
+        let (_, identity) = host.identity().await?;
+        timeline.done(Step::Identity, 1 + host.clients.source.repeats(), host.who(&identity));
+        results.host = Some(identity);
+        Ok(Outcome::Verified)
+    }
+    .await;
+    Report::new("verify", timeline, results, ended)
 }
 
-fn something_to_install(settings: &Settings) -> Result<(), settings::Error> {
-    if settings.config.is_empty() && settings.set.is_empty() {
-        Err(settings::Error::NoConfig)
-    } else {
-        Ok(())
+/// What a reader of the log should know before anything is asked.
+fn announce(clients: &Clients, environment: &Environment) {
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
+        if environment.get(name).is_some() {
+            tracing::warn!(
+                "{name} is set and ignored: only the instance's own role proves which host this is"
+            );
+        }
+    }
+    // Who waits for metadata on a machine of another vendor wants to know why.
+    if log::is_verbose() || matches!(clients.evidence, Evidence::None { vendor: Some(_) }) {
+        tracing::info!("host: {}", clients.evidence);
     }
 }
 
-/// What is ready to be installed, and on whose host.
-struct Ready {
+/// The settings with what instance tags say, if they are to be read.
+async fn with_tags(settings: &Settings, clients: &Clients) -> Result<Settings, Error> {
+    if !settings.from_tags {
+        return Ok(settings.clone());
+    }
+    let tags = clients.source.tags().await?.ok_or(settings::Error::NoTags)?;
+    let is_batch = tags.iter().any(|(name, _)| name == host_kind::BATCH_TAG);
+    if is_batch && !host_kind::is_batch(settings) {
+        tracing::warn!(
+            "host: AWS Batch launched this instance, and its user data has not written ECS_CLUSTER \
+             yet: run after user data (/usr/share/ecs-bootstrap/after-user-data.conf)"
+        );
+    }
+    let tags = tags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    Ok(settings.clone().with_tags(Given::tags(tags)?)?)
+}
+
+/// The guard is in place before the first packet leaves; only where tags may ask for it, it cannot
+/// be before they are read.
+fn guard_before_tags(
+    settings: &Settings,
+    dry_run: bool,
+    timeline: &Timeline,
+) -> Result<GuardReport, Error> {
+    match guard::wanted(settings) {
+        _ if dry_run => timeline.skip(Step::Guard, "this is a dry run"),
+        None if settings.from_tags => {}
+        wanted => return Ok(guard(wanted, settings, timeline)?.unwrap_or_default()),
+    }
+    Ok(GuardReport::default())
+}
+
+/// Once more, if tags ask for another guard.
+fn guard_after_tags(
+    before: &Settings,
+    settings: &Settings,
+    dry_run: bool,
+    timeline: &Timeline,
+) -> Result<Option<GuardReport>, Error> {
+    let wanted = guard::wanted(settings);
+    if dry_run || !settings.from_tags || (wanted.is_some() && wanted == guard::wanted(before)) {
+        return Ok(None);
+    }
+    guard(wanted, settings, timeline)
+}
+
+fn guard(
+    wanted: Option<Wanted>,
+    settings: &Settings,
+    timeline: &Timeline,
+) -> Result<Option<GuardReport>, Error> {
+    let Some(wanted) = wanted else {
+        timeline.skip(Step::Guard, "not asked for");
+        return Ok(None);
+    };
+    timeline.enter(Step::Guard);
+    let guard = guard::install_and_prove(&wanted, &settings.root)?;
+    timeline.done(Step::Guard, 1, guard.summary());
+    Ok(Some(guard))
+}
+
+/// A host between its tags and its agent: what the steps in between share.
+struct Host<'a> {
+    settings: &'a Settings,
+    files: &'a HostFiles,
+    state: &'a State,
+    clients: Clients,
+    deadline: Instant,
+}
+
+/// Who the host is, and what its sources gave.
+struct Verified {
+    claim: Claim,
     identity: Identity,
-    fetched: Vec<Fetched>,
-    composed: Composed,
-    present: Option<Vec<u8>>,
+    layers: Vec<Fetched>,
 }
 
-async fn compose(boot: &Boot<'_>, known: &State, report: &mut Report) -> Result<Ready, Error> {
-    let held = held(boot.settings, known);
-    let (claim, identity, fetched) = who_and_what(boot, held.as_ref(), report).await?;
-    report.enter("lint");
-    let facts = facts(boot, &claim, &identity, &fetched).await?;
-    let present = files::current(&boot.settings.path(ECS_CONFIG))?;
-    let surroundings = Surroundings::look(boot.settings, known, present.as_deref(), &identity);
-    let composed =
-        compose::compose(boot.settings, &fetched, &facts, &surroundings, &mut report.findings)?;
-    report.done(
-        "lint",
-        1,
-        format!("{} variables, {} findings", composed.keys.len(), report.findings.len()),
-    );
-    Ok(Ready { identity, fetched, composed, present })
-}
-
-/// Identity and fetch, side by side once the role's credentials are there: STS does not wait for
-/// S3, nor S3 for STS. Once more with each rotation of the credentials, if STS does not take these.
-async fn who_and_what(
-    boot: &Boot<'_>,
-    held: Option<&Held>,
-    report: &mut Report,
-) -> Result<(Claim, Identity, Vec<Fetched>), Error> {
-    report.enter("identity");
-    loop {
-        let claim = identity::claim(boot.witness).await?;
-        match side_by_side(boot, &claim, held, report).await {
-            Err(error)
-                if error.cause().is_some_and(|error| {
-                    boot.witness.may_have_others(&claim.credentials, error)
-                }) => {}
-            done => return done.map(|(identity, fetched)| (claim, identity, fetched)),
+impl Host<'_> {
+    /// Identity and fetch, side by side once the role's credentials are there: STS does not wait
+    /// for S3, nor S3 for STS. Once more with each rotation of the credentials, if STS does not
+    /// accept these.
+    async fn identity_and_fetch(&self, timeline: &Timeline) -> Result<Verified, Error> {
+        timeline.enter(Step::Identity);
+        loop {
+            let claim = self.clients.source.facts().await?;
+            timeline.enter(Step::Fetch);
+            let identity = timeline.timed(self.prove(&claim));
+            let layers = timeline.timed(self.fetch(&claim));
+            let ((identity, proven), (layers, fetched)) =
+                match identity_first(identity, layers).await {
+                    Err(error) if self.awaits_rotation(&claim, &error) => continue,
+                    ended => ended?,
+                };
+            let repeats = self.clients.source.repeats();
+            timeline.done_at(proven, Step::Identity, 1 + repeats, self.who(&identity));
+            timeline.done_at(fetched, Step::Fetch, attempts(&layers), summary(&layers));
+            return Ok(Verified { claim, identity, layers });
         }
     }
-}
 
-/// The identity alone, likewise.
-pub(crate) async fn who(boot: &Boot<'_>) -> Result<Identity, Error> {
-    loop {
-        let claim = identity::claim(boot.witness).await?;
-        match prove(boot, &claim).await {
-            Err(error)
-                if error.cause().is_some_and(|error| {
-                    boot.witness.may_have_others(&claim.credentials, error)
-                }) => {}
-            done => return done,
+    /// The identity alone, likewise.
+    async fn identity(&self) -> Result<(Claim, Identity), Error> {
+        loop {
+            let claim = self.clients.source.facts().await?;
+            match self.prove(&claim).await {
+                Err(error) if self.awaits_rotation(&claim, &error) => {}
+                proven => return Ok((claim, proven?)),
+            }
         }
     }
-}
 
-/// Who on what, for people.
-pub(crate) fn on_its_host(identity: &Identity, settings: &Settings) -> String {
-    let of_batch = if identity.kind == "ec2" && host_kind::is_batch(settings) {
-        host_kind::OF_BATCH
-    } else {
-        ""
-    };
-    format!("{} on {}{of_batch}", identity.role, identity.instance_id)
-}
+    /// Who on what, for people.
+    fn who(&self, identity: &Identity) -> String {
+        let is_batch = identity.kind == "ec2" && host_kind::is_batch(self.settings);
+        let of_batch = if is_batch { OF_BATCH } else { "" };
+        format!("{} on {}{of_batch}", identity.role, identity.instance_id)
+    }
 
-async fn side_by_side(
-    boot: &Boot<'_>,
-    claim: &Claim,
-    held: Option<&Held>,
-    report: &mut Report,
-) -> Result<(Identity, Vec<Fetched>), Error> {
-    let clock = report.clock();
-    report.enter("fetch");
-    let identity = clock.timed(prove(boot, claim));
-    let fetched = clock.timed(fetch_all(boot, claim, held));
-    let ((identity, proven), (fetched, came)) = identity_first(identity, fetched).await?;
-    report.done_at(
-        proven,
-        "identity",
-        1 + boot.witness.repeats(),
-        on_its_host(&identity, boot.settings),
-    );
-    report.done_at(came, "fetch", attempts(&fetched), in_words(&fetched));
-    report.host = Some(identity.clone());
-    Ok((identity, fetched))
+    fn awaits_rotation(&self, claim: &Claim, error: &Error) -> bool {
+        let source = &self.clients.source;
+        error.cause().is_some_and(|error| source.will_rotate(&claim.credentials, error))
+    }
+
+    /// Confirms with STS who we are, within the deadline.
+    async fn prove(&self, claim: &Claim) -> Result<Identity, Error> {
+        let Settings { expect_role, expect_account, aws, .. } = self.settings;
+        let expected =
+            Expected { role: expect_role.as_deref(), account: expect_account.as_deref() };
+        Ok(identity::confirm(claim, expected, aws, &self.clients.http, self.deadline).await?)
+    }
+
+    async fn fetch(&self, claim: &Claim) -> Result<Vec<Fetched>, Error> {
+        let cached = install::cached(self.files, self.state);
+        let access = Access {
+            http: &self.clients.http,
+            aws: &self.settings.aws,
+            credentials: Some(&claim.credentials),
+            region: claim.region.clone(),
+            deadline: self.deadline,
+            held: cached.as_ref(),
+        };
+        Ok(source::fetch_all(&self.settings.config, &access).await?)
+    }
+
+    /// The file to install, and what the linter found, errors too.
+    async fn compose(
+        &self,
+        verified: &Verified,
+        timeline: &Timeline,
+    ) -> (Vec<Finding>, Result<Candidate<'_>, Error>) {
+        timeline.enter(Step::Lint);
+        let Verified { identity, layers, .. } = verified;
+        let (values, present) = match self.values(verified).await {
+            Ok(values) => match self.files.replaceable() {
+                Ok(present) => (values, present),
+                Err(error) => return (Vec::new(), Err(error.into())),
+            },
+            Err(error) => return (Vec::new(), Err(error)),
+        };
+        let around = Surroundings {
+            settings: self.settings,
+            files: self.files,
+            state: self.state,
+            present,
+            instance_id: &identity.instance_id,
+        };
+        let (findings, composed) = compose::compose(layers, &values, &around);
+        let candidate = composed.map(|composed| {
+            let detail = format!("{} variables, {} findings", composed.keys.len(), findings.len());
+            timeline.done(Step::Lint, 1, detail);
+            Candidate::new(composed, layers, identity, present)
+        });
+        (findings, candidate.map_err(Error::from))
+    }
+
+    /// What `${…}` stands for on this host. Tags are asked for one by one, and only those that some
+    /// layer names.
+    async fn values(&self, verified: &Verified) -> Result<Values, Error> {
+        let Verified { claim, identity, layers } = verified;
+        let mut values = Values::default();
+        if !self.settings.expand {
+            return Ok(values);
+        }
+        for placeholder in compose::placeholders(self.settings, layers) {
+            let value = match &placeholder {
+                Placeholder::Region => identity.region.clone(),
+                Placeholder::AvailabilityZone => identity.availability_zone.clone(),
+                Placeholder::InstanceId => Some(identity.instance_id.clone()),
+                Placeholder::InstanceType => claim.instance_type.clone(),
+                Placeholder::AmiId => claim.image_id.clone(),
+                Placeholder::AccountId => Some(identity.account_id.clone()),
+                Placeholder::Tag(name) => self.clients.source.tag(name).await?,
+            };
+            values.extend(value.map(|value| (placeholder, value)));
+        }
+        Ok(values)
+    }
+
+    fn install(&self, candidate: &Candidate<'_>, timeline: &Timeline) -> Result<bool, Error> {
+        timeline.enter(Step::Install);
+        let changed = install::commit(self.settings, candidate, self.state.clone())?;
+        let done = if changed { "written" } else { "is as it should be" };
+        timeline.done(Step::Install, 1, format!("{} {done}", paths::ECS_CONFIG));
+        Ok(changed)
+    }
+
+    /// Unreachable is not refused: a fleet that reboots while S3 is down keeps what it verified
+    /// before.
+    fn keep(&self, error: &Error, dry_run: bool) -> Result<Option<Kept>, Error> {
+        let unreachable = error.status() == ExitStatus::SourceUnreachable;
+        match !dry_run && unreachable && self.settings.stale == Stale::Keep {
+            true => stale::keep(self.settings, self.files, self.state.clone(), error),
+            false => Ok(None),
+        }
+    }
 }
 
 /// Both, or the first failure that tells the cause: where the identity is wrong, S3's refusal
@@ -175,175 +350,36 @@ async fn identity_first<I, F>(
     let (mut identity, mut fetch) = (pin!(identity), pin!(fetch));
     tokio::select! {
         proven = &mut identity => Ok((proven?, fetch.await?)),
-        came = &mut fetch => match (identity.await, came) {
-            // STS that is out of reach proves nothing wrong, and S3's refusal stands for itself.
-            (Err(silent), Err(refused)) if silent.status() == ExitStatus::SourceUnreachable => Err(refused),
-            (proven, came) => Ok((proven?, came?)),
+        fetched = &mut fetch => match (identity.await, fetched) {
+            // STS that is out of reach proves nothing wrong, and S3's refusal has its own cause.
+            (Err(silent), Err(refused)) if silent.status() == ExitStatus::SourceUnreachable => {
+                Err(refused)
+            }
+            (proven, fetched) => Ok((proven?, fetched?)),
         },
     }
 }
 
-/// Confirms with STS who we are, within the deadline.
-async fn prove(boot: &Boot<'_>, claim: &Claim) -> Result<Identity, Error> {
-    let settings = boot.settings;
-    let expected = Expected {
-        role: settings.expect_role.as_deref(),
-        account: settings.expect_account.as_deref(),
-    };
-    let confirmed =
-        identity::confirm(claim, expected, &settings.aws, boot.http, boot.deadline).await;
-    Ok(confirmed?)
+fn attempts(layers: &[Fetched]) -> u32 {
+    layers.iter().map(|layer| layer.attempts).max().unwrap_or(0)
 }
 
-/// The file that stands, if it is one layer's bytes and nothing else: S3 then need not send them
-/// again. Its digest says that nobody has changed it since.
-fn held(settings: &Settings, known: &State) -> Option<Held> {
-    let bytes = files::current(&settings.path(ECS_CONFIG)).ok()??;
-    let generation = known.generation(&sha256(&bytes))?;
-    match generation.layers.as_slice() {
-        [layer] if layer.sha256 == generation.sha256 => Some(Held { layer: layer.clone(), bytes }),
-        _ => None,
-    }
-}
-
-async fn fetch_all(
-    boot: &Boot<'_>,
-    claim: &Claim,
-    held: Option<&Held>,
-) -> Result<Vec<Fetched>, Error> {
-    let access = source::Access {
-        http: boot.http,
-        aws: &boot.settings.aws,
-        credentials: Some(&claim.credentials),
-        region: claim.region.clone(),
-        deadline: boot.deadline,
-        held,
-    };
-    Ok(source::fetch_all(&boot.settings.config, &access).await?)
-}
-
-fn attempts(fetched: &[Fetched]) -> u32 {
-    fetched.iter().map(|layer| layer.attempts).max().unwrap_or(0)
-}
-
-fn in_words(fetched: &[Fetched]) -> String {
-    let brought = |layer: &Fetched| {
-        if layer.not_modified {
-            "not modified".into()
-        } else {
-            format!("{} bytes", layer.bytes.len())
-        }
-    };
-    let layers: Vec<String> =
-        fetched.iter().map(|layer| format!("{} ({})", layer.source, brought(layer))).collect();
+fn summary(layers: &[Fetched]) -> String {
+    let layers: Vec<String> = layers.iter().map(Fetched::summary).collect();
     if layers.is_empty() { "no layer but --set".into() } else { layers.join(", ") }
 }
 
-/// What `${…}` stands for on this host. Tags are asked for one by one, and only those that some
-/// layer names.
-async fn facts(
-    boot: &Boot<'_>,
-    claim: &Claim,
-    identity: &Identity,
-    fetched: &[Fetched],
-) -> Result<Facts, Error> {
-    let mut facts = Facts::default();
-    if !boot.settings.expand {
-        return Ok(facts);
+/// The only step whose failure is reported and does not fail the run, for the file is in place.
+async fn restart_agent(settings: &Settings, outcome: Outcome, timeline: &Timeline) {
+    let not_needed = match outcome {
+        _ if !settings.restart_agent => Some("not asked for"),
+        Outcome::Installed if settings.is_host_root() => None,
+        Outcome::Installed => Some("the agent of this host does not read the files below --root"),
+        _ => Some("its configuration did not change"),
+    };
+    if let Some(why) = not_needed {
+        return timeline.skip(Step::Agent, why);
     }
-    for placeholder in compose::placeholders(boot.settings, fetched) {
-        let value = match &placeholder {
-            Placeholder::Region => identity.region.clone(),
-            Placeholder::AvailabilityZone => identity.availability_zone.clone(),
-            Placeholder::InstanceId => Some(identity.instance_id.clone()),
-            Placeholder::InstanceType => claim.instance_type.clone(),
-            Placeholder::AmiId => claim.image_id.clone(),
-            Placeholder::AccountId => Some(identity.account_id.clone()),
-            Placeholder::Tag(name) => identity::tag(boot.witness, name).await?,
-        };
-        facts.extend(value.map(|value| (placeholder, value)));
-    }
-    Ok(facts)
-}
-
-/// State before, file, state after: whenever we are killed, the next run knows which keys are ours.
-fn put_in_place(
-    settings: &Settings,
-    ready: &Ready,
-    mut known: State,
-    report: &mut Report,
-) -> Result<Outcome, Error> {
-    report.enter("install");
-    let (target, state) = (settings.path(ECS_CONFIG), settings.path(paths::STATE));
-    let old = ready.present.as_deref().filter(|old| *old != ready.composed.bytes);
-    if let Some(old) = old {
-        files::replace(&settings.path(paths::PREVIOUS_CONFIG), old, 0o600)?;
-    }
-    if ready.present.is_none() || old.is_some() {
-        known.announce(&state, ready.generation())?;
-    }
-    let installed = files::replace(&target, &ready.composed.bytes, 0o600)?;
-    known.settle(&state, ready.generation())?;
-    let changed = installed == Replaced::Written;
-    report.config = Some(ready.config(changed));
-    report.done(
-        "install",
-        1,
-        format!("{ECS_CONFIG} {}", if changed { "written" } else { "is as it should be" }),
-    );
-    Ok(if changed { Outcome::Installed } else { Outcome::Unchanged })
-}
-
-impl Ready {
-    fn config(&self, changed: bool) -> Config {
-        let keys = self.composed.keys.iter();
-        Config {
-            path: ECS_CONFIG.into(),
-            sha256: sha256(&self.composed.bytes),
-            bytes: self.composed.bytes.len(),
-            changed,
-            layers: self.fetched.iter().map(Fetched::layer).collect(),
-            keys: keys
-                .map(|(key, origin)| {
-                    (key.clone(), KeyOrigin { from: origin.from.clone(), line: origin.line })
-                })
-                .collect(),
-        }
-    }
-
-    fn generation(&self) -> Generation {
-        Generation {
-            sha256: sha256(&self.composed.bytes),
-            keys: self.composed.owned.clone(),
-            layers: self.fetched.iter().map(Fetched::layer).collect(),
-            verified_at: rfc3339(SystemTime::now()),
-            boot_id: boot_id(),
-            instance_id: Some(self.identity.instance_id.clone()),
-        }
-    }
-}
-
-/// The agent's step: the only one whose failure is told and no failure of the run, for the file is
-/// in place.
-async fn restart_agent(settings: &Settings, outcome: Outcome, report: &mut Report) {
-    if !settings.restart_agent {
-        return report.skip("agent", "not asked for");
-    }
-    if outcome != Outcome::Installed {
-        return report.skip("agent", "its configuration did not change");
-    }
-    if settings.root != std::path::Path::new("/") {
-        return report.skip("agent", "the agent of this host does not read the files below --root");
-    }
-    report.enter("agent");
-    match agent::restart().await {
-        Restarted::Asked(unit) => report.done("agent", 1, format!("{unit} is restarting")),
-        Restarted::NotActive => {
-            report.done("agent", 1, "it is not running, and reads the file when it starts")
-        }
-        Restarted::Failed(why) => {
-            tracing::warn!("agent: {why}; run `systemctl restart --no-block ecs`");
-            report.done("agent", 1, why);
-        }
-    }
+    timeline.enter(Step::Agent);
+    timeline.done(Step::Agent, 1, agent::restart().await.summary());
 }

@@ -34,9 +34,28 @@ const CLEAR_LINE: &str = "\r\x1b[2K";
 /// that are done.
 static LIVE: AtomicBool = AtomicBool::new(false);
 
+/// Whether where each setting came from, and what is waited for, is logged too.
+static VERBOSE: AtomicBool = AtomicBool::new(false);
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Volume {
+    /// Warnings and errors only.
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+/// Whether `-v` was typed.
+pub(crate) fn is_verbose() -> bool {
+    VERBOSE.load(Ordering::Relaxed)
+}
+
 /// Starts the log, and gives the format in use. `journal_stream` is JOURNAL_STREAM, by which
 /// systemd says that stderr is the journal.
-pub(crate) fn start(format: LogFormat, quiet: bool, journal_stream: Option<&str>) -> LogFormat {
+pub(crate) fn start(format: LogFormat, volume: Volume, journal_stream: Option<&str>) -> LogFormat {
+    let quiet = volume == Volume::Quiet;
+    VERBOSE.store(volume == Volume::Verbose, Ordering::Relaxed);
     let format = match format {
         LogFormat::Auto if journal_stream.is_some_and(stderr_is) => LogFormat::Journald,
         LogFormat::Auto => LogFormat::Text,

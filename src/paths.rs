@@ -1,6 +1,13 @@
 //! Paths, unit names and limits that more than one module uses: each is written here and nowhere
 //! else. Paths are those of a real host; `--root` puts them below another folder.
 
+use std::path::{Path, PathBuf};
+
+/// A path of a real host, below the root.
+pub(crate) fn below(root: &Path, absolute: &str) -> PathBuf {
+    root.join(absolute.trim_start_matches('/'))
+}
+
 /// The agent's configuration, which systemd, ecs-init and this program read: what `run` installs.
 pub(crate) const ECS_CONFIG: &str = "/etc/ecs/ecs.config";
 /// The second file of ecs-init, for one instance: image builds and the ECS Anywhere script write it.
@@ -18,6 +25,8 @@ pub(crate) const STATE: &str = "/var/lib/ecs-bootstrap/state.json";
 pub(crate) const PREVIOUS_CONFIG: &str = "/var/lib/ecs-bootstrap/ecs.config.previous";
 /// The last report of a run.
 pub(crate) const REPORT: &str = "/run/ecs-bootstrap/report.json";
+/// A later run whose command line or settings were refused.
+pub(crate) const REFUSAL: &str = "/run/ecs-bootstrap/refused.json";
 /// One run at a time.
 pub(crate) const LOCK: &str = "/run/ecs-bootstrap/lock";
 

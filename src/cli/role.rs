@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::net::Http;
 use crate::role::print::{self, Format};
 use crate::role::{self, Kind, Role, Wish};
-use crate::settings::{Given, Origin, Settings};
+use crate::settings::{Given, Settings};
 
 #[derive(Args, Debug)]
 pub(crate) struct RoleArgs {
@@ -93,12 +93,7 @@ impl RoleArgs {
             Job::Print(args) => (&args.wish, None),
             Job::Check(args) => (&args.wish, args.timeout.clone()),
         };
-        let config =
-            (!wish.config.is_empty()).then(|| ("config", (wish.config.clone(), Origin::Flag)));
-        config
-            .into_iter()
-            .chain(timeout.map(|text| ("timeout", (vec![text], Origin::Flag))))
-            .collect()
+        Given::flags([("config", wish.config.clone()), ("timeout", timeout.into_iter().collect())])
     }
 }
 

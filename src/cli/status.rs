@@ -1,22 +1,39 @@
-//! The last run's report, and whether the installed file is still the one that a run of this boot
-//! stood by.
+//! `ecs-bootstrap status`: the last run's report, and whether the installed file is still the one
+//! that a run of this boot verified.
 
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use serde_json::{Value, json};
+
+use super::Output;
+use super::call::Call;
+use super::output::print;
 use crate::error::{Diagnostic, Error, ExitStatus, Step};
-use crate::files::sha256;
-use crate::install::state;
+use crate::files::{self, sha256};
 use crate::install::state::{State, boot_id};
-use crate::paths;
-use crate::report::parse_rfc3339;
-use crate::{files, report};
+use crate::paths::{self, ECS_CONFIG, below};
+use crate::report::refusal::{self, Refusal};
+use crate::report::{parse_rfc3339, to_text};
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ecs-bootstrap status
+  ecs-bootstrap status --check && systemctl start ecs
+
+Manual: ecs-bootstrap(8)")]
+pub(crate) struct StatusArgs {
+    /// Exit 0 only if the installed file is the one that a run of this boot verified
+    #[arg(long)]
+    check: bool,
+}
 
 /// Nothing vouches for the installed file.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 struct NotVerified {
-    what: &'static str,
+    what: String,
     remedy: &'static str,
 }
 
@@ -34,49 +51,76 @@ impl Diagnostic for NotVerified {
     }
 }
 
-/// The last report's JSON, as it was written.
-pub(crate) fn last(root: &Path) -> Result<serde_json::Value, Error> {
-    let text = std::fs::read(below(root, paths::REPORT)).unwrap_or_default();
-    serde_json::from_slice(&text).map_err(|_| NotVerified {
-        what: "no run has left a report since this host started",
-        remedy: "run `ecs-bootstrap run`; `systemctl status ecs-bootstrap` says whether the unit did",
-    }.into())
+pub(crate) fn run(call: &Call<'_>, args: &StatusArgs) -> u8 {
+    let text = match args.check {
+        true => check(&call.root),
+        false => last(&call.root, call.output),
+    };
+    match text {
+        Ok(text) => print(&format!("{text}\n")),
+        Err(error) => call.report_failure("status", error),
+    }
+}
+
+/// The last report, and whether a later call was refused.
+fn last(root: &Path, output: Output) -> Result<String, Error> {
+    let text = files::read(&below(root, paths::REPORT), paths::MAX_CONFIG).unwrap_or_default();
+    let refused = refusal::read(root);
+    let Ok(mut report) = serde_json::from_slice::<Value>(&text) else {
+        let refused = refused.map(|later| format!("; {}", refused_text(&later)));
+        return Err(NotVerified {
+            what: format!(
+                "no run has left a report since this host started{}",
+                refused.unwrap_or_default()
+            ),
+            remedy: "run `ecs-bootstrap run`; `systemctl status ecs-bootstrap` shows whether the unit ran",
+        }
+        .into());
+    };
+    if output == Output::Text {
+        let later = refused.map(|later| format!("\nlater:  {}", refused_text(&later)));
+        return Ok(to_text(&report) + &later.unwrap_or_default());
+    }
+    if let Some(later) = refused {
+        report["refused"] = json!(later);
+    }
+    Ok(serde_json::to_string_pretty(&report).expect("it was JSON before"))
+}
+
+fn refused_text(later: &Refusal) -> String {
+    format!("a run was refused at {}: {}", later.at, later.message)
 }
 
 /// Fails unless the installed file is, byte for byte, what a run of this boot verified (or kept, as
 /// `--stale keep` allows).
-pub(crate) fn check(root: &Path) -> Result<String, Error> {
-    let file = files::current(&below(root, paths::ECS_CONFIG))?;
-    let failed = |what| {
+fn check(root: &Path) -> Result<String, Error> {
+    let file = files::current(&below(root, ECS_CONFIG))?;
+    let failed = |what: String| {
         Error::from(NotVerified {
             what,
             remedy: "run `ecs-bootstrap run` (or `systemctl restart ecs-bootstrap`): it puts the verified file back, or says why it cannot",
         })
     };
-    let Some(bytes) = file else { return Err(failed("/etc/ecs/ecs.config is not there")) };
-    let found = State::read(&below(root, paths::STATE));
-    let Some(generation) = found.installed else {
-        return Err(failed("no run has installed /etc/ecs/ecs.config"));
-    };
+    let bytes = file.ok_or_else(|| failed(format!("{ECS_CONFIG} is not there")))?;
+    let installed = State::read(&below(root, paths::STATE)).installed;
+    let generation =
+        installed.ok_or_else(|| failed(format!("no run has installed {ECS_CONFIG}")))?;
     if generation.sha256 != sha256(&bytes) {
-        return Err(failed("/etc/ecs/ecs.config was changed after the last run"));
+        return Err(failed(format!("{ECS_CONFIG} was changed after the last run")));
     }
     if generation.boot_id != boot_id() {
-        return Err(failed("no run of this boot has verified /etc/ecs/ecs.config"));
+        return Err(failed(format!("no run of this boot has verified {ECS_CONFIG}")));
     }
     Ok(format!("verified: sha256 {}, {} ago", generation.sha256, age(&generation.verified_at)))
 }
 
-/// How long ago something was, in words.
+/// How long ago something was.
 pub(crate) fn age(rfc3339: &str) -> String {
     let elapsed =
         parse_rfc3339(rfc3339).and_then(|then| SystemTime::now().duration_since(then).ok());
+    let whole_seconds = |age: Duration| Duration::from_secs(age.as_secs());
     elapsed.map_or_else(
         || "an unknown time".into(),
-        |age| humantime::format_duration(std::time::Duration::from_secs(age.as_secs())).to_string(),
+        |age| humantime::format_duration(whole_seconds(age)).to_string(),
     )
-}
-
-fn below(root: &Path, absolute: &str) -> std::path::PathBuf {
-    root.join(absolute.trim_start_matches('/'))
 }

@@ -18,7 +18,7 @@ use crate::net::aws::Service;
 use crate::net::endpoint::{self, Knock, Place, SERVICES};
 use crate::net::signed::{self, Action, Answer, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
 use crate::net::{self, Http, Proxies};
-use crate::settings::{self, Settings};
+use crate::settings::{self, Given, Settings};
 use crate::source::{self, Fetched};
 
 /// What was heard. An empty cell: nobody was asked, or nobody answered in time.
@@ -141,11 +141,8 @@ async fn settled(patient: &Patient, ways: &Ways) -> Option<Settings> {
     }
     let tags =
         timeout(Duration::from_secs(2), identity::tags(ways.witness())).await.ok()?.ok()??;
-    let tags =
-        settings::from_tags(tags.iter().map(|(name, value)| (name.as_str(), value.as_str())))
-            .ok()?;
-    let given = settings::between(patient.given.clone(), tags);
-    Settings::new(patient.settings.root.clone(), &given, patient.settings.aws.clone()).ok()
+    let tags = tags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    patient.settings.clone().with_tags(Given::tags(tags).ok()?).ok()
 }
 
 async fn hear(patient: &Patient, ways: &Ways) {

@@ -68,11 +68,15 @@ impl Patient {
             heard.not_to_be_asked(&error, error.remedy());
             Aws::default()
         });
-        let settled =
-            given.and_then(|given| Ok((Settings::new(root.clone(), &given, aws.clone())?, given)));
+        let settled = given.and_then(|given| {
+            Ok((Settings::new(root.clone(), given.clone(), aws.clone())?, given))
+        });
         let unsettled = settled.as_ref().err().map(|error| (error.to_string(), error.remedy()));
         let defaults = |_| {
-            (Settings::new(root, &Given::new(), aws).expect("the defaults are sound"), Given::new())
+            (
+                Settings::new(root, Given::default(), aws).expect("the defaults are sound"),
+                Given::default(),
+            )
         };
         let (settings, given) = settled.unwrap_or_else(defaults);
         let kind = Evidence::of(&settings);

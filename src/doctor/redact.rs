@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::paths;
 use crate::settings;
+use crate::settings::Given;
 use crate::source::Source;
 
 /// Stands in place of what was taken out.
@@ -152,9 +153,9 @@ fn flag(word: &str) -> Option<&str> {
 /// The settings file: every setting, but of `set` and `keep` the names alone, and sources without
 /// their query.
 pub(crate) fn settings(text: &str) -> Redacted {
-    let given = settings::from_file(std::path::Path::new(paths::SETTINGS), text)
+    let given = Given::file(std::path::Path::new(paths::SETTINGS), text)
         .map_err(|_| "it cannot be read: see `settings` in doctor.json")?;
-    let lines = given.iter().flat_map(|(name, (items, _))| {
+    let lines = given.iter().flat_map(|(name, items)| {
         items.iter().map(move |item| format!("{name} = {}\n", setting(name, item)))
     });
     Ok(lines.collect())

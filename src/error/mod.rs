@@ -84,9 +84,9 @@ impl Step {
         }
     }
 
-    /// The name of a step that reports list.
-    pub(crate) fn in_report(self) -> Option<&'static str> {
-        ((self as usize) <= Step::Agent as usize).then(|| self.name())
+    /// Whether reports list it.
+    pub(crate) fn is_reported(self) -> bool {
+        (self as usize) <= Step::Agent as usize
     }
 
     fn doing(self) -> &'static str {
@@ -143,7 +143,7 @@ impl Error {
             message: self.to_string(),
             remedy: self.cause.remedy(),
             causes: self.cause.causes(),
-            doing: self.step.doing(),
+            step: self.step,
         }
     }
 }
@@ -180,9 +180,9 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     pub(crate) remedy: String,
     pub(crate) causes: Vec<String>,
-    /// What the program was doing, for the first of the three lines that people read.
+    /// What the program was doing.
     #[serde(skip)]
-    doing: &'static str,
+    pub(crate) step: Step,
 }
 
 impl Failure {
@@ -191,7 +191,7 @@ impl Failure {
         let (word, status) = (self.word, self.word.code());
         format!(
             "what:   failed while {} ({word}, exit status {status})\nwhy:    {}\nremedy: {}\n",
-            self.doing,
+            self.step.doing(),
             self.why(),
             self.remedy
         )

@@ -1,9 +1,9 @@
 //! Replaces one file so that any reader, at any moment, sees all the old bytes or all the new.
 //!
-//! Takes a path and bytes; touches that file and, for the time of the swap, one neighbour with a
-//! name of its own. The caller holds the lock of `/run/ecs-bootstrap/lock`, so a neighbour found at
-//! the start is what a killed run left, and is overwritten. [`put`] needs no lock: its neighbour
-//! bears the number of the process.
+//! Takes a path and bytes; touches that file and, until the rename, one temporary file beside it.
+//! The caller holds the lock of `/run/ecs-bootstrap/lock`, so a temporary file found at the start is
+//! what a killed run left, and is overwritten. [`put`] needs no lock: the name of its temporary file
+//! has the number of the process.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use nix::unistd::geteuid;
 use thiserror::Error;
 
+use super::read::{ReadError, read};
 use crate::error::{Diagnostic, ExitStatus, Step};
+use crate::paths::MAX_CONFIG;
 
 /// Whether the file had to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,12 @@ pub(crate) enum Error {
 impl Error {
     fn io(path: &Path, source: io::Error) -> Self {
         Error::Io { path: path.to_owned(), source }
+    }
+
+    /// A file that must be compared before it is replaced, and cannot be read.
+    pub(super) fn unreadable(path: &Path, error: &ReadError) -> Self {
+        let what = format!("cannot be read: {error}");
+        Error::Refused { path: path.to_owned(), what, remedy: "move it away and run again" }
     }
 }
 
@@ -63,7 +71,7 @@ impl Diagnostic for Error {
                 ErrorKind::PermissionDenied => {
                     "run it as root; if it is, look for SELinux or AppArmor denials (`ausearch -m avc`, `dmesg`)".into()
                 }
-                _ => format!("look after the disk or folder of {}, and run again", path.display()),
+                _ => format!("check the disk and the folder of {}, and run again", path.display()),
             },
         }
     }
@@ -77,13 +85,13 @@ impl Diagnostic for Error {
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<Replaced, Error> {
     let present = look(path)?;
     if present.is_some_and(|found| is_as_wanted(&found, mode))
-        && fs::read(path).is_ok_and(|old| old == bytes)
+        && read(path, MAX_CONFIG).is_ok_and(|old| old == bytes)
     {
         return Ok(Replaced::Unchanged);
     }
     let folder = folder(path);
     make_folder(folder, 0o755).map_err(|source| Error::io(folder, source))?;
-    swap_in(path, &neighbour(path, "ecs-bootstrap"), bytes, mode)
+    put_in_place(path, &temporary(path, "ecs-bootstrap"), bytes, mode)
         .map_err(|source| Error::io(path, source))?;
     Ok(Replaced::Written)
 }
@@ -92,7 +100,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<Replaced, 
 /// do so at once.
 pub(crate) fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     look(path)?;
-    swap_in(path, &neighbour(path, &std::process::id().to_string()), bytes, mode)
+    put_in_place(path, &temporary(path, &std::process::id().to_string()), bytes, mode)
         .map_err(|source| Error::io(path, source))
 }
 
@@ -100,7 +108,7 @@ pub(crate) fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
 ///
 /// A link, a folder or somebody else's file is refused: replacing it would surprise its owner, and
 /// following it would write where an attacker points.
-fn look(path: &Path) -> Result<Option<Metadata>, Error> {
+pub(super) fn look(path: &Path) -> Result<Option<Metadata>, Error> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -134,7 +142,7 @@ pub(crate) fn current(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     match look(path)? {
         None => Ok(None),
         Some(_) => {
-            fs::read(path).map(Some).map_err(|source| Error::Io { path: path.to_owned(), source })
+            read(path, MAX_CONFIG).map(Some).map_err(|error| Error::unreadable(path, &error))
         }
     }
 }
@@ -147,20 +155,20 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Makes a folder and those above it, and sees to it that they survive a power cut.
+/// Makes a folder and those above it, and syncs them so that they survive a power cut.
 pub(crate) fn make_folder(folder: &Path, mode: u32) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
     if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         make_folder(parent, 0o755)?;
-        DirBuilder::new().mode(mode).create(folder).or_else(there_already)?;
+        DirBuilder::new().mode(mode).create(folder).or_else(already_exists)?;
         return sync_folder(parent);
     }
-    DirBuilder::new().mode(mode).create(folder).or_else(there_already)
+    DirBuilder::new().mode(mode).create(folder).or_else(already_exists)
 }
 
-fn there_already(error: io::Error) -> io::Result<()> {
+fn already_exists(error: io::Error) -> io::Result<()> {
     if error.kind() == ErrorKind::AlreadyExists { Ok(()) } else { Err(error) }
 }
 
@@ -168,30 +176,30 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// The neighbour lies in the same folder, so the rename stays on one file system and the file gets
+/// The temporary file is in the same folder, so the rename stays on one file system and the file gets
 /// that folder's SELinux label.
-fn neighbour(path: &Path, whose: &str) -> PathBuf {
+fn temporary(path: &Path, whose: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.{whose}"))
 }
 
-fn swap_in(path: &Path, fresh: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let swapped = write_out(fresh, bytes, mode).and_then(|()| fs::rename(fresh, path));
-    if swapped.is_err() {
-        // The old file stands; the error to report is the one that stopped us, not that of tidying
+fn put_in_place(path: &Path, temporary: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let renamed = write_out(temporary, bytes, mode).and_then(|()| fs::rename(temporary, path));
+    if renamed.is_err() {
+        // The old file is still in place; the error to report is the one that stopped us, not that of tidying
         // up after it.
-        let _ = fs::remove_file(fresh);
-        return swapped;
+        let _ = fs::remove_file(temporary);
+        return renamed;
     }
     sync_folder(folder(path))
 }
 
-fn write_out(fresh: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    match fs::remove_file(fresh) {
+fn write_out(temporary: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    match fs::remove_file(temporary) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(fresh)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary)?;
     // The umask may have taken bits away.
     file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.write_all(bytes)?;
@@ -242,7 +250,7 @@ mod tests {
     fn what_a_killed_run_left_is_overwritten() {
         let root = folder();
         let path = root.path().join("ecs.config");
-        fs::write(neighbour(&path, "ecs-bootstrap"), "half").unwrap();
+        fs::write(temporary(&path, "ecs-bootstrap"), "half").unwrap();
         replace(&path, b"A=1\n", 0o600).unwrap();
         assert_eq!(names(root.path()), ["ecs.config"]);
     }

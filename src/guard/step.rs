@@ -1,12 +1,12 @@
-//! The guard as the first step of a run: raised before the first packet leaves, proven if there is
-//! a network to prove it on.
+//! The guard as a step of a run: firewall rules before the first packet leaves, proven if there is a
+//! network to prove them on.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::error::Error;
-use crate::guard::{self, Host, Wanted};
-use crate::report::{Guard, Report};
+use crate::guard::{self, Error, Host, Wanted};
+use crate::paths::GUARD_UNIT;
+use crate::report::GuardReport;
 use crate::settings::Settings;
 
 /// What the settings ask for; `None` if nothing.
@@ -19,74 +19,45 @@ pub(crate) fn wanted(settings: &Settings) -> Option<Wanted> {
     (wanted.bridges || wanted.host_tasks).then_some(wanted)
 }
 
-/// Raises what is wanted and writes down what it is worth. A network that leaks ends the run; one
-/// without a verdict does not: before Docker's first start there is none, and the guard's own unit
-/// proves it afterwards.
-pub(crate) fn raise(
-    wanted: Option<&Wanted>,
-    root: &Path,
-    report: &mut Report,
-) -> Result<(), Error> {
-    let Some(wanted) = wanted else {
-        report.skip("guard", "not asked for");
-        return Ok(());
-    };
-    report.enter("guard");
-    report.guard =
-        Guard { wanted: true, detail: "it could not be installed".into(), ..Guard::default() };
+/// Installs what is wanted and proves what it is worth.
+///
+/// # Errors
+/// A network that leaks. One without a verdict is not an error: before Docker's first start there
+/// is none, and the guard's own unit proves it afterwards.
+pub(crate) fn install_and_prove(wanted: &Wanted, root: &Path) -> Result<GuardReport, Error> {
     let host = Host::at(root);
     let enforced = match guard::enforce(wanted, &host) {
-        Err(guard::Error::Capability) if unit_has_raised_it() => {
-            let detail = "raised by ecs-bootstrap-guard.service, and proven by its verify unit when Docker is up".to_owned();
-            report.guard = Guard {
-                wanted: true,
-                state: "installed",
-                proof: "not_probed",
-                detail: detail.clone(),
-            };
-            report.done("guard", 1, detail);
-            return Ok(());
+        Err(Error::Capability) if unit_is_active() => {
+            return Ok(GuardReport::installed(format!(
+                "installed by {GUARD_UNIT}, and proven by its verify unit when Docker is up"
+            )));
         }
         enforced => enforced?,
     };
-    let stands = if enforced.changed { "installed" } else { "stands" };
-    report.guard =
-        Guard { wanted: true, state: "installed", proof: "not_probed", detail: stands.into() };
-    for note in enforced
-        .notes
-        .iter()
-        .chain(enforced.documented_rule.iter().filter_map(|rule| rule.reason.as_ref()))
-    {
+    let not_shown = enforced.documented_rule.iter().filter_map(|rule| rule.reason.as_ref());
+    for note in enforced.notes.iter().chain(not_shown) {
         tracing::warn!("guard: {note}");
     }
-    if wanted.bridges {
-        prove(&host, report)?;
+    match wanted.bridges {
+        true => prove(&host),
+        false if enforced.changed => Ok(GuardReport::installed("installed")),
+        false => Ok(GuardReport::installed("stands")),
     }
-    report.done("guard", 1, format!("{}, {}", report.guard.state, report.guard.detail));
-    Ok(())
 }
 
-/// The units divide the power: `ecs-bootstrap.service` may not even look at the firewall, so it
-/// takes systemd's word that the guard's unit, which comes before it and before Docker, has raised
-/// the fence in this boot.
-fn unit_has_raised_it() -> bool {
-    let asked = Command::new("systemctl")
-        .args(["is-active", "--quiet", "ecs-bootstrap-guard.service"])
-        .stdin(Stdio::null())
-        .status();
-    asked.is_ok_and(|status| status.success())
+/// The units divide the power: `ecs-bootstrap.service` may not even read the firewall, so it takes
+/// systemd's word that the guard's unit, which comes before it and before Docker, has installed the
+/// rules in this boot.
+fn unit_is_active() -> bool {
+    let mut asked = Command::new("systemctl");
+    asked.args(["is-active", "--quiet", GUARD_UNIT]).stdin(Stdio::null());
+    asked.status().is_ok_and(|status| status.success())
 }
 
-fn prove(host: &Host, report: &mut Report) -> Result<(), Error> {
-    let found = guard::prove(host).and_then(|proof| proof.outcome());
-    let (state, proof, detail) = match &found {
-        Ok(()) => ("effective", "probed", "a probe packet was stopped on every network".to_owned()),
-        Err(leak @ guard::Error::Leak(_)) => ("leaking", "probed", leak.to_string()),
-        Err(unproven) => ("installed", "not_probed", unproven.to_string()),
-    };
-    report.guard = Guard { wanted: true, state, proof, detail };
-    match found {
-        Err(leak @ guard::Error::Leak(_)) => Err(leak.into()),
-        _ => Ok(()),
+fn prove(host: &Host) -> Result<GuardReport, Error> {
+    match guard::prove(host).and_then(|proof| proof.outcome()) {
+        Ok(()) => Ok(GuardReport::effective("a probe packet was stopped on every network")),
+        Err(leak @ Error::Leak(_)) => Err(leak),
+        Err(unproven) => Ok(GuardReport::installed(unproven.to_string())),
     }
 }

@@ -4,6 +4,7 @@
 //! the last word: account, role and the instance id in the session's name must be what the host
 //! claims, and what `--expect-*` asks for.
 
+mod clients;
 mod ec2;
 mod external;
 pub(crate) mod host_kind;
@@ -13,6 +14,7 @@ mod sts;
 use std::path::PathBuf;
 
 use aws_credential_types::Credentials;
+pub(crate) use clients::{Clients, IdentitySource};
 pub(crate) use external::External;
 pub(crate) use imds::Imds;
 use serde::Serialize;

@@ -4,10 +4,15 @@
 //! the script that called us (aws/amazon-ecs-agent#1707, #4818).
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::process::Command;
+use tokio::time::timeout;
 
 use crate::paths;
+
+/// systemd answers within milliseconds; where it does not, the file is in place all the same.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// What became of the agent.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +23,20 @@ pub(crate) enum Restarted {
     /// systemctl could not be asked, or refused: the new configuration takes effect at the next
     /// start.
     Failed(String),
+}
+
+impl Restarted {
+    /// What to say of it, in a report and in the log.
+    pub(crate) fn summary(&self) -> String {
+        match self {
+            Restarted::Asked(unit) => format!("{unit} is restarting"),
+            Restarted::NotActive => "it is not running, and reads the file when it starts".into(),
+            Restarted::Failed(why) => {
+                tracing::warn!("agent: {why}; run `systemctl restart --no-block ecs`");
+                why.clone()
+            }
+        }
+    }
 }
 
 /// Asks systemd to restart the agent if it runs.
@@ -48,6 +67,9 @@ async fn systemctl(args: &[&str]) -> Result<bool, String> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .kill_on_drop(true);
-    let status = command.status().await.map_err(|error| format!("starting systemctl: {error}"))?;
-    Ok(status.success())
+    match timeout(LIMIT, command.status()).await {
+        Ok(Ok(status)) => Ok(status.success()),
+        Ok(Err(error)) => Err(format!("starting systemctl: {error}")),
+        Err(_) => Err(format!("systemctl {} did not end in time", args.join(" "))),
+    }
 }

@@ -1,30 +1,27 @@
 //! Makes of the layers the file to install, or says why it cannot be: expand, lint each, merge,
 //! lint the whole.
 //!
-//! Pure but for [`Surroundings::look`], which reads what lies around the file: the readers' other
-//! two files, and what is known of a cluster that the agent has joined before.
+//! Pure but for one question: whether the agent has joined a cluster on this host.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ecs_config::Effective;
 use ecs_config::expand::{self, Placeholder};
 use ecs_config::lint::registered::{self, Registered};
 use ecs_config::lint::{self, Context, File, Finding, Owned, Severity};
 use ecs_config::merge::{self, Layer, Merged, Present, Rules};
-use ecs_config::readers::ecs_init;
 use ecs_config::text::plural;
-pub(crate) use merge::Origin;
 use thiserror::Error;
 
 use crate::error::{Diagnostic, ExitStatus, Step};
-use crate::files::sha256;
-use crate::identity::Identity;
+use crate::files::{HostFiles, sha256};
 use crate::install::state::State;
 use crate::paths::{self, AGENT_DB};
 use crate::settings::Settings;
 use crate::source::{self, Fetched};
 
 /// What the placeholders of `--expand` stand for on this host.
-pub(crate) type Facts = BTreeMap<Placeholder, String>;
+pub(crate) type Values = BTreeMap<Placeholder, String>;
 
 /// The file to install, and where each key of it comes from.
 pub(crate) type Composed = Merged;
@@ -34,7 +31,7 @@ const SET: &str = "--set";
 /// Why there is nothing to install. Names sources, lines and keys; never values.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
-    #[error("{from}: it is no configuration: {what}")]
+    #[error("{from}: it is not a configuration: {what}")]
     NoConfiguration { from: String, what: String },
     #[error("{from}: {source}")]
     Expand { from: String, source: expand::Error },
@@ -51,7 +48,6 @@ impl Diagnostic for Error {
         Step::Lint
     }
 
-    /// Which word of the report it is.
     fn status(&self) -> ExitStatus {
         match self {
             Error::NoConfiguration { .. } => ExitStatus::Integrity,
@@ -62,7 +58,6 @@ impl Diagnostic for Error {
         }
     }
 
-    /// What would mend it.
     fn remedy(&self) -> String {
         match self {
             Error::NoConfiguration { .. } => {
@@ -85,62 +80,50 @@ impl Diagnostic for Error {
     }
 }
 
-/// What lies around the file to install.
-#[derive(Debug, Default)]
-pub(crate) struct Surroundings {
-    present: Option<Vec<u8>>,
-    owned: BTreeSet<String>,
-    instance_file: Option<Vec<u8>>,
-    json_file: Option<Vec<u8>>,
-    registered: Registered,
+/// What is on the host already: the agent's files and what earlier runs left.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) files: &'a HostFiles,
+    pub(crate) state: &'a State,
+    /// The file that the result will replace.
+    pub(crate) present: Option<&'a [u8]>,
+    pub(crate) instance_id: &'a str,
 }
 
-impl Surroundings {
-    /// Reads it. What cannot be read counts as not there, as it does for the readers themselves.
-    pub(crate) fn look(
-        settings: &Settings,
-        known: &State,
-        present: Option<&[u8]>,
-        identity: &Identity,
-    ) -> Self {
-        let digest = present.map(sha256);
-        Surroundings {
-            present: present.map(Vec::from),
-            owned: known.owned(digest.as_deref()),
-            instance_file: std::fs::read(settings.path("/var/lib/ecs/ecs.config")).ok(),
-            json_file: std::fs::read(settings.path("/etc/ecs/ecs.config.json")).ok(),
-            registered: registered(settings, known, present, identity),
+impl Surroundings<'_> {
+    /// The cluster that the agent has joined, as far as we know it: if it has started on this host
+    /// with the file that we installed, it is the one in that file. The agent forgets it when the
+    /// instance id changes, as for a host made from an image of another.
+    fn registered(&self) -> Registered {
+        if !self.settings.path(AGENT_DB).exists() {
+            return Registered::Never;
+        }
+        let Some(bytes) = self.present else { return Registered::Unknown };
+        match self.state.generation(&sha256(bytes)) {
+            Some(ours) if ours.instance_id.as_deref() != Some(self.instance_id) => {
+                Registered::Never
+            }
+            Some(_) => cluster(bytes).map_or(Registered::Unknown, Registered::In),
+            None => Registered::Unknown,
+        }
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            whole: true,
+            instance_file: self.files.instance_config(),
+            json_file: self.files.json_config(),
+            allow_default_cluster: self.settings.allow_default_cluster,
+            block_host_tasks: self.settings.block_imds_host_tasks,
+            registered: self.registered(),
+            ..Context::default()
         }
     }
 }
 
-/// The cluster that the agent has joined, as far as we know it: if it has started on this host with
-/// the file that we installed, it is the one in that file. The agent forgets it when the instance
-/// id changes, as for a host made from an image of another.
-fn registered(
-    settings: &Settings,
-    known: &State,
-    present: Option<&[u8]>,
-    identity: &Identity,
-) -> Registered {
-    if !settings.path(AGENT_DB).exists() {
-        return Registered::Never;
-    }
-    let ours = present
-        .and_then(|bytes| known.generation(&sha256(bytes)).map(|generation| (bytes, generation)));
-    match ours {
-        Some((_, generation)) if generation.instance_id.as_ref() != Some(&identity.instance_id) => {
-            Registered::Never
-        }
-        Some((bytes, _)) => cluster(bytes).map_or(Registered::Unknown, Registered::In),
-        None => Registered::Unknown,
-    }
-}
-
+/// An empty value names no cluster, but it is what the file says.
 fn cluster(bytes: &[u8]) -> Option<String> {
-    let read = ecs_init(bytes);
-    let value = read.map().get("ECS_CLUSTER".as_bytes()).copied().flatten()?;
-    Some(String::from_utf8_lossy(value).into_owned())
+    Effective::new(Some(bytes), None).get("ECS_CLUSTER").map(|set| set.text())
 }
 
 /// The placeholders that the layers name.
@@ -150,29 +133,38 @@ pub(crate) fn placeholders(settings: &Settings, fetched: &[Fetched]) -> BTreeSet
     layers.flat_map(expand::placeholders).collect()
 }
 
-/// Makes the file. What the linter finds is added to `findings`, errors too.
+/// Makes the file. The linter's findings come beside it, errors too.
 pub(crate) fn compose(
-    settings: &Settings,
     fetched: &[Fetched],
-    facts: &Facts,
-    around: &Surroundings,
+    values: &Values,
+    around: &Surroundings<'_>,
+) -> (Vec<Finding>, Result<Composed, Error>) {
+    let mut findings = Vec::new();
+    let composed = checked(fetched, values, around, &mut findings);
+    (findings, composed)
+}
+
+fn checked(
+    fetched: &[Fetched],
+    values: &Values,
+    around: &Surroundings<'_>,
     findings: &mut Vec<Finding>,
 ) -> Result<Composed, Error> {
-    let layers = expanded(settings, fetched, facts)?;
-    let context = context(settings, around);
+    let layers = expanded(around.settings, fetched, values)?;
+    let context = around.context();
     for (name, bytes) in &layers {
-        // What is mended on the way in is no error of the file that will stand; the mending itself
-        // is noted below.
+        // What is normalised on the way in is not an error of the result; that it was is noted
+        // below.
         let (bytes, _) = merge::mend(bytes);
         findings.extend(lint::check_layer(&File { source: name, bytes: &bytes }, &context));
     }
     refuse_errors(findings)?;
-    let merged = merged(settings, &layers, around)?;
-    findings.extend(merged.mended.iter().map(mended));
-    findings.extend(whole(&merged, &context));
-    // Before the linter's error of the same meaning: a conflict with what is on the host is no
+    let merged = merged(&layers, around)?;
+    findings.extend(merged.mended.iter().map(normalised));
+    findings.extend(check_merged(&merged, &context));
+    // Before the linter's error of the same meaning: a conflict with what is on the host is not an
     // error in the configuration.
-    if registered::conflict(cluster(&merged.bytes).as_deref(), &around.registered).is_some() {
+    if registered::conflict(cluster(&merged.bytes).as_deref(), &context.registered).is_some() {
         return Err(Error::Joined);
     }
     refuse_errors(findings)?;
@@ -183,7 +175,7 @@ pub(crate) fn compose(
 fn expanded(
     settings: &Settings,
     fetched: &[Fetched],
-    facts: &Facts,
+    values: &Values,
 ) -> Result<Vec<(String, Vec<u8>)>, Error> {
     let mut layers: Vec<(String, Vec<u8>)> = Vec::new();
     for layer in fetched {
@@ -198,7 +190,7 @@ fn expanded(
     }
     if settings.expand {
         for (from, bytes) in &mut layers {
-            let full = expand::expand(bytes, |placeholder| facts.get(placeholder).cloned());
+            let full = expand::expand(bytes, |placeholder| values.get(placeholder).cloned());
             *bytes = full.map_err(|source| Error::Expand { from: from.clone(), source })?;
         }
     }
@@ -214,32 +206,18 @@ fn set_layer(settings: &Settings) -> Vec<u8> {
         .into_bytes()
 }
 
-fn context<'a>(settings: &Settings, around: &'a Surroundings) -> Context<'a> {
-    Context {
-        whole: true,
-        instance_file: around.instance_file.as_deref(),
-        json_file: around.json_file.as_deref(),
-        allow_default_cluster: settings.allow_default_cluster,
-        block_host_tasks: settings.block_imds_host_tasks,
-        registered: around.registered.clone(),
-        ..Context::default()
-    }
-}
-
-fn merged(
-    settings: &Settings,
-    layers: &[(String, Vec<u8>)],
-    around: &Surroundings,
-) -> Result<Merged, Error> {
+fn merged(layers: &[(String, Vec<u8>)], around: &Surroundings<'_>) -> Result<Merged, Error> {
     let layers: Vec<Layer<'_>> = layers.iter().map(|(name, bytes)| Layer { name, bytes }).collect();
-    let present = around.present.as_deref().map(|bytes| Present { bytes, owned: &around.owned });
-    let rules = Rules { keep: &settings.keep, replace: settings.replace, path: paths::ECS_CONFIG };
+    let owned = around.state.owned(around.present.map(sha256).as_deref());
+    let present = around.present.map(|bytes| Present { bytes, owned: &owned });
+    let Settings { keep, replace, .. } = around.settings;
+    let rules = Rules { keep, replace: *replace, path: paths::ECS_CONFIG };
     Ok(merge::merge(&layers, present, rules)?)
 }
 
-/// What the linter says of the merged file as a whole, each setting named by the layer that it came
+/// The findings of the merged file as a whole, each setting named by the layer that it came
 /// from.
-fn whole(merged: &Merged, context: &Context) -> Vec<Finding> {
+fn check_merged(merged: &Merged, context: &Context) -> Vec<Finding> {
     let text = String::from_utf8_lossy(&merged.bytes);
     let settings: Vec<Owned> = text
         .lines()
@@ -256,7 +234,7 @@ fn whole(merged: &Merged, context: &Context) -> Vec<Finding> {
     lint::check_together(&settings, context)
 }
 
-fn mended(mend: &merge::Mend) -> Finding {
+fn normalised(mend: &merge::Mend) -> Finding {
     Finding {
         id: "mended",
         severity: Severity::Note,
@@ -272,7 +250,7 @@ fn mended(mend: &merge::Mend) -> Finding {
 fn refuse_errors(findings: &[Finding]) -> Result<(), Error> {
     let errors = || findings.iter().filter(|finding| finding.severity == Severity::Error);
     let Some(first) = errors().next() else { return Ok(()) };
-    // What is missing is missing nowhere in particular.
+    // What is missing has no place.
     let place = match (&*first.source, first.line) {
         ("", _) => String::new(),
         (source, Some(line)) => format!("{source}, line {line}: "),

@@ -1,4 +1,4 @@
-//! The file itself: what it will hold, how it gets there, what is known of earlier runs.
+//! The file itself: what it will hold, how it gets there, what is kept while its source is away.
 
 pub(crate) mod agent;
 pub(crate) mod compose;
@@ -6,3 +6,107 @@ pub(crate) mod diff;
 pub(crate) mod lock;
 pub(crate) mod stale;
 pub(crate) mod state;
+
+use std::time::SystemTime;
+
+use compose::Composed;
+use state::{Generation, State, boot_id};
+
+use crate::error::Error;
+use crate::files::{self, HostFiles, Replaced, sha256};
+use crate::identity::Identity;
+use crate::paths;
+use crate::report::{ConfigReport, KeyOrigin, rfc3339};
+use crate::settings::Settings;
+use crate::source::{Fetched, Held, Layer};
+
+/// A file that is ready to be installed, and for which host.
+pub(crate) struct Candidate<'a> {
+    pub(crate) composed: Composed,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) instance_id: String,
+    /// The bytes that are in its place.
+    pub(crate) present: Option<&'a [u8]>,
+}
+
+impl<'a> Candidate<'a> {
+    pub(crate) fn new(
+        composed: Composed,
+        layers: &[Fetched],
+        identity: &Identity,
+        present: Option<&'a [u8]>,
+    ) -> Self {
+        let layers = layers.iter().map(Fetched::layer).collect();
+        Candidate { composed, layers, instance_id: identity.instance_id.clone(), present }
+    }
+
+    /// Whether an installation changes the bytes.
+    pub(crate) fn differs(&self) -> bool {
+        self.present != Some(&self.composed.bytes)
+    }
+
+    /// What an installation would change, with secrets redacted.
+    pub(crate) fn diff(&self) -> String {
+        let present = self.present.unwrap_or_default();
+        diff::unified(paths::ECS_CONFIG, present, &self.composed.bytes)
+    }
+
+    /// What the report says of it.
+    pub(crate) fn report(&self, changed: bool) -> ConfigReport {
+        let keys = self.composed.keys.iter().map(|(key, origin)| {
+            (key.clone(), KeyOrigin { from: origin.from.clone(), line: origin.line })
+        });
+        ConfigReport {
+            path: paths::ECS_CONFIG.into(),
+            sha256: sha256(&self.composed.bytes),
+            bytes: self.composed.bytes.len(),
+            changed,
+            layers: self.layers.clone(),
+            keys: keys.collect(),
+        }
+    }
+
+    fn generation(&self) -> Generation {
+        Generation {
+            sha256: sha256(&self.composed.bytes),
+            keys: self.composed.owned.clone(),
+            layers: self.layers.clone(),
+            verified_at: rfc3339(SystemTime::now()),
+            boot_id: boot_id(),
+            instance_id: Some(self.instance_id.clone()),
+        }
+    }
+}
+
+/// The file that is in place, if it is one layer's bytes and nothing else: S3 then need not send
+/// them again. Its digest says that it was not changed since.
+pub(crate) fn cached(files: &HostFiles, state: &State) -> Option<Held> {
+    let bytes = files.replaceable().ok()??;
+    let generation = state.generation(&sha256(bytes))?;
+    match generation.layers.as_slice() {
+        [layer] if layer.sha256 == generation.sha256 => {
+            Some(Held { layer: layer.clone(), bytes: bytes.to_vec() })
+        }
+        _ => None,
+    }
+}
+
+/// Puts the file in place; whether that changed anything. State before, file, state after: whenever
+/// we are killed, the next run knows which keys are ours.
+pub(crate) fn commit(
+    settings: &Settings,
+    candidate: &Candidate<'_>,
+    mut state: State,
+) -> Result<bool, Error> {
+    let state_file = settings.path(paths::STATE);
+    if candidate.differs() {
+        if let Some(present) = candidate.present {
+            files::replace(&settings.path(paths::PREVIOUS_CONFIG), present, 0o600)?;
+        }
+        state.stage(&state_file, candidate.generation())?;
+    }
+    let target = settings.path(paths::ECS_CONFIG);
+    let replaced = files::replace(&target, &candidate.composed.bytes, 0o600)?;
+    state.commit(&state_file, candidate.generation())?;
+    Ok(replaced == Replaced::Written)
+}

@@ -1,4 +1,4 @@
-//! What we know of earlier runs: `/var/lib/ecs-bootstrap/state.json`. Names, digests and places; no
+//! What we know of earlier runs: `/var/lib/ecs-bootstrap/state.json`. Names, digests and sources; no
 //! values.
 //!
 //! It is written before the file is replaced (as `pending`) and again after (as `installed`), so
@@ -11,6 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::files;
+use crate::paths::MAX_CONFIG;
 use crate::source::Layer;
 
 const SCHEMA: u32 = 1;
@@ -20,12 +21,12 @@ const SCHEMA: u32 = 1;
 pub(crate) struct Generation {
     /// SHA-256 of the whole file, in hexadecimal.
     pub(crate) sha256: String,
-    /// The keys that are ours; all others in the file belong to somebody else.
+    /// The keys that are ours; all others in the file were written by others.
     pub(crate) keys: BTreeSet<String>,
     pub(crate) layers: Vec<Layer>,
     /// When a run last found the file to be what its sources say: RFC 3339.
     pub(crate) verified_at: String,
-    /// The boot in which a run last stood by the file, verified or kept.
+    /// The boot in which a run last verified or kept the file.
     pub(crate) boot_id: String,
     /// The host that it was installed on: an image made of that host carries our state to others.
     pub(crate) instance_id: Option<String>,
@@ -41,10 +42,10 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Reads the state. One that is missing, torn or of a later version is as good as none: the
-    /// next run writes it anew.
+    /// Reads the state. One that is missing, truncated or of a later version counts as none:
+    /// the next run writes it anew.
     pub(crate) fn read(path: &Path) -> State {
-        let text = std::fs::read(path).unwrap_or_default();
+        let text = files::read(path, MAX_CONFIG).unwrap_or_default();
         serde_json::from_slice(&text)
             .ok()
             .filter(|state: &State| state.schema == SCHEMA)
@@ -59,8 +60,8 @@ impl State {
             .find(|generation| generation.sha256 == sha256)
     }
 
-    /// The keys that our last run wrote. A file that somebody appended to since is still ours in
-    /// those keys.
+    /// The keys that our last run wrote. A file that was appended to since is still ours in those
+    /// keys.
     pub(crate) fn owned(&self, sha256: Option<&str>) -> BTreeSet<String> {
         let exact = sha256.and_then(|sha256| self.generation(sha256));
         exact
@@ -69,8 +70,8 @@ impl State {
             .unwrap_or_default()
     }
 
-    /// Says what is about to be installed.
-    pub(crate) fn announce(
+    /// Writes down what is about to be installed.
+    pub(crate) fn stage(
         &mut self,
         path: &Path,
         generation: Generation,
@@ -79,8 +80,8 @@ impl State {
         self.write(path)
     }
 
-    /// Says that it is.
-    pub(crate) fn settle(
+    /// Writes down that it is.
+    pub(crate) fn commit(
         &mut self,
         path: &Path,
         generation: Generation,
@@ -125,15 +126,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
         let mut state = State::default();
-        state.settle(&path, generation("old", &["A"])).unwrap();
-        state.announce(&path, generation("new", &["B"])).unwrap();
+        state.commit(&path, generation("old", &["A"])).unwrap();
+        state.stage(&path, generation("new", &["B"])).unwrap();
         let found = State::read(&path);
         assert_eq!(found.owned(Some("old")), ["A".to_owned()].into());
         assert_eq!(found.owned(Some("new")), ["B".to_owned()].into());
     }
 
     #[test]
-    fn a_torn_state_is_none() {
+    fn a_truncated_state_counts_as_none() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
         std::fs::write(&path, "{\"schema\": 1, \"inst").unwrap();

@@ -7,14 +7,10 @@ fn settings(
     tags: &[(&str, &str)],
     file: &str,
 ) -> Result<Settings, Error> {
-    let flags = flags
-        .iter()
-        .map(|(name, value)| (*name, (vec![(*value).to_owned()], Origin::Flag)))
-        .collect();
-    let given = beneath(flags, from_environment(env.iter().copied())?);
-    let given = beneath(given, from_tags(tags.iter().copied())?);
-    let given = beneath(given, from_file(std::path::Path::new(paths::SETTINGS), file)?);
-    Settings::new("/".into(), &given, Aws::default())
+    let flags = Given::flags(flags.iter().map(|(name, value)| (*name, vec![(*value).to_owned()])));
+    let file = Given::file(std::path::Path::new(paths::SETTINGS), file)?;
+    let given = flags.or(Given::environment(env.iter().copied())?).or(file);
+    Settings::new("/".into(), given, Aws::default())?.with_tags(Given::tags(tags.iter().copied())?)
 }
 
 #[track_caller]
@@ -38,7 +34,7 @@ fn a_flag_beats_the_environment_beats_a_tag_beats_the_file() {
     assert_eq!(settings.max_age, Some(Duration::from_secs(3600)));
     let origins: Vec<String> = ["expect_role", "timeout", "stale", "max_age", "keep"]
         .iter()
-        .map(|name| settings.origins[name].to_string())
+        .map(|name| settings.given.origin(name).to_string())
         .collect();
     let file = paths::SETTINGS;
     assert_eq!(
@@ -55,7 +51,7 @@ fn a_flag_beats_the_environment_beats_a_tag_beats_the_file() {
 
 #[test]
 fn every_setting_can_be_given_in_every_way() {
-    for (name, _) in KEYS {
+    for name in names() {
         let value = match name {
             "config" => "s3://bucket/key",
             "set" => "ECS_CLUSTER=prod",
@@ -78,7 +74,7 @@ fn every_setting_can_be_given_in_every_way() {
             settings(&[], &[], &[], &in_file),
         ];
         for way in ways {
-            assert_ne!(way.unwrap().origins[name], Origin::Default, "{name}");
+            assert!(way.unwrap().origins().contains_key(name), "{name}");
         }
     }
 }
@@ -107,7 +103,7 @@ fn an_unknown_name_is_an_error_with_the_nearest_known_one() {
         "ECS_BOOTSTRAP_CONFIG",
     );
     check_error(&[], "block_imsd = true", "block_imsd", "block_imds");
-    check_error(&[], "zzzzzzzzzzzzzz = 1", "zzzzzzzzzzzzzz", "known are");
+    check_error(&[], "zzzzzzzzzzzzzz = 1", "zzzzzzzzzzzzzz", "the settings are");
     let error = settings(&[], &[], &[("ecs-bootstrap:exspand", "true")], "").unwrap_err();
     assert_eq!(error.remedy(), "did you mean `ecs-bootstrap:expand`?");
 }

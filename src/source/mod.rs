@@ -137,6 +137,14 @@ pub(crate) async fn fetch_all(
 }
 
 impl Fetched {
+    /// Source and size, for people.
+    pub(crate) fn summary(&self) -> String {
+        match self.not_modified {
+            true => format!("{} (not modified)", self.source),
+            false => format!("{} ({} bytes)", self.source, self.bytes.len()),
+        }
+    }
+
     /// As the report has it: no bytes.
     pub(crate) fn layer(&self) -> Layer {
         Layer {

@@ -1,0 +1,108 @@
+//! How `lint`, `guard` and `role` are called and printed.
+
+use std::io::IsTerminal;
+
+use aws_credential_types::Credentials;
+use tokio::time::Instant;
+
+use super::Output;
+use super::call::{Call, runtime};
+use super::guard::{self, Form};
+use super::lint;
+use super::output::print;
+use super::role::{Job, RoleArgs};
+use crate::error::{Error, ExitStatus};
+use crate::files::HostFiles;
+use crate::identity::Clients;
+use crate::net::{self, Http};
+use crate::settings::{self, Settings};
+use crate::source::{self, Source};
+
+pub(crate) fn lint(call: &Call<'_>, args: &lint::Args) -> u8 {
+    match linted(call, args) {
+        Ok(linted) => match print(&linted.text) {
+            0 if linted.errors => ExitStatus::Lint.code(),
+            status => status,
+        },
+        Err(error) => call.print_error(&error),
+    }
+}
+
+fn linted(call: &Call<'_>, args: &lint::Args) -> Result<lint::Printed, Error> {
+    let format = match call.output {
+        Output::Text => lint::Format::Text,
+        Output::Json => lint::Format::Json,
+        Output::Sarif => lint::Format::Sarif,
+    };
+    let color = std::io::stdout().is_terminal() && call.environment.filled("NO_COLOR").is_none();
+    let around = lint::Surroundings { root: &call.root, format, color };
+    let settings = call.settings()?;
+    let fetch = async |source: &str| fetch(call, &settings, source).await;
+    runtime()?.block_on(lint::run(args, around, fetch))
+}
+
+/// On a host an object is read with the role's credentials; elsewhere whoever lints it may have
+/// credentials of their own in the environment.
+async fn fetch(call: &Call<'_>, settings: &Settings, source: &str) -> Result<Vec<u8>, Error> {
+    let source: Source = source.parse().map_err(settings::Error::source)?;
+    let deadline = Instant::now() + settings.timeout;
+    let own = |name| call.environment.filled(name).map(str::to_owned);
+    let own = own("AWS_ACCESS_KEY_ID").zip(own("AWS_SECRET_ACCESS_KEY")).map(|(id, secret)| {
+        Credentials::new(id, secret, own("AWS_SESSION_TOKEN"), None, "environment")
+    });
+    let variables = call.environment.variables();
+    let http = Http::new(&net::Options::from_vars(variables.iter().cloned())?)?;
+    let (credentials, region) = match own {
+        None if source.needs_credentials() => {
+            let files = HostFiles::read(&settings.root);
+            let clients = Clients::new(settings, &files, variables, deadline)?;
+            let claim = clients.source.facts().await?;
+            (Some(claim.credentials), claim.region)
+        }
+        own => (own, None),
+    };
+    let access = source::Access {
+        http: &http,
+        aws: &settings.aws,
+        credentials: credentials.as_ref(),
+        region,
+        deadline,
+        held: None,
+    };
+    Ok(source::fetch(&source, &access).await?.bytes)
+}
+
+pub(crate) fn guard(call: &Call<'_>, command: &guard::Command) -> u8 {
+    let form = match call.output {
+        Output::Json => Form::Json,
+        _ if call.quiet => Form::Quiet,
+        _ => Form::Text,
+    };
+    let said = guard::run(command, &crate::guard::Host::at(&call.root), form);
+    if let Some(failure) = &said.failure {
+        call.print_failure(failure);
+    }
+    match print(&said.stdout) {
+        0 => said.failure.map_or(0, |failure| failure.word.code()),
+        failed => failed,
+    }
+}
+
+pub(crate) fn role(call: &Call<'_>, args: &RoleArgs) -> u8 {
+    match call.settings().and_then(|settings| role_text(call, args, &settings)) {
+        Ok((text, status)) => print(&text).max(status),
+        Err(error) => call.report_failure(args.job.name(), error),
+    }
+}
+
+fn role_text(call: &Call<'_>, args: &RoleArgs, settings: &Settings) -> Result<(String, u8), Error> {
+    let json = call.output == Output::Json;
+    match &args.job {
+        Job::Print(args) => Ok((args.print(settings, json)?, 0)),
+        Job::Check(args) => {
+            let variables = call.environment.variables().iter().cloned();
+            let http = Http::new(&net::Options::from_vars(variables)?)?;
+            runtime()?.block_on(args.check(settings, &http, json))
+        }
+    }
+}

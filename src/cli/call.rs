@@ -1,0 +1,146 @@
+//! One call of the program: what was typed and what surrounds it, joined into settings.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::{Global, Output};
+use crate::error::{Error, RuntimeFailed};
+use crate::files;
+use crate::log::{self, LogFormat, Volume};
+use crate::net::aws::Aws;
+use crate::paths;
+use crate::settings::{self, Environment, Given, Settings, location};
+
+/// What every command is handed.
+pub(crate) struct Call<'a> {
+    pub(crate) root: PathBuf,
+    pub(crate) environment: &'a Environment,
+    pub(crate) output: Output,
+    pub(crate) format: LogFormat,
+    pub(crate) quiet: bool,
+    /// Flags, environment and settings file, or why they cannot be used. Tags come later: they are
+    /// asked for over the network.
+    given: Result<Given, settings::Error>,
+    settings_file: PathBuf,
+}
+
+impl<'a> Call<'a> {
+    /// Reads the settings and starts the log. Even an error in the settings is told in the format
+    /// that they ask for, as far as they can be read.
+    pub(crate) fn new(
+        global: &Global,
+        flags: Given,
+        environment: &'a Environment,
+        is_lint: bool,
+    ) -> Self {
+        let root = global.root.clone().or_else(|| location(environment.iter(), "root"));
+        let root = root.unwrap_or_else(|| "/".into());
+        let named = global.settings.clone().or_else(|| location(environment.iter(), "settings"));
+        let settings_file = named.clone().unwrap_or_else(|| paths::below(&root, paths::SETTINGS));
+        let flags = flags.or(global.given());
+        let given = Given::environment(environment.iter())
+            .and_then(|variables| Ok(flags.clone().or(variables)))
+            .and_then(|strong| Ok(strong.or(file(&settings_file, named.is_some())?)));
+        let formats = match &given {
+            Ok(given) => given.clone(),
+            Err(_) => formats(global, environment),
+        };
+        let (output, format) = (output(&formats, is_lint), log_format(&formats));
+        let volume = match (global.quiet, global.verbose) {
+            (true, _) => Volume::Quiet,
+            (false, 0) => Volume::Normal,
+            (false, _) => Volume::Verbose,
+        };
+        let chosen = *format.as_ref().unwrap_or(&LogFormat::Auto);
+        Call {
+            root,
+            environment,
+            format: log::start(chosen, volume, environment.get("JOURNAL_STREAM")),
+            quiet: global.quiet,
+            given: given.and_then(|given| output.clone().and(format).map(|_| given)),
+            output: output.unwrap_or(Output::Text),
+            settings_file,
+        }
+    }
+
+    pub(crate) fn given(&self) -> Result<Given, settings::Error> {
+        self.given.clone()
+    }
+
+    /// The settings, checked.
+    pub(crate) fn settings(&self) -> Result<Settings, Error> {
+        let given = self.given()?;
+        let aws = Aws::from_vars(self.environment.variables().iter().cloned())?;
+        Ok(Settings::new(self.root.clone(), given, aws)?)
+    }
+
+    /// The settings file that was named, or the usual one.
+    pub(crate) fn settings_file(&self) -> PathBuf {
+        self.settings_file.clone()
+    }
+}
+
+fn file(path: &std::path::Path, is_named: bool) -> Result<Given, settings::Error> {
+    match files::read(path, paths::MAX_DOCUMENT) {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Given::file(path, &text),
+            Err(_) => Err(unreadable(path, "it is not UTF-8".into())),
+        },
+        Err(error) if error.is_missing() && !is_named => Ok(Given::default()),
+        Err(error) => Err(unreadable(path, error.to_string())),
+    }
+}
+
+fn unreadable(path: &std::path::Path, why: String) -> settings::Error {
+    settings::Error::File { path: path.to_owned(), why }
+}
+
+/// The formats alone, in the two strongest ways: for where not all settings can be read.
+fn formats(global: &Global, environment: &Environment) -> Given {
+    let formats = ["ECS_BOOTSTRAP_OUTPUT", "ECS_BOOTSTRAP_LOG_FORMAT"];
+    let named = environment.iter().filter(|(name, _)| formats.contains(name));
+    global.given().or(Given::environment(named).unwrap_or_default())
+}
+
+fn output(given: &Given, is_lint: bool) -> Result<Output, settings::Error> {
+    match one_of(given, "output", Output::Text)? {
+        Output::Sarif if !is_lint => Err(settings::Error::only_lint()),
+        output => Ok(output),
+    }
+}
+
+fn log_format(given: &Given) -> Result<LogFormat, settings::Error> {
+    one_of(given, "log_format", LogFormat::Auto)
+}
+
+fn one_of<E: ValueEnum>(
+    given: &Given,
+    name: &'static str,
+    default: E,
+) -> Result<E, settings::Error> {
+    let Some(text) = given.text(name) else { return Ok(default) };
+    E::from_str(text, false).map_err(|why| settings::Error::Value {
+        origin: given.origin(name).to_string(),
+        name: name.into(),
+        why,
+    })
+}
+
+impl Global {
+    fn given(&self) -> Given {
+        let output = self.output.map(name).into_iter().collect();
+        let log_format = self.log_format.map(name).into_iter().collect();
+        Given::flags([("output", output), ("log_format", log_format)])
+    }
+}
+
+fn name<E: ValueEnum>(value: E) -> String {
+    value.to_possible_value().expect("no value is hidden").get_name().to_owned()
+}
+
+/// What drives the network of one command.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    Ok(builder.enable_all().build().map_err(RuntimeFailed)?)
+}

@@ -1,0 +1,57 @@
+//! `ecs-bootstrap doctor`: everything that is wrong on this host.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::Output;
+use super::call::Call;
+use super::flags::SettingFlags;
+use super::output::print;
+use crate::doctor::{self, Patient, bundle};
+use crate::error::{Error, Step};
+use crate::log;
+use crate::settings::DOCTOR;
+
+#[derive(clap::Args, Debug, Default)]
+#[command(after_help = "\
+Examples:
+  ecs-bootstrap doctor
+  ecs-bootstrap doctor --config s3://my-bucket/ecs.config --bundle /root/bundle.tar.gz
+
+Manual: ecs-bootstrap-doctor(8)")]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) settings: SettingFlags<DOCTOR>,
+    /// Write a support bundle: the checks, and the files they looked at, without any value of a
+    /// configuration key
+    #[arg(long, value_name = "FILE.tar.gz", value_parser = bundle_path)]
+    bundle: Option<PathBuf>,
+}
+
+/// A path at which a file can be replaced.
+fn bundle_path(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match text != "-" && !text.ends_with('/') && path.file_name().is_some() {
+        true => Ok(path),
+        false => Err("a bundle is a file: name one, such as /root/bundle.tar.gz".into()),
+    }
+}
+
+/// Settings that cannot be used are one of its findings.
+pub(crate) fn run(call: &Call<'_>, args: &DoctorArgs) -> u8 {
+    let began = Instant::now();
+    let target = Patient::new(call.root.clone(), call.given(), call.environment.variables());
+    let examined = doctor::examine(target);
+    log::clear();
+    let text = if call.output == Output::Json { examined.json() } else { examined.text() };
+    let status = print(&text).max(examined.exit_status());
+    let Some(path) = &args.bundle else { return status };
+    let place = bundle::Place { root: call.root.clone(), settings: call.settings_file() };
+    match bundle::leave(path, &examined, place, began) {
+        Ok(()) => {
+            tracing::info!("the support bundle is {}", path.display());
+            status
+        }
+        Err(error) => call.print_error(&Error::from(error).in_step(Step::Bundle)),
+    }
+}

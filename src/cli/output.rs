@@ -1,0 +1,62 @@
+//! What a command prints: its result on stdout, its failure on stderr.
+
+use std::io::{ErrorKind, Write};
+
+use super::Output;
+use super::call::Call;
+use crate::error::{Error, Failure};
+use crate::log::{self, LogFormat};
+use crate::report::Report;
+
+/// Prints on stdout; 1 if that failed. A reader that has read enough and closes the pipe is not a
+/// failure of ours.
+pub(crate) fn print(text: &str) -> u8 {
+    let written = std::io::stdout().write_all(text.as_bytes());
+    u8::from(written.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe))
+}
+
+impl Call<'_> {
+    /// Prints a report, and gives its exit status.
+    pub(crate) fn print_report(&self, report: &Report) -> u8 {
+        let in_text = report.text();
+        log::over(in_text.lines().next().unwrap_or_default());
+        if let Some(failure) = &report.error {
+            self.print_failure(failure);
+        }
+        let text = match self.output {
+            Output::Json | Output::Sarif => report.json() + "\n",
+            Output::Text if report.error.is_none() => in_text + "\n",
+            Output::Text => String::new(),
+        };
+        match print(&text) {
+            0 => report.exit_status,
+            failed => failed,
+        }
+    }
+
+    /// Prints what, why and remedy on stderr, and gives the exit status.
+    pub(crate) fn print_error(&self, error: &Error) -> u8 {
+        self.print_failure(&error.failure());
+        error.status().code()
+    }
+
+    pub(crate) fn print_failure(&self, failure: &Failure) {
+        match self.format {
+            LogFormat::Text => eprint!("{}", failure.to_text()),
+            LogFormat::Json => tracing::error!(
+                word = failure.word.name(),
+                remedy = failure.remedy,
+                "{}",
+                failure.why()
+            ),
+            LogFormat::Journald | LogFormat::Auto => {
+                failure.to_text().lines().for_each(|line| tracing::error!("{line}"));
+            }
+        }
+    }
+
+    /// The same for commands that report their failure as `run` does.
+    pub(crate) fn report_failure(&self, command: &'static str, error: Error) -> u8 {
+        self.print_report(&Report::of_failure(command, error))
+    }
+}

@@ -1,0 +1,97 @@
+//! `ecs-bootstrap run`: one boot, its report, its exit status.
+
+use nix::unistd::geteuid;
+use tokio::time::Instant;
+
+use super::Output;
+use super::call::{Call, runtime};
+use super::flags::SettingFlags;
+use super::output::print;
+use crate::bootstrap::{self, Boot};
+use crate::error::{Diagnostic, Error, Step};
+use crate::files;
+use crate::install::lock::{self, Lock};
+use crate::paths;
+use crate::report::{Report, refusal};
+use crate::settings::{self, RUN, Settings};
+
+#[derive(clap::Args, Debug, Default)]
+#[command(after_help = "\
+Examples:
+  ecs-bootstrap run --config s3://my-bucket/ecs.config --expect-role ecsInstanceRole
+  ecs-bootstrap run --config s3://my-bucket/base --config s3://my-bucket/prod --set ECS_LOGLEVEL=warn
+  ecs-bootstrap run --config s3://my-bucket/ecs.config --dry-run
+
+Manual: ecs-bootstrap-run(8); every flag is a setting of ecs-bootstrap.toml(5) too.")]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) settings: SettingFlags<RUN>,
+    /// Do everything up to the installation, and print the difference
+    #[arg(long)]
+    dry_run: bool,
+    /// For who types the source without --config.
+    #[arg(hide = true)]
+    unnamed: Vec<String>,
+}
+
+/// Runs it. The report is left in /run/ecs-bootstrap, but for a dry run.
+pub(crate) fn run(call: &Call<'_>, args: &RunArgs) -> u8 {
+    let Boot { report, lock, diff } = boot(call, args).unwrap_or_else(|error| Boot {
+        report: Report::of_failure("run", error),
+        lock: None,
+        diff: None,
+    });
+    if !args.dry_run
+        && let Some(_lock) = lock.or_else(|| lock_at_once(call))
+    {
+        leave(call, &report);
+    }
+    if let (Some(diff), Output::Text) = (&diff, call.output) {
+        print(diff);
+    }
+    call.print_report(&report)
+}
+
+fn boot(call: &Call<'_>, args: &RunArgs) -> Result<Boot, Error> {
+    if let Some(source) = args.unnamed.first() {
+        return Err(settings::Error::without_config(source).into());
+    }
+    let settings = call.settings()?;
+    may_replace(&settings, args)?;
+    Ok(runtime()?.block_on(bootstrap::run(settings, call.environment, args.dry_run)))
+}
+
+/// Every user may work below a folder of their own; the host's own files are root's.
+fn may_replace(settings: &Settings, args: &RunArgs) -> Result<(), files::Error> {
+    let uid = geteuid().as_raw();
+    match uid == 0 || args.dry_run || !settings.is_host_root() {
+        true => Ok(()),
+        false => {
+            Err(files::Error::Privilege { what: "`run` replaces /etc/ecs/ecs.config, which", uid })
+        }
+    }
+}
+
+/// For the report of a run that ended before it waited for its turn; `None` if another run is at
+/// work: then its report is the last.
+fn lock_at_once(call: &Call<'_>) -> Option<Lock> {
+    let path = paths::below(&call.root, paths::LOCK);
+    runtime().ok()?.block_on(lock::take(&path, Instant::now())).ok()
+}
+
+/// Settings that are refused do not replace the report of a boot: they are noted beside it.
+fn leave(call: &Call<'_>, report: &Report) {
+    let path = paths::below(&call.root, paths::REPORT);
+    let refused = report.error.as_ref().filter(|error| error.step == Step::Settings);
+    if let Some(refused) = refused.filter(|_| path.exists()) {
+        return refusal::record(&call.root, &refused.why());
+    }
+    match files::replace(&path, format!("{}\n", report.json()).as_bytes(), 0o644) {
+        Ok(_) => refusal::forget(&call.root),
+        Err(error) => {
+            let causes = error.causes().into_iter().map(|cause| format!(": {cause}"));
+            let causes: String = causes.collect();
+            tracing::warn!("the report could not be written: {error}{causes}");
+        }
+    }
+}

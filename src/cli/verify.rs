@@ -1,0 +1,30 @@
+//! `ecs-bootstrap verify`: who is this host?
+
+use super::call::{Call, runtime};
+use super::flags::SettingFlags;
+use crate::bootstrap;
+use crate::error::Error;
+use crate::report::Report;
+use crate::settings::VERIFY;
+
+#[derive(clap::Args, Debug, Default)]
+#[command(after_help = "\
+Examples:
+  ecs-bootstrap verify
+  ecs-bootstrap verify --expect-role ecsInstanceRole --output json
+
+Manual: ecs-bootstrap(8)")]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) settings: SettingFlags<VERIFY>,
+}
+
+pub(crate) fn run(call: &Call<'_>) -> u8 {
+    let report = verify(call).unwrap_or_else(|error| Report::of_failure("verify", error));
+    call.print_report(&report)
+}
+
+fn verify(call: &Call<'_>) -> Result<Report, Error> {
+    let settings = call.settings()?;
+    Ok(runtime()?.block_on(bootstrap::verify(settings, call.environment)))
+}

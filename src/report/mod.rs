@@ -1,0 +1,235 @@
+//! What happened, for people and for scripts: the report of a run, on stdout and in
+//! `/run/ecs-bootstrap/report.json`.
+//!
+//! Names, lines, digests and times only. Values of configuration keys, credentials and tokens have
+//! no field here. The report is made once, at the end, from what the steps returned.
+
+pub(crate) mod refusal;
+mod text;
+mod timeline;
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+use ecs_config::lint::Finding;
+use serde::Serialize;
+pub(crate) use text::to_text;
+pub(crate) use timeline::Timeline;
+
+use crate::error::{Error, ExitStatus, Failure};
+use crate::guard;
+use crate::identity::Identity;
+use crate::settings::Settings;
+use crate::source::Layer;
+
+/// How a host of AWS Batch is called, for people: in the report's JSON it is of kind `ec2`.
+pub(crate) const OF_BATCH: &str = ", in a compute environment of AWS Batch";
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    Installed,
+    Unchanged,
+    /// The source could not be reached; the last verified file stays.
+    Kept,
+    DryRun,
+    /// `verify`: the identity is proven.
+    Verified,
+    #[serde(untagged)]
+    Failed(ExitStatus),
+}
+
+/// One step of a boot.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct StepReport {
+    pub(crate) step: &'static str,
+    pub(crate) outcome: StepOutcome,
+    /// Since the start of the run, in milliseconds.
+    pub(crate) start_ms: u64,
+    pub(crate) duration_ms: u64,
+    pub(crate) attempts: u32,
+    pub(crate) detail: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum StepOutcome {
+    Ok,
+    Skipped,
+    Failed,
+}
+
+/// The installed file.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ConfigReport {
+    pub(crate) path: String,
+    pub(crate) sha256: String,
+    pub(crate) bytes: usize,
+    pub(crate) changed: bool,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) keys: BTreeMap<String, KeyOrigin>,
+}
+
+/// Which layer and line a key came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct KeyOrigin {
+    pub(crate) from: String,
+    pub(crate) line: usize,
+}
+
+/// What the guard is worth.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct GuardReport {
+    pub(crate) wanted: bool,
+    /// `effective`, `installed`, `absent` or `leaking`.
+    pub(crate) state: &'static str,
+    /// `probed` or `not_probed`.
+    pub(crate) proof: &'static str,
+    pub(crate) detail: String,
+}
+
+impl GuardReport {
+    /// In place, and not proven.
+    pub(crate) fn installed(detail: impl Into<String>) -> Self {
+        GuardReport { wanted: true, state: "installed", proof: "not_probed", detail: detail.into() }
+    }
+
+    /// In place, and proven.
+    pub(crate) fn effective(detail: impl Into<String>) -> Self {
+        GuardReport { wanted: true, state: "effective", proof: "probed", detail: detail.into() }
+    }
+
+    /// Of the error that ended the step.
+    fn failed(error: &guard::Error) -> Self {
+        let wanted = GuardReport { wanted: true, ..GuardReport::default() };
+        match error {
+            guard::Error::Leak(_) => GuardReport {
+                state: "leaking",
+                proof: "probed",
+                detail: error.to_string(),
+                ..wanted
+            },
+            _ => GuardReport { detail: "it could not be installed".into(), ..wanted },
+        }
+    }
+
+    /// In a few words.
+    pub(crate) fn summary(&self) -> String {
+        format!("{}, {}", self.state, self.detail)
+    }
+}
+
+impl Default for GuardReport {
+    fn default() -> Self {
+        GuardReport {
+            wanted: false,
+            state: "absent",
+            proof: "not_probed",
+            detail: "not asked for".into(),
+        }
+    }
+}
+
+/// The whole report.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) schema: u32,
+    pub(crate) version: &'static str,
+    pub(crate) command: &'static str,
+    pub(crate) outcome: Outcome,
+    pub(crate) exit_status: u8,
+    /// RFC 3339.
+    pub(crate) started_at: String,
+    pub(crate) duration_ms: u64,
+    pub(crate) host: Option<Identity>,
+    pub(crate) steps: Vec<StepReport>,
+    pub(crate) config: Option<ConfigReport>,
+    pub(crate) guard: GuardReport,
+    pub(crate) findings: Vec<Finding>,
+    /// Where each setting that is not at its default came from.
+    pub(crate) settings: BTreeMap<&'static str, String>,
+    /// How long ago the kept file was verified, in seconds; only when `kept`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) kept_age_s: Option<u64>,
+    pub(crate) error: Option<Failure>,
+}
+
+/// What the steps of a command returned, as far as it came.
+#[derive(Debug, Default)]
+pub(crate) struct Results {
+    pub(crate) settings: BTreeMap<&'static str, String>,
+    pub(crate) guard: GuardReport,
+    pub(crate) host: Option<Identity>,
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) config: Option<ConfigReport>,
+    pub(crate) kept_age_s: Option<u64>,
+}
+
+impl Results {
+    /// With the origins of these settings.
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Results { settings: settings.origins(), ..Results::default() }
+    }
+}
+
+impl Report {
+    /// Stops the clock, and says how the command ended.
+    pub(crate) fn new(
+        command: &'static str,
+        timeline: Timeline,
+        results: Results,
+        ended: Result<Outcome, Error>,
+    ) -> Self {
+        if let Err(error) = &ended {
+            timeline.failed(error);
+        }
+        let guard = ended.as_ref().err().and_then(Error::cause).map(GuardReport::failed);
+        let failure = ended.as_ref().err().map(Error::failure);
+        let outcome = ended.unwrap_or_else(|error| Outcome::Failed(error.status()));
+        Report {
+            schema: 1,
+            version: env!("CARGO_PKG_VERSION"),
+            command,
+            outcome,
+            exit_status: if let Outcome::Failed(status) = outcome { status.code() } else { 0 },
+            started_at: rfc3339(timeline.started_at),
+            duration_ms: timeline::milliseconds(timeline.now()),
+            host: results.host,
+            steps: timeline.into_steps(),
+            config: results.config,
+            guard: guard.unwrap_or(results.guard),
+            findings: results.findings,
+            settings: results.settings,
+            kept_age_s: results.kept_age_s,
+            error: failure,
+        }
+    }
+
+    /// Of a command that failed before its first step.
+    pub(crate) fn of_failure(command: &'static str, error: Error) -> Self {
+        Report::new(command, Timeline::start(), Results::default(), Err(error))
+    }
+
+    /// As it is in the file and on stdout.
+    pub(crate) fn json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("names, digests and times are JSON")
+    }
+
+    /// In a few lines for people.
+    pub(crate) fn text(&self) -> String {
+        to_text(&serde_json::to_value(self).expect("names, digests and times are JSON"))
+    }
+}
+
+/// A time as the report writes it.
+pub(crate) fn rfc3339(time: SystemTime) -> String {
+    DateTime::from(time).fmt(Format::DateTime).expect("the present is within RFC 3339")
+}
+
+/// The time that [`rfc3339`] wrote.
+pub(crate) fn parse_rfc3339(text: &str) -> Option<SystemTime> {
+    SystemTime::try_from(DateTime::from_str(text, Format::DateTime).ok()?).ok()
+}

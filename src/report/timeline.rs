@@ -1,0 +1,122 @@
+//! Which steps a boot took, when, and how each ended. The line in `bootstrap` keeps it; no step
+//! knows of it.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::{StepOutcome, StepReport};
+use crate::error::{Error, Step};
+use crate::log;
+
+/// The steps of one run. Shared by steps that run side by side.
+#[derive(Debug)]
+pub(crate) struct Timeline {
+    pub(super) started_at: SystemTime,
+    clock: Instant,
+    ended: RefCell<Vec<StepReport>>,
+    /// Steps that have begun and not ended, with their beginning.
+    open: RefCell<Vec<(Step, Duration)>>,
+}
+
+impl Timeline {
+    /// Starts the clock.
+    pub(crate) fn start() -> Self {
+        let (ended, open) = (RefCell::default(), RefCell::default());
+        Timeline { started_at: SystemTime::now(), clock: Instant::now(), ended, open }
+    }
+
+    /// Since the start.
+    pub(super) fn now(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
+    /// A step begins. It may be announced more than once.
+    pub(crate) fn enter(&self, step: Step) {
+        log::now(step.name());
+        let mut open = self.open.borrow_mut();
+        if !open.iter().any(|(known, _)| *known == step) {
+            open.push((step, self.now()));
+        }
+    }
+
+    /// A result and the moment at which it came: of steps side by side, each has its own.
+    pub(crate) async fn timed<T, E>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<(T, Duration), E> {
+        let result = work.await?;
+        Ok((result, self.now()))
+    }
+
+    /// A step that was entered has ended well.
+    pub(crate) fn done(&self, step: Step, attempts: u32, detail: impl Into<String>) {
+        self.done_at(self.now(), step, attempts, detail);
+    }
+
+    /// The same, at a moment that has passed: steps run side by side.
+    pub(crate) fn done_at(
+        &self,
+        end: Duration,
+        step: Step,
+        attempts: u32,
+        detail: impl Into<String>,
+    ) {
+        let (start, detail) = (self.leave(step), detail.into());
+        let took = milliseconds(end.saturating_sub(start));
+        tracing::info!("{}: {detail} ({took} ms)", step.name());
+        self.close(step, StepOutcome::Ok, start..end, attempts, detail);
+    }
+
+    /// A step that has nothing to do.
+    pub(crate) fn skip(&self, step: Step, why: &str) {
+        let now = self.now();
+        self.close(step, StepOutcome::Skipped, now..now, 0, why.into());
+    }
+
+    /// The step that an error ended, and those that it cut off. An error can come before its step:
+    /// what cannot be replaced is found while the file is compared.
+    pub(crate) fn failed(&self, error: &Error) {
+        let now = self.now();
+        let open = self.open.take();
+        let (own, others): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|(step, _)| *step == error.step);
+        for (step, start) in others {
+            let why = "cut off by the failure of another step";
+            self.close(step, StepOutcome::Skipped, start..now, 1, why.into());
+        }
+        if error.step.is_reported() {
+            let start = own.first().map_or(now, |(_, start)| *start);
+            let word = error.status().name().into();
+            self.close(error.step, StepOutcome::Failed, start..now, 1, word);
+        }
+    }
+
+    /// The steps, in the order in which they ended.
+    pub(super) fn into_steps(self) -> Vec<StepReport> {
+        self.ended.into_inner()
+    }
+
+    fn leave(&self, step: Step) -> Duration {
+        let mut open = self.open.borrow_mut();
+        let entered = open.iter().position(|(known, _)| *known == step);
+        entered.map_or_else(|| self.now(), |at| open.remove(at).1)
+    }
+
+    fn close(
+        &self,
+        step: Step,
+        outcome: StepOutcome,
+        time: std::ops::Range<Duration>,
+        attempts: u32,
+        detail: String,
+    ) {
+        let duration_ms = milliseconds(time.end.saturating_sub(time.start));
+        let (step, start_ms) = (step.name(), milliseconds(time.start));
+        let ended = StepReport { step, outcome, start_ms, duration_ms, attempts, detail };
+        self.ended.borrow_mut().push(ended);
+    }
+}
+
+pub(super) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

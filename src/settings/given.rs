@@ -1,0 +1,215 @@
+//! What was given in each way, as text by setting: flags, environment, instance tags, settings file.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use ecs_config::text::nearest;
+
+use super::Error;
+use super::keys::{self, Key, Shape};
+
+const ENVIRONMENT: &str = "ECS_BOOTSTRAP_";
+const TAG: &str = "ecs-bootstrap:";
+
+/// Variables that say where to look, and so cannot be in the file that they name.
+const LOCATIONS: [&str; 2] = ["root", "settings"];
+
+/// Where an effective setting came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Flag,
+    Environment(String),
+    Tag(String),
+    File(PathBuf),
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Flag => f.write_str("flag"),
+            Origin::Environment(name) => write!(f, "environment {name}"),
+            Origin::Tag(name) => write!(f, "instance tag {name}"),
+            Origin::File(path) => f.write_str(&path.display().to_string()),
+            Origin::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// Text by setting, with its origin. Each way makes one; they are joined from strongest to weakest.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Given(BTreeMap<&'static str, (Vec<String>, Origin)>);
+
+impl Given {
+    /// Flags: their items by setting. A flag without items was not typed.
+    pub(crate) fn flags(flags: impl IntoIterator<Item = (&'static str, Vec<String>)>) -> Self {
+        let typed = flags.into_iter().filter(|(_, items)| !items.is_empty());
+        Given(typed.map(|(name, items)| (name, (items, Origin::Flag))).collect())
+    }
+
+    /// What `ECS_BOOTSTRAP_*` says; ECS_BOOTSTRAP_SETTINGS and ECS_BOOTSTRAP_ROOT are read by
+    /// [`location`].
+    pub(crate) fn environment<'a>(
+        variables: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, Error> {
+        let spell = |name: &str| format!("{ENVIRONMENT}{}", name.to_uppercase());
+        let ours = variables.filter_map(|(variable, text)| {
+            let name = variable.strip_prefix(ENVIRONMENT)?.to_lowercase();
+            let origin = Origin::Environment(variable.to_owned());
+            (!LOCATIONS.contains(&&*name)).then_some((name, origin, text))
+        });
+        Given::texts(ours, &Origin::Environment("variables".into()), spell)
+    }
+
+    /// What instance tags say: `ecs-bootstrap:config` and so on. Tags of other names are not ours
+    /// to judge.
+    pub(crate) fn tags<'a>(tags: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Self, Error> {
+        let ours = tags.filter_map(|(tag, text)| {
+            Some((tag.strip_prefix(TAG)?.to_owned(), Origin::Tag(tag.to_owned()), text))
+        });
+        Given::texts(ours, &Origin::Tag("names".into()), |name| format!("{TAG}{name}"))
+    }
+
+    /// Texts that were written in one piece each; `all` is where a name that is unknown came from.
+    fn texts<'a>(
+        texts: impl Iterator<Item = (String, Origin, &'a str)>,
+        all: &Origin,
+        spell: impl Fn(&str) -> String,
+    ) -> Result<Self, Error> {
+        let mut given = Given::default();
+        for (name, origin, text) in texts {
+            let key = keys::find(&name).ok_or_else(|| unknown(all, &name, &spell))?;
+            let items = items(key.shape, text);
+            if key.name == "config" {
+                items.iter().try_for_each(|item| whole_source(&origin, item))?;
+            }
+            given.0.insert(key.name, (items, origin));
+        }
+        Ok(given)
+    }
+
+    /// What the settings file at `path` says.
+    pub(crate) fn file(path: &Path, text: &str) -> Result<Self, Error> {
+        let bad = |why: String| Error::File { path: path.to_owned(), why };
+        let parsed = text.parse::<toml::Table>();
+        let table = parsed.map_err(|error| bad(line_and_message(text, &error)))?;
+        let origin = Origin::File(path.to_owned());
+        let mut given = Given::default();
+        for (name, value) in &table {
+            let key = keys::find(name).ok_or_else(|| unknown(&origin, name, str::to_owned))?;
+            let items = toml_items(key, value).map_err(|why| bad(format!("{name}: {why}")))?;
+            given.0.insert(key.name, (items, origin.clone()));
+        }
+        Ok(given)
+    }
+
+    /// Adds what a weaker way gave, where no stronger one spoke.
+    pub(crate) fn or(mut self, weaker: Given) -> Self {
+        for (name, value) in weaker.0 {
+            self.0.entry(name).or_insert(value);
+        }
+        self
+    }
+
+    /// Adds what tags gave: above the file, below all else.
+    pub(crate) fn with_tags(mut self, tags: Given) -> Self {
+        self.0.retain(|name, (_, origin)| {
+            !(matches!(origin, Origin::File(_)) && tags.0.contains_key(name))
+        });
+        self.or(tags)
+    }
+
+    /// Every setting that was given, with its items.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &[String])> {
+        self.0.iter().map(|(name, (items, _))| (*name, items.as_slice()))
+    }
+
+    pub(crate) fn items(&self, name: &str) -> &[String] {
+        self.0.get(name).map_or(&[], |(items, _)| items)
+    }
+
+    /// The one text of a setting that takes one, if it was given.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.items(name).first().map(String::as_str)
+    }
+
+    pub(crate) fn origin(&self, name: &str) -> Origin {
+        self.0.get(name).map_or(Origin::Default, |(_, origin)| origin.clone())
+    }
+
+    /// Where each setting that is not at its default came from.
+    pub(crate) fn origins(&self) -> BTreeMap<&'static str, String> {
+        self.0.iter().map(|(name, (_, origin))| (*name, origin.to_string())).collect()
+    }
+}
+
+/// The root or the settings file's path, from the environment: flags are the caller's.
+pub(crate) fn location<'a>(
+    mut variables: impl Iterator<Item = (&'a str, &'a str)>,
+    name: &str,
+) -> Option<PathBuf> {
+    let wanted = format!("{ENVIRONMENT}{}", name.to_uppercase());
+    variables.find(|(variable, _)| *variable == wanted).map(|(_, value)| PathBuf::from(value))
+}
+
+fn unknown(origin: &Origin, name: &str, spell: impl Fn(&str) -> String) -> Error {
+    let nearest = nearest(name, keys::names()).map(&spell);
+    Error::Unknown { origin: origin.to_string(), name: spell(name), nearest }
+}
+
+/// Cuts one piece of text into the items of a setting.
+fn items(shape: Shape, text: &str) -> Vec<String> {
+    match shape {
+        Shape::One | Shape::Switch => vec![text.trim().to_owned()],
+        Shape::Words => text.split_whitespace().map(str::to_owned).collect(),
+        Shape::Lines => {
+            text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
+        }
+    }
+}
+
+/// A source with a space in it would be cut in two here, and its second half read as the path of a
+/// file.
+fn whole_source(origin: &Origin, item: &str) -> Result<(), Error> {
+    let starts = ["s3://", "arn:", "https://", "http://", "file://", "/"];
+    match starts.iter().any(|start| item.starts_with(start)) {
+        true => Ok(()),
+        false => Err(Error::Value {
+            origin: origin.to_string(),
+            name: "config".into(),
+            why: format!(
+                "`{item}` is not a source; sources are separated by spaces here, so write a space in a key as %20"
+            ),
+        }),
+    }
+}
+
+/// `toml`'s own message quotes the line, which may hold a value; ours names the line and says what
+/// is wrong with it.
+fn line_and_message(text: &str, error: &toml::de::Error) -> String {
+    let start = error.span().map_or(0, |span| span.start.min(text.len()));
+    format!("line {}: {}", text[..start].lines().count().max(1), error.message())
+}
+
+fn toml_items(key: &Key, value: &toml::Value) -> Result<Vec<String>, String> {
+    use toml::Value;
+    match (key.shape, value) {
+        (Shape::Words | Shape::Lines, Value::Array(items)) => items.iter().map(scalar).collect(),
+        (Shape::Lines, Value::Table(table)) => {
+            table.iter().map(|(key, value)| Ok(format!("{key}={}", scalar(value)?))).collect()
+        }
+        (_, value) => scalar(value).map(|item| vec![item]),
+    }
+}
+
+fn scalar(value: &toml::Value) -> Result<String, String> {
+    match value {
+        toml::Value::String(text) => Ok(text.clone()),
+        toml::Value::Integer(number) => Ok(number.to_string()),
+        toml::Value::Boolean(switch) => Ok(switch.to_string()),
+        other => {
+            Err(format!("expected a string, a number or true/false, found {}", other.type_str()))
+        }
+    }
+}
