@@ -1,20 +1,34 @@
 //! Gets a container instance ready for Amazon ECS.
 //!
-//! The whole program is one line, walked once per boot, left to right, without turning back:
+//! The whole program is one line, walked once per boot, from left to right:
 //!
 //! ```text
-//! argv+env ─► settings ─► fence ─► identity ─► fetch ─► lint ─► install ─► agent ─► report ─► exit status
-//!               pure     netlink  IMDS+STS    S3      pure   one rename  systemd   stderr
-//!                                     └─ at the same time ─┘
+//! argv+env ─► settings ─► lock ─► guard ─► tags ─► identity ∥ fetch ─► compose ─► install ─► agent ─► report
+//!               pure             netlink   IMDS    IMDS+STS    S3        pure    one rename  systemd
 //! ```
 //!
-//! [`command`] reads what was typed and prints what came of it; [`run`] is the line. Each step
-//! offers one verb and hides the rest: [`step::raise`], [`identity::claim`] and
-//! [`identity::confirm`], [`source::fetch_all`], [`compose::compose`], [`files::replace`],
-//! [`agent::restart`]. Each has an error of its own that says what it was doing to which thing;
-//! [`error`] joins them, [`word`] is the table of words and exit statuses.
+//! [`bootstrap::run`] is that line, on one screen. A newcomer reads it, and then opens the one step
+//! that they care about:
 //!
-//! # Who waits for whom
+//! | step | in | what it offers |
+//! |---|---|---|
+//! | settings | [`settings`] | flags, environment, tags and file, made into one checked `Settings` |
+//! | guard | [`guard`] | firewall rules that keep containers from instance metadata, and their proof |
+//! | identity | [`identity`] | what the host reports of itself, confirmed by STS |
+//! | fetch | [`source`] | the layers of ecs.config, from S3, URLs and files |
+//! | compose | [`install::compose`] | layers made into one file that all its readers read alike |
+//! | install | [`install`], [`files`] | one atomic replacement, and what is known of earlier runs |
+//! | agent | [`install::agent`] | a restart of the ECS agent, not waited for |
+//! | report | [`report`] | what happened, made of what the steps returned |
+//!
+//! Beside the line: [`cli`] has one file a command, [`doctor`] finds what is wrong on a host, and
+//! [`role`] prints the IAM role that it needs. What an ecs.config says to systemd, ecs-init, docker
+//! and the agent is a crate of its own, [`ecs_config`], which is pure.
+//!
+//! Every error of a step implements [`error::Diagnostic`]: exit status, step, remedy and causes.
+//! Constants that more than one module uses are in [`paths`].
+//!
+//! # Which requests wait for which
 //!
 //! The longest chain of requests that depend on each other has four links, and no boot on EC2 waits
 //! for more than these:
@@ -27,18 +41,17 @@
 //! A bucket in another region than the host's adds one link, instance tags (`from_tags`,
 //! `${tag:…}`) theirs.
 //!
-//! # Where power lives
+//! # Where power is used
+//!
+//! A test compares this table with the code.
 //!
 //! | power | only in |
 //! |---|---|
-//! | argv, environment | `main.rs` |
-//! | network | [`identity`], [`source`], [`doctor`], and netlink in [`guard`] |
-//! | other programs | [`guard`] (iptables), [`agent`] (systemctl) |
-//! | files | [`install`], [`lock`], [`guard`]; every path hangs off `settings.root` |
+//! | argv, environment | [`cli`], [`settings`] |
+//! | network | [`net`], [`identity`], [`source`], [`doctor`], [`guard`], [`role`] |
+//! | other programs | [`guard`], [`install`] |
+//! | files | [`files`], [`install`], [`guard`], [`doctor`], [`cli`], [`source`], [`report`], [`log`] |
 //! | namespaces, raw packets | [`guard`] |
-//!
-//! [`ecs_config`], [`settings`], [`compose`] and [`diff`] are pure: they take text, never a path
-//! (but [`compose::Surroundings::look`], which reads what lies around the file).
 
 #![deny(unsafe_code)]
 
@@ -58,7 +71,42 @@ mod role;
 mod settings;
 mod source;
 
-#[doc(hidden)]
-pub mod testing;
-
 pub use cli::main;
+
+/// What tests and fuzzers outside this crate may see. Nothing else depends on this crate.
+#[doc(hidden)]
+pub mod testing {
+    use clap::CommandFactory;
+
+    use crate::error::{Diagnostic, ExitStatus};
+    use crate::source::Source;
+
+    /// The tree of commands and flags.
+    pub fn command() -> clap::Command {
+        crate::cli::Cli::command()
+    }
+
+    /// The names of all settings.
+    pub fn settings() -> impl Iterator<Item = &'static str> {
+        crate::settings::names()
+    }
+
+    /// Status, word and meaning of every failure.
+    pub fn exit_statuses() -> impl Iterator<Item = (u8, &'static str, &'static str)> {
+        ExitStatus::all().map(|status| (status.code(), status.name(), status.meaning()))
+    }
+
+    /// The ids of the doctor's checks.
+    pub fn doctor_checks() -> impl Iterator<Item = &'static str> {
+        crate::doctor::checks().map(|check| check.id)
+    }
+
+    /// A source as it is shown and whether it needs credentials, or what is wrong with it and the
+    /// remedy.
+    pub fn source(text: &str) -> Result<(String, bool), (String, String)> {
+        match text.parse::<Source>() {
+            Ok(source) => Ok((source.to_string(), source.needs_credentials())),
+            Err(invalid) => Err((invalid.to_string(), invalid.remedy())),
+        }
+    }
+}

@@ -21,7 +21,6 @@ pub(crate) use timeline::Timeline;
 use crate::error::{Error, ExitStatus, Failure};
 use crate::guard;
 use crate::identity::Identity;
-use crate::settings::Settings;
 use crate::source::Layer;
 
 /// How a host of AWS Batch is called, for people: in the report's JSON it is of kind `ec2`.
@@ -166,13 +165,6 @@ pub(crate) struct Results {
     pub(crate) findings: Vec<Finding>,
     pub(crate) config: Option<ConfigReport>,
     pub(crate) kept_age_s: Option<u64>,
-}
-
-impl Results {
-    /// With the origins of these settings.
-    pub(crate) fn of(settings: &Settings) -> Self {
-        Results { settings: settings.origins(), ..Results::default() }
-    }
 }
 
 impl Report {
