@@ -27,10 +27,10 @@ pub(crate) enum LogFormat {
     Journald,
 }
 
-/// Takes back the line that says what is being done now.
+/// Erases the line that shows the current step.
 const CLEAR_LINE: &str = "\r\x1b[2K";
 
-/// Whether a person watches: then the step that is being walked stands below the lines of those
+/// Whether a person watches: then the current step is shown below the lines of those
 /// that are done.
 static LIVE: AtomicBool = AtomicBool::new(false);
 
@@ -52,7 +52,7 @@ pub(crate) fn is_verbose() -> bool {
 }
 
 /// Starts the log, and gives the format in use. `journal_stream` is JOURNAL_STREAM, by which
-/// systemd says that stderr is the journal.
+/// systemd tells that stderr is the journal.
 pub(crate) fn start(format: LogFormat, volume: Volume, journal_stream: Option<&str>) -> LogFormat {
     let quiet = volume == Volume::Quiet;
     VERBOSE.store(volume == Volume::Verbose, Ordering::Relaxed);
@@ -96,7 +96,7 @@ pub(crate) fn over(outcome: &str) {
 }
 
 fn status(text: &str) {
-    // Without systemd there is nobody to tell.
+    // Without systemd this does nothing.
     let _ = sd_notify::notify(&[NotifyState::Status(text)]);
 }
 

@@ -98,7 +98,7 @@ fn check(root: &Path) -> Result<String, Error> {
     let failed = |what: String| {
         Error::from(NotVerified {
             what,
-            remedy: "run `ecs-bootstrap run` (or `systemctl restart ecs-bootstrap`): it puts the verified file back, or says why it cannot",
+            remedy: "run `ecs-bootstrap run` (or `systemctl restart ecs-bootstrap`): it restores the verified file, or reports why it cannot",
         })
     };
     let bytes = file.ok_or_else(|| failed(format!("{ECS_CONFIG} is not there")))?;

@@ -1,125 +1,81 @@
-//! The one word that names an outcome, and the exit status that goes with it.
+//! Exit statuses, and the word that names each in reports.
 //!
-//! Users script against both, so they change only with a changelog entry. The table in README.md is
-//! checked against [`ExitStatus::all`] by a test; each step's error says which word it is, and
-//! [`Error`](crate::error::Error) joins them.
+//! Users script against both, so they change only with a changelog entry. The table in
+//! ecs-bootstrap(8) is compared with [`ExitStatus::all`] by a test.
 
 use serde::{Serialize, Serializer};
 
-/// How a command failed. The success words (`installed`, `unchanged`, `kept`, `dry_run`) belong to
-/// [`Outcome`](crate::report::Outcome).
+/// How a command failed. The words of success (`installed`, `unchanged`, `kept`, `dry_run`) belong
+/// to [`Outcome`](crate::report::Outcome).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum ExitStatus {
-    Internal,
-    Settings,
-    MetadataUnreachable,
-    NoRole,
-    IdentityMismatch,
-    AccessDenied,
-    NotFound,
-    SourceUnreachable,
-    Integrity,
-    Lint,
-    Conflict,
-    Install,
-    Guard,
-    GuardLeak,
-    GuardUnproven,
-    Locked,
-    Findings,
+    Internal = 1,
+    Settings = 2,
+    MetadataUnreachable = 10,
+    NoRole = 11,
+    IdentityMismatch = 12,
+    AccessDenied = 20,
+    NotFound = 21,
+    SourceUnreachable = 22,
+    Integrity = 23,
+    Lint = 30,
+    Conflict = 31,
+    Install = 40,
+    Guard = 50,
+    GuardLeak = 51,
+    GuardUnproven = 52,
+    Locked = 60,
+    Findings = 70,
 }
 
-/// One row of the table of exit statuses.
-struct Row {
-    word: ExitStatus,
-    name: &'static str,
-    status: u8,
-    meaning: &'static str,
-}
+use ExitStatus::*;
 
-const fn row(word: ExitStatus, status: u8, name: &'static str, meaning: &'static str) -> Row {
-    Row { word, name, status, meaning }
-}
-
-/// In the order of [`ExitStatus`], which a test holds.
-const TABLE: [Row; 17] = [
-    row(ExitStatus::Internal, 1, "internal", "a bug: please report"),
-    row(ExitStatus::Settings, 2, "settings", "flags, environment or settings file"),
-    row(
-        ExitStatus::MetadataUnreachable,
-        10,
-        "metadata_unreachable",
-        "IMDS off, unreachable, or answered by something that is not IMDS",
-    ),
-    row(
-        ExitStatus::NoRole,
-        11,
-        "no_role",
-        "no role attached, or its credentials did not arrive in time",
-    ),
-    row(
-        ExitStatus::IdentityMismatch,
-        12,
-        "identity_mismatch",
-        "not the expected account, role or instance",
-    ),
-    row(ExitStatus::AccessDenied, 20, "access_denied", "S3 refused"),
-    row(ExitStatus::NotFound, 21, "not_found", "no such bucket, key or version"),
-    row(ExitStatus::SourceUnreachable, 22, "source_unreachable", "network, throttling, deadline"),
-    row(
-        ExitStatus::Integrity,
-        23,
-        "integrity",
-        "digest, owner or size differ; or the bytes are no configuration",
-    ),
-    row(ExitStatus::Lint, 30, "lint", "the configuration has errors: nothing was written"),
-    row(
-        ExitStatus::Conflict,
-        31,
-        "conflict",
-        "another owner's key would be overwritten; or the agent has already joined another cluster",
-    ),
-    row(ExitStatus::Install, 40, "install", "file system"),
-    row(ExitStatus::Guard, 50, "guard", "the guard could not be installed"),
-    row(
-        ExitStatus::GuardLeak,
-        51,
-        "guard_leak",
-        "a probe packet got through on at least one network",
-    ),
-    row(
-        ExitStatus::GuardUnproven,
-        52,
-        "guard_unproven",
-        "`guard prove` only: no verdict on some network",
-    ),
-    row(ExitStatus::Locked, 60, "locked", "another run held the lock until our deadline"),
-    row(ExitStatus::Findings, 70, "findings", "`doctor` or `role check` found something wrong"),
+/// The word and half a line of explanation, in the order of the statuses.
+#[rustfmt::skip]
+const TABLE: [(ExitStatus, &str, &str); 17] = [
+    (Internal, "internal", "a bug: please report"),
+    (Settings, "settings", "flags, environment or settings file"),
+    (MetadataUnreachable, "metadata_unreachable", "IMDS off, unreachable, or answered by something that is not IMDS"),
+    (NoRole, "no_role", "no role attached, or its credentials did not arrive in time"),
+    (IdentityMismatch, "identity_mismatch", "not the expected account, role or instance"),
+    (AccessDenied, "access_denied", "S3 refused"),
+    (NotFound, "not_found", "no such bucket, key or version"),
+    (SourceUnreachable, "source_unreachable", "network, throttling, deadline"),
+    (Integrity, "integrity", "digest, owner or size differ; or the bytes are not a configuration"),
+    (Lint, "lint", "the configuration has errors: nothing was written"),
+    (Conflict, "conflict", "another owner's key would be overwritten; or the agent has already joined another cluster"),
+    (Install, "install", "file system"),
+    (Guard, "guard", "the guard could not be installed"),
+    (GuardLeak, "guard_leak", "a probe packet got through on at least one network"),
+    (GuardUnproven, "guard_unproven", "`guard prove` only: no verdict on some network"),
+    (Locked, "locked", "another run held the lock until our deadline"),
+    (Findings, "findings", "`doctor` or `role check` found something wrong"),
 ];
 
 impl ExitStatus {
-    /// Every word, in the order of its exit status.
+    /// Every status, in rising order.
     pub(crate) fn all() -> impl Iterator<Item = ExitStatus> {
-        TABLE.iter().map(|row| row.word)
+        TABLE.iter().map(|(status, ..)| *status)
     }
 
-    fn row(self) -> &'static Row {
-        &TABLE[self as usize]
+    fn row(self) -> &'static (ExitStatus, &'static str, &'static str) {
+        TABLE.iter().find(|(status, ..)| *status == self).expect("a test finds every status")
     }
 
     /// As the report spells it.
     pub(crate) fn name(self) -> &'static str {
-        self.row().name
+        self.row().1
     }
 
     /// What the process exits with.
     pub(crate) fn code(self) -> u8 {
-        self.row().status
+        self as u8
     }
 
     /// Half a line of explanation, for the manual page.
     pub(crate) fn meaning(self) -> &'static str {
-        self.row().meaning
+        self.row().2
     }
 }
 
@@ -140,14 +96,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_stands_in_the_order_of_the_words() {
-        for (index, row) in TABLE.iter().enumerate() {
-            assert_eq!(row.word as usize, index, "{}", row.name);
-        }
-    }
-
-    #[test]
-    fn statuses_rise_and_none_is_taken_twice() {
-        assert!(TABLE.windows(2).all(|pair| pair[0].status < pair[1].status));
+    fn every_status_is_in_the_table_once_and_in_rising_order() {
+        assert!(TABLE.windows(2).all(|pair| pair[0].0.code() < pair[1].0.code()));
+        // A status that is added without a row does not compile here.
+        let listed = |status| match status {
+            Internal | Settings | MetadataUnreachable | NoRole | IdentityMismatch => 5,
+            AccessDenied | NotFound | SourceUnreachable | Integrity | Lint | Conflict => 6,
+            Install | Guard | GuardLeak | GuardUnproven | Locked | Findings => 6,
+        };
+        assert_eq!(ExitStatus::all().map(listed).count(), 17);
     }
 }

@@ -106,7 +106,7 @@ pub(crate) fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
 
 /// What is at `path`, if it is a file that we may replace.
 ///
-/// A link, a folder or somebody else's file is refused: replacing it would surprise its owner, and
+/// A link, a folder or another user's file is refused: replacing it would surprise its owner, and
 /// following it would write where an attacker points.
 pub(super) fn look(path: &Path) -> Result<Option<Metadata>, Error> {
     let found = match fs::symlink_metadata(path) {

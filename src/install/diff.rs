@@ -11,7 +11,7 @@ const REDACTED_NEW: &str = "[redacted, another value]";
 
 /// The difference between two files, for people. Empty if there is none.
 ///
-/// A comment may hold a setting that somebody switched off; its value is redacted like that of the
+/// A comment may hold a setting that is switched off; its value is redacted like that of the
 /// setting.
 pub(crate) fn unified(path: &str, old: &[u8], new: &[u8]) -> String {
     let (old, new) = (String::from_utf8_lossy(old), String::from_utf8_lossy(new));
@@ -27,7 +27,7 @@ pub(crate) fn unified(path: &str, old: &[u8], new: &[u8]) -> String {
         .to_string()
 }
 
-/// The text with every secret value replaced by what `instead` says of its name and value.
+/// The text with every secret value replaced by what `instead` makes of its name and value.
 pub(crate) fn redact<'t>(text: &'t str, instead: impl Fn(&str, &'t str) -> &'static str) -> String {
     let mut shown = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {

@@ -1,6 +1,6 @@
 //! One run at a time: `/run/ecs-bootstrap/lock`, so that user data and the unit can both call us.
 //!
-//! A flock, so the kernel takes it away with the process that held it, however that one ended.
+//! A flock, so the kernel releases it with the process that holds it, however that one ended.
 
 use std::fs::{File, OpenOptions};
 use std::io;

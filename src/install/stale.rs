@@ -18,7 +18,7 @@ use crate::settings::Settings;
 /// A file that stays.
 pub(crate) struct Kept {
     pub(crate) config: ConfigReport,
-    /// Since its verification, in seconds; `None` if the clock says that it lies in the future.
+    /// Since its verification, in seconds; `None` if by the clock it is in the future.
     pub(crate) age_s: Option<u64>,
 }
 
@@ -84,7 +84,7 @@ fn has(file: &[u8], set: &[(String, String)]) -> bool {
         .all(|(key, value)| effective.get(key).is_some_and(|set| set.value == value.as_bytes()))
 }
 
-/// In whole seconds; `None` if the clock says that it lies in the future, and so proves nothing.
+/// In whole seconds; `None` if by the clock it is in the future, and so proves nothing.
 fn age(generation: &Generation) -> Option<Duration> {
     let then = parse_rfc3339(&generation.verified_at)?;
     let age = SystemTime::now().duration_since(then).ok()?;

@@ -5,7 +5,7 @@
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Shape {
     One,
-    /// `true` or `false`; as a flag, nothing stands for `true`.
+    /// `true` or `false`; as a flag without a value, `true`.
     Switch,
     /// Items separated by white space.
     Words,
@@ -26,7 +26,7 @@ pub(crate) struct Key {
     /// The name with hyphens.
     pub(crate) flag: &'static str,
     pub(crate) shape: Shape,
-    /// What stands for its value in `--help`.
+    /// The placeholder of its value in `--help`.
     pub(crate) value: &'static str,
     pub(crate) commands: Commands,
     pub(crate) help: &'static str,

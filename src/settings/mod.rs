@@ -200,7 +200,7 @@ impl Reader<'_> {
             .collect()
     }
 
-    /// The last layer, by hand. An error names the key only: what stands behind it may be a secret.
+    /// The last layer, by hand. An error names the key only: its value may be a secret.
     fn assignments(&self) -> Result<Vec<(String, String)>, Error> {
         self.given.items("set").iter().map(|item| self.assignment(item)).collect()
     }
