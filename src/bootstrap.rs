@@ -3,14 +3,17 @@
 //! Each step returns what the next one needs. No step knows its place, and none is handed the
 //! report: that is made at the end, from what they returned.
 
+use std::convert::Infallible;
 use std::pin::pin;
+use std::time::{Duration, SystemTime};
 
 use ecs_config::expand::Placeholder;
 use ecs_config::lint::Finding;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
+use crate::cli::signals::Interrupted;
 use crate::error::{Error, ExitStatus, Step};
-use crate::files::HostFiles;
+use crate::files::{self, HostFiles};
 use crate::guard::{Wanted, step as guard};
 use crate::identity::host_kind::{self, Evidence};
 use crate::identity::{self, Claim, Clients, Expected, Identity};
@@ -19,7 +22,7 @@ use crate::install::lock::{self, Lock};
 use crate::install::stale::{self, Kept};
 use crate::install::state::State;
 use crate::install::{self, Candidate, agent};
-use crate::report::{GuardReport, OF_BATCH, Outcome, Report, Results, Timeline};
+use crate::report::{GuardReport, OF_BATCH, Outcome, Report, Results, Timeline, rfc3339};
 use crate::settings::{self, Environment, Given, Settings, Stale};
 use crate::source::{self, Access, Fetched};
 use crate::{log, paths};
@@ -34,13 +37,21 @@ pub(crate) struct Boot {
 }
 
 /// One boot, from left to right.
-pub(crate) async fn run(settings: Settings, environment: &Environment, dry_run: bool) -> Boot {
+pub(crate) async fn run(
+    settings: Settings,
+    environment: &Environment,
+    dry_run: bool,
+    interrupted: impl Future<Output = Interrupted>,
+) -> Boot {
     let (timeline, mut results) = (Timeline::start(), Results::default());
     let (mut lock, mut diff) = (None, None);
-    let ended = async {
+    let line = async {
         let deadline = Instant::now() + settings.timeout;
         if !dry_run {
+            timeline.enter(Step::Lock);
             lock = Some(lock::take(&settings.path(paths::LOCK), deadline).await?);
+            timeline.leave(Step::Lock);
+            files::remove_temporaries(&settings.root);
         }
         let files = HostFiles::read(&settings.root);
         let state = State::read(&settings.path(paths::STATE));
@@ -80,9 +91,26 @@ pub(crate) async fn run(settings: Settings, environment: &Environment, dry_run: 
         };
         restart_agent(&tagged, outcome, &timeline).await;
         Ok(outcome)
-    }
-    .await;
+    };
+    let ended = tokio::select! {
+        biased;
+        ended = line => ended,
+        signal = interrupted => Err(signal.into()),
+        never = tell_of_waiting(&timeline, settings.timeout) => match never {},
+    };
     Boot { report: Report::new("run", timeline, results, ended), lock, diff }
+}
+
+/// After 5 s, and then every 15 s, tells what is waited for, since when and until when.
+async fn tell_of_waiting(timeline: &Timeline, timeout: Duration) -> Infallible {
+    let until = rfc3339(SystemTime::now() + timeout);
+    sleep(Duration::from_secs(5)).await;
+    loop {
+        if let Some(waiting) = timeline.waiting() {
+            log::waiting(&format!("{waiting}, until {until} at the latest"));
+        }
+        sleep(Duration::from_secs(15)).await;
+    }
 }
 
 /// The first half of the line, for `verify`: who is this host?
@@ -373,13 +401,15 @@ fn summary(layers: &[Fetched]) -> String {
 async fn restart_agent(settings: &Settings, outcome: Outcome, timeline: &Timeline) {
     let not_needed = match outcome {
         _ if !settings.restart_agent => Some("not asked for"),
-        Outcome::Installed if settings.is_host_root() => None,
-        Outcome::Installed => Some("the agent of this host does not read the files below --root"),
-        _ => Some("its configuration did not change"),
+        _ if outcome != Outcome::Installed && !agent::is_owed(&settings.root) => {
+            Some("its configuration did not change")
+        }
+        _ if settings.is_host_root() => None,
+        _ => Some("the agent of this host does not read the files below --root"),
     };
     if let Some(why) = not_needed {
         return timeline.skip(Step::Agent, why);
     }
     timeline.enter(Step::Agent);
-    timeline.done(Step::Agent, 1, agent::restart().await.summary());
+    timeline.done(Step::Agent, 1, agent::restart(&settings.root).await.summary());
 }

@@ -63,15 +63,23 @@ pub(crate) fn start(format: LogFormat, volume: Volume, journal_stream: Option<&s
     };
     LIVE.store(format == LogFormat::Text && !quiet && stderr().is_terminal(), Ordering::Relaxed);
     let written = match format {
-        LogFormat::Json => {
-            layer().json().flatten_event(true).with_target(false).with_writer(stderr).boxed()
-        }
-        LogFormat::Journald => {
-            layer().event_format(Line { name: priority }).with_writer(stderr).boxed()
-        }
-        LogFormat::Text | LogFormat::Auto => {
-            layer().event_format(Line { name: level_in_words }).with_writer(stderr).boxed()
-        }
+        LogFormat::Json => layer()
+            .log_internal_errors(false)
+            .json()
+            .flatten_event(true)
+            .with_target(false)
+            .with_writer(stderr)
+            .boxed(),
+        LogFormat::Journald => layer()
+            .log_internal_errors(false)
+            .event_format(Line { name: priority })
+            .with_writer(stderr)
+            .boxed(),
+        LogFormat::Text | LogFormat::Auto => layer()
+            .log_internal_errors(false)
+            .event_format(Line { name: level_in_words })
+            .with_writer(stderr)
+            .boxed(),
     };
     // Our own events only: what the crates below us log is about their insides.
     let ours = filter::filter_fn(|event| event.target().starts_with("ecs_bootstrap"));
@@ -89,7 +97,16 @@ pub(crate) fn now(step: &str) {
     status(step);
 }
 
-/// The last word: takes the live line away, and leaves what came of it in `systemctl status`.
+/// Shows what has been waited for too long to stay silent: to a person in the line of the current
+/// step, else as a line of its own.
+pub(crate) fn waiting(text: &str) {
+    match LIVE.load(Ordering::Relaxed) {
+        true => now(text),
+        false => tracing::info!("waiting: {text}"),
+    }
+}
+
+/// Erases the line of the current step, and leaves the outcome in `systemctl status`.
 pub(crate) fn over(outcome: &str) {
     clear();
     status(outcome);
@@ -100,7 +117,7 @@ fn status(text: &str) {
     let _ = sd_notify::notify(&[NotifyState::Status(text)]);
 }
 
-/// Takes the live line away, before something else is printed.
+/// Erases the line of the current step, before something else is printed.
 pub(crate) fn clear() {
     if LIVE.load(Ordering::Relaxed) {
         let _ = write!(stderr(), "{CLEAR_LINE}");

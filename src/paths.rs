@@ -27,6 +27,12 @@ pub(crate) const PREVIOUS_CONFIG: &str = "/var/lib/ecs-bootstrap/ecs.config.prev
 pub(crate) const REPORT: &str = "/run/ecs-bootstrap/report.json";
 /// A later run whose command line or settings were refused.
 pub(crate) const REFUSAL: &str = "/run/ecs-bootstrap/refused.json";
+/// The agent must still be restarted: written before the file changes, removed after the restart.
+/// Below /run, for a reboot starts the agent with the new file anyway.
+pub(crate) const RESTART_OWED: &str = "/run/ecs-bootstrap/restart-owed";
+/// The files that a run replaces.
+pub(crate) const REPLACED: [&str; 6] =
+    [ECS_CONFIG, STATE, PREVIOUS_CONFIG, REPORT, REFUSAL, RESTART_OWED];
 /// One run at a time.
 pub(crate) const LOCK: &str = "/run/ecs-bootstrap/lock";
 
@@ -43,5 +49,7 @@ pub(crate) const GUARD_UNIT: &str = "ecs-bootstrap-guard.service";
 
 /// More than this is not read of any layer or local file, in bytes.
 pub(crate) const MAX_CONFIG: usize = 1 << 20;
+/// So many layers make one configuration, at most.
+pub(crate) const MAX_LAYERS: usize = 64;
 /// More than this is not read of a document of ours, of IMDS, of STS or of an error, in bytes.
 pub(crate) const MAX_DOCUMENT: usize = 64 << 10;

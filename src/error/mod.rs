@@ -63,6 +63,7 @@ pub(crate) enum Step {
     Bundle,
     Role,
     Status,
+    Signal,
 }
 
 impl Step {
@@ -81,6 +82,7 @@ impl Step {
             Step::Bundle => "bundle",
             Step::Role => "role",
             Step::Status => "status",
+            Step::Signal => "signal",
         }
     }
 
@@ -89,7 +91,8 @@ impl Step {
         (self as usize) <= Step::Agent as usize
     }
 
-    fn doing(self) -> &'static str {
+    /// What the program does in it.
+    pub(crate) fn doing(self) -> &'static str {
         match self {
             Step::Guard => "keeping containers from instance metadata",
             Step::Identity => "proving who this host is",
@@ -102,6 +105,7 @@ impl Step {
             Step::Lock => "waiting for another run to end",
             Step::Bundle => "writing the support bundle",
             Step::Role => "reading or writing the role",
+            Step::Signal => "running",
             Step::Status => "reading the state of the installed configuration",
         }
     }

@@ -15,7 +15,10 @@ use thiserror::Error;
 
 use super::read::{ReadError, read};
 use crate::error::{Diagnostic, ExitStatus, Step};
-use crate::paths::MAX_CONFIG;
+use crate::paths::{self, MAX_CONFIG};
+
+/// The last part of the name of a temporary file.
+const OWNER: &str = "ecs-bootstrap";
 
 /// Whether the file had to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,12 +27,14 @@ pub(crate) enum Replaced {
     Unchanged,
 }
 
-/// What kept a file from being replaced. Nothing was half written: the path holds what it held
-/// before.
+/// What kept a file from being replaced. Nothing was half written: but after [`Error::NotSynced`],
+/// the path holds what it held before.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
     #[error("replacing {path}", path = path.display())]
     Io { path: PathBuf, source: io::Error },
+    #[error("replacing {path}: it is in place, but a power cut may undo it", path = path.display())]
+    NotSynced { path: PathBuf, source: io::Error },
     #[error("{path} {what}", path = path.display())]
     Refused { path: PathBuf, what: String, remedy: &'static str },
     #[error("{what} needs root, and this is user id {uid}")]
@@ -39,6 +44,11 @@ pub(crate) enum Error {
 impl Error {
     fn io(path: &Path, source: io::Error) -> Self {
         Error::Io { path: path.to_owned(), source }
+    }
+
+    /// The new file is in place all the same.
+    pub(crate) fn is_after_rename(&self) -> bool {
+        matches!(self, Error::NotSynced { .. })
     }
 
     /// A file that must be compared before it is replaced, and cannot be read.
@@ -61,7 +71,7 @@ impl Diagnostic for Error {
         match self {
             Error::Refused { remedy, .. } => (*remedy).into(),
             Error::Privilege { .. } => "run it as root (sudo), or with `--root DIR` on a folder of your own".into(),
-            Error::Io { source, path } => match source.kind() {
+            Error::Io { source, path } | Error::NotSynced { source, path } => match source.kind() {
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                     format!("make room on the file system of {} (df -h, df -i) and run again", path.display())
                 }
@@ -91,9 +101,16 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<Replaced, 
     }
     let folder = folder(path);
     make_folder(folder, 0o755).map_err(|source| Error::io(folder, source))?;
-    put_in_place(path, &temporary(path, "ecs-bootstrap"), bytes, mode)
-        .map_err(|source| Error::io(path, source))?;
+    put_in_place(path, &temporary(path, OWNER), bytes, mode)?;
     Ok(Replaced::Written)
+}
+
+/// Removes what a killed run left beside the files that a run replaces. The caller holds the lock.
+pub(crate) fn remove_temporaries(root: &Path) {
+    for file in paths::REPLACED {
+        // Mostly there is none.
+        let _ = fs::remove_file(temporary(&paths::below(root, file), OWNER));
+    }
 }
 
 /// Makes `path`, in a folder that is there, hold exactly `bytes`, as [`replace`] does, however many
@@ -101,7 +118,6 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<Replaced, 
 pub(crate) fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     look(path)?;
     put_in_place(path, &temporary(path, &std::process::id().to_string()), bytes, mode)
-        .map_err(|source| Error::io(path, source))
 }
 
 /// What is at `path`, if it is a file that we may replace.
@@ -162,10 +178,18 @@ pub(crate) fn make_folder(folder: &Path, mode: u32) -> io::Result<()> {
     }
     if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         make_folder(parent, 0o755)?;
-        DirBuilder::new().mode(mode).create(folder).or_else(already_exists)?;
+        create_folder(folder, mode)?;
         return sync_folder(parent);
     }
-    DirBuilder::new().mode(mode).create(folder).or_else(already_exists)
+    create_folder(folder, mode)
+}
+
+/// With this mode whatever the umask is.
+fn create_folder(folder: &Path, mode: u32) -> io::Result<()> {
+    match DirBuilder::new().mode(mode).create(folder) {
+        Ok(()) => fs::set_permissions(folder, fs::Permissions::from_mode(mode)),
+        Err(error) => already_exists(error),
+    }
 }
 
 fn already_exists(error: io::Error) -> io::Result<()> {
@@ -183,15 +207,20 @@ fn temporary(path: &Path, whose: &str) -> PathBuf {
     path.with_file_name(format!(".{name}.{whose}"))
 }
 
-fn put_in_place(path: &Path, temporary: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+fn put_in_place(path: &Path, temporary: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     let renamed = write_out(temporary, bytes, mode).and_then(|()| fs::rename(temporary, path));
-    if renamed.is_err() {
-        // The old file is still in place; the error to report is the one that stopped us, not that of tidying
-        // up after it.
+    renamed.map_err(|source| {
+        // The old file is still in place. The error to report is the one that stopped us, not that
+        // of tidying up after it.
         let _ = fs::remove_file(temporary);
-        return renamed;
-    }
-    sync_folder(folder(path))
+        Error::io(path, source)
+    })?;
+    sync_parent(path)
+}
+
+/// Makes the name of a file survive a power cut.
+pub(crate) fn sync_parent(path: &Path) -> Result<(), Error> {
+    sync_folder(folder(path)).map_err(|source| Error::NotSynced { path: path.to_owned(), source })
 }
 
 fn write_out(temporary: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {

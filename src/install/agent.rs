@@ -3,13 +3,14 @@
 //! Waiting would deadlock in user data: `ecs.service` waits for cloud-final, and cloud-final for
 //! the script that called us (aws/amazon-ecs-agent#1707, #4818).
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::paths;
+use crate::{files, paths};
 
 /// systemd answers within milliseconds; where it does not, the file is in place all the same.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -39,8 +40,27 @@ impl Restarted {
     }
 }
 
-/// Asks systemd to restart the agent if it runs.
-pub(crate) async fn restart() -> Restarted {
+/// Notes that the agent must be restarted, however this run ends.
+pub(crate) fn owe_restart(root: &Path) -> Result<(), files::Error> {
+    files::replace(&paths::below(root, paths::RESTART_OWED), b"", 0o600).map(drop)
+}
+
+/// Whether a run changed the file and was ended before the agent's step.
+pub(crate) fn is_owed(root: &Path) -> bool {
+    paths::below(root, paths::RESTART_OWED).exists()
+}
+
+/// Asks systemd to restart the agent if it runs. What fails is owed to the next run.
+pub(crate) async fn restart(root: &Path) -> Restarted {
+    let restarted = restart_active().await;
+    if !matches!(restarted, Restarted::Failed(_)) {
+        // Without the note there is nothing to remove.
+        let _ = std::fs::remove_file(paths::below(root, paths::RESTART_OWED));
+    }
+    restarted
+}
+
+async fn restart_active() -> Restarted {
     for unit in paths::AGENT_UNITS {
         match systemctl(&["is-active", "--quiet", unit]).await {
             Ok(true) => return ask(unit).await,

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use compose::Composed;
 use state::{Generation, State, boot_id};
 
-use crate::error::Error;
+use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::files::{self, HostFiles, Replaced, sha256};
 use crate::identity::Identity;
 use crate::paths;
@@ -91,22 +91,61 @@ pub(crate) fn cached(files: &HostFiles, state: &State) -> Option<Held> {
     }
 }
 
+/// A file could not be written; the message says which of the two configurations is in place.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}; {} {}", paths::ECS_CONFIG, if *.in_place { "is the new file already" } else { "is as it was" })]
+pub(crate) struct CommitError {
+    cause: files::Error,
+    in_place: bool,
+}
+
+impl Diagnostic for CommitError {
+    fn step(&self) -> Step {
+        Step::Install
+    }
+
+    fn status(&self) -> ExitStatus {
+        self.cause.status()
+    }
+
+    fn remedy(&self) -> String {
+        self.cause.remedy()
+    }
+
+    fn causes(&self) -> Vec<String> {
+        self.cause.causes()
+    }
+}
+
 /// Puts the file in place; whether that changed anything. State before, file, state after: whenever
 /// we are killed, the next run knows which keys are ours.
 pub(crate) fn commit(
     settings: &Settings,
     candidate: &Candidate<'_>,
     mut state: State,
-) -> Result<bool, Error> {
+) -> Result<bool, CommitError> {
     let state_file = settings.path(paths::STATE);
+    let target = settings.path(paths::ECS_CONFIG);
+    let before = |cause| CommitError { cause, in_place: false };
     if candidate.differs() {
         if let Some(present) = candidate.present {
-            files::replace(&settings.path(paths::PREVIOUS_CONFIG), present, 0o600)?;
+            files::replace(&settings.path(paths::PREVIOUS_CONFIG), present, 0o600)
+                .map_err(before)?;
         }
-        state.stage(&state_file, candidate.generation())?;
+        if settings.restart_agent {
+            agent::owe_restart(&settings.root).map_err(before)?;
+        }
+        state.stage(&state_file, candidate.generation()).map_err(before)?;
+    } else if state.pending.is_some() {
+        // The run that put it there may have been killed before its name was synced.
+        files::sync_parent(&target).map_err(|cause| CommitError { cause, in_place: true })?;
     }
-    let target = settings.path(paths::ECS_CONFIG);
-    let replaced = files::replace(&target, &candidate.composed.bytes, 0o600)?;
-    state.commit(&state_file, candidate.generation())?;
+    let replaced = files::replace(&target, &candidate.composed.bytes, 0o600).map_err(|cause| {
+        let in_place = cause.is_after_rename();
+        CommitError { cause, in_place }
+    })?;
+    state
+        .commit(&state_file, candidate.generation())
+        .map_err(|cause| CommitError { cause, in_place: true })?;
     Ok(replaced == Replaced::Written)
 }

@@ -39,6 +39,15 @@ impl Timeline {
         }
     }
 
+    /// What is waited for and since when, where a step has begun and not ended.
+    pub(crate) fn waiting(&self) -> Option<String> {
+        let open = self.open.borrow();
+        let since = open.iter().map(|(_, since)| *since).max()?;
+        let steps: Vec<&str> = open.iter().map(|(step, _)| step.doing()).collect();
+        let seconds = self.now().saturating_sub(since).as_secs();
+        Some(format!("{}, for {seconds} s", steps.join(" and ")))
+    }
+
     /// A result and the moment at which it came: of steps side by side, each has its own.
     pub(crate) async fn timed<T, E>(
         &self,
@@ -80,7 +89,7 @@ impl Timeline {
         let open = self.open.take();
         let (own, others): (Vec<_>, Vec<_>) =
             open.into_iter().partition(|(step, _)| *step == error.step);
-        for (step, start) in others {
+        for (step, start) in others.into_iter().filter(|(step, _)| step.is_reported()) {
             let why = "cut off by the failure of another step";
             self.close(step, StepOutcome::Skipped, start..now, 1, why.into());
         }
@@ -96,7 +105,8 @@ impl Timeline {
         self.ended.into_inner()
     }
 
-    fn leave(&self, step: Step) -> Duration {
+    /// Ends a step that reports do not list; gives its beginning.
+    pub(crate) fn leave(&self, step: Step) -> Duration {
         let mut open = self.open.borrow_mut();
         let entered = open.iter().position(|(known, _)| *known == step);
         entered.map_or_else(|| self.now(), |at| open.remove(at).1)

@@ -20,8 +20,12 @@ use thiserror::Error;
 
 use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::net::aws::Aws;
+use crate::paths::MAX_LAYERS;
 use crate::source::{self, Source};
 use crate::{log, paths};
+
+/// The deadline where none is given.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Longer than any run, and short enough to be added to any clock.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -37,6 +41,8 @@ pub(crate) enum Error {
     Source { origin: String, name: &'static str, source: source::Invalid },
     #[error("{path}: {why}", path = path.display())]
     File { path: PathBuf, why: String },
+    #[error("the environment variable {0} is not UTF-8")]
+    NotUtf8(String),
     #[error("`{0}` is not preceded by --config")]
     WithoutConfig(String),
     #[error("no configuration is named")]
@@ -89,6 +95,7 @@ impl Diagnostic for Error {
             Error::NoConfig => {
                 "name the source of ecs.config: `--config s3://BUCKET/KEY`, ECS_BOOTSTRAP_CONFIG, or `config` in the settings file".into()
             }
+            Error::NotUtf8(_) => "write it in UTF-8, or unset it".into(),
             Error::Aws(_) => "correct or unset the variable".into(),
             Error::NoTags => "allow tags in metadata: `aws ec2 modify-instance-metadata-options --instance-id ID --instance-metadata-tags \
                  enabled`, or unset from_tags"
@@ -193,11 +200,19 @@ impl Reader<'_> {
     }
 
     fn sources(&self) -> Result<Vec<Source>, Error> {
-        self.given
-            .items("config")
-            .iter()
-            .map(|item| item.parse().map_err(|source| self.bad_source(source)))
-            .collect()
+        let items = self.given.items("config");
+        if items.len() > MAX_LAYERS {
+            let why = format!("{} sources; at most {MAX_LAYERS} are taken", items.len());
+            return Err(self.bad("config", why));
+        }
+        items.iter().map(|item| item.parse().map_err(|source| self.bad_source(source))).collect()
+    }
+
+    fn timeout(&self) -> Result<Duration, Error> {
+        match self.duration("timeout")? {
+            Some(Duration::ZERO) => Err(self.bad("timeout", "expected more than 0")),
+            timeout => Ok(timeout.unwrap_or(DEFAULT_TIMEOUT).min(FOREVER)),
+        }
     }
 
     /// The last layer, by hand. An error names the key only: its value may be a secret.
@@ -264,7 +279,7 @@ impl Settings {
             restart_agent: read.flag("restart_agent")?,
             stale: read.one_of("stale", &stale, Stale::Keep)?,
             max_age: read.duration("max_age")?,
-            timeout: read.duration("timeout")?.unwrap_or(Duration::from_secs(300)).min(FOREVER),
+            timeout: read.timeout()?,
             from_tags: read.flag("from_tags")?,
             given,
             root,

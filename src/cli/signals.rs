@@ -1,0 +1,51 @@
+//! SIGTERM, SIGINT and SIGHUP end a run in order: with a report, without a half-written file.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::error::{Diagnostic, ExitStatus, Step};
+
+/// A signal ended the run.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} ended the run")]
+pub(crate) struct Interrupted {
+    name: &'static str,
+    status: ExitStatus,
+}
+
+impl Diagnostic for Interrupted {
+    fn step(&self) -> Step {
+        Step::Signal
+    }
+
+    fn status(&self) -> ExitStatus {
+        self.status
+    }
+
+    fn remedy(&self) -> String {
+        "run again; what was installed before the signal is in the report".into()
+    }
+}
+
+/// Waits for the first of them. SIGXFSZ is taken, too, and ignored: with a small RLIMIT_FSIZE a
+/// write then fails with EFBIG, which is reported, and the process is not killed.
+pub(crate) async fn interrupted() -> Interrupted {
+    let listen = |kind| signal(kind).ok();
+    let _too_large = listen(SignalKind::from_raw(nix::libc::SIGXFSZ));
+    let mut hangup = listen(SignalKind::hangup());
+    let mut interrupt = listen(SignalKind::interrupt());
+    let mut terminate = listen(SignalKind::terminate());
+    let (name, status) = tokio::select! {
+        () = received(&mut hangup) => ("SIGHUP", ExitStatus::Hangup),
+        () = received(&mut interrupt) => ("SIGINT", ExitStatus::Interrupt),
+        () = received(&mut terminate) => ("SIGTERM", ExitStatus::Terminate),
+    };
+    Interrupted { name, status }
+}
+
+/// Never, where the signal cannot be listened to.
+async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
