@@ -23,7 +23,7 @@ impl Holder {
             .stderr(Stdio::null());
         let holder = Holder(command.spawn().unwrap());
         until(|| host.cloud.requests().iter().any(|seen| seen.service == Service::S3));
-        host.cloud.heal();
+        host.cloud.clear_faults();
         holder
     }
 }

@@ -20,7 +20,7 @@ pub fn amz_date(at: SystemTime) -> String {
     rfc3339(at).replace(['-', ':'], "")
 }
 
-/// The other way; `None` if it is no such time.
+/// The time that [`amz_date`] wrote; `None` if it is not such a text.
 pub fn from_amz_date(text: &str) -> Option<SystemTime> {
     if text.len() != 16 || !text.is_ascii() {
         return None;
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_format_is_as_aws_writes_it_and_reads_back() {
+    fn times_are_written_and_read_as_aws_does() {
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_369_353_600);
         assert_eq!(http_date(at), "Fri, 24 May 2013 00:00:00 GMT");
         assert_eq!(rfc3339(at), "2013-05-24T00:00:00Z");

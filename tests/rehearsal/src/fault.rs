@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 use crate::effect;
 use crate::http::{Request, Response};
 use crate::imds::TOKEN_PATH;
-use crate::world::World;
+use crate::state::CloudState;
 
-/// The doors of the cloud.
+/// The services of the cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
     Imds,
     Sts,
     S3,
+    /// ECS and ECR, reached by their names alone.
+    Ecs,
     /// Any web server, for `https` sources.
     Web,
 }
@@ -21,11 +23,13 @@ pub enum Service {
 /// How long a fault lasts, or how large it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Extent {
-    /// From the first request that meets it. Faults of a door (`late-imds`) count from when they
-    /// are set.
+    /// From the first request that meets it. Faults of a listener (`late-imds`) count from when
+    /// they are set.
     For(Duration),
     /// So many requests meet it.
     Times(u32),
+    /// All requests meet it but the first ones, so many.
+    After(u32),
     /// As long as the cloud runs, and by so much: how slow, how far off.
     By(Duration),
     Always,
@@ -50,9 +54,9 @@ pub struct Fault {
     pub does: &'static str,
     /// What a user of `ecs-bootstrap run` sees.
     pub sees: &'static str,
-    /// The exit status that the contract gives this cause, with the extent below.
+    /// The exit status of `ecs-bootstrap run` for this cause, with the extent below.
     pub exit_status: i32,
-    /// Used when nobody says otherwise.
+    /// Used unless a test sets another.
     pub extent: Extent,
     pub(crate) at: At,
     pub(crate) effect: Effect,
@@ -75,18 +79,18 @@ pub(crate) enum At {
 /// What a fault does to a request, or to a whole service.
 #[derive(Clone, Copy)]
 pub(crate) enum Effect {
-    /// This answer instead of any other. `None`: the usual one, in a world that may have changed.
-    Instead(fn(&mut World, &Request) -> Option<Response>),
+    /// This answer instead of any other. `None`: the usual one, in a state that may have changed.
+    Instead(fn(&mut CloudState, &Request) -> Option<Response>),
     /// Changes an answer that would have been a success.
-    Spoils(fn(&World, &Request, Response) -> Response),
+    Spoils(fn(&CloudState, &Request, Response) -> Response),
     /// Changes any answer, by the fault's extent.
     Bends(fn(Response, Duration) -> Response),
     /// The server's clock is ahead.
     ClockAhead,
-    /// The door is shut: connections are refused.
-    Shut(Service),
-    /// The door is walled up: connections are swallowed.
-    Wall(Service),
+    /// Connections are refused.
+    Refuse(Service),
+    /// Connections are dropped.
+    Blackhole(Service),
 }
 
 /// A fault that is set, and what it has met so far.
@@ -113,6 +117,7 @@ impl Active {
                 self.since.get_or_insert_with(Instant::now).elapsed() < duration
             }
             Extent::Times(times) => self.met <= times,
+            Extent::After(times) => self.met > times,
             Extent::By(_) | Extent::Always => true,
         }
     }
@@ -147,7 +152,7 @@ impl At {
 /// The row of that name.
 ///
 /// # Panics
-/// When there is none: a test that names no fault tests nothing.
+/// When no fault has that name: such a test would test nothing.
 pub fn named(name: &str) -> &'static Fault {
     let names = || FAULTS.iter().map(|fault| fault.name).collect::<Vec<_>>().join(", ");
     FAULTS
@@ -170,20 +175,20 @@ macro_rules! faults {
     };
 }
 
-use Effect::{Bends, ClockAhead, Instead, Shut, Spoils, Wall};
+use Effect::{Bends, Blackhole, ClockAhead, Instead, Refuse, Spoils};
 use Extent::{Always, Times};
 
 /// Every fault there is, in the order of the boot.
 #[rustfmt::skip]
 pub const FAULTS: &[Fault] = faults! {
-    "late-imds" Imds seconds(3), Shut(Service::Imds), 0;
+    "late-imds" Imds seconds(3), Refuse(Service::Imds), 0;
         "IMDS refuses connections for 3 s";
         "a boot that takes 3 s longer";
-    "imds-refused" Imds Always, Shut(Service::Imds), 10;
+    "imds-refused" Imds Always, Refuse(Service::Imds), 10;
         "IMDS refuses every connection";
         "metadata unreachable, with the address and the reason";
-    "imds-blackhole" Imds Always, Wall(Service::Imds), 10;
-        "IMDS swallows every connection, as a firewall does that drops";
+    "imds-blackhole" Imds Always, Blackhole(Service::Imds), 10;
+        "IMDS drops every connection, as a firewall does";
         "metadata unreachable: connecting timed out";
     "imds-off" Imds Always, Instead(effect::imds_off), 10;
         "IMDS answers 403 to everything, as when its endpoint is disabled";
@@ -215,6 +220,9 @@ pub const FAULTS: &[Fault] = faults! {
     "no-role-empty" Role Always, Instead(effect::empty_list), 11;
         "the list of roles is an empty 200";
         "no role attached";
+    "role-hang" Role Always, Instead(effect::hang), 10;
+        "the role is asked for and never answered";
+        "metadata unreachable: no answer within the timeout";
     "role-404" Role seconds(3), Instead(effect::imds_404), 0;
         "the role is 404 for 3 s, then there, as on a fresh instance";
         "a boot that takes 3 s longer";
@@ -231,10 +239,10 @@ pub const FAULTS: &[Fault] = faults! {
         "the credentials end in the middle";
         "what answers does not speak as IMDS does; the credentials are not shown";
     "sts-wrong-account" Sts Always, Spoils(effect::wrong_account), 12;
-        "STS says the credentials belong to account 999999999999";
+        "STS reports that the credentials belong to account 999999999999";
         "identity mismatch: both accounts named";
     "sts-wrong-instance" Sts Always, Spoils(effect::wrong_instance), 12;
-        "STS says the session is another instance's";
+        "STS reports that the session is another instance's";
         "identity mismatch: both instances named";
     "sts-denied" Sts Always, Instead(effect::sts_denied), 12;
         "a VPC endpoint policy denies GetCallerIdentity";
@@ -246,13 +254,13 @@ pub const FAULTS: &[Fault] = faults! {
         "the role has no s3:GetObject for this object";
         "access denied, and the smallest policy statement that would have allowed it";
     "s3-404-key" S3 Always, Spoils(effect::s3_404_key), 21;
-        "there is no such key, and the role may list, so S3 says so";
+        "the key does not exist, and the role may list, so S3 answers 404";
         "not found: the key";
     "s3-404-bucket" S3 Always, Spoils(effect::s3_404_bucket), 21;
-        "there is no such bucket";
+        "the bucket does not exist";
         "not found: the bucket";
     "s3-404-version" S3 Always, Spoils(effect::s3_404_version), 21;
-        "there is no such version";
+        "the version does not exist";
         "not found: the version";
     "s3-wrong-owner" S3 Always, Instead(effect::s3_wrong_owner), 23;
         "the bucket belongs to another account than expected";
@@ -302,7 +310,7 @@ pub const FAULTS: &[Fault] = faults! {
     "s3-hang" S3 Always, Instead(effect::hang), 22;
         "S3 accepts the request and never answers";
         "source unreachable: the deadline passed";
-    "s3-refused" S3 Always, Shut(Service::S3), 22;
+    "s3-refused" S3 Always, Refuse(Service::S3), 22;
         "S3 refuses every connection";
         "source unreachable: connection refused";
     "s3-html" S3 Always, Spoils(effect::html_body), 23;

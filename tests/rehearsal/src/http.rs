@@ -1,6 +1,6 @@
 //! HTTP/1.1 as small as a double needs it, and with the manners of bad servers: an answer may come
-//! late, trickle, be cut, lie about its length, or never come. Takes a byte stream; gives requests;
-//! writes responses.
+//! late, trickle, be cut, claim a wrong length, or never come. Reads requests from a stream of
+//! bytes, writes responses.
 
 use std::io::{self, BufRead, Read, Write};
 use std::thread::sleep;
@@ -23,6 +23,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// At most 1 MiB.
     pub body: Vec<u8>,
+    /// The client may send another request over the same connection.
+    pub keep_alive: bool,
 }
 
 impl Request {
@@ -65,7 +67,7 @@ pub fn decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// What a server says, and how it behaves while saying it.
+/// An answer, and how the server behaves while it sends it.
 #[derive(Clone, Debug, Default)]
 pub struct Response {
     pub status: u16,
@@ -85,7 +87,7 @@ pub struct Manner {
     pub hop_limit: Option<u32>,
 }
 
-/// What the answer says of its own length.
+/// Which length the answer claims.
 #[derive(Clone, Copy, Debug, Default)]
 pub enum Length {
     #[default]
@@ -125,7 +127,7 @@ impl Response {
         Self { manner, ..Self::default() }
     }
 
-    /// It gives what was asked for, or says that the asker has it.
+    /// 2xx, or 304 Not Modified.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status) || self.status == 304
     }
@@ -174,6 +176,8 @@ pub fn read_request(stream: &mut impl BufRead) -> io::Result<Option<Request>> {
     let Some((first, rest)) = lines.split_first() else { return Ok(None) };
     let mut request = request_line(first).ok_or_else(|| malformed("request line"))?;
     request.headers = rest.iter().filter_map(|line| header_line(line)).collect();
+    request.keep_alive = !first.ends_with("HTTP/1.0")
+        && request.header("connection").is_none_or(|value| !value.eq_ignore_ascii_case("close"));
     request.body = body(stream, &request)?;
     Ok(Some(request))
 }
@@ -230,7 +234,7 @@ fn malformed(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("malformed {what}"))
 }
 
-/// Sends one answer; says whether the connection can be used again. `head_only` is for HEAD: the
+/// Sends one answer; returns whether the connection can be used again. `head_only` is for HEAD: the
 /// body's length without the body.
 pub fn write_response(
     stream: &mut impl Write,
@@ -298,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_keeps_its_target_and_finds_headers_without_case() {
+    fn request_keeps_its_target_and_ignores_header_case() {
         let request = parsed("GET /a%20b?x=1%2B2&y HTTP/1.1\r\nHost: [::1]:80\r\nX-A:  b \r\n\r\n");
         assert_eq!(request.path(), "/a%20b");
         assert_eq!(request.query(), [("x".into(), "1+2".into()), ("y".into(), String::new())]);
@@ -307,25 +311,32 @@ mod tests {
     }
 
     #[test]
-    fn an_absolute_target_loses_its_origin() {
+    fn http_1_0_and_connection_close_end_the_connection() {
+        assert!(parsed("GET / HTTP/1.1\r\n\r\n").keep_alive);
+        assert!(!parsed("GET / HTTP/1.0\r\n\r\n").keep_alive);
+        assert!(!parsed("GET / HTTP/1.1\r\nConnection: close\r\n\r\n").keep_alive);
+    }
+
+    #[test]
+    fn absolute_target_loses_its_origin() {
         assert_eq!(parsed("GET http://h:1/a?b HTTP/1.1\r\n\r\n").target, "/a?b");
     }
 
     #[test]
-    fn a_body_is_read_by_its_length_and_a_closed_connection_is_no_request() {
+    fn body_is_read_by_length_and_eof_is_not_a_request() {
         assert_eq!(parsed("POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nabc").body, b"ab");
         assert!(read_request(&mut &b""[..]).unwrap().is_none());
         assert!(read_request(&mut &b"GET / HT"[..]).is_err());
     }
 
     #[test]
-    fn a_head_answer_counts_the_body_and_does_not_send_it() {
+    fn head_answer_has_the_length_but_not_the_body() {
         let text = sent(&Response::new(200, "text/plain", "abc"), true);
         assert!(text.contains("Content-Length: 3\r\n") && text.ends_with("\r\n\r\n"), "{text}");
     }
 
     #[test]
-    fn a_lying_length_and_a_cut_body_are_sent_as_told() {
+    fn wrong_length_and_cut_body_are_sent_as_configured() {
         let mut response = Response::new(200, "text/plain", "abc");
         response.manner.length = Length::Claimed(9);
         assert!(sent(&response, false).contains("Content-Length: 9\r\nConnection: close\r\n"));

@@ -1,6 +1,6 @@
 //! Instance metadata, version 2 only: tokens, their rules, and the tree of values. Statuses,
 //! headers and the HTML of the error pages are those of EC2's own service and of AWS's
-//! documentation ("Use IMDS"). Touches the world's tokens, nothing else.
+//! documentation ("Use IMDS"). Changes the state's tokens, nothing else.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::clock;
 use crate::http::{Request, Response, decoded, reason};
-use crate::world::{Token, World};
+use crate::state::{CloudState, Token};
 
 const TTL_HEADER: &str = "x-aws-ec2-metadata-token-ttl-seconds";
 pub(crate) const TOKEN_PATH: &str = "/latest/api/token";
@@ -17,12 +17,12 @@ const TTL: std::ops::RangeInclusive<u64> = 1..=21600;
 const VERSIONS: [&str; 5] = ["latest", "2019-10-01", "2021-01-03", "2021-07-15", "2024-04-11"];
 
 /// One answer of IMDS.
-pub(crate) fn answer(world: &mut World, request: &Request) -> Response {
+pub(crate) fn answer(state: &mut CloudState, request: &Request) -> Response {
     match request.method.as_str() {
-        "PUT" => token(world, request),
+        "PUT" => token(state, request),
         "GET" | "HEAD" if request.path() == TOKEN_PATH => page(405),
-        "GET" | "HEAD" if !has_token(world, request) => page(401),
-        "GET" | "HEAD" => item(world, request.path()),
+        "GET" | "HEAD" if !has_token(state, request) => page(401),
+        "GET" | "HEAD" => item(state, request.path()),
         _ => page(405),
     }
 }
@@ -47,25 +47,25 @@ pub(crate) fn page(status: u16) -> Response {
     Response::new(status, "text/html", body).with("Server", "EC2ws")
 }
 
-fn token(world: &mut World, request: &Request) -> Response {
+fn token(state: &mut CloudState, request: &Request) -> Response {
     if request.header("x-forwarded-for").is_some() || request.path() != TOKEN_PATH {
         return page(403);
     }
     let ttl =
         request.header(TTL_HEADER).and_then(|ttl| ttl.parse().ok()).filter(|ttl| TTL.contains(ttl));
     let Some(ttl) = ttl else { return page(400) };
-    let text = format!("PLANTED-IMDS-TOKEN-{:035}==", world.tokens.len() + 1);
-    world
+    let text = format!("PLANTED-IMDS-TOKEN-{:035}==", state.tokens.len() + 1);
+    state
         .tokens
         .push(Token { text: text.clone(), expires: Instant::now() + Duration::from_secs(ttl) });
     let mut response = plain(text).with("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", ttl.to_string());
-    response.manner.hop_limit = Some(world.host.hop_limit);
+    response.manner.hop_limit = Some(state.host.hop_limit);
     response
 }
 
-fn has_token(world: &World, request: &Request) -> bool {
+fn has_token(state: &CloudState, request: &Request) -> bool {
     let given = request.header("x-aws-ec2-metadata-token");
-    world
+    state
         .tokens
         .iter()
         .any(|token| Some(token.text.as_str()) == given && token.expires > Instant::now())
@@ -75,7 +75,7 @@ fn plain(text: impl Into<Vec<u8>>) -> Response {
     Response::new(200, "text/plain", text).with("Server", "EC2ws")
 }
 
-fn item(world: &World, path: &str) -> Response {
+fn item(state: &CloudState, path: &str) -> Response {
     let path = decoded(path);
     let (version, rest) =
         path.trim_start_matches('/').split_once('/').unwrap_or((path.trim_matches('/'), ""));
@@ -85,7 +85,7 @@ fn item(world: &World, path: &str) -> Response {
     if !VERSIONS.contains(&version) {
         return page(404);
     }
-    let tree = tree(world);
+    let tree = tree(state);
     let rest = rest.trim_end_matches('/');
     match tree.iter().find(|(path, _)| path == rest) {
         Some((_, value)) => plain(value.clone()),
@@ -110,11 +110,11 @@ fn listing(tree: &[(String, String)], folder: &str) -> Response {
 }
 
 /// Every item this host has, with its path below the version.
-fn tree(world: &World) -> Vec<(String, String)> {
-    let host = &world.host;
+fn tree(state: &CloudState) -> Vec<(String, String)> {
+    let host = &state.host;
     let interface = format!("meta-data/network/interfaces/macs/{}", host.mac);
     let mut tree: Vec<(String, String)> = [
-        ("dynamic/instance-identity/document", identity_document(world)),
+        ("dynamic/instance-identity/document", identity_document(state)),
         ("meta-data/ami-id", host.ami_id.clone()),
         ("meta-data/instance-id", host.instance_id.clone()),
         ("meta-data/instance-type", host.instance_type.clone()),
@@ -128,7 +128,7 @@ fn tree(world: &World) -> Vec<(String, String)> {
     .map(|(path, value)| (path.to_owned(), value))
     .to_vec();
     tree.push((format!("{interface}/owner-id"), host.account_id.clone()));
-    tree.extend(iam(world));
+    tree.extend(iam(state));
     let optional = [
         ("meta-data/autoscaling/target-lifecycle-state", &host.lifecycle_state),
         ("user-data", &host.user_data),
@@ -141,24 +141,24 @@ fn tree(world: &World) -> Vec<(String, String)> {
     tree
 }
 
-fn iam(world: &World) -> Vec<(String, String)> {
-    let host = &world.host;
+fn iam(state: &CloudState) -> Vec<(String, String)> {
+    let host = &state.host;
     let Some(role) = &host.role else { return Vec::new() };
     let info = json!({
         "Code": "Success",
-        "LastUpdated": clock::rfc3339(world.updated),
+        "LastUpdated": clock::rfc3339(state.updated),
         "InstanceProfileArn": format!("arn:{}:iam::{}:instance-profile/{}", host.partition, host.account_id, host.instance_profile),
         "InstanceProfileId": "AIPAREHEARSAL00000001",
     });
-    let credentials = pretty(&world.credentials_document());
+    let credentials = pretty(&state.credentials_document());
     vec![
         ("meta-data/iam/info".into(), pretty(&info)),
         (format!("meta-data/iam/security-credentials/{role}"), credentials),
     ]
 }
 
-fn identity_document(world: &World) -> String {
-    let host = &world.host;
+fn identity_document(state: &CloudState) -> String {
+    let host = &state.host;
     pretty(&json!({
         "accountId": host.account_id,
         "architecture": "x86_64",
@@ -170,7 +170,7 @@ fn identity_document(world: &World) -> String {
         "instanceId": host.instance_id,
         "instanceType": host.instance_type,
         "kernelId": null,
-        "pendingTime": clock::rfc3339(world.updated),
+        "pendingTime": clock::rfc3339(state.updated),
         "privateIp": "10.0.0.10",
         "ramdiskId": null,
         "region": host.region,

@@ -26,9 +26,10 @@ pub struct Seen {
     pub signed: bool,
     /// The region the signature was made for.
     pub signed_for: Option<String>,
-    /// A proxy had its hands on it (`X-Forwarded-For` or `Via`).
+    /// It came through a proxy (`X-Forwarded-For` or `Via`).
     pub forwarded: bool,
-    /// 0 while there is no answer (and for ever, if the cloud hangs).
+    pub user_agent: String,
+    /// 0 while there is no answer (for ever, if the cloud hangs).
     pub status: u16,
     /// When its last byte had come, since the cloud began.
     pub start: Duration,
@@ -65,7 +66,7 @@ impl Default for Journal {
 }
 
 impl Journal {
-    /// Notes a request that has come; gives its place in the journal.
+    /// Notes a request that has come; returns its index in the journal.
     pub fn begins(&self, service: Service, connection: u64, request: &Request) -> usize {
         let start = self.began.elapsed();
         let mut seen = self.seen();
@@ -73,12 +74,16 @@ impl Journal {
         seen.len() - 1
     }
 
-    /// Notes that the answer is about to leave.
-    pub fn ends(&self, place: usize, status: u16) {
+    /// Notes that the answer is about to leave; returns the entry.
+    pub fn ends(&self, index: usize, status: u16) -> Seen {
         let end = self.began.elapsed();
-        if let Some(entry) = self.seen().get_mut(place) {
-            (entry.status, entry.end) = (status, Some(end));
-        }
+        let entry = &mut self.seen()[index];
+        (entry.status, entry.end) = (status, Some(end));
+        entry.clone()
+    }
+
+    pub fn entry(&self, index: usize) -> Seen {
+        self.seen()[index].clone()
     }
 
     pub fn all(&self) -> Vec<Seen> {
@@ -106,6 +111,7 @@ fn seen_now(service: Service, connection: u64, request: &Request, start: Duratio
         signed: scope.is_some(),
         signed_for: scope.and_then(|scope| Some(scope.split('/').nth(2)?.to_owned())),
         forwarded: request.header("x-forwarded-for").or_else(|| request.header("via")).is_some(),
+        user_agent: request.header("user-agent").unwrap_or_default().into(),
         status: 0,
         start,
         end: None,
@@ -122,13 +128,13 @@ mod tests {
     }
 
     #[test]
-    fn requests_at_the_same_time_are_one_link_of_the_chain() {
+    fn longest_chain_counts_concurrent_requests_once() {
         assert_eq!(longest_chain(&[seen(0, 50), seen(51, 100), seen(52, 103), seen(104, 150)]), 3);
         assert_eq!(longest_chain(&[]), 0);
     }
 
     #[test]
-    fn a_journal_holds_no_value_of_a_query() {
+    fn journal_records_no_query_values() {
         let request =
             Request { target: "/a%20b?X-Amz-Signature=PLANTED&v=1".into(), ..Request::default() };
         let seen = seen_now(Service::S3, 1, &request, Duration::ZERO);

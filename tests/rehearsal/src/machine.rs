@@ -1,13 +1,14 @@
 //! A machine that is a folder: root directory of one rehearsed host, and the only way tests run the
-//! real binary. Makes a folder under the system's temporary directory and removes it with the
-//! value.
+//! real binary. The folder is temporary and removed with the value.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{self, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+
+use tempfile::TempDir;
 
 use crate::cloud::Cloud;
 
@@ -19,7 +20,7 @@ const KEPT: [&str; 2] = ["PATH", "LLVM_PROFILE_FILE"];
 
 /// One rehearsed host.
 pub struct Machine {
-    root: PathBuf,
+    folder: TempDir,
     binary: Option<PathBuf>,
 }
 
@@ -33,11 +34,10 @@ impl Machine {
         reason = "it makes a folder: nothing a default value should do"
     )]
     pub fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("rehearsal-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let root = std::env::temp_dir().join(name);
-        fs::create_dir(&root).expect("a new folder under the temporary directory");
-        Self { root, binary: None }
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("rehearsal-").permissions(Permissions::from_mode(0o755));
+        let folder = builder.tempdir().expect("a new folder under the temporary directory");
+        Self { folder, binary: None }
     }
 
     /// Runs this binary: integration tests give `env!("CARGO_BIN_EXE_ecs-bootstrap")`. Otherwise it
@@ -49,12 +49,12 @@ impl Machine {
 
     /// The folder that is `/` for the program.
     pub fn root(&self) -> &Path {
-        &self.root
+        self.folder.path()
     }
 
     /// A file of this machine by its path on the machine: `/etc/ecs/ecs.config`.
     pub fn path(&self, path: &str) -> PathBuf {
-        self.root.join(path.trim_start_matches('/'))
+        self.root().join(path.trim_start_matches('/'))
     }
 
     /// The bytes of a file of this machine; `None` if it has no such file.
@@ -75,7 +75,7 @@ impl Machine {
 
     /// Every file of this machine with its bytes, to search for what must not be there.
     pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        let mut folders = vec![self.root.clone()];
+        let mut folders = vec![self.root().to_owned()];
         let mut files = Vec::new();
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -144,12 +144,6 @@ impl Machine {
     }
 }
 
-impl Drop for Machine {
-    fn drop(&mut self) {
-        let _left_for_the_system_to_clean = fs::remove_dir_all(&self.root);
-    }
-}
-
 /// Whether no real metadata service can be reached from here: this thread is in another network
 /// namespace than init, or no route of its namespace leads out of loopback (init's namespace cannot
 /// be read everywhere, as in some containers).
@@ -189,7 +183,7 @@ fn kept_from_real_metadata(endpoint: Option<&str>) -> Result<(), String> {
 /// makes now, once a process.
 ///
 /// # Panics
-/// When it cannot be built; cargo has said why on stderr.
+/// When it cannot be built; cargo has printed why on stderr.
 pub fn program() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -239,25 +233,25 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "AWS_EC2_METADATA_SERVICE_ENDPOINT is not set")]
-    fn a_command_without_a_metadata_endpoint_is_refused() {
+    fn command_without_a_metadata_endpoint_is_refused() {
         Machine::new().with_binary("/bin/true").command_with([("AWS_REGION", "eu-west-1")]);
     }
 
     #[test]
     #[should_panic(expected = "a real metadata address")]
-    fn a_command_with_the_real_endpoint_is_refused() {
+    fn command_with_the_real_metadata_endpoint_is_refused() {
         Machine::new().with_binary("/bin/true").command_with([(IMDS, "http://[fd00:ec2::254]")]);
     }
 
     #[test]
-    fn the_real_address_is_for_a_namespace_of_our_own_only() {
+    fn real_metadata_address_needs_an_own_network_namespace() {
         let command =
             || Machine::new().with_binary("/bin/true").command_inside_own_namespace([("A", "b")]);
         assert_eq!(std::panic::catch_unwind(command).is_ok(), inside_own_namespace());
     }
 
     #[test]
-    fn a_machine_is_gone_with_its_value() {
+    fn dropped_machine_removes_its_folder() {
         let machine = Machine::new();
         machine.write("/etc/ecs/ecs.config", "ECS_CLUSTER=prod\n");
         let root = machine.root().to_owned();
@@ -267,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_inherits_nothing_but_the_path() {
+    fn command_inherits_only_the_path() {
         let output = Machine::new()
             .with_binary("/usr/bin/env")
             .command_with([(IMDS, "http://127.0.0.1:1")])

@@ -1,61 +1,72 @@
-//! The newcomer's first command: a whole boot of a new container instance, on a machine that is a
-//! folder, with every request the cloud saw. Builds the real program, runs it as user data would,
-//! and checks that all came out as promised.
+//! The newcomer's first command, and the double of AWS for the layers of the tests that are not
+//! written in Rust.
 
+mod boot;
+mod serve;
 mod show;
 
-use std::collections::BTreeSet;
-use std::io::{self, Read};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
 
-use rehearsal::{Cloud, Credentials, FAULTS, Fault, Machine, Options, Seen};
-use serde_json::Value;
+use rehearsal::{FAULTS, Fault};
 
 const HELP: &str = "\
 Rehearses a boot with ecs-bootstrap against a cloud on loopback. Nothing leaves this machine, and nothing on it changes.
 
-  cargo run -p rehearsal                    a boot, and the one after it
-  cargo run -p rehearsal -- --fault NAME    a boot on which something goes wrong
-  cargo run -p rehearsal -- --list          what can go wrong
-  cargo run -p rehearsal -- --serve         only the cloud, until standard input ends; prints its environment
-                            --credentials FILE   as IMDS writes them: served instead of its own
-";
+  cargo run -p rehearsal                        a boot, and the one after it
+  cargo run -p rehearsal -- --fault NAME        a boot on which something goes wrong
+  cargo run -p rehearsal -- --list              what can go wrong
+  cargo run -p rehearsal -- --serve [OPTION]... only the cloud, until standard input ends; prints its environment
 
-const BUCKET: &str = "fleet-config";
-const KEY: &str = "prod/ecs.config";
-const CONFIG: &str = "\
-# Every container instance of prod reads this at boot.
-ECS_CLUSTER=prod
-ECS_ENABLE_SPOT_INSTANCE_DRAINING=true
-ECS_CONTAINER_STOP_TIMEOUT=2m
+Options of --serve:
+  --imds ADDRESS:PORT   where instance metadata listens, instead of a free port of 127.0.0.1; can be repeated.
+                        169.254.169.254:80 and [fd00:ec2::254]:80 are for a network namespace of the caller's own
+  --aws ADDRESS:PORT    one more listener for STS, S3, ECS and ECR, told by their host names
+  --ca FILE             all but instance metadata speak TLS; the certificate authority to trust is written to FILE
+  --credentials FILE    served instead of its own, and checked: JSON as IMDS writes it
+  --instance-id ID, --region REGION, --role NAME, --hop-limit NUMBER
+  --fault NAME          can be repeated
+  --log FILE            a line of JSON a request, written before its answer leaves
+  --on-request COMMAND  runs before each answer; `on_request` in the log is whether it succeeded
+  --until-killed        does not read standard input
+
+Commands on standard input, a line each, answered with `ok` or `error: REASON`:
+  fault NAME | clear-faults
+  object BUCKET KEY FILE                  puts the file into the bucket
+  readable BUCKET yes|no                  whether the role may read it
+  public BUCKET [PREFIX]                  anybody may read its objects
 ";
-const INSTALLED: &str = "/etc/ecs/ecs.config";
-const REPORT: &str = "/run/ecs-bootstrap/report.json";
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match words[..] {
-        [] => rehearse(),
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args[..] {
+        [] => boot::rehearse(),
         ["--list"] => list(),
-        ["--fault", name] => match FAULTS.iter().find(|fault| fault.name == name) {
-            Some(fault) => fail(fault),
-            None => wrong_usage(&format!("no fault is called {name}; --list names them all")),
+        ["--fault", name] => match find_fault(name) {
+            Ok(fault) => boot::fail(fault),
+            Err(reason) => wrong_usage(&reason),
         },
-        ["--serve"] => serve(None),
-        ["--serve", "--credentials", file] => serve(Some(file)),
+        ["--serve", ref options @ ..] => match serve::serve(options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(reason) => wrong_usage(&reason),
+        },
         ["--help" | "-h"] => {
             print!("{HELP}");
             ExitCode::SUCCESS
         }
-        _ => wrong_usage("there is no such way to call it"),
+        _ => wrong_usage("unknown arguments"),
     }
 }
 
-fn wrong_usage(what: &str) -> ExitCode {
-    eprint!("rehearsal: {what}\n\n{HELP}");
+fn wrong_usage(reason: &str) -> ExitCode {
+    eprint!("rehearsal: {reason}\n\n{HELP}");
     ExitCode::from(2)
+}
+
+/// The row of that name in the table of faults.
+fn find_fault(name: &str) -> Result<&'static Fault, String> {
+    let found = FAULTS.iter().find(|fault| fault.name == name);
+    found.ok_or_else(|| format!("no fault is called {name}; --list names them all"))
 }
 
 fn list() -> ExitCode {
@@ -64,203 +75,4 @@ fn list() -> ExitCode {
         println!("{:<20}  {:>4}  {}", fault.name, fault.exit_status, fault.does);
     }
     ExitCode::SUCCESS
-}
-
-/// One boot after another: the first installs, the second finds all as it should be.
-fn rehearse() -> ExitCode {
-    let boot = Boot::new("");
-    println!(
-        "A new container instance boots. Its machine is the folder {}, its cloud is on loopback.\n",
-        boot.machine.root().display()
-    );
-    let mut checks = Checks::default();
-
-    let first = boot.run(&[]);
-    first.show("The boot");
-    show::requests(&first.requests);
-    show::file(&boot.machine, INSTALLED);
-    show::report(&boot.machine, REPORT);
-    checks.expect("the boot ends with status 0", first.status == Some(0));
-    checks.expect("it says `installed`", boot.outcome() == "installed");
-    checks.expect(
-        "the file is the object, byte for byte",
-        boot.machine.read(INSTALLED).as_deref() == Some(CONFIG.as_bytes()),
-    );
-
-    let second = boot.run(&[]);
-    second.show("The boot after it");
-    checks.expect("the second boot ends with status 0", second.status == Some(0));
-    checks.expect("it says `unchanged`", boot.outcome() == "unchanged");
-    checks.no_secret(&boot, &[&first, &second]);
-    checks.verdict()
-}
-
-/// One boot on which something goes wrong.
-fn fail(fault: &Fault) -> ExitCode {
-    let boot = Boot::new(fault.name);
-    println!("{}: {}.\nA user sees: {}.\n", fault.name, fault.does, fault.sees);
-    boot.cloud.usual_fault(fault.name);
-    let run = boot.run(&["--timeout", "12s"]);
-    run.show("The boot");
-    show::requests(&run.requests);
-    let mut checks = Checks::default();
-    checks.expect(
-        &format!("it ends with status {}", fault.exit_status),
-        run.status == Some(fault.exit_status),
-    );
-    let whole = boot.machine.read(INSTALLED);
-    let expected = (fault.exit_status == 0).then(|| CONFIG.as_bytes().to_vec());
-    checks.expect(
-        if expected.is_some() { "the file is there, and whole" } else { "no file was installed" },
-        whole == expected,
-    );
-    checks.no_secret(&boot, &[&run]);
-    checks.verdict()
-}
-
-/// The cloud alone, for curl and for tests in other languages.
-fn serve(credentials: Option<&str>) -> ExitCode {
-    let cloud = cloud_with_config();
-    if let Some(file) = credentials {
-        match read_credentials(file) {
-            Ok(credentials) => cloud.set_credentials(credentials),
-            Err(why) => return wrong_usage(&format!("{file}: {why}")),
-        }
-    }
-    for (name, value) in cloud.env() {
-        println!("export {name}={value}");
-    }
-    println!("# s3://{BUCKET}/{KEY} is there; ends with standard input");
-    let _until_it_ends = io::copy(&mut io::stdin(), &mut io::sink());
-    ExitCode::SUCCESS
-}
-
-fn read_credentials(file: &str) -> Result<Credentials, String> {
-    let text = std::fs::read(file).map_err(|e| e.to_string())?;
-    let document: Value = serde_json::from_slice(&text).map_err(|_| "no JSON")?;
-    let field =
-        |name: &str| document[name].as_str().map(str::to_owned).ok_or(format!("{name} is missing"));
-    Ok(Credentials {
-        access_key_id: field("AccessKeyId")?,
-        secret_access_key: field("SecretAccessKey")?,
-        session_token: field("Token")?,
-        expires: SystemTime::now() + Duration::from_secs(3600),
-    })
-}
-
-fn cloud_with_config() -> Cloud {
-    let cloud = Cloud::start(Options::default());
-    cloud.set_bucket(BUCKET, |bucket| bucket.versioned = true);
-    cloud.set_object(BUCKET, KEY, CONFIG);
-    cloud
-}
-
-/// A machine, its cloud, and the command that user data would hold.
-struct Boot {
-    cloud: Cloud,
-    machine: Machine,
-    source: String,
-}
-
-/// One run of the program: what it printed, how it ended, what the cloud saw.
-struct Run {
-    command: String,
-    printed: String,
-    status: Option<i32>,
-    requests: Vec<Seen>,
-}
-
-impl Boot {
-    /// A source asks for what its fault refuses: a version, an owner.
-    fn new(fault: &str) -> Self {
-        let cloud = cloud_with_config();
-        let query = match fault {
-            "s3-404-version" => "?versionId=rehearsal.version.0001",
-            "s3-wrong-owner" => "?owner=123456789012",
-            _ => "",
-        };
-        Self { cloud, machine: Machine::new(), source: format!("s3://{BUCKET}/{KEY}{query}") }
-    }
-
-    /// Both streams go into one pipe, so that their lines keep their order.
-    fn run(&self, more: &[&str]) -> Run {
-        let before = self.cloud.requests().len();
-        let (mut reader, writer) = io::pipe().expect("a pipe");
-        let mut command = self.machine.command(&self.cloud);
-        command
-            .args(["run", "--config", &self.source, "--root"])
-            .arg(self.machine.root())
-            .args(more);
-        command.stdout(writer.try_clone().expect("a second end of the pipe")).stderr(writer);
-        let mut child = command.spawn().expect("the program that cargo built runs");
-        // It holds the pipe's writing ends: while it lives, the pipe does not end.
-        drop(command);
-        let mut printed = Vec::new();
-        reader.read_to_end(&mut printed).expect("what the program prints can be read");
-        let status = child.wait().expect("a child of ours ends").code();
-        Run {
-            command: format!(
-                "ecs-bootstrap run --config {} --root {} {}",
-                self.source,
-                self.machine.root().display(),
-                more.join(" ")
-            ),
-            printed: String::from_utf8_lossy(&printed).into_owned(),
-            status,
-            requests: self.cloud.requests().split_off(before),
-        }
-    }
-
-    fn outcome(&self) -> String {
-        let report = self
-            .machine
-            .read(REPORT)
-            .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-        report.and_then(|report| Some(report["outcome"].as_str()?.to_owned())).unwrap_or_default()
-    }
-}
-
-impl Run {
-    fn show(&self, title: &str) {
-        println!("{title}\n\n  $ {}", self.command.trim_end());
-        show::indented(&self.printed);
-        match self.status {
-            Some(status) => println!("  exit status {status}\n"),
-            None => println!("  killed by a signal\n"),
-        }
-    }
-}
-
-/// What was expected, and whether it came so.
-#[derive(Default)]
-struct Checks(Vec<(String, bool)>);
-
-impl Checks {
-    fn expect(&mut self, what: &str, holds: bool) {
-        self.0.push((what.into(), holds));
-    }
-
-    /// No secret of the cloud in anything printed or left on the machine.
-    fn no_secret(&mut self, boot: &Boot, runs: &[&Run]) {
-        let secrets: BTreeSet<String> = boot.cloud.secrets().into_iter().collect();
-        let mut texts: Vec<String> = runs.iter().map(|run| run.printed.clone()).collect();
-        texts.extend(
-            boot.machine
-                .files()
-                .iter()
-                .map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned()),
-        );
-        let leaked = texts.iter().any(|text| secrets.iter().any(|secret| text.contains(secret)));
-        self.expect("no key and no token is in any output or file", !leaked);
-    }
-
-    fn verdict(self) -> ExitCode {
-        for (what, holds) in &self.0 {
-            println!("  {} {what}", if *holds { "yes " } else { "NO  " });
-        }
-        match self.0.iter().all(|(_, holds)| *holds) {
-            true => ExitCode::SUCCESS,
-            false => ExitCode::FAILURE,
-        }
-    }
 }

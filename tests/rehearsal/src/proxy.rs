@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
 use crate::cloud::Cloud;
-use crate::door::Door;
 use crate::fault::Service;
+use crate::listener::Listener;
 
-/// What a proxy does with those who come.
+/// What a proxy does with its clients.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Manners {
     /// Passes on what is for loopback.
@@ -24,7 +24,7 @@ pub enum Manners {
 
 /// A running proxy.
 pub struct Proxy {
-    door: Arc<Door>,
+    listener: Arc<Listener>,
     record: Arc<Record>,
 }
 
@@ -60,14 +60,14 @@ impl Proxy {
         let serve = move |stream| {
             let _broken = kept.serve(stream, manners);
         };
-        let door = Door::open_at(([127, 0, 0, 1], 0).into(), Arc::new(serve))
+        let listener = Listener::bind(([127, 0, 0, 1], 0).into(), Arc::new(serve))
             .expect("the proxy listens on loopback");
-        Self { door, record }
+        Self { listener, record }
     }
 
     /// `http://127.0.0.1:PORT`, for HTTPS_PROXY and its sisters.
     pub fn url(&self) -> String {
-        format!("http://{}", self.door.address)
+        format!("http://{}", self.listener.address)
     }
 
     /// Where clients wanted to go, as `HOST:PORT`, one entry a connection, in order.
@@ -130,7 +130,7 @@ impl Record {
         self.skip_head(&mut reader)?;
         let server = self.reach(host)?;
         client.write_all(b"HTTP/1.1 200 Connection Established\r\n\r\n")?;
-        self.shovel(reader, client, server)
+        self.relay(reader, client, server)
     }
 
     /// The first line in the form that servers read; the rest as it comes.
@@ -143,10 +143,10 @@ impl Record {
     ) -> io::Result<()> {
         let mut server = self.reach(host)?;
         server.write_all(format!("{first}Via: 1.1 rehearsal\r\n").as_bytes())?;
-        self.shovel(reader, client, server)
+        self.relay(reader, client, server)
     }
 
-    /// Connects to loopback and to nothing else: a test's proxy is no way out.
+    /// Connects to loopback and to nothing else: a test's proxy must not lead out.
     fn reach(&self, host: &str) -> io::Result<TcpStream> {
         let of_aws = host.contains(".amazonaws.com") || host.contains(".api.aws");
         let address = match self.aws.filter(|_| of_aws) {
@@ -174,8 +174,8 @@ impl Record {
         Ok(())
     }
 
-    /// Both directions until both ends have had enough.
-    fn shovel(
+    /// Copies both directions until both ends have closed.
+    fn relay(
         self: &Arc<Self>,
         mut from: BufReader<TcpStream>,
         mut client: TcpStream,
@@ -221,7 +221,7 @@ mod tests {
     use crate::fault::Service;
 
     fn through(proxy: &Proxy, text: &str) -> String {
-        let mut stream = TcpStream::connect(proxy.door.address).unwrap();
+        let mut stream = TcpStream::connect(proxy.listener.address).unwrap();
         stream.write_all(text.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
@@ -229,13 +229,13 @@ mod tests {
     }
 
     #[test]
-    fn an_absolute_request_is_passed_on_and_remembered() {
+    fn absolute_request_is_forwarded_and_recorded() {
         let (cloud, proxy) = (Cloud::start(Options::default()), Proxy::start(Manners::Forwards));
         let host = cloud.address(Service::Imds);
         let request = format!(
             "GET http://{host}/latest/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
         );
-        let mut stream = TcpStream::connect(proxy.door.address).unwrap();
+        let mut stream = TcpStream::connect(proxy.listener.address).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut status = [0; 12];
         stream.read_exact(&mut status).unwrap();
@@ -245,14 +245,14 @@ mod tests {
     }
 
     #[test]
-    fn a_tunnel_leads_to_loopback_and_nowhere_else() {
+    fn tunnel_reaches_loopback_only() {
         let proxy = Proxy::start(Manners::Forwards);
         assert_eq!(through(&proxy, "CONNECT 192.0.2.1:443 HTTP/1.1\r\n\r\n"), "");
         assert_eq!(proxy.hosts(), ["192.0.2.1:443"]);
     }
 
     #[test]
-    fn a_refusing_proxy_asks_for_authentication() {
+    fn refusing_proxy_requires_authentication() {
         let proxy = Proxy::start(Manners::Refuses);
         assert!(
             through(&proxy, "CONNECT 127.0.0.1:1 HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 407 ")
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_port_of_an_absolute_target_defaults_to_80() {
+    fn port_of_an_absolute_target_defaults_to_80() {
         let host = |target: &str| destination(&format!("GET {target} HTTP/1.1")).unwrap().1;
         assert_eq!(host("http://a/b"), "a:80");
         assert_eq!(host("http://[::1]:8/b"), "[::1]:8");

@@ -1,4 +1,4 @@
-//! A rehearsal on paper: requests in plain words, the installed file, the report. Prints to stdout,
+//! Shows a rehearsal: requests in plain English, the installed file, the report. Prints to stdout,
 //! decides nothing.
 
 use std::os::unix::fs::PermissionsExt;
@@ -6,9 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use rehearsal::{Machine, Seen, Service, longest_chain};
 use serde_json::Value;
 
-/// What a request is for: the end of its path, and the words. The first that fits.
-const WORDS: [(Service, &str, &str); 16] = [
-    (Service::Imds, "/api/token", "a session token, please (IMDSv2)"),
+/// What a request asks for, by the end of its path; the first that fits.
+const PURPOSES: [(Service, &str, &str); 16] = [
+    (Service::Imds, "/api/token", "a session token (IMDSv2)"),
     (Service::Imds, "/iam/security-credentials", "which role has this instance?"),
     (Service::Imds, "/iam/security-credentials/", "which role has this instance?"),
     (Service::Imds, "/iam/info", "which instance profile?"),
@@ -37,7 +37,7 @@ pub fn requests(requests: &[Seen]) {
         println!(
             "  {began:>6} ms  {:<4}  {:<58}  {}",
             name(seen.service),
-            words(seen),
+            purpose(seen),
             answer(seen)
         );
     }
@@ -53,16 +53,17 @@ fn name(service: Service) -> &'static str {
         Service::Imds => "IMDS",
         Service::Sts => "STS",
         Service::S3 => "S3",
+        Service::Ecs => "ECS",
         Service::Web => "web",
     }
 }
 
-fn words(seen: &Seen) -> String {
+fn purpose(seen: &Seen) -> String {
     let fits = |row: &&(Service, &str, &str)| row.0 == seen.service && seen.path.ends_with(row.1);
-    match WORDS.iter().find(fits).map_or("", |row| row.2) {
+    match PURPOSES.iter().find(fits).map_or("", |row| row.2) {
         "" if seen.path.contains("/iam/security-credentials/") => "the role's credentials".into(),
         "" => format!("{} {}{}", seen.method, seen.path, signature(seen)),
-        words => format!("{words}{}", signature(seen)),
+        purpose => format!("{purpose}{}", signature(seen)),
     }
 }
 
@@ -113,7 +114,7 @@ pub fn report(machine: &Machine, path: &str) {
     println!();
 }
 
-/// Text that somebody else wrote.
+/// Text of another program.
 pub fn indented(text: &str) {
     for line in text.lines() {
         println!("    {line}");

@@ -5,20 +5,20 @@ use std::time::SystemTime;
 use crate::clock;
 use crate::http::{Request, Response, decoded};
 use crate::sigv4::{self, ALLOWED_SKEW, Refusal};
-use crate::world::World;
+use crate::state::CloudState;
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
 /// One answer of STS.
-pub(crate) fn answer(world: &World, request: &Request, now: SystemTime) -> Response {
-    match sigv4::check(request, "sts", &world.credentials, now) {
+pub(crate) fn answer(state: &CloudState, request: &Request, now: SystemTime) -> Response {
+    match sigv4::check(request, "sts", &state.credentials, now) {
         Err(refusal) => refused(&refusal, now),
         // Every other region has an endpoint of its own, which knows no other scope; us-east-1 is
         // the global one.
-        Ok(region) if region != world.host.region && region != "us-east-1" => {
+        Ok(region) if region != state.host.region && region != "us-east-1" => {
             error(403, "SignatureDoesNotMatch", "Credential should be scoped to a valid region.")
         }
-        Ok(_) => action(world, request),
+        Ok(_) => action(state, request),
     }
 }
 
@@ -59,12 +59,12 @@ pub(crate) fn error(status: u16, code: &str, message: &str) -> Response {
 
 const REQUEST_ID: &str = "0ec5b007-572a-4000-8000-000000000001";
 
-fn action(world: &World, request: &Request) -> Response {
+fn action(state: &CloudState, request: &Request) -> Response {
     let body = String::from_utf8_lossy(&request.body).into_owned();
     let from_body = body.split('&').find_map(|pair| pair.strip_prefix("Action=").map(decoded));
     match from_body.or_else(|| request.parameter("Action")).as_deref() {
         Some("GetCallerIdentity") => {
-            identity(&world.host.arn(), &world.host.account_id, &world.host.instance_id)
+            identity(&state.host.arn(), &state.host.account_id, &state.host.instance_id)
         }
         Some(_) => error(400, "InvalidAction", "Could not find operation for version 2011-06-15"),
         None => error(400, "MissingAction", "Missing Action"),

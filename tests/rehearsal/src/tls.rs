@@ -13,7 +13,7 @@ use rcgen::{
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// Which certificate STS, S3 and the web server show.
+/// Which certificate the TLS listeners show.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Certificate {
     /// Good for 127.0.0.1, localhost and AWS's names, once the client trusts the CA.
@@ -33,15 +33,22 @@ pub(crate) struct Tls {
 /// The regions of the names below: the host's own, where faults move buckets to, and the one that
 /// clients fall back on.
 const REGIONS: [&str; 3] = ["eu-west-1", "us-west-2", "us-east-1"];
-/// What stands before a region in the names of STS and S3: also virtual hosts, access points, FIPS
-/// and dual stack.
-const BEFORE_REGION: [&str; 6] =
-    ["*.", "*.s3.", "*.s3-fips.", "*.s3.dualstack.", "*.s3-fips.dualstack.", "*.s3-accesspoint."];
+/// What precedes the region in AWS's names: virtual hosts of S3, access points, FIPS, dual stack.
+const BEFORE_REGION: [&str; 7] = [
+    "*.",
+    "*.ecr.",
+    "*.s3.",
+    "*.s3-fips.",
+    "*.s3.dualstack.",
+    "*.s3-fips.dualstack.",
+    "*.s3-accesspoint.",
+];
 
 /// Loopback, and the names of AWS's own under which an unmodified program finds this cloud, through
 /// a proxy or a hosts file.
 fn names() -> Vec<String> {
-    let everywhere = ["127.0.0.1", "::1", "localhost", "*.amazonaws.com"].map(str::to_owned);
+    let everywhere = ["127.0.0.1", "::1", "localhost", "*.amazonaws.com", "*.s3.amazonaws.com"]
+        .map(str::to_owned);
     let regional = |region: &&str| {
         let dual_stack = format!("*.{region}.api.aws");
         let names = BEFORE_REGION.iter().map(|before| format!("{before}{region}.amazonaws.com"));
@@ -64,7 +71,7 @@ fn ca_params() -> CertificateParams {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    params.distinguished_name.push(DnType::CommonName, "Rehearsal CA, trusted by nobody");
+    params.distinguished_name.push(DnType::CommonName, "Rehearsal CA, of one test run");
     params
 }
 

@@ -1,4 +1,4 @@
-//! The newcomer's commands, as typed: each must find its own promises kept by the real program.
+//! The newcomer's commands, as typed: each checks the real program and must succeed.
 
 use std::process::{Command, Output};
 use std::sync::Mutex;
@@ -23,18 +23,18 @@ fn text(output: &Output) -> String {
 }
 
 #[test]
-fn a_boot_installs_and_the_next_one_changes_nothing() {
+fn rehearsal_installs_and_then_reports_unchanged() {
     let output = rehearsal(&[]);
     let text = text(&output);
     assert!(output.status.success(), "{text}");
     assert!(
-        text.contains("ECS_CLUSTER=prod") && text.contains("yes  it says `unchanged`"),
+        text.contains("ECS_CLUSTER=prod") && text.contains("yes  it reports `unchanged`"),
         "{text}"
     );
 }
 
 #[test]
-fn every_fault_ends_with_the_status_that_the_table_promises() {
+fn every_fault_ends_with_its_exit_status() {
     let (waiting, broken) = (Mutex::new(FAULTS.iter()), Mutex::new(Vec::new()));
     let work = || {
         while let Some(fault) = { waiting.lock().unwrap().next() } {
@@ -50,7 +50,7 @@ fn every_fault_ends_with_the_status_that_the_table_promises() {
 }
 
 #[test]
-fn the_list_names_every_fault_and_an_unknown_name_is_status_2() {
+fn list_names_every_fault_and_unknown_names_are_refused() {
     let list = text(&rehearsal(&["--list"]));
     assert!(FAULTS.iter().all(|fault| list.contains(fault.name)));
     let unknown = rehearsal(&["--fault", "s3-402"]);

@@ -1,11 +1,11 @@
-//! S3's errors, word for word as S3 writes them. Pure.
+//! S3's errors, in the words of S3. Pure.
 
 use std::time::SystemTime;
 
 use crate::clock;
 use crate::http::Response;
 use crate::sigv4::{ALLOWED_SKEW, Refusal};
-use crate::world::World;
+use crate::state::CloudState;
 
 /// An error body: code, message, then what this code adds, then the ids of the request.
 pub(crate) fn error(status: u16, code: &str, message: &str, more: &[(&str, &str)]) -> Response {
@@ -34,10 +34,10 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// What S3 says when no policy allows something. Since 2024 it names caller, action and resource
+/// S3's answer when no policy allows an action. Since 2024 it names caller, action and resource
 /// within an account.
-pub(crate) fn not_allowed(world: &World, action: &str, resource: &str) -> Response {
-    let user = world.host.arn();
+pub(crate) fn not_allowed(state: &CloudState, action: &str, resource: &str) -> Response {
+    let user = state.host.arn();
     let message = format!(
         "User: {user} is not authorized to perform: {action} on resource: \"{resource}\" because no identity-based policy allows the {action} action"
     );
@@ -49,11 +49,11 @@ pub(crate) fn denied() -> Response {
     error(403, "AccessDenied", "Access Denied", &[])
 }
 
-/// The bucket is elsewhere, and whoever asked signed for the wrong place: status 301 without a
-/// Location.
-pub(crate) fn moved(world: &World, bucket: &str, region: &str) -> Response {
+/// The bucket is in another region than the one the request was signed for: status 301 without
+/// a Location.
+pub(crate) fn moved(state: &CloudState, bucket: &str, region: &str) -> Response {
     const MESSAGE: &str = "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint.";
-    let endpoint = format!("{bucket}.s3.{region}.{}", world.host.domain);
+    let endpoint = format!("{bucket}.s3.{region}.{}", state.host.domain);
     error(301, "PermanentRedirect", MESSAGE, &[("Endpoint", &endpoint), ("Bucket", bucket)])
         .with("x-amz-bucket-region", region)
 }
@@ -66,7 +66,7 @@ pub(crate) fn wrong_scope(signed_for: &str, region: &str) -> Response {
     error(400, "AuthorizationHeaderMalformed", &message, &[("Region", region)])
 }
 
-/// How S3 says that a signature convinces it of nothing.
+/// How S3 answers a signature that it refuses.
 pub(crate) fn refused(refusal: &Refusal, now: SystemTime) -> Response {
     const UNKNOWN_KEY: &str = "The AWS Access Key Id you provided does not exist in our records.";
     const WRONG_TOKEN: &str = "The provided token is malformed or otherwise invalid.";
@@ -107,12 +107,12 @@ pub(crate) fn refused(refusal: &Refusal, now: SystemTime) -> Response {
         Refusal::Unsigned(names) => {
             error(403, "AccessDenied", UNSIGNED, &[("HeadersNotSigned", names)])
         }
-        Refusal::Mismatch(evidence) => {
+        Refusal::Mismatch(calculation) => {
             let more = [
-                ("AWSAccessKeyId", evidence.access_key_id.as_str()),
-                ("StringToSign", &evidence.string_to_sign),
-                ("SignatureProvided", &evidence.signature),
-                ("CanonicalRequest", &evidence.canonical_request),
+                ("AWSAccessKeyId", calculation.access_key_id.as_str()),
+                ("StringToSign", &calculation.string_to_sign),
+                ("SignatureProvided", &calculation.signature),
+                ("CanonicalRequest", &calculation.canonical_request),
             ];
             error(403, "SignatureDoesNotMatch", MISMATCH, &more)
         }

@@ -14,18 +14,21 @@ use ring::digest::{SHA256, digest};
 use crate::clock;
 use crate::http::{Request, Response, decoded};
 use crate::sigv4::{self, hex};
-use crate::world::{Bucket, Checksum, Object, Version, World};
+use crate::state::{Bucket, Checksum, CloudState, Object, Version};
 
 /// Which bucket and key a request is about; no key means the bucket itself.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Place {
+pub(crate) struct ObjectPath {
     pub bucket: String,
     pub key: String,
 }
 
 /// One answer of S3.
-pub(crate) fn answer(world: &World, request: &Request, now: SystemTime) -> Response {
-    let region = match sigv4::check(request, "s3", &world.credentials, now) {
+pub(crate) fn answer(state: &CloudState, request: &Request, now: SystemTime) -> Response {
+    if let Some(response) = public_object(state, request) {
+        return response;
+    }
+    let region = match sigv4::check(request, "s3", &state.credentials, now) {
         Ok(region) => region,
         Err(refusal) => return refused(&refusal, now),
     };
@@ -37,55 +40,68 @@ pub(crate) fn answer(world: &World, request: &Request, now: SystemTime) -> Respo
             &[("Method", &request.method)],
         );
     }
-    let place = place(world, request);
-    match in_bucket(world, request, &place, &region) {
+    let path = object_path(state, request);
+    match in_bucket(state, request, &path, &region) {
         Err(response) => response,
-        Ok(bucket) if place.key.is_empty() => whole_bucket(world, &place, bucket),
-        Ok(bucket) => object(world, request, &place, bucket),
+        Ok(bucket) if path.key.is_empty() => whole_bucket(state, &path, bucket),
+        Ok(bucket) => object(state, request, &path, bucket),
     }
+}
+
+/// An object that a bucket policy opens to anybody, asked for without a signature.
+fn public_object(state: &CloudState, request: &Request) -> Option<Response> {
+    let path = object_path(state, request);
+    let bucket = state.buckets.get(&path.bucket)?;
+    let is_signed = request
+        .header("authorization")
+        .or(request.parameter("X-Amz-Signature").as_deref())
+        .is_some();
+    let is_public =
+        bucket.public_prefix.as_ref().is_some_and(|prefix| path.key.starts_with(prefix));
+    (is_public && !is_signed).then(|| object(state, request, &path, bucket))
 }
 
 /// Finds bucket and key: a host of AWS's own names the bucket or leaves it to the path; an address
 /// leaves it to the path.
-pub(crate) fn place(world: &World, request: &Request) -> Place {
+pub(crate) fn object_path(state: &CloudState, request: &Request) -> ObjectPath {
     let (host, path) = (request.host(), request.path().strip_prefix('/').unwrap_or_default());
-    match bucket_in_host(world, host) {
-        Some(bucket) => Place { bucket, key: decoded(path) },
+    match bucket_in_host(state, host) {
+        Some(bucket) => ObjectPath { bucket, key: decoded(path) },
         None => {
             let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
-            Place { bucket: decoded(bucket), key: decoded(key) }
+            ObjectPath { bucket: decoded(bucket), key: decoded(key) }
         }
     }
 }
 
-fn bucket_in_host(world: &World, host: &str) -> Option<String> {
+fn bucket_in_host(state: &CloudState, host: &str) -> Option<String> {
     let name = match host.find(".s3.").or_else(|| host.find(".s3-")) {
         Some(end) => &host[..end],
         None => host.split('.').next().filter(|label| {
-            world.buckets.contains_key(*label) || world.access_points.contains_key(*label)
+            state.buckets.contains_key(*label) || state.access_points.contains_key(*label)
         })?,
     };
-    Some(world.access_points.get(name).map_or(name, String::as_str).to_owned())
+    Some(state.access_points.get(name).map_or(name, String::as_str).to_owned())
 }
 
 /// The bucket, once it is clear that it exists, is served here, and belongs to whom the caller
 /// expects.
 fn in_bucket<'w>(
-    world: &'w World,
+    state: &'w CloudState,
     request: &Request,
-    place: &Place,
+    path: &ObjectPath,
     region: &str,
 ) -> Result<&'w Bucket, Response> {
-    let Some(bucket) = world.buckets.get(&place.bucket) else {
+    let Some(bucket) = state.buckets.get(&path.bucket) else {
         return Err(error(
             404,
             "NoSuchBucket",
             "The specified bucket does not exist",
-            &[("BucketName", &place.bucket)],
+            &[("BucketName", &path.bucket)],
         ));
     };
     if bucket.region != region {
-        return Err(moved(world, &place.bucket, &bucket.region));
+        return Err(moved(state, &path.bucket, &bucket.region));
     }
     match request.header("x-amz-expected-bucket-owner") {
         Some(owner) if owner != bucket.owner => Err(denied()),
@@ -93,24 +109,24 @@ fn in_bucket<'w>(
     }
 }
 
-fn whole_bucket(world: &World, place: &Place, bucket: &Bucket) -> Response {
+fn whole_bucket(state: &CloudState, path: &ObjectPath, bucket: &Bucket) -> Response {
     let answer = match bucket.listable {
         true => with_ids(Response::new(200, "application/xml", "")),
-        false => not_allowed(world, "s3:ListBucket", &bucket_arn(world, place)),
+        false => not_allowed(state, "s3:ListBucket", &bucket_arn(state, path)),
     };
     answer.with("x-amz-bucket-region", &bucket.region)
 }
 
-fn object(world: &World, request: &Request, place: &Place, bucket: &Bucket) -> Response {
+fn object(state: &CloudState, request: &Request, path: &ObjectPath, bucket: &Bucket) -> Response {
     let version = request.parameter("versionId");
     let action = if version.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
     if !bucket.readable {
-        return not_allowed(world, action, &format!("{}/{}", bucket_arn(world, place), place.key));
+        return not_allowed(state, action, &format!("{}/{}", bucket_arn(state, path), path.key));
     }
-    match find(bucket, &place.key, version.as_deref()) {
+    match find(bucket, &path.key, version.as_deref()) {
         Some(version) => conditional(request, version, bucket),
-        None if !bucket.listable => not_allowed(world, "s3:ListBucket", &bucket_arn(world, place)),
-        None => missing(place, version.as_deref()),
+        None if !bucket.listable => not_allowed(state, "s3:ListBucket", &bucket_arn(state, path)),
+        None => missing(path, version.as_deref()),
     }
 }
 
@@ -122,8 +138,8 @@ fn find<'b>(bucket: &'b Bucket, key: &str, version: Option<&str>) -> Option<&'b 
     }
 }
 
-pub(crate) fn missing(place: &Place, version: Option<&str>) -> Response {
-    let key = ("Key", place.key.as_str());
+pub(crate) fn missing(path: &ObjectPath, version: Option<&str>) -> Response {
+    let key = ("Key", path.key.as_str());
     match version {
         Some(version) => error(
             404,
@@ -135,8 +151,8 @@ pub(crate) fn missing(place: &Place, version: Option<&str>) -> Response {
     }
 }
 
-pub(crate) fn bucket_arn(world: &World, place: &Place) -> String {
-    format!("arn:{}:s3:::{}", world.host.partition, place.bucket)
+pub(crate) fn bucket_arn(state: &CloudState, path: &ObjectPath) -> String {
+    format!("arn:{}:s3:::{}", state.host.partition, path.bucket)
 }
 
 fn conditional(request: &Request, version: &Version, bucket: &Bucket) -> Response {
@@ -177,8 +193,8 @@ fn described(request: &Request, version: &Version, bucket: &Bucket, etag: &str) 
     response
 }
 
-/// MD5 of the bytes, in quotes; of an object under a KMS key something else, which nobody may
-/// compare with anything.
+/// MD5 of the bytes, in quotes; of an object under a KMS key another value, which is not a
+/// checksum.
 fn etag(object: &Object) -> String {
     let digest = match object.kms {
         true => Md5::digest([b"kms", &object.bytes[..]].concat()),

@@ -1,11 +1,11 @@
 //! A client as small as its server: one request a connection, and signatures made by the SDK's own
-//! signer, so that the double's check is held against code that is not the double's.
+//! signer, so that the double's check is tested against independent code.
 
 #![allow(dead_code, reason = "each test file uses the part it needs")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_credential_types::Credentials as Key;
 use aws_sigv4::http_request::{
@@ -16,7 +16,7 @@ use aws_sigv4::sign::v4;
 use rehearsal::{Cloud, Service};
 use serde_json::Value;
 
-/// What came back.
+/// An answer.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -84,6 +84,16 @@ fn read_answer(stream: &mut TcpStream, head_only: bool) -> Answer {
     stream.take(length).read_to_end(&mut body).unwrap();
     answer.body = body;
     answer
+}
+
+/// Waits until something is so.
+#[track_caller]
+pub fn eventually(mut fact: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !fact() {
+        assert!(began.elapsed() < Duration::from_secs(30), "it did not happen within 30 s");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// A token of IMDSv2.

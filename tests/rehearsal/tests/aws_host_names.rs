@@ -1,6 +1,5 @@
 //! The real program with no endpoint of ours for STS and S3: AWS's own host names, TLS, virtual
-//! hosts, through a proxy that leads them to the cloud. What a program does on EC2 and no loopback
-//! address shows.
+//! hosts, through a proxy that leads them to the cloud: what a loopback address does not show.
 
 use std::process::Output;
 
@@ -34,7 +33,7 @@ impl Boot {
         command.output().unwrap()
     }
 
-    /// Runs, expects the file, and gives the hosts in the order of the alphabet.
+    /// Runs, expects the file, and gives the hosts in alphabetical order.
     fn hosts(&self, source: &str, env: &[(&str, &str)]) -> Vec<String> {
         let output = self.run(source, env);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -46,13 +45,13 @@ impl Boot {
 }
 
 #[test]
-fn a_bucket_is_a_virtual_host_of_its_region_and_sts_is_regional() {
+fn bucket_is_a_virtual_host_and_sts_is_regional() {
     let hosts = Boot::new().hosts("s3://fleet/ecs.config", &[]);
     assert_eq!(hosts, ["fleet.s3.eu-west-1.amazonaws.com:443", "sts.eu-west-1.amazonaws.com:443"]);
 }
 
 #[test]
-fn no_metadata_goes_through_the_proxy_and_all_of_s3_does() {
+fn metadata_bypasses_the_proxy_and_s3_uses_it() {
     let boot = Boot::new();
     let hosts = boot.hosts(
         "s3://fleet/ecs.config",
@@ -63,7 +62,7 @@ fn no_metadata_goes_through_the_proxy_and_all_of_s3_does() {
 }
 
 #[test]
-fn a_bucket_elsewhere_is_asked_for_where_it_is() {
+fn bucket_in_another_region_is_asked_in_its_region() {
     let boot = Boot::new();
     boot.cloud.set_bucket("fleet", |bucket| bucket.region = "us-west-2".into());
     let hosts = boot.hosts("s3://fleet/ecs.config", &[]);
@@ -71,7 +70,7 @@ fn a_bucket_elsewhere_is_asked_for_where_it_is() {
 }
 
 #[test]
-fn an_access_point_has_a_host_of_its_own() {
+fn access_point_has_its_own_host_name() {
     let boot = Boot::new();
     boot.cloud.set_access_point("config", "fleet");
     let hosts =

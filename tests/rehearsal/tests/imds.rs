@@ -1,5 +1,5 @@
-//! The double's instance metadata against what AWS documents and what was measured on EC2's own
-//! mock.
+//! The double's instance metadata against what AWS documents ("Use IMDS") and what
+//! amazon-ec2-metadata-mock answers.
 
 mod client;
 
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use client::{Answer, ask, item, token};
+use client::{Answer, ask, eventually, item, token};
 use rehearsal::{Cloud, Options, Service};
 use serde_json::Value;
 
@@ -26,7 +26,7 @@ fn get(cloud: &Cloud, path: &str, token: &str) -> Answer {
 }
 
 #[test]
-fn a_token_comes_with_its_time_to_live() {
+fn token_answer_repeats_the_ttl() {
     let answer = put(&cloud(), "/latest/api/token", &[(TTL, "21600")]);
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/plain")));
     assert_eq!(answer.header("x-aws-ec2-metadata-token-ttl-seconds"), Some("21600"));
@@ -34,7 +34,7 @@ fn a_token_comes_with_its_time_to_live() {
 }
 
 #[test]
-fn a_token_needs_a_time_to_live_from_1_to_21600() {
+fn token_requires_a_ttl_from_1_to_21600() {
     let cloud = cloud();
     for ttl in ["0", "21601", "x", "-1", ""] {
         assert_eq!(put(&cloud, "/latest/api/token", &[(TTL, ttl)]).status, 400, "{ttl}");
@@ -47,7 +47,7 @@ fn a_token_needs_a_time_to_live_from_1_to_21600() {
 }
 
 #[test]
-fn a_forwarded_put_and_a_versioned_token_path_are_403() {
+fn forwarded_or_versioned_token_request_is_403() {
     let cloud = cloud();
     assert_eq!(
         put(&cloud, "/latest/api/token", &[(TTL, "60"), ("X-Forwarded-For", "10.0.0.1")]).status,
@@ -57,7 +57,7 @@ fn a_forwarded_put_and_a_versioned_token_path_are_403() {
 }
 
 #[test]
-fn nothing_is_told_without_a_good_token() {
+fn every_item_requires_a_valid_token() {
     let cloud = cloud();
     for given in ["", "wrong"] {
         let answer = get(&cloud, "/latest/meta-data/instance-id", given);
@@ -67,19 +67,17 @@ fn nothing_is_told_without_a_good_token() {
 }
 
 #[test]
-fn a_token_ends_with_its_time() {
+fn token_expires_after_its_ttl() {
     let cloud = cloud();
-    let token = put(&cloud, "/latest/api/token", &[(TTL, "1")]).text();
-    assert_eq!(get(&cloud, "/latest/meta-data/mac", &token).status, 200);
-    let gone = || get(&cloud, "/latest/meta-data/mac", &token).status == 401;
-    assert!((0..40).any(|_| gone() || {
-        std::thread::sleep(Duration::from_millis(50));
-        false
-    }));
+    let token = |ttl: &str| put(&cloud, "/latest/api/token", &[(TTL, ttl)]).text();
+    let (short, long) = (token("1"), token("21600"));
+    let status = |token: &str| get(&cloud, "/latest/meta-data/mac", token).status;
+    eventually(|| status(&short) == 401);
+    assert_eq!(status(&long), 200);
 }
 
 #[test]
-fn items_and_folders_answer_with_and_without_a_slash() {
+fn items_and_folders_answer_with_and_without_slash() {
     let cloud = cloud();
     for path in ["meta-data/placement", "meta-data/placement/"] {
         assert_eq!(item(&cloud, path).text(), "availability-zone\nregion", "{path}");
@@ -91,7 +89,7 @@ fn items_and_folders_answer_with_and_without_a_slash() {
 }
 
 #[test]
-fn a_pinned_version_answers_like_latest_and_an_unknown_one_does_not() {
+fn known_versions_answer_like_latest_and_others_are_404() {
     let cloud = cloud();
     let token = token(&cloud);
     assert_eq!(get(&cloud, "/2021-07-15/meta-data/mac", &token).text(), "02:00:00:00:00:01");
@@ -99,7 +97,7 @@ fn a_pinned_version_answers_like_latest_and_an_unknown_one_does_not() {
 }
 
 #[test]
-fn credentials_and_documents_have_ec2s_fields() {
+fn credentials_and_documents_have_the_fields_of_ec2() {
     let cloud = cloud();
     let keys = |path: &str| {
         let document: Value = serde_json::from_slice(&item(&cloud, path).body).unwrap();
@@ -117,7 +115,7 @@ fn credentials_and_documents_have_ec2s_fields() {
 }
 
 #[test]
-fn what_a_host_does_not_have_is_404() {
+fn missing_items_are_404_until_set() {
     let cloud = cloud();
     for path in [
         "user-data",
@@ -142,7 +140,7 @@ fn what_a_host_does_not_have_is_404() {
 }
 
 #[test]
-fn imds_speaks_on_ipv6_too() {
+fn imds_answers_on_ipv6() {
     if TcpStream::connect_timeout(&"[::1]:1".parse().unwrap(), Duration::from_millis(100))
         .is_err_and(|e| e.kind() != std::io::ErrorKind::ConnectionRefused)
     {
@@ -155,14 +153,14 @@ fn imds_speaks_on_ipv6_too() {
 }
 
 #[test]
-fn the_journal_knows_who_asked_what_and_no_token() {
+fn journal_records_requests_without_tokens() {
     let cloud = cloud();
     item(&cloud, "meta-data/mac");
     let seen = cloud.requests();
-    let told: Vec<_> =
+    let recorded: Vec<_> =
         seen.iter().map(|s| (s.method.as_str(), s.path.as_str(), s.had_token, s.status)).collect();
     assert_eq!(
-        told,
+        recorded,
         [("PUT", "/latest/api/token", false, 200), ("GET", "/latest/meta-data/mac", true, 200)]
     );
     assert!(seen[0].end.unwrap() <= seen[1].start && seen[0].connection != seen[1].connection);

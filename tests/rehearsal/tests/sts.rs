@@ -25,7 +25,7 @@ fn code(status: u16, code: &str) -> (u16, String) {
 }
 
 #[test]
-fn get_caller_identity_names_the_instance_as_session() {
+fn caller_identity_names_the_instance_as_session() {
     let cloud = cloud();
     let answer = Signed::sts(&cloud).send(&cloud);
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/xml")));
@@ -38,7 +38,7 @@ fn get_caller_identity_names_the_instance_as_session() {
 }
 
 #[test]
-fn keys_and_tokens_that_are_not_ours_are_invalid_client_tokens() {
+fn unknown_keys_and_tokens_are_invalid_client_tokens() {
     let cloud = cloud();
     let good = key(&cloud);
     let with =
@@ -56,7 +56,7 @@ fn keys_and_tokens_that_are_not_ours_are_invalid_client_tokens() {
 }
 
 #[test]
-fn clocks_regions_and_expiry_are_checked() {
+fn clock_region_and_expiry_are_checked() {
     let cloud = cloud();
     let off = Duration::from_secs(905);
     assert_eq!(
@@ -73,7 +73,7 @@ fn clocks_regions_and_expiry_are_checked() {
 }
 
 #[test]
-fn a_late_signature_is_told_by_how_much() {
+fn skewed_signature_is_refused_with_the_allowed_times() {
     let cloud = cloud();
     let early =
         Signed { time: SystemTime::now() - Duration::from_secs(905), ..Signed::sts(&cloud) }
@@ -85,7 +85,7 @@ fn a_late_signature_is_told_by_how_much() {
 }
 
 #[test]
-fn an_unsigned_request_is_missing_its_token() {
+fn unsigned_request_is_missing_its_token() {
     let answer = ask(
         cloud().address(Service::Sts),
         "POST",

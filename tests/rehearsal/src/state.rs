@@ -1,4 +1,4 @@
-//! What is true in the rehearsal cloud: one host, its role, the credentials handed out, buckets,
+//! The state of the rehearsal cloud: one host, its role, the credentials handed out, buckets,
 //! pages. Plain data; no I/O.
 
 use std::collections::BTreeMap;
@@ -72,7 +72,7 @@ impl Host {
     }
 }
 
-/// The checksum S3 stored with an object and gives back when asked.
+/// The checksum S3 stored with an object and returns when asked.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Checksum {
     Crc32,
@@ -131,12 +131,14 @@ pub struct Bucket {
     pub readable: bool,
     /// The role has s3:ListBucket: without it a missing key is 403, not 404.
     pub listable: bool,
+    /// A bucket policy lets anybody read the objects whose keys begin so, without a signature.
+    pub public_prefix: Option<String>,
     /// Oldest version first; the last one is current.
     pub(crate) objects: BTreeMap<String, Vec<Version>>,
 }
 
-/// Everything the three services answer from.
-pub(crate) struct World {
+/// Everything the services answer from.
+pub(crate) struct CloudState {
     pub host: Host,
     /// Oldest first; IMDS hands out the last.
     pub credentials: Vec<Credentials>,
@@ -157,9 +159,9 @@ pub(crate) struct Token {
     pub expires: Instant,
 }
 
-impl World {
+impl CloudState {
     pub fn new(host: Host) -> Self {
-        let mut world = Self {
+        let mut state = Self {
             host,
             credentials: Vec::new(),
             minted: 0,
@@ -171,11 +173,11 @@ impl World {
             faults: Vec::new(),
             answered: 0,
         };
-        world.mint(CREDENTIALS_LAST);
-        world
+        state.mint(CREDENTIALS_LAST);
+        state
     }
 
-    /// New credentials for the role. The words in them are markers: no output of the program may
+    /// New credentials for the role. Their values are markers: no output of the program may
     /// ever hold one.
     pub fn mint(&mut self, lifetime: Duration) {
         self.minted += 1;
@@ -191,10 +193,10 @@ impl World {
 
     /// The credentials IMDS hands out now.
     pub fn current(&self) -> &Credentials {
-        self.credentials.last().expect("a world is born with credentials")
+        self.credentials.last().expect("a new state has credentials")
     }
 
-    /// The bucket of that name, made here and now if there is none.
+    /// The bucket of that name, made now if it does not exist.
     pub fn bucket(&mut self, name: &str) -> &mut Bucket {
         let (region, owner) = (self.host.region.clone(), self.host.account_id.clone());
         let new = || Bucket {
@@ -203,12 +205,13 @@ impl World {
             versioned: false,
             readable: true,
             listable: false,
+            public_prefix: None,
             objects: BTreeMap::new(),
         };
         self.buckets.entry(name.into()).or_insert_with(new)
     }
 
-    /// Stores an object; gives its version (`null` in a bucket without versions).
+    /// Stores an object; returns its version (`null` in a bucket without versions).
     pub fn put(&mut self, bucket: &str, key: &str, object: Object) -> String {
         let bucket = self.bucket(bucket);
         let versions = bucket.objects.entry(key.into()).or_default();

@@ -1,4 +1,4 @@
-//! The TLS doors, met by a rustls client that knows only the CA it is given.
+//! The TLS listeners, asked by a rustls client that trusts only the CA it is given.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -35,7 +35,7 @@ fn first_line(cloud: &Cloud, ca_pem: &str, name: &str) -> Result<String, String>
 }
 
 #[test]
-fn the_right_ca_opens_loopback_and_amazons_names() {
+fn certificate_is_valid_for_loopback_and_aws_names() {
     let cloud = cloud(Certificate::Good);
     assert!(
         cloud.url(Service::S3).starts_with("https://")
@@ -46,6 +46,8 @@ fn the_right_ca_opens_loopback_and_amazons_names() {
         "localhost",
         "sts.eu-west-1.amazonaws.com",
         "fleet.s3.eu-west-1.amazonaws.com",
+        "api.ecr.us-west-2.amazonaws.com",
+        "amazon-ecs-agent.s3.amazonaws.com",
     ] {
         assert_eq!(
             first_line(&cloud, cloud.ca_pem().unwrap(), name).as_deref(),
@@ -56,7 +58,7 @@ fn the_right_ca_opens_loopback_and_amazons_names() {
 }
 
 #[test]
-fn another_ca_an_old_certificate_and_a_wrong_name_are_not_trusted() {
+fn wrong_ca_expiry_and_name_are_not_trusted() {
     let (good, expired, wrong) =
         (cloud(Certificate::Good), cloud(Certificate::Expired), cloud(Certificate::WrongName));
     let reason = |cloud: &Cloud, ca: &Cloud| {

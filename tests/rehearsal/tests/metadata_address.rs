@@ -1,6 +1,6 @@
 //! The real program with no metadata endpoint in its environment, in a network namespace of this
 //! test's own where 169.254.169.254 and fd00:ec2::254 are addresses of loopback. The test runs
-//! itself again inside: a thread that changed its namespace would not take the others along.
+//! itself again inside: a thread that changed its namespace would not change it for the others.
 
 use std::process::Command;
 
@@ -11,14 +11,14 @@ use rehearsal::{
 const CONFIG: &str = "ECS_CLUSTER=prod\n";
 const INSIDE: &str = "REHEARSAL_INSIDE";
 
-/// Runs this very test again in a new namespace with these addresses on loopback; says whether we
+/// Runs this very test again in a new namespace with these addresses on loopback; returns whether we
 /// are already there.
 fn inside(test: &str, addresses: &[&str]) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         assert!(inside_own_namespace(), "the namespace is not our own");
         return true;
     }
-    if let Some(reason) = lacking() {
+    if let Some(reason) = missing_requirement() {
         println!("skipped: {reason}");
         assert!(std::env::var_os("CI").is_none(), "{reason}");
         return false;
@@ -41,7 +41,7 @@ fn inside(test: &str, addresses: &[&str]) -> bool {
     false
 }
 
-fn lacking() -> Option<&'static str> {
+fn missing_requirement() -> Option<&'static str> {
     let works = |words: &[&str]| {
         Command::new(words[0])
             .args(&words[1..])
@@ -49,15 +49,15 @@ fn lacking() -> Option<&'static str> {
             .is_ok_and(|output| output.status.success())
     };
     if !works(&["ip", "-V"]) {
-        return Some("there is no ip(8)");
+        return Some("ip(8) is not installed");
     }
     (!works(&["unshare", "--net", "true"]))
-        .then_some("no network namespace can be made here (not root?)")
+        .then_some("a network namespace cannot be made here (not root?)")
 }
 
-/// A boot with metadata at that address; all that the environment says is how to reach AWS.
+/// A boot with metadata at that address; the environment only contains how to reach AWS.
 fn boots_with_metadata_at(address: &str) {
-    let imds_at = Some(address.parse().unwrap());
+    let imds_at = vec![address.parse().unwrap()];
     let cloud =
         Cloud::start(Options { imds_at, tls: Some(Certificate::Good), ..Options::default() });
     cloud.set_object("fleet", "ecs.config", CONFIG);
@@ -85,19 +85,16 @@ fn boots_with_metadata_at(address: &str) {
 }
 
 #[test]
-fn metadata_is_found_at_its_ipv4_address_and_never_through_a_proxy() {
+fn metadata_is_found_at_its_ipv4_address_without_proxy() {
     let both = ["169.254.169.254/32", "fd00:ec2::254/128"];
-    if inside("metadata_is_found_at_its_ipv4_address_and_never_through_a_proxy", &both) {
+    if inside("metadata_is_found_at_its_ipv4_address_without_proxy", &both) {
         boots_with_metadata_at("169.254.169.254:80");
     }
 }
 
 #[test]
-fn metadata_is_found_at_its_ipv6_address_when_there_is_no_other() {
-    if inside(
-        "metadata_is_found_at_its_ipv6_address_when_there_is_no_other",
-        &["fd00:ec2::254/128"],
-    ) {
+fn metadata_is_found_at_its_ipv6_address_alone() {
+    if inside("metadata_is_found_at_its_ipv6_address_alone", &["fd00:ec2::254/128"]) {
         boots_with_metadata_at("[fd00:ec2::254]:80");
     }
 }

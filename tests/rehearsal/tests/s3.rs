@@ -24,7 +24,7 @@ fn code(status: u16, code: &str) -> (u16, String) {
 }
 
 #[test]
-fn an_object_comes_with_etag_checksum_and_date() {
+fn object_has_etag_checksum_and_date() {
     let cloud = cloud();
     let answer = Signed {
         headers: &[("x-amz-checksum-mode", "ENABLED")],
@@ -43,7 +43,7 @@ fn an_object_comes_with_etag_checksum_and_date() {
 }
 
 #[test]
-fn a_key_may_hold_blanks_plus_signs_and_umlauts() {
+fn key_may_contain_blanks_plus_signs_and_umlauts() {
     let cloud = cloud();
     cloud.set_object("fleet", "dir/ecs config+ü.txt", "A=1\n");
     let answer = Signed::s3(&cloud, "/fleet/dir/ecs%20config%2B%C3%BC.txt").send(&cloud);
@@ -51,7 +51,7 @@ fn a_key_may_hold_blanks_plus_signs_and_umlauts() {
 }
 
 #[test]
-fn a_bucket_is_found_by_host_name_and_behind_an_access_point() {
+fn bucket_is_found_by_host_name_and_access_point() {
     let cloud = cloud();
     cloud.set_access_point("config", "fleet");
     for host in [
@@ -66,7 +66,7 @@ fn a_bucket_is_found_by_host_name_and_behind_an_access_point() {
 }
 
 #[test]
-fn a_missing_key_is_404_only_to_those_who_may_list() {
+fn missing_key_is_404_only_with_list_permission() {
     let cloud = cloud();
     assert_eq!(refusal(&cloud, "/fleet/nothing"), code(403, "AccessDenied"));
     cloud.set_bucket("fleet", |bucket| bucket.listable = true);
@@ -76,7 +76,7 @@ fn a_missing_key_is_404_only_to_those_who_may_list() {
 }
 
 #[test]
-fn versions_are_kept_in_a_versioned_bucket_only() {
+fn versions_are_kept_in_versioned_buckets_only() {
     let cloud = cloud();
     cloud.set_bucket("fleet", |bucket| bucket.versioned = true);
     let first = cloud.set_object("fleet", "k", "one");
@@ -110,7 +110,7 @@ fn conditions_and_ranges_are_honoured() {
 }
 
 #[test]
-fn a_head_answer_has_the_headers_and_no_body_even_when_it_refuses() {
+fn head_answers_have_headers_and_no_body() {
     let cloud = cloud();
     let head = |target| Signed { method: "HEAD", ..Signed::s3(&cloud, target) }.send(&cloud);
     assert_eq!(
@@ -122,7 +122,7 @@ fn a_head_answer_has_the_headers_and_no_body_even_when_it_refuses() {
 }
 
 #[test]
-fn a_checksum_is_the_one_that_was_stored() {
+fn checksum_is_the_one_that_was_stored() {
     let cloud = cloud();
     let sum = |checksum, name: &str| {
         cloud.set_object("fleet", "sum", Object { checksum, ..Object::from("abc") });
@@ -143,7 +143,7 @@ fn a_checksum_is_the_one_that_was_stored() {
 }
 
 #[test]
-fn wrong_keys_tokens_signatures_and_clocks_are_refused_in_s3s_words() {
+fn wrong_keys_tokens_signatures_and_clocks_are_refused() {
     let cloud = cloud();
     let good = client::key(&cloud);
     let (id, secret, token) =
@@ -171,14 +171,14 @@ fn wrong_keys_tokens_signatures_and_clocks_are_refused_in_s3s_words() {
 }
 
 #[test]
-fn credentials_that_ran_out_are_an_expired_token() {
+fn expired_credentials_are_an_expired_token() {
     let cloud = cloud();
     cloud.renew_credentials(Duration::ZERO);
     assert_eq!(refusal(&cloud, "/fleet/ecs.config"), code(400, "ExpiredToken"));
 }
 
 #[test]
-fn another_region_is_a_301_with_the_right_one_in_a_header() {
+fn wrong_region_is_301_with_the_right_region() {
     let cloud = cloud();
     cloud.set_bucket("fleet", |bucket| bucket.region = "us-west-2".into());
     let answer = Signed::s3(&cloud, "/fleet/ecs.config").send(&cloud);
@@ -191,7 +191,7 @@ fn another_region_is_a_301_with_the_right_one_in_a_header() {
 }
 
 #[test]
-fn the_expected_owner_must_be_the_owner() {
+fn expected_bucket_owner_must_match() {
     let cloud = cloud();
     let owned = |owner| {
         Signed {
@@ -205,7 +205,7 @@ fn the_expected_owner_must_be_the_owner() {
 }
 
 #[test]
-fn a_bucket_the_role_may_not_read_names_caller_action_and_resource() {
+fn denied_read_names_caller_action_and_resource() {
     let cloud = cloud();
     cloud.set_bucket("fleet", |bucket| bucket.readable = false);
     let message = Signed::s3(&cloud, "/fleet/ecs.config").send(&cloud).xml("Message").unwrap();
@@ -216,7 +216,7 @@ fn a_bucket_the_role_may_not_read_names_caller_action_and_resource() {
 }
 
 #[test]
-fn a_presigned_url_needs_no_other_credentials() {
+fn presigned_url_needs_no_other_credentials() {
     let cloud = cloud();
     let target = |lifetime| {
         cloud
@@ -233,4 +233,13 @@ fn a_presigned_url_needs_no_other_credentials() {
         "SignatureDoesNotMatch"
     );
     assert!(cloud.requests().iter().all(|seen| !format!("{seen:?}").contains("PLANTED")));
+}
+
+#[test]
+fn public_prefix_is_readable_without_signature() {
+    let cloud = cloud();
+    cloud.set_object("fleet", "public/file", "A=1\n");
+    cloud.set_bucket("fleet", |bucket| bucket.public_prefix = Some("public/".into()));
+    let status = |target: &str| ask(cloud.address(Service::S3), "GET", target, &[], "").status;
+    assert_eq!([status("/fleet/public/file"), status("/fleet/ecs.config")], [200, 403]);
 }
