@@ -66,9 +66,9 @@ def table(rows, env):
 
 
 def main():
-    with tempfile.TemporaryDirectory(prefix="peers-bench-") as scratch, cases_names.world(scratch) as world:
-        with world.instance() as machine:
-            env = guarded(plain_environment(machine.folder.name, {"AWS_CA_BUNDLE": world.ca, "AWS_DEFAULT_REGION": REGION}))
+    with tempfile.TemporaryDirectory(prefix="peers-bench-") as scratch, cases_names.cloud(scratch) as cloud:
+        with cloud.instance() as machine:
+            env = guarded(plain_environment(machine.folder.name, {"AWS_CA_BUNDLE": cloud.ca, "AWS_DEFAULT_REGION": REGION}))
             rows = [(name, argv, removed, []) for name, argv, removed in commands(machine.root, f"{scratch}/copy")]
             for turn in range(-1, ROUNDS):  # the first warms the caches and is not counted
                 for _, argv, removed, runs in rows:

@@ -16,17 +16,17 @@ from imds import REGION, ROLE, Imds
 from machine import Machine, aws_s3_cp, in_own_network
 from moto_cloud import MOTO, Moto
 from objects import CONFIG, KEY, MARKER, source
-from world import World, may
+from cloud import Cloud, may
 
 case = Cases()
-BUCKET, ARN = World.bucket, World.arn
+BUCKET, ARN = Cloud.bucket, Cloud.arn
 NAMES = [
     "iam.amazonaws.com",
     f"sts.{REGION}.api.aws",
     *(f"{service}.{REGION}.amazonaws.com" for service in ("sts", "sts-fips", "s3")),
     *(f"{BUCKET}.{service}.{REGION}.amazonaws.com" for service in ("s3", "s3-fips", "s3.dualstack")),
 ]
-METADATA = {"IPv4": "169.254.169.254", "IPv6": "fd00:ec2::254"}
+METADATA = {"IPv4": "169.254.169.254:80", "IPv6": "[fd00:ec2::254]:80"}
 ENTER = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--net", "--mount"]
 
 
@@ -39,7 +39,7 @@ def unavailable():
 
 
 @contextlib.contextmanager
-def world(scratch):
+def cloud(scratch):
     assert in_own_network(), "this suite runs in its own network namespace"
     _lay_out_the_network(pathlib.Path(scratch, "hosts"))
     ca, certificate, key = certificate_for(NAMES, pathlib.Path(scratch))
@@ -48,7 +48,7 @@ def world(scratch):
     log = pathlib.Path(scratch, "moto.log")
     with process(argv, log, cwd=scratch):
         wait_for(lambda: "Running on" in log.read_text(), "moto's start")
-        yield NamesWorld(Moto(None, ca), ca)
+        yield NamesCloud(Moto(None, ca), ca)
 
 
 def _lay_out_the_network(hosts):
@@ -56,12 +56,12 @@ def _lay_out_the_network(hosts):
     run = lambda *argv: subprocess.run(argv, check=True)
     run("mount", "--bind", str(hosts), "/etc/hosts")
     run("ip", "link", "set", "lo", "up")
-    run("ip", "addr", "add", f"{METADATA['IPv4']}/32", "dev", "lo")
+    run("ip", "addr", "add", "169.254.169.254/32", "dev", "lo")
     if pathlib.Path("/proc/net/if_inet6").exists():
-        run("ip", "addr", "add", f"{METADATA['IPv6']}/128", "dev", "lo")
+        run("ip", "addr", "add", "fd00:ec2::254/128", "dev", "lo")
 
 
-class NamesWorld:
+class NamesCloud:
     def __init__(self, moto, ca):
         self.moto, self.ca = moto, ca
         moto.bucket(BUCKET)
@@ -71,54 +71,54 @@ class NamesWorld:
 
     @contextlib.contextmanager
     def instance(self, mode="IPv4", **env):
-        """A machine that is told nothing but whom to trust, and its metadata service."""
+        """A machine that is told only which authority to trust, and its metadata service."""
         secrets = (self.credentials["SecretAccessKey"], self.credentials["SessionToken"], MARKER)
         env = {"AWS_CA_BUNDLE": self.ca, **env}
-        with Imds(self.credentials, address=(METADATA[mode], 80)) as imds, Machine(env, secrets) as machine:
+        with Imds(self.credentials, address=METADATA[mode]) as imds, Machine(env, secrets) as machine:
             yield machine
             equal(imds.without_token, 0, "the number of metadata requests without a token")
 
 
 @case
-def a_private_object_is_installed_byte_for_byte_as_the_documented_recipe_gets_it(world):
-    with world.instance() as machine:
+def a_private_object_is_installed_byte_for_byte_as_the_documented_recipe_gets_it(cloud):
+    with cloud.instance() as machine:
         boot = machine.run(source(BUCKET, KEY)).ended(0, "installed")
-        recipe = {"AWS_CA_BUNDLE": world.ca, "AWS_DEFAULT_REGION": REGION}
+        recipe = {"AWS_CA_BUNDLE": cloud.ca, "AWS_DEFAULT_REGION": REGION}
         equal(machine.installed.read_bytes(), aws_s3_cp(BUCKET, KEY, recipe), "ecs.config")
         machine.run(source(BUCKET, KEY)).ended(0, "unchanged")
     equal(boot.report["host"]["region"], REGION, "the reported region")
 
 
 @case
-def a_denied_key_is_access_denied(world):
-    with world.instance() as machine:
+def a_denied_key_is_access_denied(cloud):
+    with cloud.instance() as machine:
         machine.run(source(BUCKET, "other")).ended(20, "access_denied")
 
 
 @case(each=["AWS_USE_DUALSTACK_ENDPOINT", "AWS_USE_FIPS_ENDPOINT"])
-def other_kinds_of_endpoint_are_where_the_aws_cli_finds_them(world, variable):
-    with world.instance(**{variable: "true"}) as machine:
-        recipe = {"AWS_CA_BUNDLE": world.ca, "AWS_DEFAULT_REGION": REGION, variable: "true"}
+def dual_stack_and_fips_endpoints_are_those_of_the_aws_cli(cloud, variable):
+    with cloud.instance(**{variable: "true"}) as machine:
+        recipe = {"AWS_CA_BUNDLE": cloud.ca, "AWS_DEFAULT_REGION": REGION, variable: "true"}
         machine.run(source(BUCKET, KEY)).ended(0, "installed")
         equal(machine.installed.read_bytes(), aws_s3_cp(BUCKET, KEY, recipe), "ecs.config")
 
 
 @case
-def an_authority_that_nobody_vouched_for_is_not_trusted(world):
-    with world.instance(AWS_CA_BUNDLE="") as machine:
+def an_unknown_certificate_authority_is_not_trusted(cloud):
+    with cloud.instance(AWS_CA_BUNDLE="") as machine:
         boot = machine.run(source(BUCKET, KEY), timeout="5s").ended(22, "source_unreachable")
         true(not machine.installed.exists(), "the file came over an untrusted connection")
-        true("certificate" in str(boot.report["error"]).lower(), f"it does not speak of certificates: {boot.report['error']}")
+        true("certificate" in str(boot.report["error"]).lower(), f"the message does not mention the certificate: {boot.report['error']}")
 
 
 if pathlib.Path("/proc/net/if_inet6").exists():
 
     @case
-    def metadata_over_ipv6_is_asked_when_the_mode_says_so(world):
-        with world.instance("IPv6", AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE="IPv6") as machine:
+    def metadata_over_ipv6_is_asked_when_the_mode_is_ipv6(cloud):
+        with cloud.instance("IPv6", AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE="IPv6") as machine:
             machine.run(source(BUCKET, KEY)).ended(0, "installed")
 
     @case
-    def metadata_over_ipv6_is_found_without_being_told(world):
-        with world.instance("IPv6") as machine:
+    def metadata_over_ipv6_is_found_without_a_mode(cloud):
+        with cloud.instance("IPv6") as machine:
             machine.run(source(BUCKET, KEY)).ended(0, "installed")

@@ -53,7 +53,7 @@ def _verdict(name, function, cloud):
 
 
 def why(error):
-    """One line: the assertion's own words, or what went wrong where."""
+    """One line: the assertion's message, or what went wrong where."""
     if isinstance(error, AssertionError) and error.args:
         return error
     ours = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(HERE)]
@@ -101,7 +101,7 @@ def wait_for(fact, what, seconds=60):
 
 
 def free_port():
-    """A port of loopback that nobody held a moment ago."""
+    """A port of loopback that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

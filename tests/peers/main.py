@@ -1,6 +1,6 @@
-"""Runs the suites named on the command line, or all: `ok NAME` or `FAILED NAME: why` for each case, and the sums.
+"""Runs the suites named on the command line, or all: `ok NAME` or `FAILED NAME: why` for each case, and the totals.
 
-A suite is a module with `world(folder)`, what its cases share, and `case`, its cases; `unavailable()`, if it has one, says what
+A suite is a module with `cloud(folder)`, what its cases share, and `case`, its cases; `unavailable()`, if it has one, tells what
 this machine lacks for it, and `ENTER` is a command in which it must be run.
 """
 
@@ -27,23 +27,23 @@ def run(suite):
     if hasattr(module, "ENTER") and not in_own_network():
         return run_in(module.ENTER, suite)
     try:
-        with tempfile.TemporaryDirectory(prefix=f"peers-{suite}-") as scratch, module.world(scratch) as world:
-            return *module.case.run(suite, world), 0
+        with tempfile.TemporaryDirectory(prefix=f"peers-{suite}-") as scratch, module.cloud(scratch) as cloud:
+            return *module.case.run(suite, cloud), 0
     except Exception as error:  # a server that does not start fails its own suite only
         print(f"FAILED {suite}: its servers: {why(error)}", flush=True)
         return 0, 1, 0
 
 
 def run_in(enter, suite):
-    """The same program in a namespace; its lines pass through, but for its sums."""
+    """The same program in a namespace; its lines pass through, but for its totals."""
     child = subprocess.Popen([*enter, sys.executable, __file__, suite], stdout=subprocess.PIPE, text=True)
-    sums = None
+    totals = None
     for line in child.stdout:
-        sums = re.fullmatch(r"(\d+) passed, (\d+) failed\n", line)
-        if not sums:
+        totals = re.fullmatch(r"(\d+) passed, (\d+) failed\n", line)
+        if not totals:
             print(line, end="", flush=True)
     child.wait()
-    return (int(sums[1]), int(sums[2]), 0) if sums else (0, 1, 0)
+    return (int(totals[1]), int(totals[2]), 0) if totals else (0, 1, 0)
 
 
 def main(wanted):

@@ -13,8 +13,8 @@ ECS_ENGINE_AUTH_DATA={{"https://registry.example.com":{{"username":"fleet","pass
 # Keys as a console shows them: `a%20b` has a percent sign in it, not a space.
 AWKWARD_KEYS = ["with space/ecs config", "a#b", "/leading/slash", "//two", "a//b"]
 
-# HTTP clients fold these segments away before S3 sees them, so ecs-bootstrap says so at once. (`aws s3 cp` can fetch such a key.)
-FOLDED_KEY = "a/./b/../c"
+# HTTP clients remove these segments before S3 sees them, so ecs-bootstrap refuses them at once. (`aws s3 cp` can fetch such a key.)
+NORMALISED_KEY = "a/./b/../c"
 
 # moto recomputes the signature from the decoded path, so it refuses these from any client, the aws CLI included.
 KEYS_MOTO_CANNOT_VERIFY = ["a+b", "a%20b", "100%", "a?b=c&d", "ünïcode/設定/ecs.config", "'\"(!*)$;:@,=~[]{}"]

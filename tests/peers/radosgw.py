@@ -1,7 +1,7 @@
-"""Ceph's radosgw, a real S3 that nobody wrote for tests: one monitor, one store in memory, one gateway, all on loopback.
+"""Ceph's radosgw, a real S3 that was not written for tests: one monitor, one store in memory, one gateway, all on loopback.
 
 Needs no root, but Debian's radosgw, ceph-mon, ceph-osd and ceph-common. It checks SigV4 signatures and session tokens, knows AssumeRole
-and enforces role policies; GetCallerIdentity it does not know, so STS is a double here. Its errors carry no Message.
+and enforces role policies; GetCallerIdentity it does not know, so the rehearsal double is STS here. Its errors carry no Message.
 """
 
 import contextlib

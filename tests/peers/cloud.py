@@ -14,7 +14,7 @@ def may(action, *resources):
     return {"Effect": "Allow", "Action": action, "Resource": list(resources)}
 
 
-class World:
+class Cloud:
     """`endpoints` are the variables that lead to this cloud; `credentials` are those of ecsInstanceRole."""
 
     bucket = "fleet-configuration"
@@ -36,8 +36,12 @@ class World:
     def instance(self, credentials=None, role=ROLE):
         """A machine whose metadata service serves these credentials."""
         credentials = credentials or self.credentials
-        with Imds(credentials, role) as imds, machine_of(imds, credentials, self.endpoints) as machine:
+        with Imds(credentials, role) as imds, machine_of(imds, credentials, self.endpoints_with(imds)) as machine:
             yield machine
+
+    def endpoints_with(self, imds):
+        """The variables for a machine with this metadata service; a cloud without STS takes that of the double."""
+        return self.endpoints
 
 
 @contextlib.contextmanager
