@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# A container instance in network namespaces: a host with a dockerd of its own, and a metadata service that counts.
+# A container instance in network namespaces: a host with a dockerd of its own, and the rehearsal double as its metadata service.
 #
 #   container ── docker0, a user-defined bridge, an IPv6 bridge ── [gl-ID-host] eth0 ── eth0 [gl-ID-aws] 169.254.169.254, fd00:ec2::254
 #
 # Source it, set ID (1 to 6 letters, another for each lab that runs at the same time), and call lab_up. Nothing is made in the caller's own
-# namespace and no packet leaves through it; lab_down takes everything away, also what a broken test left.
+# namespace and no packet leaves through it; lab_down removes everything, also what a broken test left.
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 V4=169.254.169.254 V6=fd00:ec2::254
@@ -54,9 +54,17 @@ lab_aws() {
   lab_metadata
 }
 
-lab_metadata() { # and something to connect to at the resolver's address
-  export ON_REQUEST="nsenter --net=/run/netns/gl-$ID-host nft list table inet ecs-bootstrap"
-  aws setsid python3 "$HERE/imds.py" "$LAB/requests" $V4,80 $V6,80 169.254.169.253,53 fd00:ec2::253,53 </dev/null >"$LAB/imds.log" 2>&1 &
+# Notes at each request whether the guard's table is in the host. Also something to connect to at the resolver's addresses.
+lab_metadata() { # [HOP-LIMIT]
+  metadata aws "$LAB/requests" $V4:80 "[$V6]:80" 169.254.169.253:53 "[fd00:ec2::253]:53" -- --hop-limit "${1:-64}" \
+    --on-request "nsenter --net=/run/netns/gl-$ID-host nft list table inet ecs-bootstrap"
+}
+
+metadata() { # NAMESPACE LOG ADDRESS... -- [OPTION...]
+  local namespace=$1 log=$2 listen=()
+  shift 2
+  while [[ $1 != -- ]]; do listen+=(--imds "$1"); shift; done
+  $namespace setsid "$REHEARSAL_BIN" --serve --until-killed --log "$log" "${listen[@]}" "${@:2}" </dev/null >"$log.out" 2>&1 &
 }
 
 lab_host() {
@@ -136,7 +144,7 @@ lab_containers() {
 
 running() { (($(docker inspect -f '{{.State.Pid}}' "$1") > 0)); }
 
-# Its IPv6 addresses can be used: until the kernel knows that nobody else has them, a packet would fail that no fence stopped.
+# Its IPv6 addresses can be used: until the kernel has found them unique, a packet would fail although no guard stopped it.
 settled() {
   local addresses
   addresses=$(inside "$1" ip -6 -o addr show dev eth0) && [[ -n $addresses && $addresses != *tentative* ]]
@@ -150,12 +158,13 @@ inside() { # CONTAINER COMMAND...
   nsenter -t "$pid" -n -- "$@"
 }
 
-# What a program there gets from metadata: `open` or `blocked`.
+# Whether a program there gets a session token from metadata: `open` or `blocked`.
 asks() { # ADDRESS COMMAND-PREFIX...
   local address=$1 port=${PORT:-80} answer
   shift
-  answer=$("$@" busybox sh -c "printf 'GET /latest/meta-data/instance-id HTTP/1.0\r\n\r\n' | timeout 3 busybox nc -w 1 $address $port 2>&1")
-  if [[ $answer == *"i-0123456789abcdef0"* ]]; then echo open; else echo blocked; fi
+  answer=$("$@" busybox sh -c "printf 'PUT /latest/api/token HTTP/1.0\r\nX-aws-ec2-metadata-token-ttl-seconds: 60\r\n\r\n' |
+    timeout 3 busybox nc -w 1 $address $port 2>&1")
+  if [[ $answer == *IMDS-TOKEN* ]]; then echo open; else echo blocked; fi
 }
 
 # The same from the containers on docker0, user, six, and on six over IPv6; all at once.
@@ -171,15 +180,15 @@ asks_all() {
 
 bridge_of() { docker network inspect -f '{{.Id}}' "$1" | cut -c1-12 | sed 's/^/br-/'; }
 
-# What `guard prove` says about the same four cells.
+# What `guard prove` reports of the same four cells.
 proves_all() {
   local user six
   user=$(bridge_of user) six=$(bridge_of six)
   guard prove --output json 2>/dev/null | python3 -c '
 import json, sys
-said = {(row["network"], row["family"]): row["verdict"].replace("leaks", "open") for row in json.load(sys.stdin)["networks"]}
+found = {(row["network"], row["family"]): row["verdict"].replace("leaks", "open") for row in json.load(sys.stdin)["networks"]}
 cells = [("docker0", "IPv4"), (sys.argv[1], "IPv4"), (sys.argv[2], "IPv4"), (sys.argv[2], "IPv6")]
-print(*(said.get(cell, "missing") for cell in cells))' "$user" "$six"
+print(*(found.get(cell, "missing") for cell in cells))' "$user" "$six"
 }
 
 wait_for() { # WHAT COMMAND...
@@ -192,7 +201,7 @@ wait_for() { # WHAT COMMAND...
 
 requests() { wc -l <"$LAB/requests"; }
 
-kill_inside() { # NAMESPACE: whatever runs there was started here
+kill_inside() { # NAMESPACE: all processes there were started here
   local pid
   for pid in $(ip netns pids "$1" 2>/dev/null); do kill -KILL "$pid" 2>/dev/null; done
 }

@@ -2,29 +2,38 @@
 # Reboots, restarts under load, and a daemon that keeps its containers.
 
 group_b() {
-  lab_up || { echo "not ok the lab stands"; return; }
+  lab_up || { echo "not ok the lab starts"; return; }
   check "T6 a reboot with the guard before Docker" boots_guarded
   check "T22 a container that hammers metadata over a reboot gets nothing through" t22
   check "a container that hammers metadata over ten Docker restarts gets nothing through" ten_restarts
-  check "T21 no guard, no Docker: the unit is required by docker.service and stands before it" t21
+  check "T21 no guard, no Docker: docker.service requires the unit and starts after it" t21
   check "T24 a container that outlives its daemon stays blocked" t24
 }
 
-boots_guarded() { guard install >/dev/null && lab_reboot guard install >/dev/null && holds; }
+boots_guarded() { guard install >/dev/null && lab_reboot guard install >/dev/null && is_guarded; }
 
 hammer() {
   docker run -d --init --restart always --name hammer --network bridge tiny \
     sh -c "while :; do printf 'GET / HTTP/1.0\r\n\r\n' | timeout 1 nc -w 1 $V4 80; done" >/dev/null
 }
 
-# A hammer that hits nothing would prove nothing: without the guard it must be heard.
-hammer_is_heard() { guard remove >/dev/null; wait_for "the hammer" eval '(($(requests) > 3))'; guard install >/dev/null; sleep 0.3; }
+# A hammer that reaches nothing would prove nothing: without the guard its requests must arrive.
+hammer_arrives() { guard remove >/dev/null; wait_for "the hammer" eval '(($(requests) > 3))'; guard install >/dev/null; hammer_is_dropped; }
+
+# Three of its packets met the guard from now on.
+hammer_is_dropped() {
+  local before
+  before=$(dropped)
+  wait_for "three dropped packets" eval "((\$(dropped) >= $before + 3))"
+}
+
+dropped() { host nft list table inet ecs-bootstrap | awk '{for (i = 1; i < NF; i++) if ($i == "packets") sum += $(i + 1)} END {print sum + 0}'; }
 
 t22() {
   local before
-  hammer && hammer_is_heard || return
+  hammer && hammer_arrives || return
   before=$(requests)
-  lab_reboot guard install >/dev/null && running hammer && sleep 2
+  lab_reboot guard install >/dev/null && running hammer && hammer_is_dropped || return
   (($(requests) == before)) || { echo "$(($(requests) - before)) requests got through"; return 1; }
 }
 
@@ -32,21 +41,21 @@ ten_restarts() {
   local before
   before=$(requests)
   for _ in {1..10}; do dockerd_restart || return; done
-  wait_for hammer running hammer && sleep 1.2
+  wait_for hammer running hammer && hammer_is_dropped || return
   docker rm -f hammer >/dev/null
   (($(requests) == before)) || { echo "$(($(requests) - before)) requests got through"; return 1; }
 }
 
 t21() {
   local unit=$HERE/../../systemd/ecs-bootstrap-guard.service
-  grep -q '^RequiredBy=.*docker.service' "$unit" && grep -q '^Before=.*docker.service' "$unit" || { echo "the unit does not say so"; return 1; }
+  grep -q '^RequiredBy=.*docker.service' "$unit" && grep -q '^Before=.*docker.service' "$unit" || { echo "the unit does not declare it"; return 1; }
   lab_reboot guard_without_capability >/dev/null 2>&1 && { echo "Docker was started without the guard"; return 1; }
-  lab_reboot guard install >/dev/null && holds
+  lab_reboot guard install >/dev/null && is_guarded
 }
 
 guard_without_capability() { host setpriv --bounding-set=-net_admin --inh-caps=-net_admin "$BIN" --root "$LAB/root" guard install; }
 
 t24() {
   DOCKERD_OPTIONS=(--live-restore)
-  dockerd_restart && lab_containers && dockerd_restart && holds
+  dockerd_restart && lab_containers && dockerd_restart && is_guarded
 }

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# What Docker and other people's flushes do to a host, with nothing, the documented rule, and the guard.
+# What Docker and flushes of all rules do to a host: without rules, with the documented rule, with the guard.
 
 group_a() {
-  lab_up || { echo "not ok the lab stands"; return; }
-  check "T1 without a guard every container reaches metadata, and prove says so" leaks
+  lab_up || { echo "not ok the lab starts"; return; }
+  check "T1 without a guard every container reaches metadata, and prove reports it" leaks
   check "T1 the documented rule alone covers docker0 only" documented_alone
   check "T10 the documented rule is listed after a Docker restart, and leaks" documented_after_restart
   before=$(firewall)
@@ -15,16 +15,16 @@ group_a() {
   check "T25 a loose source route is warned of and does not get through" t25
   check "T7 a network made after install is blocked" t7
   check "T4 a Docker restart" after dockerd_restart
-  check "the documented rule sank, is repaired, and stands once" sunk
+  check "the documented rule was moved down, is repaired, and is set once" sunk
   check "T5 Docker killed and started" after dockerd_restart KILL
   check "T8 all of iptables flushed" after flush_iptables
   check "T15 dockerd stopped, docker0 left: blocked with the guard, leaking without" t15
-  check "T9 nft flush ruleset leaks, and install mends it" t9
-  check "a weakened table is seen, told and mended in full" weakened
-  check "status tells rules, counters, networks and the last proof" status_tells
+  check "T9 nft flush ruleset leaks, and install repairs it" t9
+  check "a weakened table is found, reported and repaired" weakened
+  check "status reports rules, counters, networks and the last proof" status_reports
   check "20 installs at once and 100 in a row leave each rule once" crowd
   check "T12 remove leaves the firewall as before" t12
-  check "T23 a host without IPv6 networks is proven on IPv4 alone, and told so" t23
+  check "T23 a host without IPv6 networks is proven on IPv4 alone, which prove reports" t23
 }
 
 documented() { host iptables -I FORWARD 1 -i docker+ -d $V4/32 -j DROP; }
@@ -42,7 +42,7 @@ documented_after_restart() {
   return $status
 }
 
-t2() { exits 0 guard install && holds; }
+t2() { exits 0 guard install && is_guarded; }
 
 # Rules without what changes by itself.
 table() { host nft -j list table inet ecs-bootstrap | sed -E 's/"(packets|bytes|handle)": [0-9]+//g'; }
@@ -50,21 +50,21 @@ table() { host nft -j list table inet ecs-bootstrap | sed -E 's/"(packets|bytes|
 t3() {
   local before
   before=$(table)
-  says '"changed": false' guard install --output json && [[ $before == "$(table)" ]] && (($(host nft list table inet ecs-bootstrap | grep -c drop) == 3))
+  prints '"changed": false' guard install --output json && [[ $before == "$(table)" ]] && (($(host nft list table inet ecs-bootstrap | grep -c drop) == 3))
 }
 
-shown_first() { says "-A FORWARD -d $V4/32 -i docker+ -j DROP" host iptables -S FORWARD 1; }
+shown_first() { prints "-A FORWARD -d $V4/32 -i docker+ -j DROP" host iptables -S FORWARD 1; }
 
 t16() {
   local network
   host sysctl -qw net.ipv4.conf.all.route_localnet=1
   host iptables -t nat -A PREROUTING -p tcp -d 169.254.170.2 --dport 80 -j DNAT --to-destination 127.0.0.1:51679
-  host setsid python3 "$HERE/imds.py" "$LAB/agent" 127.0.0.1,51679 </dev/null >/dev/null 2>&1 &
+  metadata host "$LAB/agent" 127.0.0.1:51679 --
   wait_for "the agent's stand-in" eval '[[ $(PORT=51679 asks 127.0.0.1 host) == open ]]'
   for network in bridge user; do
     [[ $(asks 169.254.170.2 inside c-$network) == open ]] || { echo "$network does not reach task credentials"; return 1; }
   done
-  says "docker0 to task credentials: passes" guard prove
+  prints "docker0 to task credentials: passes" guard prove
 }
 
 t26() { [[ $(PORT=53 asks 169.254.169.253 inside c-bridge)$(PORT=53 asks fd00:ec2::253 inside c-six) == openopen ]]; }
@@ -80,10 +80,10 @@ t25() {
   inside c-bridge python3 "$HERE/lsrr.py" "$address" "$gateway" $V4
   local guarded
   guarded=$(arrived)
-  says accept_source_route guard prove && says accept_source_route guard status || return 1
+  prints accept_source_route guard prove && prints accept_source_route guard status || return 1
   guard remove >/dev/null
   inside c-bridge python3 "$HERE/lsrr.py" "$address" "$gateway" $V4
-  sleep 0.2
+  wait_for "both packets" eval '(($(arrived) == 2))'
   local bare
   bare=$(arrived)
   guard install >/dev/null
@@ -95,19 +95,19 @@ t7() {
   docker network create later >/dev/null
   docker run -d --init --name c-later --network later tiny sleep 999 >/dev/null
   wait_for "c-later" running c-later
-  [[ $(asks $V4 inside c-later) == blocked ]] && exits 0 guard prove && says "$(bridge_of later) IPv4: blocked" guard prove
+  [[ $(asks $V4 inside c-later) == blocked ]] && exits 0 guard prove && prints "$(bridge_of later) IPv4: blocked" guard prove
   local status=$?
   docker rm -f c-later >/dev/null
   docker network rm later >/dev/null
   return $status
 }
 
-after() { # WHAT...: holds afterwards, without anybody mending
-  "$@" && lab_containers && holds
+after() { # WHAT...: is guarded afterwards, without any repair
+  "$@" && lab_containers && is_guarded
 }
 
 sunk() {
-  says "sunk to FORWARD" guard status && says "put at FORWARD 1" guard install && shown_first &&
+  prints "sunk to FORWARD" guard status && prints "put at FORWARD 1" guard install && shown_first &&
     (($(host iptables -S FORWARD | grep -c -- "-d $V4/32 -i docker+ -j DROP") == 1))
 }
 
@@ -124,7 +124,7 @@ t15() {
 t9() {
   host nft flush ruleset
   dockerd_restart && lab_containers
-  leaks && says "fence: installed" guard install && holds
+  leaks && prints "fence: installed" guard install && is_guarded
 }
 
 weakened() {
@@ -132,22 +132,22 @@ weakened() {
   for spoil in "insert rule inet ecs-bootstrap forward accept" "add table inet ecs-bootstrap { flags dormant; }" \
     "flush chain inet ecs-bootstrap forward" "add chain inet ecs-bootstrap guest"; do
     host nft "$spoil" || return
-    says "fence: weakened" guard status && says "fence: repaired" guard install && says "fence: effective" guard status || { echo "after: $spoil"; return 1; }
+    prints "fence: weakened" guard status && prints "fence: repaired" guard install && prints "fence: effective" guard status || { echo "after: $spoil"; return 1; }
   done
-  # An accept above the fence opens it for containers, and prove sees that.
+  # An accept above the guard's rules opens it for containers, and prove finds that.
   host iptables -D FORWARD -i docker+ -d $V4/32 -j DROP
   host nft insert rule inet ecs-bootstrap forward accept
-  all open && exits 51 guard prove && guard install >/dev/null && holds
+  all open && exits 51 guard prove && guard install >/dev/null && is_guarded
 }
 
-status_tells() {
+status_reports() {
   guard status --output json | python3 -c '
 import json, sys
-said = json.load(sys.stdin)
-assert said["state"] == "effective" and said["held_by"] == "nf_tables", said
-assert said["dropped_packets"] > 0 and said["documented_rule"]["place"] == 1, said
-assert len(said["networks"]) == 3 and all(network["covered"] for network in said["networks"]), said
-assert said["last_proof"]["age_seconds"] < 60 and said["error"] is None, said'
+report = json.load(sys.stdin)
+assert report["state"] == "effective" and report["held_by"] == "nf_tables", report
+assert report["dropped_packets"] > 0 and report["documented_rule"]["place"] == 1, report
+assert len(report["networks"]) == 3 and all(network["covered"] for network in report["networks"]), report
+assert report["last_proof"]["age_seconds"] < 60 and report["error"] is None, report'
 }
 
 crowd() {
@@ -167,11 +167,11 @@ t12() {
   before=$(firewall)
   guard install >/dev/null && exits 0 guard remove || return
   [[ $before == "$(firewall)" ]] || { diff <(echo "$before") <(firewall); return 1; }
-  leaks && exits 0 guard remove && says "was not there" guard remove
+  leaks && exits 0 guard remove && prints "was not there" guard remove
 }
 
 t23() {
   guard install >/dev/null
   docker rm -f c-six >/dev/null && docker network rm six >/dev/null
-  exits 0 guard prove && says "docker0 has no global IPv6 address: IPv6 was not probed there" guard prove
+  exits 0 guard prove && prints "docker0 has no global IPv6 address: IPv6 was not probed there" guard prove
 }

@@ -1,19 +1,18 @@
 # shellcheck shell=bash
-# Hosts that lack something: programs, capabilities, nf_tables, bridges; and what the guard leaves behind.
+# Hosts without programs, capabilities, nf_tables or bridges; and what the guard leaves behind.
 
 group_c() {
-  lab_up || { echo "not ok the lab stands"; return; }
-  check "T19 without iptables and nft in PATH the fence stands and is proven" t19
+  lab_up || { echo "not ok the lab starts"; return; }
+  check "T19 without iptables and nft in PATH the guard is set and proven" t19
   check "T13 without CAP_NET_ADMIN: exit 50, and nothing changed" t13
-  check "a held xtables lock does not delay the fence" held_lock
-  check "a kernel without nf_tables: iptables' mangle table, both families, said so" mangle
-  check "an interface narrows the fence, and leaving it out widens it again" narrowed
-  check "prove takes at most 1.5 s for three bridges" quick
+  check "a held xtables lock does not delay the guard" held_lock
+  check "a kernel without nf_tables: iptables' mangle table, both families, and it is reported" mangle
+  check "an interface narrows the guard, and leaving it out widens it again" narrowed
   check "100 kills at any moment leave no interface, rule, address or route" kills
   check "T14 forwarding off: exit 52 with the reason" t14
-  check "T20 a hop limit of 1 is no fence: prove still says leaks" t20
-  check "run --block-imds: the fence stands before the first packet to metadata, and stays when the fetch fails" run_fences_first
-  check "mending is told, and a quiet round says nothing" quiet_rounds
+  check "T20 a hop limit of 1 is not a guard: prove still reports leaks" t20
+  check "run --block-imds: the guard is set before the first packet to metadata, and stays when the fetch fails" run_guards_first
+  check "repairs are reported, and a quiet call prints nothing" quiet_calls
   check "host tasks: a drop-in on cgroup v2, exit 50 on v1" host_tasks
   check "saved rule sets and ecs.config are read by status" saved
 }
@@ -21,33 +20,33 @@ group_c() {
 group_d() {
   make_legacy
   DOCKERD_PATH=$LEGACY
-  lab_up || { echo "not ok the lab stands"; return; }
+  lab_up || { echo "not ok the lab starts"; return; }
   check "T17 Docker on iptables-legacy: install" t17
   check "T17 Docker on iptables-legacy: a Docker restart" after dockerd_restart
-  check "a held legacy lock does not delay the fence, and remove says what it waits for" held_legacy_lock
+  check "a held legacy lock does not delay the guard" held_legacy_lock
   check "on iptables-legacy remove leaves the firewall as before" t17_remove
   lab_down
   unset DOCKERD_PATH
   LAB=/tmp/gl-none
-  lab_up --iptables=false || { echo "not ok the second lab stands"; return; }
+  lab_up --iptables=false || { echo "not ok the second lab starts"; return; }
   check "T18 Docker's nftables backend in shape" t18
   check "T11 DOCKER-USER with no jump to it is listed and leaks" t11
   check "T14 no bridge at all: exit 52 with the reason; remove leaves an empty firewall empty" bare
 }
 
 # A reduced PATH; the binary itself is called by its full path.
-poor() { host env -i PATH=/nonexistent "$BIN" --root "$LAB/root" guard "$@"; }
+without_path() { host env -i PATH=/nonexistent "$BIN" --root "$LAB/root" guard "$@"; }
 
 t19() {
-  says "not shown: this host has no iptables" poor install && exits 0 poor prove && holds && poor remove >/dev/null && leaks
+  prints "not shown: this host has no iptables" without_path install && exits 0 without_path prove && is_guarded && without_path remove >/dev/null && leaks
 }
 
-weak() { host setpriv --bounding-set=-net_admin --inh-caps=-net_admin "$BIN" --root "$LAB/root" guard "$@"; }
+without_capability() { host setpriv --bounding-set=-net_admin --inh-caps=-net_admin "$BIN" --root "$LAB/root" guard "$@"; }
 
 t13() {
   local before
   before=$(firewall)
-  exits 50 weak install && says CAP_NET_ADMIN weak install && says "remedy" weak install && exits 52 weak prove && [[ $before == "$(firewall)" ]]
+  exits 50 without_capability install && prints CAP_NET_ADMIN without_capability install && prints "remedy" without_capability install && exits 52 without_capability prove && [[ $before == "$(firewall)" ]]
 }
 
 hold_lock() { # SECONDS
@@ -56,10 +55,11 @@ hold_lock() { # SECONDS
   wait_for "the lock" eval '! flock -n "$LAB/xtables.lock" true'
 }
 
+is_held() { kill -0 "$(cat "$LAB/holder")" || { echo "it waited for the lock"; return 1; }; }
+
 held_lock() {
-  local start=$SECONDS
-  hold_lock 30
-  exits 0 guard install && ((SECONDS - start <= 4)) && holds
+  hold_lock 60
+  exits 0 guard install && is_held && is_guarded
   local status=$?
   kill "$(cat "$LAB/holder")"
   guard remove >/dev/null
@@ -67,11 +67,10 @@ held_lock() {
 }
 
 held_legacy_lock() {
-  local start status
+  local status
   legacy guard remove >/dev/null
-  hold_lock 30
-  start=$SECONDS
-  legacy says "documented rule: not shown" guard install && ((SECONDS - start <= 4)) && exits 0 guard prove
+  hold_lock 60
+  legacy prints "documented rule: not shown" guard install && is_held && exits 0 guard prove
   status=$?
   kill "$(cat "$LAB/holder")"
   legacy guard install >/dev/null
@@ -82,27 +81,15 @@ bare_kernel() { host env PATH="$LEGACY:$PATH" XTABLES_LOCKFILE="$LAB/xtables.loc
 
 mangle() {
   make_legacy
-  says "iptables mangle FORWARD, since this kernel has no nf_tables" bare_kernel install || return
-  says "$V4/32 -j DROP" host iptables-legacy -t mangle -S FORWARD && says "$V6/128 -j DROP" host ip6tables-legacy -t mangle -S FORWARD || return
-  says '"changed": false' bare_kernel install --output json && all blocked && says "effective (iptables mangle" bare_kernel status || return
+  prints "iptables mangle FORWARD, since this kernel has no nf_tables" bare_kernel install || return
+  prints "$V4/32 -j DROP" host iptables-legacy -t mangle -S FORWARD && prints "$V6/128 -j DROP" host ip6tables-legacy -t mangle -S FORWARD || return
+  prints '"changed": false' bare_kernel install --output json && all blocked && prints "effective (iptables mangle" bare_kernel status || return
   exits 0 bare_kernel remove && ! host iptables-legacy -t mangle -S FORWARD | grep -q $V4 && leaks
 }
 
 narrowed() {
-  exits 0 guard install --interface docker0 && cells blocked open open open && exits 51 guard prove && says "narrowed" guard install --interface docker0 || return
-  exits 0 guard install && holds && (($(host iptables -S FORWARD | grep -c $V4) == 1))
-}
-
-quick() {
-  local start end
-  for _ in 1 2 3; do
-    start=$(date +%s%3N)
-    exits 0 guard prove || return
-    end=$(date +%s%3N)
-    ((end - start <= 1500)) && return 0
-  done
-  echo "$((end - start)) ms"
-  return 1
+  exits 0 guard install --interface docker0 && cells blocked open open open && exits 51 guard prove && prints "narrowed" guard install --interface docker0 || return
+  exits 0 guard install && is_guarded && (($(host iptables -S FORWARD | grep -c $V4) == 1))
 }
 
 # Everything that a probe could leave.
@@ -124,7 +111,7 @@ kills() {
 
 t14() {
   host sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
-  exits 52 guard prove && says "forwarding is off" guard prove
+  exits 52 guard prove && prints "forwarding is off" guard prove
   local status=$?
   host sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
   return $status
@@ -133,28 +120,28 @@ t14() {
 t20() {
   guard remove >/dev/null
   kill_inside "gl-$ID-aws"
-  HOP_LIMIT=1 lab_metadata
+  lab_metadata 1
   wait_for "metadata with one hop" eval '[[ $(asks $V4 host) == open ]]'
   [[ $(asks $V4 inside c-bridge) == blocked ]] && exits 51 guard prove
 }
 
-run_fences_first() {
+run_guards_first() {
   local before asked
   guard remove >/dev/null
   before=$(requests)
-  host "$BIN" --root "$LAB/root" run --block-imds --timeout 10s --config s3://bucket/key && { echo "there is no S3 here"; return 1; }
+  host "$BIN" --root "$LAB/root" run --block-imds --timeout 3s --config s3://bucket/key && { echo "S3 cannot be reached here"; return 1; }
   asked=$(tail -n +$((before + 1)) "$LAB/requests")
-  [[ -n $asked ]] && ! grep -v ' fenced$' <<<"$asked" && all blocked
+  [[ -n $asked ]] && ! grep -v '"on_request":true' <<<"$asked" && all blocked
 }
 
 quiet() { host "$BIN" --root "$LAB/root" --quiet guard "$@"; }
 
-quiet_rounds() {
+quiet_calls() {
   guard install >/dev/null
-  [[ -z $(quiet install)$(quiet prove) ]] || { echo "said something: $(quiet install)$(quiet prove)"; return 1; }
+  [[ -z $(quiet install)$(quiet prove) ]] || { echo "printed: $(quiet install)$(quiet prove)"; return 1; }
   host nft flush ruleset
   # Without Docker's own rules too, its networks are open.
-  exits 51 quiet prove && says "fence: installed" quiet install && [[ $(proves_all) != *open* ]]
+  exits 51 quiet prove && prints "fence: installed" quiet install && [[ $(proves_all) != *open* ]]
 }
 
 # On a folder that looks like a host with cgroup v2 and systemd.
@@ -166,13 +153,13 @@ host_tasks() {
   mkdir -p "$LAB/fake" "$LAB/tasks/run/systemd/system" "$LAB/tasks/sys/fs/cgroup" "$LAB/tasks/etc/ecs"
   printf '#!/bin/sh\necho "$@" >>%s/systemctl.log\n' "$LAB" >"$LAB/fake/systemctl"
   chmod +x "$LAB/fake/systemctl"
-  exits 50 tasks install --block-imds-host-tasks && says "cgroup v2" tasks install --block-imds-host-tasks || return
+  exits 50 tasks install --block-imds-host-tasks && prints "cgroup v2" tasks install --block-imds-host-tasks || return
   host nft list tables | grep -q ecs-bootstrap && { echo "half a guard"; return 1; }
   touch "$LAB/tasks/sys/fs/cgroup/cgroup.controllers"
   exits 0 tasks install --block-imds-host-tasks && grep -qx "IPAddressDeny=$V4 $V6" "$dropin" && grep -qx daemon-reload "$LAB/systemctl.log" || return
   exits 0 tasks install --block-imds-host-tasks && (($(wc -l <"$LAB/systemctl.log") == 1)) || { echo "reloaded again for nothing"; return 1; }
   echo ECS_ENABLE_TASK_CPU_MEM_LIMIT=false >"$LAB/tasks/etc/ecs/ecs.config"
-  says "ECS_ENABLE_TASK_CPU_MEM_LIMIT" tasks install --block-imds-host-tasks && exits 0 tasks remove && [[ ! -e ${dropin%/*} ]]
+  prints "ECS_ENABLE_TASK_CPU_MEM_LIMIT" tasks install --block-imds-host-tasks && exits 0 tasks remove && [[ ! -e ${dropin%/*} ]]
 }
 
 saved() {
@@ -180,7 +167,7 @@ saved() {
   echo "ECS_AWSVPC_BLOCK_IMDS=true" >"$LAB/root/etc/ecs/ecs.config"
   printf 'flush ruleset\n' >"$LAB/root/etc/nftables.conf"
   echo "-A FORWARD -i docker+ -d $V4/32 -j DROP" >"$LAB/root/etc/sysconfig/iptables"
-  says "/etc/nftables.conf: " guard status && says "/etc/sysconfig/iptables: " guard status && says "awsvpc network mode: covered" guard status
+  prints "/etc/nftables.conf: " guard status && prints "/etc/sysconfig/iptables: " guard status && prints "awsvpc network mode: covered" guard status
 }
 
 make_legacy() { # a folder whose iptables is the legacy one
@@ -195,7 +182,7 @@ make_legacy() { # a folder whose iptables is the legacy one
 
 legacy() { PATH=$DOCKERD_PATH:$PATH "$@"; }
 
-t17() { legacy exits 0 guard install && holds && says "-d $V4/32 -i docker+ -j DROP" host iptables-legacy -S FORWARD 1; }
+t17() { legacy exits 0 guard install && is_guarded && prints "-d $V4/32 -i docker+ -j DROP" host iptables-legacy -S FORWARD 1; }
 
 t17_remove() {
   legacy exits 0 guard remove && ! (host iptables-legacy-save; host nft list tables) | grep -E "$V4|ecs-bootstrap"
@@ -210,7 +197,7 @@ table ip docker-bridges {
   chain postrouting { type nat hook postrouting priority srcnat; oifname "eth0" masquerade; }
 }
 NFT
-  leaks && exits 0 guard install && holds
+  leaks && exits 0 guard install && is_guarded
 }
 
 t11() {
@@ -230,6 +217,6 @@ bare() {
   rm -rf "$LAB/root/run"
   lab_host
   before=$(host nft list ruleset)
-  exits 52 guard prove && says "no bridge" guard prove && exits 0 guard install && shown_first && exits 0 guard remove || return
+  exits 52 guard prove && prints "no bridge" guard prove && exits 0 guard install && shown_first && exits 0 guard remove || return
   [[ -z $before && -z $(host nft list ruleset) ]] || { host nft list ruleset; return 1; }
 }
