@@ -1,4 +1,4 @@
-"""AWS Batch's hand in user data: the part that it adds, as it is seen on its instances (aws/aws-cdk#9900), made one message with ours."""
+"""AWS Batch's part of user data, as it is found on its instances (aws/aws-cdk#9900), merged into one message with ours."""
 
 import email
 import email.policy
@@ -21,7 +21,7 @@ BOUNDARY = "==BOUNDARY=="
 
 
 def part():
-    """Its shell script: one `echo` a key, unquoted but where the shell would take something away."""
+    """Its shell script: one `echo` a key, quoted only where the shell would change it."""
     lines = [f"echo {name}={value if value.isalnum() or name == 'ECS_CLUSTER' else quoted(value)}>>/etc/ecs/ecs.config" for name, value in KEYS.items()]
     return "\n".join(["#!/bin/bash", *lines, ""])
 

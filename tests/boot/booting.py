@@ -1,4 +1,4 @@
-"""Boots: healthy, refused, with S3 down, with a file that somebody edited."""
+"""Boots: healthy, refused, with S3 down, with an edited file."""
 
 from hosts import (
     FIRST,
@@ -30,7 +30,7 @@ def healthy(tally, cloud, machine):
         equal(machine.try_run("systemctl is-enabled ecs-bootstrap")[1].strip(), "disabled")
         equal(state(machine), "active")
     machine.write("/etc/ecs-bootstrap/ecs-bootstrap.toml", SETTINGS)
-    with tally.case("every unit and drop-in passes systemd-analyze verify in silence"):
+    with tally.case("systemd-analyze verify finds nothing in the units and drop-ins"):
         equal(machine.run(f"systemd-analyze verify --man=no {UNITS}"), "")
     machine.run("systemctl enable ecs-bootstrap")
     machine.reboot()
@@ -48,15 +48,15 @@ def healthy(tally, cloud, machine):
     with tally.case("the file is 0600 and root's"):
         equal(machine.run("stat -c '%a %U %G' /etc/ecs/ecs.config").strip(), "600 root root")
     with tally.case("metadata was never asked without a token"):
-        asked = [request for request in cloud.requests() if request["host"] == "169.254.169.254" and request["method"] == "GET"]
+        asked = [request for request in cloud.requests() if request["service"] == "imds" and request["method"] == "GET"]
         expect(asked, "metadata was not asked at all")
-        equal([request for request in asked if not request["token"]], [])
+        equal([request for request in asked if not request["had_token"]], [])
     with tally.case("a second boot changes nothing"):
         machine.reboot()
         equal(report(machine)["outcome"], "unchanged")
         equal(state(machine), "active")
     refresh(tally, cloud, machine)
-    with tally.case("one command takes the interlock away"):
+    with tally.case("one command removes the start condition"):
         machine.run("systemctl disable ecs-bootstrap && rm /var/lib/ecs-bootstrap/state.json && systemctl restart ecs")
         equal(state(machine), "active")
 
@@ -82,19 +82,19 @@ def edited(tally, cloud, machine):
     installed(machine)
     machine.reboot()
     machine.run("echo ECS_LOGLEVEL=debug >>/etc/ecs/ecs.config")
-    with tally.case("after somebody edited the file, `status --check` fails"):
-        status, said = machine.try_run("ecs-bootstrap status --check")
-        expect(status != 0, said)
-        contains(said, "changed after the last run")
+    with tally.case("after an edit of the file, `status --check` fails"):
+        status, printed = machine.try_run("ecs-bootstrap status --check")
+        expect(status != 0, printed)
+        contains(printed, "changed after the last run")
     with tally.case("an agent that dies is not started again with an edited file"):
         machine.run("systemctl kill --signal KILL ecs")
         wait_for("the refusal", lambda: "changed after the last run" in journal(machine, "ecs"))
         equal(machine.run("wc -l </run/agent/starts").strip(), "1")
-    with tally.case("nor does `systemctl start` start it, and its journal says why and what to do"):
+    with tally.case("nor does `systemctl start` start it, and its journal names cause and remedy"):
         expect(machine.try_run("systemctl restart ecs")[0] != 0, "it was started")
         expect(state(machine) != "active", "the agent runs")
         contains(journal(machine, "ecs"), "changed after the last run", "ecs-bootstrap run")
-    with tally.case("once a run agrees, the agent starts by itself"):
+    with tally.case("once a run succeeds, the agent starts by itself"):
         machine.run("ecs-bootstrap run --replace")
         wait_for("the agent", lambda: state(machine) == "active", 25)
         equal(agents_variables(machine), as_variables(FIRST))
@@ -104,9 +104,9 @@ def edited(tally, cloud, machine):
 def source_down(tally, cloud, machine):
     installed(machine)
     machine.reboot()
-    cloud.set(s3="down")
+    cloud.is_down()
     machine.reboot()
-    with tally.case("with S3 down at the second boot the file is kept, and the report and the journal say so"):
+    with tally.case("with S3 down at the second boot the file is kept, as report and journal tell"):
         equal(report(machine)["outcome"], "kept")
         equal(machine.run("cat /etc/ecs/ecs.config"), FIRST)
         contains(journal(machine, "ecs-bootstrap"), "kept")
@@ -114,18 +114,18 @@ def source_down(tally, cloud, machine):
         equal(state(machine), "active")
         equal(agents_variables(machine), as_variables(FIRST))
     with tally.case("a refusal never falls back to the kept file"):
-        cloud.set(s3="refuse")
+        cloud.refuses()
         machine.reboot()
         equal(report(machine)["error"]["word"], "access_denied")
         equal(state(machine), "inactive")
 
 
 def replaced_when_lost(machine):
-    """What packaging/lifecycle says, with an aws that writes down what it was told."""
+    """What packaging/lifecycle describes, with an aws that records its arguments."""
     units = "/etc/systemd/system"
     machine.write(f"{units}/ecs-bootstrap-abandon.service", (LIFECYCLE / "ecs-bootstrap-abandon.service").read_text())
     machine.write(f"{units}/ecs-bootstrap.service.d/abandon.conf", (LIFECYCLE / "abandon.conf").read_text())
-    machine.write("/usr/bin/aws", '#!/bin/sh\necho "$*" >/run/told\n', 0o755)
+    machine.write("/usr/bin/aws", '#!/bin/sh\necho "$*" >/run/aws-arguments\n', 0o755)
     machine.write("/var/lib/cloud/data/instance-id", "i-1234567890abcdef0\n")
 
 
@@ -133,24 +133,24 @@ def replaced_when_lost(machine):
 def refused(tally, cloud, machine):
     installed(machine)
     replaced_when_lost(machine)
-    cloud.set(s3="refuse")
+    cloud.refuses()
     machine.reboot()
     with tally.case("when the bucket refuses, the agent does not start"):
         equal(state(machine, "ecs-bootstrap"), "failed")
         equal(state(machine), "inactive")
         expect(machine.try_run("test -e /run/agent")[0], "the agent was started")
-    with tally.case("`systemctl status` says why the bucket refused and what to do"):
+    with tally.case("`systemctl status` names why the bucket refused and the remedy"):
         status = machine.try_run("systemctl status --no-pager --full --lines 30 ecs-bootstrap")[1]
         contains(status, 'Status: "run: access_denied at ', "s3:GetObject")
-    with tally.case("the journal says so too"):
+    with tally.case("so does the journal"):
         contains(journal(machine, "ecs-bootstrap"), "access_denied", "s3:GetObject")
     with tally.case("a refusal is not tried again"):
         equal(show(machine, "ecs-bootstrap", "NRestarts"), "0")
     with tally.case("packaging/lifecycle has a host that was refused replaced"):
-        told = "autoscaling set-instance-health --health-status Unhealthy --instance-id i-1234567890abcdef0\n"
-        equal(machine.run("cat /run/told"), told)
+        arguments = "autoscaling set-instance-health --health-status Unhealthy --instance-id i-1234567890abcdef0\n"
+        equal(machine.run("cat /run/aws-arguments"), arguments)
     with tally.case("when the bucket answers again, one command starts both"):
-        cloud.set(s3="healthy")
+        cloud.recovers()
         machine.run("systemctl start ecs")
         equal((state(machine, "ecs-bootstrap"), state(machine)), ("active", "active"))
         equal(agents_variables(machine), as_variables(FIRST))
@@ -160,16 +160,16 @@ def refused(tally, cloud, machine):
 def late(tally, cloud, machine):
     installed(machine)
     replaced_when_lost(machine)
-    cloud.set(s3="down")
+    cloud.is_down()
     machine.reboot()
     with tally.case("with S3 down at the first boot the agent does not start, and the bootstrap tries again by itself"):
         expect(not machine.read("/etc/ecs/ecs.config"), "a file is there")
         wait_for("a second try", lambda: int(show(machine, "ecs-bootstrap", "NRestarts")) > 0, 40)
         expect(state(machine) != "active", "the agent runs")
     with tally.case("packaging/lifecycle has no host replaced that tries again by itself"):
-        expect(machine.try_run("test -e /run/told")[0], "it was given up")
-    with tally.case("once S3 is back, bootstrap and agent come up with nobody's help"):
-        cloud.set(s3="healthy")
+        expect(machine.try_run("test -e /run/aws-arguments")[0], "it was replaced")
+    with tally.case("once S3 is back, bootstrap and agent start by themselves"):
+        cloud.recovers()
         wait_for("the agent", lambda: state(machine) == "active", 40)
         equal(agents_variables(machine), as_variables(FIRST))
 

@@ -1,4 +1,4 @@
-"""What every story needs: a container instance with the package on its disk, words to look at it with, and a tally."""
+"""What every scenario needs: a container instance with the package on its disk, functions that inspect it, and a tally."""
 
 import contextlib
 import dataclasses
@@ -11,11 +11,11 @@ from lab import AUTHORITY, BUCKET, HERE, SEES_BOOT_ID, Cloud, Machine, sh, wait_
 SETTINGS = f'config = ["s3://{BUCKET}/ecs.config"]\ntimeout = "4s"\n'
 FIRST = "ECS_CLUSTER=blue\nECS_ENABLE_TASK_IAM_ROLE=true\n"
 SECOND = "ECS_CLUSTER=blue\nECS_ENABLE_TASK_IAM_ROLE=true\nECS_LOGLEVEL=warn\n"
-# The laboratory's certificates, and less patience than on a real host.
+# The laboratory's certificates, and shorter pauses than on a real host.
 LAB = f"[Service]\nEnvironment={AUTHORITY}\nRestartSec=1s\n{SEES_BOOT_ID}"
 UNITS = "ecs.service docker.service $(cd /lib/systemd/system && ls ecs-bootstrap*)"
 # What systemd itself puts into a service's environment.
-SYSTEMDS = {"LANG", "PATH", "INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID", "PWD"}
+OF_SYSTEMD = {"LANG", "PATH", "INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID", "PWD"}
 TOKEN = "curl -sm 2 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token"
 
 
@@ -39,23 +39,23 @@ class Tally:
 
 
 @contextlib.contextmanager
-def host(name, deb):
+def host(name, deb, **options):
     """A cloud and a container instance that is off, with the package on its disk."""
-    with Cloud() as cloud, Machine(name) as machine:
+    with Cloud(**options) as cloud, Machine(name) as machine:
         cloud.put("ecs.config", FIRST)
         equip(machine, deb)
         yield cloud, machine
 
 
-def on_a_machine(story):
-    """A story of one machine."""
+def on_a_machine(scenario):
+    """A scenario with one machine."""
 
-    @functools.wraps(story)
-    def told(tally, deb):
-        with host(story.__name__.replace("_", "-"), deb) as (cloud, machine):
-            story(tally, cloud, machine)
+    @functools.wraps(scenario)
+    def run(tally, deb):
+        with host(scenario.__name__.replace("_", "-"), deb) as (cloud, machine):
+            scenario(tally, cloud, machine)
 
-    return told
+    return run
 
 
 def equip(machine, deb):
@@ -70,7 +70,7 @@ def equip(machine, deb):
 
 
 def installed(machine):
-    """A running machine with the package, settings and the interlock."""
+    """A running machine with the package, settings and the start condition."""
     machine.boot()
     machine.run("systemctl stop ecs && dpkg --install /root/ecs-bootstrap.deb")
     machine.write("/etc/ecs-bootstrap/ecs-bootstrap.toml", SETTINGS)
@@ -88,7 +88,7 @@ def equal(found, wanted):
 
 def contains(text, *words):
     for word in words:
-        expect(word in text, f"no {word!r} in:\n{text}")
+        expect(word in text, f"{word!r} is missing in:\n{text}")
 
 
 def state(machine, unit="ecs"):
@@ -111,7 +111,7 @@ def agents_variables(machine):
     # The unit is active before its program has written anything.
     wait_for("the agent's first act", lambda: machine.try_run("test -e /run/agent/environment")[0] == 0)
     lines = machine.run("cat /run/agent/environment").splitlines()
-    return {name: value for name, _, value in (line.partition("=") for line in lines) if name not in SYSTEMDS}
+    return {name: value for name, _, value in (line.partition("=") for line in lines) if name not in OF_SYSTEMD}
 
 
 def as_variables(text):

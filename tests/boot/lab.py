@@ -1,8 +1,8 @@
 """A container instance that boots in about two seconds, beside a cloud of its own, in namespaces of their own.
 
-The machine is Debian with the real systemd as PID 1 (systemd-nspawn) and the real Docker. Beside it stands `cloud.py`: instance
-metadata at its true addresses, STS and S3 under their true names. `isolate()` puts the caller into own mount, network and PID
-namespaces first, so whatever ends the caller ends all of it, and the host's network and firewall are never seen.
+The machine is Debian with the real systemd as PID 1 (systemd-nspawn) and the real Docker. Beside it runs the rehearsal double: instance
+metadata at its true addresses, STS and S3 under their true names. `isolate()` moves the caller into own mount, network and PID
+namespaces first, so whatever ends the caller ends all of it, and the host's network and firewall are out of reach.
 
     isolate()
     with Cloud() as cloud, Machine("web") as machine:   # a fresh disk over the cached Debian
@@ -19,7 +19,6 @@ import contextlib
 import fcntl
 import hashlib
 import io
-import json
 import os
 import shlex
 import shutil
@@ -32,13 +31,20 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent / "support"))
+
+import rehearsal
+from rehearsal import Rehearsal
+
 CACHE = HERE.parent.parent / "target" / "boot"
 RUN = CACHE / f"run-{os.environ.get('LAB_PID', os.getpid())}"
 
 TOOLS = [line.split() for line in (HERE / "packages").read_text().splitlines() if not line.startswith("#")]
 PACKAGES = """systemd-sysv dbus udev iproute2 iptables nftables docker.io curl ca-certificates kmod procps cloud-init sudo
     rpm ansible-core python3-apt""".split()
-REGION, BUCKET, GATEWAY = "us-west-2", "my-ecs-config", "10.213.0.1"
+REGION, BUCKET, GATEWAY, INSTANCE = "us-west-2", "my-ecs-config", "10.213.0.1", "i-1234567890abcdef0"
+# Those that agent/amazon-ssm-agent writes, too.
+CREDENTIALS = {"AccessKeyId": "ASIABOOTLABORATORY00", "SecretAccessKey": "boot-laboratory", "SessionToken": "boot-laboratory-session-token"}
 PUBLIC = ("my-artifacts", "amazon-ecs-agent")
 BUCKETS = (BUCKET, "ecs-config-123456789012", *PUBLIC)
 SERVICES = ("sts", "s3", "ecs", "api.ecr", "ecs-a-1", "ecs-t-1")
@@ -69,7 +75,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def sh(*command, **options):
-    """Runs a command on this side and gives what it printed, which is also in the exception when it fails."""
+    """Runs a command on this side and returns what it printed, which is also in the exception when it fails."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
     if done.returncode:
         raise RuntimeError(f"{shlex.join(map(str, command))}: exit status {done.returncode}\n{done.stdout[-3000:]}")
@@ -77,7 +83,7 @@ def sh(*command, **options):
 
 
 def wait_for(what, fact, seconds=30):
-    """Waits for a fact, and gives it; the exception says what did not come."""
+    """Waits for a fact, and returns it; the exception names what did not happen."""
     end = time.monotonic() + seconds
     while not (found := fact()):
         if time.monotonic() > end:
@@ -87,7 +93,8 @@ def wait_for(what, fact, seconds=30):
 
 
 def tools():
-    """Installs the tools that are missing, by their Debian names."""
+    """Installs the tools that are missing, by their Debian names, and builds the double."""
+    rehearsal.binary()
     missing = [package for package, program in TOOLS if not shutil.which(program)]
     if missing:
         sh("apt-get", "update", "-qq")
@@ -144,59 +151,56 @@ def debian():
     return root
 
 
-def certificates(folder):
-    """An authority and a certificate of it for the cloud's names."""
-    ca, server = folder / "ca.pem", folder / "server.pem"
-    if not server.exists():
-        new = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30".split()
-        sh(*new, "-keyout", folder / "ca.key", "-out", ca, "-subj", "/CN=boot laboratory")
-        sh(*new, "-keyout", folder / "server.key", "-out", server, "-CA", ca, "-CAkey", folder / "ca.key", "-subj", "/CN=cloud",
-           "-addext", "basicConstraints=critical,CA:FALSE", "-addext", "subjectAltName=" + ",".join(f"DNS:{name}" for name in NAMES))
-    return ca
-
-
 class Cloud:
-    """Metadata and AWS's services in a namespace of their own; `world` says how they answer from the next request on."""
+    """The rehearsal double in a namespace of its own: metadata at its true addresses, AWS's services under their true names."""
 
-    def __init__(self, **world):
-        self.folder, self.world = RUN / "cloud", {"s3": "healthy", "role": "ecsInstanceRole", "open": [f"{bucket}/" for bucket in PUBLIC], **world}
-        for bucket in BUCKETS:
-            (self.folder / bucket).mkdir(parents=True)
-        certificates(self.folder)
-        self.set()
-
-    def set(self, **world):
-        self.world.update(world)
-        new = self.folder / "world.new"
-        new.write_text(json.dumps(self.world))
-        new.rename(self.folder / "world.json")
+    def __init__(self, instance=INSTANCE):
+        self.folder = RUN / "cloud"
+        self.folder.mkdir(parents=True)
+        addresses = ["--imds", "169.254.169.254:80", "--imds", "[fd00:ec2::254]:80", "--aws", f"{GATEWAY}:443"]
+        # Two hops reach a container behind a bridge, as EC2 allows by default.
+        host = ["--instance-id", instance, "--region", REGION, "--hop-limit", "2"]
+        options = [*addresses, *host, "--ca", str(self.folder / "ca.pem")]
+        self.double = Rehearsal(*options, credentials=CREDENTIALS, enter=["ip", "netns", "exec", "cloud"])
 
     def put(self, key, content, bucket=BUCKET):
-        content = content.encode() if isinstance(content, str) else content
-        file = self.folder / bucket / key
-        file.parent.mkdir(exist_ok=True)
-        file.write_bytes(content)
+        file = self.folder / "object"
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        self.double.command("object", bucket, key, file)
+
+    def open_to_all(self, prefix):
+        """Anybody may read the objects whose names begin with this `BUCKET/KEY`."""
+        self.double.command("public", *prefix.split("/", 1))
+
+    def refuses(self):
+        """From now on the role may not read the bucket."""
+        self.double.command("clear-faults")
+        self.double.command("readable", BUCKET, "no")
+
+    def is_down(self):
+        """From now on S3 answers 503."""
+        self.double.command("fault", "s3-throttle-forever")
+
+    def recovers(self):
+        self.double.command("readable", BUCKET, "yes")
+        self.double.command("clear-faults")
 
     def requests(self):
-        """What was asked so far, oldest first."""
-        return [json.loads(line) for line in (self.folder / "log").read_text().splitlines()]
+        """Every request so far, oldest first."""
+        return self.double.requests()
 
     def __enter__(self):
         sh("ip", "netns", "add", "cloud")
         sh("ip", "-n", "cloud", "link", "set", "lo", "up")
         for address in (f"{GATEWAY}/32", "169.254.169.254/32", "fd00:ec2::254/128"):
             sh("ip", "-n", "cloud", "addr", "add", address, "dev", "lo")
-        ready, write = os.pipe()
-        with open(self.folder / "errors", "w") as errors:
-            command = ["ip", "netns", "exec", "cloud", sys.executable, HERE / "cloud.py", self.folder, str(write)]
-            self.process = subprocess.Popen(command, stderr=errors, pass_fds=[write])
-        os.close(write)
-        if os.read(ready, 1) != b"1":
-            raise RuntimeError("the cloud did not start:\n" + (self.folder / "errors").read_text())
+        self.double.__enter__()
+        for bucket in PUBLIC:
+            self.open_to_all(f"{bucket}/")
         return self
 
-    def __exit__(self, *_):
-        self.process.kill()
+    def __exit__(self, *exception):
+        self.double.__exit__(*exception)
         sh("ip", "netns", "del", "cloud")
         shutil.rmtree(self.folder)
 
@@ -226,7 +230,7 @@ class Machine:
         return (self.root / path.lstrip("/")).read_text()
 
     def customise(self):
-        """What makes a plain Debian a machine of the laboratory: network, names, the cloud's authority, nothing periodic."""
+        """Makes a plain Debian a machine of the laboratory: network, names, the cloud's authority, no timers."""
         self.write("/etc/hostname", self.name)
         self.write("/etc/hosts", f"127.0.0.1 localhost {self.name}\n{GATEWAY} {' '.join(NAMES)}\n")
         self.write("/etc/machine-id", "")
@@ -281,12 +285,12 @@ class Machine:
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=variables, preexec_fn=into_own_cgroup)
 
     def leader(self):
-        """The machine's PID 1 as this side counts."""
+        """The machine's PID 1 as this side numbers it."""
         children = Path(f"/proc/{self.nspawn.pid}/task/{self.nspawn.pid}/children")
         return children.read_text().split()[0:1] if self.nspawn.poll() is None else None
 
     def boot(self):
-        """Boots and waits until all jobs are done; gives systemd's word: running, or degraded."""
+        """Boots and waits until all jobs are done; returns systemd's state: running, or degraded."""
         self.cable()
         self.spawn()
         wait_for("PID 1", self.leader)
@@ -323,7 +327,7 @@ class Machine:
         return done.returncode, done.stdout
 
     def run(self, command, **options):
-        """The same for a command that must succeed; gives what it printed."""
+        """The same for a command that must succeed; returns what it printed."""
         status, printed = self.try_run(command, **options)
         if status:
             raise RuntimeError(f"in the machine: {command}: exit status {status}\n{printed[-3000:]}")

@@ -1,4 +1,4 @@
-"""How it gets onto a host and off again: upgrade, removal, purge; user data as it is printed."""
+"""Installation, upgrade, removal and purge; user data as it is printed."""
 
 import hashlib
 import json
@@ -81,7 +81,7 @@ def rpm_life(tally, cloud, machine):
         equal(show(machine, "ecs-bootstrap", "NeedDaemonReload"), "no")
     machine.write("/etc/ecs-bootstrap/ecs-bootstrap.toml", SETTINGS + "block_imds = true\n")
     machine.run("systemctl enable --quiet ecs-bootstrap ecs-bootstrap-guard && systemctl start ecs-bootstrap-guard && systemctl restart ecs")
-    with tally.case("an upgrade of the rpm keeps settings, units and fence, and runs nothing under a live agent"):
+    with tally.case("an upgrade of the rpm keeps settings, units and guard, and runs nothing under a live agent"):
         expect(machine.try_run(f"container lab {TOKEN}")[0] != 0, "a container reaches instance metadata before the upgrade")
         facts = [(unit, "InvocationID") for unit in ("ecs-bootstrap", "ecs-bootstrap-guard", "ecs")]
         was = [show(machine, *fact) for fact in facts]
@@ -103,7 +103,7 @@ def rpm_life(tally, cloud, machine):
         equal(files(machine) ^ before, {"/etc/ecs-bootstrap/ecs-bootstrap.toml.rpmsave"})
         equal(firewall(machine), rules)
         equal(machine.run("cat /etc/ecs/ecs.config"), FIRST)
-    with tally.case("beside systemd 219 the rpm puts its drop-in there, keeps it in an upgrade, and takes it away at the end"):
+    with tally.case("beside systemd 219 the rpm installs its drop-in, keeps it in an upgrade, and removes it at the end"):
         drop_in = "/etc/systemd/system/ecs-bootstrap.service.d/systemd-219.conf"
         machine.run("cp /usr/bin/systemctl /root/systemctl && mv /etc/ecs-bootstrap/ecs-bootstrap.toml.rpmsave /root")
         machine.write("/root/older", "#!/bin/sh\n[ \"$1\" = --version ] && exec echo 'systemd 219'\nexec /root/systemctl \"$@\"\n", 0o755)
@@ -129,7 +129,7 @@ def rpms(machine):
 def user_data(tally, deb):
     as_it_is = {"user-data/shell.sh": USER_DATA / "shell.sh", "user-data/cloud-config.yaml": USER_DATA / "cloud-config.yaml"}
     texts = {name: (file.read_text(), as_variables(FIRST)) for name, file in as_it_is.items()}
-    # What Batch wrote stands, and beside it what only the layer sets.
+    # What Batch wrote is kept, and what only the layer sets is added.
     launch_template, variables = (PACKAGING / "batch/user-data.txt").read_text(), as_variables(FIRST) | batch.KEYS
     texts["batch/user-data.txt after Batch's part"] = (batch.merged(launch_template), variables)
     texts["batch/user-data.txt before Batch's part"] = (batch.merged(launch_template, batch_first=False), variables)
@@ -162,34 +162,34 @@ def ansible(tally, deb):
         shutil.copytree(PACKAGING / "ansible", machine.root / "root/roles")
         machine.boot()
         with tally.case("the Ansible role installs no package with another checksum"):
-            status, said = play("0" * 64)
-            contains(said, "did not match")
+            status, printed = play("0" * 64)
+            contains(printed, "did not match")
             expect(status and machine.try_run("command -v ecs-bootstrap")[0], "it was installed")
         with tally.case("the Ansible role installs, sets and enables, and starts nothing"):
             was = show(machine, "ecs", "InvocationID")
-            status, said = play(hashlib.sha256(content).hexdigest())
-            equal((status, said if status else ""), (0, ""))
+            status, printed = play(hashlib.sha256(content).hexdigest())
+            equal((status, printed if status else ""), (0, ""))
             equal(machine.run("systemctl is-enabled ecs-bootstrap-guard ecs-bootstrap").split(), ["enabled", "enabled"])
             equal((show(machine, "ecs", "InvocationID"), state(machine, "ecs-bootstrap")), (was, "inactive"))
         with tally.case("a second run of the Ansible role changes nothing"):
             contains(play(hashlib.sha256(content).hexdigest())[1], "changed=0 ")
-        with tally.case("at the next boot the host is prepared as the Ansible role says"):
+        with tally.case("at the next boot the host is prepared as the Ansible role declares"):
             machine.reboot()
             equal(agents_variables(machine), as_variables(FIRST))
             expect(machine.try_run(f"container lab {TOKEN}")[0] != 0, "a container reaches instance metadata")
 
 
 @on_a_machine
-def circle(tally, cloud, machine):
+def ordering(tally, cloud, machine):
     verify = "systemctl daemon-reload; systemd-analyze verify --man=no --generators=yes multi-user.target"
     installed(machine)
     with_user_data(machine, "#cloud-config\n")
     with tally.case("cloud-init's own schema accepts cloud-config.yaml"):
         machine.write("/root/cloud-config.yaml", (USER_DATA / "cloud-config.yaml").read_text())
         contains(machine.run("cloud-init schema --config-file /root/cloud-config.yaml"), "Valid")
-    with tally.case("on Debian the units and cloud-init close no circle"):
+    with tally.case("on Debian the units and cloud-init have no ordering cycle"):
         equal(machine.run(verify), "")
-    with tally.case("on Debian after-user-data.conf closes one, which systemd-analyze verify names"):
+    with tally.case("on Debian after-user-data.conf makes one, which systemd-analyze verify names"):
         place = "/etc/systemd/system/ecs-bootstrap.service.d/after-user-data.conf"
         machine.write(place, machine.read("/usr/share/ecs-bootstrap/after-user-data.conf"))
         contains(machine.try_run(verify)[1], "Found ordering cycle", "cloud-final.service")

@@ -107,7 +107,7 @@ class Host:
         cloud, self.machine = life.enter_context(hosts.host("readme", deb))
         for bucket, key, content in workstation.objects():
             cloud.put(key, content, bucket)
-        cloud.set(open=[workstation.open_to_the_vpc()])
+        cloud.open_to_all(workstation.open_to_the_vpc())
         shipping.with_user_data(self.machine, workstation.user_data())
         shipping.like_amazon_linux(self.machine)
         # sudo takes the laboratory's authority away, which on a real host is built in.

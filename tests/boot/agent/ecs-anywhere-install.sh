@@ -1,5 +1,5 @@
 #!/bin/bash
-# A stand-in for AWS's ecs-anywhere-install.sh, which installs and starts in this order and writes these lines. What it would install lies
+# A stand-in for AWS's ecs-anywhere-install.sh, which installs and starts in this order and writes these lines. What it would install is
 # in /opt/ecs-anywhere.
 set -e
 start=true cluster=default

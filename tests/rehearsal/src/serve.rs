@@ -159,7 +159,8 @@ fn line(seen: &Seen, on_request: Option<bool>) -> String {
 
 /// One command from standard input.
 fn change(cloud: &Cloud, line: &str) -> Result<(), String> {
-    let words: Vec<&str> = line.split_whitespace().collect();
+    // The last part may contain blanks: it is the path of a file.
+    let words: Vec<&str> = line.trim_end().splitn(4, ' ').collect();
     match words[..] {
         ["fault", name] => cloud.usual_fault(find_fault(name)?.name),
         ["clear-faults"] => cloud.clear_faults(),

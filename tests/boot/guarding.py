@@ -1,14 +1,14 @@
-"""The fence around instance metadata, on a machine that boots: bridges, host network tasks, Docker without it."""
+"""The guard of instance metadata, on a machine that boots: bridges, host network tasks, Docker without it."""
 
 from hosts import SETTINGS, TOKEN, contains, equal, expect, installed, journal, on_a_machine, report, show, state
 
 
 @on_a_machine
-def fence(tally, cloud, machine):
+def guard(tally, cloud, machine):
     def blocked(command):
         expect(machine.try_run(command)[0] != 0, f"{command} got an answer")
 
-    def fenced():
+    def only_the_host_reaches_metadata():
         blocked(f"container lab {TOKEN}")
         machine.run(TOKEN)
 
@@ -19,32 +19,32 @@ def fence(tally, cloud, machine):
     machine.write("/etc/ecs-bootstrap/ecs-bootstrap.toml", SETTINGS + "block_imds = true\n")
     machine.run("systemctl enable ecs-bootstrap-guard")
     machine.reboot()
-    with tally.case("the fence stands before Docker starts"):
-        stands = int(show(machine, "ecs-bootstrap-guard", "ExecMainExitTimestampMonotonic"))
+    with tally.case("the guard is set before Docker starts"):
+        guarded = int(show(machine, "ecs-bootstrap-guard", "ExecMainExitTimestampMonotonic"))
         docker = int(show(machine, "docker", "ExecMainStartTimestampMonotonic"))
-        expect(0 < stands < docker, f"fence at {stands}, Docker at {docker}")
+        expect(0 < guarded < docker, f"guard at {guarded}, Docker at {docker}")
     with tally.case("after a boot no container reaches instance metadata, and the host does"):
-        fenced()
+        only_the_host_reaches_metadata()
         blocked(f"container --network other lab {TOKEN}")
         equal((report(machine)["outcome"], report(machine)["guard"]["state"]), ("installed", "installed"))
         equal(state(machine), "active")
-    with tally.case("the verify unit has proven the fence after Docker"):
+    with tally.case("the verify unit has proven the guard after Docker"):
         equal(show(machine, "ecs-bootstrap-guard-verify", "Result"), "success")
         contains(machine.run("ecs-bootstrap guard status"), "last proof: blocked on every network")
     with tally.case("after a restart of Docker no container reaches instance metadata, and the host does"):
         machine.run("systemctl restart docker")
-        fenced()
+        only_the_host_reaches_metadata()
     with tally.case("after another reboot no container reaches instance metadata, and the host does"):
         machine.reboot()
-        fenced()
-    with tally.case("when somebody flushed all rules, `guard prove` says that it leaks"):
+        only_the_host_reaches_metadata()
+    with tally.case("after a flush of all rules, `guard prove` reports that it leaks"):
         machine.run("nft flush ruleset")
         equal(machine.try_run("ecs-bootstrap guard prove")[0], 51)
-    with tally.case("the verify unit mends what was flushed, and its journal says so"):
+    with tally.case("the verify unit repairs what was flushed, and its journal reports it"):
         machine.run("systemctl restart ecs-bootstrap-guard-verify && ecs-bootstrap guard prove")
         contains(journal(machine, "ecs-bootstrap-guard-verify"), "fence: installed")
     host_tasks(tally, machine, blocked)
-    with tally.case("without its fence Docker does not start, nor does the agent"):
+    with tally.case("without the guard Docker does not start, nor does the agent"):
         machine.write("/etc/systemd/system/ecs-bootstrap-guard.service.d/fails.conf", "[Service]\nExecStart=\nExecStart=/bin/false\n")
         machine.reboot()
         expect("active" not in (state(machine, "docker"), state(machine)), "Docker or the agent runs")
