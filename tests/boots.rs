@@ -1,4 +1,5 @@
-//! The main job: a boot installs, and the next one changes nothing.
+//! The main job: a boot installs, and the next one changes nothing. If only one test could be kept,
+//! it would be the first.
 
 mod support;
 
@@ -10,13 +11,8 @@ use rehearsal::Service;
 use serde_json::{Value, json};
 use support::{Host, LOCK, PREVIOUS, REPORT, SOURCE, STATE, TARGET, TEXT};
 
-fn mode(host: &Host, path: &str) -> u32 {
-    fs::metadata(host.machine.path(path)).unwrap_or_else(|error| panic!("{path}: {error}")).mode()
-        & 0o7777
-}
-
 #[test]
-fn a_boot_installs_the_objects_bytes_and_the_next_one_changes_nothing() {
+fn boot_installs_and_the_next_boot_is_unchanged() {
     let host = Host::default();
     host.boots("installed");
     assert_eq!(host.installed().as_deref(), Some(TEXT));
@@ -31,7 +27,7 @@ fn a_boot_installs_the_objects_bytes_and_the_next_one_changes_nothing() {
 }
 
 #[test]
-fn an_object_that_has_not_changed_is_not_sent_again() {
+fn unchanged_object_is_not_sent_again() {
     let host = Host::default();
     let answered = |host: &Host| {
         host.cloud
@@ -44,8 +40,7 @@ fn an_object_that_has_not_changed_is_not_sent_again() {
     host.boots("installed");
     assert!(host.boots("unchanged").stderr.contains("(not modified)"));
     assert_eq!(answered(&host), Some(304));
-    // What somebody changed by hand is no longer the object, and neither is a file that another
-    // layer has a part in.
+    // An edited file is no longer the object, and neither is a file made of several layers.
     host.machine.write(TARGET, "ECS_CLUSTER=edited\n");
     host.boots("installed");
     assert_eq!((answered(&host), host.installed().as_deref()), (Some(200), Some(TEXT)));
@@ -61,8 +56,13 @@ fn an_object_that_has_not_changed_is_not_sent_again() {
     );
 }
 
+fn mode(host: &Host, path: &str) -> u32 {
+    fs::metadata(host.machine.path(path)).unwrap_or_else(|error| panic!("{path}: {error}")).mode()
+        & 0o7777
+}
+
 #[test]
-fn every_file_is_where_the_contract_has_it_with_the_mode_it_has_there() {
+fn installed_files_have_their_documented_paths_and_modes() {
     let host = Host::default();
     host.boots("installed");
     assert!(host.machine.read(PREVIOUS).is_none(), "there was no file before");
@@ -78,7 +78,7 @@ fn every_file_is_where_the_contract_has_it_with_the_mode_it_has_there() {
 }
 
 #[test]
-fn the_report_on_stdout_is_the_one_in_the_file_and_says_all_that_the_contract_promises() {
+fn report_on_stdout_and_in_the_file_is_complete() {
     let host = Host::default();
     let report = host.boots("installed").report;
     assert_eq!(report, host.json(REPORT));
@@ -139,7 +139,7 @@ fn text(value: &Value) -> &str {
 }
 
 #[test]
-fn of_ten_runs_at_the_same_time_one_installs_and_nine_find_it_done() {
+fn one_of_ten_concurrent_runs_installs() {
     let host = Host::default();
     let run = || host.boot();
     let outcomes: Vec<String> = thread::scope(|scope| {
@@ -161,7 +161,7 @@ fn of_ten_runs_at_the_same_time_one_installs_and_nine_find_it_done() {
 }
 
 #[test]
-fn a_dry_run_says_what_would_change_and_changes_nothing() {
+fn dry_run_prints_the_diff_and_changes_nothing() {
     let host =
         Host::default().with_file(TARGET, "ECS_CLUSTER=old\nECS_ENGINE_AUTH_DATA=PLANTED-OLD\n");
     let host = host.stores(
@@ -169,7 +169,7 @@ fn a_dry_run_says_what_would_change_and_changes_nothing() {
     );
     let files = || host.machine.files().into_iter().map(|(path, _)| path).collect::<Vec<_>>();
     let before = files();
-    let ended = host.says(&["run", "--dry-run", "--config", SOURCE, "--replace"]);
+    let ended = host.call(&["run", "--dry-run", "--config", SOURCE, "--replace"]);
     assert_eq!((ended.status, files()), (0, before), "{}", ended.stderr);
     assert!(ended.stdout.contains("-ECS_CLUSTER=old\n"), "{}", ended.stdout);
     assert!(ended.stdout.contains("+ECS_CLUSTER=new\n"), "{}", ended.stdout);
@@ -185,9 +185,9 @@ fn a_dry_run_says_what_would_change_and_changes_nothing() {
 }
 
 #[test]
-fn verify_proves_the_identity_and_leaves_nothing_behind() {
+fn verify_proves_the_identity_and_writes_no_file() {
     let host = Host::default();
-    let ended = host.says(&["verify", "--output", "json"]);
+    let ended = host.call(&["verify", "--output", "json"]);
     assert_eq!(
         (ended.status, &ended.report["outcome"]),
         (0, &json!("verified")),
@@ -196,16 +196,12 @@ fn verify_proves_the_identity_and_leaves_nothing_behind() {
     );
     assert_eq!(ended.report["host"]["instance_id"], "i-0ec5b007572a90001");
     assert!(host.machine.files().is_empty(), "{:?}", host.machine.files());
-    let words = host.says(&["verify"]);
-    assert!(
-        words.stdout.contains("i-0ec5b007572a90001") && words.stdout.contains("ecsInstanceRole"),
-        "{}",
-        words.stdout
-    );
+    let text = host.call(&["verify"]).stdout;
+    assert!(text.contains("i-0ec5b007572a90001") && text.contains("ecsInstanceRole"), "{text}");
 }
 
 #[test]
-fn bom_crlf_and_a_missing_final_newline_are_mended_and_told() {
+fn bom_crlf_and_missing_newline_are_normalised_and_reported() {
     let host = Host::default().stores("\u{feff}ECS_CLUSTER=prod\r\nECS_CONTAINER_STOP_TIMEOUT=90s");
     let ended = host.boots("installed");
     assert_eq!(
@@ -240,7 +236,7 @@ fn credentials_in_the_environment_are_ignored_with_a_warning() {
 }
 
 #[test]
-fn in_the_journals_format_every_line_begins_with_its_priority() {
+fn journald_format_prefixes_every_line_with_its_priority() {
     let ended =
         Host::default().with_fault("s3-403").run(&["--config", SOURCE, "--log-format", "journald"]);
     assert!(ended.stderr.lines().all(|line| line.starts_with('<')), "{}", ended.stderr);

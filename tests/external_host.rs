@@ -1,10 +1,13 @@
 //! A host outside EC2: its registration and credentials are the SSM agent's, and instance metadata
 //! is never asked.
 
+mod support;
+
 use std::process::Output;
 use std::time::{Duration, SystemTime};
 
 use rehearsal::{Cloud, Credentials, Machine, Options, Service};
+use support::eventually;
 
 const ID: &str = "mi-0123456789abcdef0";
 const REGISTRATION: &str = "/var/lib/amazon/ssm/Vault/Store/RegistrationKey";
@@ -23,7 +26,7 @@ fn machine(id: &str) -> Machine {
     machine
 }
 
-/// Credentials as the SSM agent would have got them, good for this long or expired for this long.
+/// Credentials as the SSM agent gets them.
 fn credentials(name: &str, expires: SystemTime) -> Credentials {
     Credentials {
         access_key_id: format!("ASIAPLANTED{name}"),
@@ -59,7 +62,7 @@ fn asked_imds(cloud: &Cloud) -> bool {
 }
 
 #[test]
-fn an_external_host_installs_without_asking_instance_metadata() {
+fn external_host_installs_without_instance_metadata() {
     let (cloud, machine) = (cloud(), machine(ID));
     let good = credentials("ONE", SystemTime::now() + Duration::from_secs(3600));
     machine.write(FILE, written(&good));
@@ -79,7 +82,7 @@ fn an_external_host_installs_without_asking_instance_metadata() {
 }
 
 #[test]
-fn a_session_of_another_host_is_an_identity_mismatch() {
+fn session_of_another_host_is_an_identity_mismatch() {
     let (cloud, machine) = (cloud(), machine("mi-0fffffffffffffff0"));
     let good = credentials("ONE", SystemTime::now() + Duration::from_secs(3600));
     machine.write(FILE, written(&good));
@@ -91,16 +94,16 @@ fn a_session_of_another_host_is_an_identity_mismatch() {
     );
 }
 
-/// Works while, after so many seconds, the SSM agent writes new credentials.
-fn rotated_after<T>(
-    seconds: u64,
+/// Does some work, while the SSM agent writes new credentials once STS was asked about the old ones.
+fn with_rotation<T>(
     machine: &Machine,
+    cloud: &Cloud,
     new: &Credentials,
     work: impl FnOnce() -> T,
 ) -> T {
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            std::thread::sleep(Duration::from_secs(seconds));
+            eventually(|| cloud.requests().iter().any(|seen| seen.service == Service::Sts));
             machine.write(FILE, written(new));
         });
         work()
@@ -108,20 +111,21 @@ fn rotated_after<T>(
 }
 
 #[test]
-fn expired_credentials_are_waited_out_until_the_ssm_agent_rotates_them() {
+fn expired_credentials_are_waited_out_until_rotated() {
     let (cloud, machine) = (cloud(), machine(ID));
     let old = credentials("OLD", SystemTime::now() - Duration::from_secs(60));
     let new = credentials("NEW", SystemTime::now() + Duration::from_secs(3600));
     machine.write(FILE, written(&old));
     cloud.set_credentials(old);
     cloud.set_credentials(new.clone());
-    let output = rotated_after(3, &machine, &new, || run(&machine, &cloud, &["--timeout", "60s"]));
+    let output =
+        with_rotation(&machine, &cloud, &new, || run(&machine, &cloud, &["--timeout", "60s"]));
     assert_eq!(output.status.code(), Some(0), "{:#}", report(&output));
     assert!(!asked_imds(&cloud));
 }
 
 #[test]
-fn no_credentials_of_the_ssm_agent_is_no_role() {
+fn missing_ssm_agent_credentials_are_no_role() {
     let (cloud, machine) = (cloud(), machine(ID));
     let output = run(&machine, &cloud, &["--timeout", "2s"]);
     let report = report(&output);
@@ -131,7 +135,7 @@ fn no_credentials_of_the_ssm_agent_is_no_role() {
 }
 
 #[test]
-fn a_host_that_is_said_to_be_external_and_is_not_registered_says_so() {
+fn unregistered_host_with_host_external_is_no_role() {
     let (cloud, machine) =
         (cloud(), Machine::new().with_binary(env!("CARGO_BIN_EXE_ecs-bootstrap")));
     let output = run(&machine, &cloud, &["--timeout", "2s", "--host", "external"]);
@@ -140,7 +144,7 @@ fn a_host_that_is_said_to_be_external_and_is_not_registered_says_so() {
 }
 
 #[test]
-fn credentials_of_an_earlier_registration_that_sts_does_not_know_are_waited_out() {
+fn unknown_credentials_are_waited_out_until_rotated() {
     let (cloud, machine) = (cloud(), machine(ID));
     let good = credentials("NEW", SystemTime::now() + Duration::from_secs(3600));
     machine.write(
@@ -148,7 +152,8 @@ fn credentials_of_an_earlier_registration_that_sts_does_not_know_are_waited_out(
         written(&credentials("UNKNOWN", SystemTime::now() + Duration::from_secs(3600))),
     );
     cloud.set_credentials(good.clone());
-    let output = rotated_after(2, &machine, &good, || run(&machine, &cloud, &["--timeout", "60s"]));
+    let output =
+        with_rotation(&machine, &cloud, &good, || run(&machine, &cloud, &["--timeout", "60s"]));
     assert_eq!(output.status.code(), Some(0), "{:#}", report(&output));
     machine.write(
         FILE,
@@ -174,26 +179,26 @@ fn verify(machine: &Machine, cloud: &Cloud) -> (Option<i32>, String) {
 }
 
 #[test]
-fn verify_waits_for_the_rotation_too_and_says_which_of_the_agents_keys_are_missing() {
+fn verify_waits_for_rotation_and_names_missing_agent_keys() {
     let (cloud, machine) = (cloud(), machine(ID));
     let old = credentials("OLD", SystemTime::now() - Duration::from_secs(60));
     let new = credentials("NEW", SystemTime::now() + Duration::from_secs(3600));
     machine.write(FILE, written(&old));
     cloud.set_credentials(old);
     cloud.set_credentials(new.clone());
-    let (status, said) = rotated_after(1, &machine, &new, || verify(&machine, &cloud));
-    assert_eq!(status, Some(0), "{said}");
-    assert!(said.contains("ECS_EXTERNAL=true is in neither"), "{said}");
-    assert!(said.contains("AWS_DEFAULT_REGION is in neither"), "{said}");
+    let (status, stderr) = with_rotation(&machine, &cloud, &new, || verify(&machine, &cloud));
+    assert_eq!(status, Some(0), "{stderr}");
+    assert!(stderr.contains("ECS_EXTERNAL=true is in neither"), "{stderr}");
+    assert!(stderr.contains("AWS_DEFAULT_REGION is in neither"), "{stderr}");
     machine.write("/etc/ecs/ecs.config", "ECS_EXTERNAL=True\nAWS_REGION=eu-west-1\n");
-    let (_, said) = verify(&machine, &cloud);
+    let (_, stderr) = verify(&machine, &cloud);
     assert!(
-        said.contains("ECS_EXTERNAL is not exactly `true`")
-            && said.contains("AWS_REGION alone is not enough"),
-        "{said}"
+        stderr.contains("ECS_EXTERNAL is not exactly `true`")
+            && stderr.contains("AWS_REGION alone is not enough"),
+        "{stderr}"
     );
     machine.write("/etc/ecs/ecs.config", "");
     machine.write("/var/lib/ecs/ecs.config", "ECS_EXTERNAL=true\nAWS_DEFAULT_REGION=eu-west-1\n");
-    let (status, said) = verify(&machine, &cloud);
-    assert_eq!((status, said.contains("neither")), (Some(0), false), "{said}");
+    let (status, stderr) = verify(&machine, &cloud);
+    assert_eq!((status, stderr.contains("neither")), (Some(0), false), "{stderr}");
 }

@@ -1,4 +1,4 @@
-//! Where a layer comes from, as a user writes it. How it fails is in `exit_statuses.rs`.
+//! Sources of layers, as a user writes them. How they fail is in `exit_statuses.rs`.
 
 mod support;
 
@@ -9,7 +9,7 @@ fn config(key: &str) -> String {
     format!("ECS_CLUSTER=prod\nECS_INSTANCE_ATTRIBUTES={{\"n\":\"{}\"}}\n", key.len())
 }
 
-/// What S3's console shows as a key, and how a user writes it.
+/// A key as S3's console shows it, and how a user may write it.
 const KEYS: [(&str, &str); 9] = [
     ("ecs.config", "ecs.config"),
     ("fleet a/ecs.config", "fleet a/ecs.config"),
@@ -23,7 +23,7 @@ const KEYS: [(&str, &str); 9] = [
 ];
 
 #[test]
-fn any_key_that_s3_shows_can_be_written() {
+fn every_key_of_the_s3_console_can_be_a_source() {
     for_each(
         &KEYS,
         |(key, _)| (*key).into(),
@@ -38,7 +38,7 @@ fn any_key_that_s3_shows_can_be_written() {
 }
 
 #[test]
-fn a_version_a_region_an_owner_and_a_digest_are_honoured() {
+fn version_region_owner_and_digest_are_honoured() {
     let host = Host::default();
     host.cloud.set_bucket("versions", |bucket| {
         (bucket.versioned, bucket.region) = (true, "us-west-2".into())
@@ -69,13 +69,13 @@ fn a_version_a_region_an_owner_and_a_digest_are_honoured() {
 }
 
 #[test]
-fn an_arn_is_as_good_as_a_url() {
+fn arn_is_a_source() {
     let host = Host::default();
     host.run(&["--config", "arn:aws:s3:::fleet-config/ecs.config"]).succeeds_as("installed");
 }
 
 #[test]
-fn a_skewed_clock_is_mended_with_one_more_request() {
+fn clock_skew_is_corrected() {
     let host = Host::default().with_fault("clock-skew");
     host.boots("installed");
 }
@@ -92,7 +92,7 @@ fn run(host: &Host, env: &[(&str, &str)]) -> Ended {
 }
 
 #[test]
-fn a_ca_of_ones_own_is_trusted_when_it_is_named_and_only_then() {
+fn custom_ca_is_trusted_only_when_configured() {
     let (host, ca) = over_tls(Certificate::Good);
     run(&host, &[]).fails_as("source_unreachable", 22, &["not trusted", "AWS_CA_BUNDLE"]);
     run(&host, &[("AWS_CA_BUNDLE", &ca)]).succeeds_as("installed");
@@ -100,7 +100,7 @@ fn a_ca_of_ones_own_is_trusted_when_it_is_named_and_only_then() {
 }
 
 #[test]
-fn a_certificate_that_expired_or_is_anothers_is_told_at_once() {
+fn expired_and_misnamed_certificates_are_refused() {
     let (host, ca) = over_tls(Certificate::Expired);
     run(&host, &[("AWS_CA_BUNDLE", &ca)]).fails_as(
         "source_unreachable",

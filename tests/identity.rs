@@ -1,11 +1,9 @@
-//! Who the host is: what a boot makes of metadata that comes late, changes or breaks off. How it
-//! fails is in `exit_statuses.rs`.
+//! How a boot handles metadata that comes late, changes or stops answering. How it fails is in
+//! `exit_statuses.rs`.
 
 mod support;
 
-use std::time::Duration;
-
-use rehearsal::{Options, Service};
+use rehearsal::{Extent, Options, Service};
 use support::{Host, SOURCE, for_each};
 
 fn imds_requests(host: &Host, path: &str) -> usize {
@@ -16,31 +14,22 @@ fn imds_requests(host: &Host, path: &str) -> usize {
         .count()
 }
 
-/// In real time: what an instance does that is launched together with its role.
+/// What an instance sees that is launched together with its role.
 #[test]
-fn tokens_that_are_503_for_5_s_and_then_a_role_that_is_404_for_5_s_are_waited_for() {
+fn late_tokens_and_a_late_role_are_waited_for() {
     let host = Host::default();
-    host.cloud.fault("token-503", Duration::from_secs(5));
-    host.cloud.fault("role-404", Duration::from_secs(5));
-    let ended = host.run(&["--config", SOURCE, "--timeout", "60s"]);
+    host.cloud.fault("token-503", 4);
+    host.cloud.fault("role-404", 4);
+    let ended = host.run(&["--config", SOURCE, "--timeout", "2m"]);
     ended.succeeds_as("installed");
-    assert!(
-        ended.took >= Duration::from_secs(10),
-        "{:?}: nothing had to be waited for",
-        ended.took
-    );
     assert!(ended.stderr.contains("identity: waiting"), "{}", ended.stderr);
-    let identity = ended.report["steps"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|step| step["step"] == "identity")
-        .unwrap();
-    assert!(identity["attempts"].as_u64().unwrap() > 5, "{identity:#}");
+    let steps = ended.report["steps"].as_array().unwrap();
+    let identity = steps.iter().find(|step| step["step"] == "identity").unwrap();
+    assert!(identity["attempts"].as_u64().unwrap() > 8, "{identity:#}");
 }
 
 #[test]
-fn what_passes_with_time_is_waited_for() {
+fn transient_faults_are_retried() {
     let faults = [
         "late-imds",
         "slow-imds",
@@ -56,14 +45,14 @@ fn what_passes_with_time_is_waited_for() {
 }
 
 #[test]
-fn a_revoked_token_costs_one_new_token() {
+fn revoked_token_costs_one_new_token() {
     let host = Host::default().with_fault("token-revoked");
     host.boots("installed");
     assert_eq!(imds_requests(&host, "/api/token"), 2, "{:#?}", host.cloud.requests());
 }
 
 #[test]
-fn what_is_final_is_not_asked_again() {
+fn final_answers_are_not_retried() {
     for fault in ["imds-off", "token-400", "imds-proxy-html"] {
         let host = Host::default().with_fault(fault);
         assert_eq!(host.boot().status, 10);
@@ -72,63 +61,47 @@ fn what_is_final_is_not_asked_again() {
 }
 
 #[test]
-fn version_1_is_never_used() {
+fn imds_version_1_is_never_used() {
     for fault in ["token-400", "token-503", "hop-limit", "imds-off"] {
         let host = Host::default();
-        host.cloud.fault(fault, rehearsal::Extent::Always);
+        host.cloud.fault(fault, Extent::Always);
         assert_eq!(host.run(&["--config", SOURCE, "--timeout", "3s"]).status, 10);
-        // A GET without a token proves that the way is open, and asks for nothing: its answer is
-        // 401 on version 2.
-        let told = |seen: &&rehearsal::Seen| {
+        // A GET without a token shows that the network is open, and asks for no data: version 2
+        // answers 401.
+        let is_version_1 = |seen: &&rehearsal::Seen| {
             seen.method == "GET" && !seen.had_token && seen.path != "/latest/meta-data/"
         };
-        assert_eq!(host.cloud.requests().iter().filter(told).count(), 0, "{fault}");
+        assert_eq!(host.cloud.requests().iter().filter(is_version_1).count(), 0, "{fault}");
     }
 }
 
-/// Who asks for as long as time is left asks once when none is: that question's silence hides no
-/// answer that came before.
+/// The last request before the deadline may hang: its silence must not hide the answers before it.
 #[test]
-fn a_role_that_is_missing_until_the_deadline_is_named_even_if_the_last_question_is_cut_off() {
-    for (fault, says) in
-        [("no-role", "did not arrive in time"), ("role-code-failed", "could not assume")]
+fn missing_role_is_reported_even_if_the_last_request_hangs() {
+    let role = "/iam/security-credentials/";
+    // So many requests for the role or its credentials are answered, two rounds in both cases.
+    for (fault, answered, says) in
+        [("no-role", 2, "did not arrive in time"), ("role-code-failed", 4, "could not assume")]
     {
-        // A busy machine may leave no time for the third question, and so no silence to look at.
-        let ended = (0..10)
-            .find_map(|_| cut_off_at_the_third_question(fault))
-            .expect("in ten boots one has time for a third question");
-        ended.fails_as("no_role", 11, &[says]);
+        let host = Host::default().with_fault(fault);
+        host.cloud.fault("role-hang", Extent::After(answered));
+        // One attempt that lasts until the deadline, not several.
+        let env = [("AWS_METADATA_SERVICE_TIMEOUT", "60")];
+        let args = ["--config", SOURCE, "--stale", "fail", "--timeout", "4s"];
+        host.run_with(&env, &args).fails_as("no_role", 11, &[says]);
+        assert!(imds_requests(&host, role) > 2, "{:#?}", host.cloud.requests());
     }
 }
 
-fn cut_off_at_the_third_question(fault: &str) -> Option<support::Ended> {
-    let host = Host::default();
-    host.cloud.usual_fault(fault);
-    let roles = || imds_requests(&host, "/iam/security-credentials/");
-    let ended = std::thread::scope(|scope| {
-        let run =
-            scope.spawn(|| host.run(&["--config", SOURCE, "--stale", "fail", "--timeout", "1s"]));
-        let began = std::time::Instant::now();
-        while roles() < 2 && began.elapsed() < Duration::from_secs(10) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        // What is asked after the second question is answered too late.
-        std::thread::sleep(Duration::from_millis(20));
-        host.cloud.fault("slow-imds", rehearsal::Extent::By(Duration::from_secs(5)));
-        run.join().unwrap()
-    });
-    (roles() > 2).then_some(ended)
-}
-
 #[test]
-fn metadata_on_ipv6_is_as_good() {
+fn metadata_on_ipv6_is_supported() {
     let host = Host::of(Options { imds_v6: true, ..Options::default() });
     host.boots("installed");
     assert!(host.cloud.url(Service::Imds).contains("[::1]"));
 }
 
 #[test]
-fn other_partitions_are_proven_like_the_first() {
+fn other_partitions_are_supported() {
     for (partition, region, domain) in [
         ("aws-cn", "cn-north-1", "amazonaws.com.cn"),
         ("aws-us-gov", "us-gov-west-1", "amazonaws.com"),
@@ -150,7 +123,7 @@ fn other_partitions_are_proven_like_the_first() {
 }
 
 #[test]
-fn expectations_that_are_met_say_nothing() {
+fn expected_role_and_account_pass() {
     let host = Host::default();
     host.run(&[
         "--config",

@@ -1,6 +1,6 @@
-//! Exit status 40: whatever the file system does, the old file stands whole, nothing is left beside
-//! it, and the error says what happened. And a run that is killed anywhere leaves the next one
-//! nothing to repair by hand.
+//! Exit status 40: whatever the file system does, the old file stays whole, no temporary file is
+//! left beside it, and the error says what happened. After a run that was killed anywhere the next
+//! one succeeds.
 
 mod support;
 
@@ -12,20 +12,20 @@ use support::{Ended, Host, PREVIOUS, SOURCE, STATE, TARGET, TEXT, for_each, is_r
 
 const OLD: &str = "ECS_CLUSTER=prod\n# the old one\n";
 
-/// A host on which an earlier run installed [`OLD`]; its bucket has [`TEXT`] by now.
+/// A host on which an earlier run installed [`OLD`]; its bucket has [`TEXT`] now.
 fn host_with_old_file() -> Host {
     let host = Host::default().stores(OLD);
     host.boots("installed");
     host.stores(TEXT)
 }
 
-/// The old file is whole, has no neighbours, and a run without the fault installs.
-fn old_file_stands(host: &Host) {
+/// The old file is whole and no temporary file is left.
+fn has_old_file(host: &Host) {
     assert_eq!(host.installed().as_deref(), Some(OLD));
-    no_neighbours(host);
+    has_no_temporary_files(host);
 }
 
-fn no_neighbours(host: &Host) {
+fn has_no_temporary_files(host: &Host) {
     assert_eq!(host.names("/etc/ecs"), ["ecs.config"]);
     let names = host.names("/var/lib/ecs-bootstrap");
     assert!(
@@ -35,7 +35,7 @@ fn no_neighbours(host: &Host) {
 }
 
 #[test]
-fn a_link_a_folder_and_somebody_elses_file_are_refused_and_left_alone() {
+fn link_folder_and_foreign_file_are_refused_and_kept() {
     let host = Host::default().with_file("/elsewhere", "theirs").with_file("/etc/ecs/x", "");
     symlink(host.machine.path("/elsewhere"), host.machine.path(TARGET)).unwrap();
     host.boot().fails_as("install", 40, &["is a symbolic link", "plain file"]);
@@ -46,7 +46,7 @@ fn a_link_a_folder_and_somebody_elses_file_are_refused_and_left_alone() {
     assert_eq!(host.names(TARGET), ["x"]);
 
     if !is_root() {
-        return skip("giving a file to somebody else needs root");
+        return skip("changing the owner of a file needs root");
     }
     let host = Host::default().with_file(TARGET, "theirs\n");
     chown(host.machine.path(TARGET), Some(4711), None).unwrap();
@@ -55,7 +55,7 @@ fn a_link_a_folder_and_somebody_elses_file_are_refused_and_left_alone() {
 }
 
 #[test]
-fn a_folder_of_state_that_is_a_file_and_a_lock_that_is_a_link_are_told() {
+fn state_folder_as_file_and_lock_as_link_are_errors() {
     let host = Host::default().with_file("/var/lib/ecs-bootstrap", "");
     host.boot().fails_as("install", 40, &["/var/lib/ecs-bootstrap", "Not a directory"]);
     assert_eq!(host.installed(), None);
@@ -74,13 +74,13 @@ fn a_folder_of_state_that_is_a_file_and_a_lock_that_is_a_link_are_told() {
 }
 
 #[test]
-fn a_report_that_cannot_be_written_is_a_warning_and_no_failure() {
+fn unwritable_report_is_only_a_warning() {
     let host = Host::default().with_file("/run/ecs-bootstrap/report.json/x", "");
     let ended = host.boots("installed");
     assert!(ended.stderr.contains("warning: the report could not be written"), "{}", ended.stderr);
 }
 
-/// Runs the program where a file system of its own lies at `/etc/ecs` of the machine.
+/// Runs the program with a file system of its own at `/etc/ecs` of the machine.
 fn on_a_mount(host: &Host, mount: &str) -> Ended {
     let script =
         format!("set -e; cd {}; {mount}; shift 0; exec \"$@\"", host.machine.root().display());
@@ -104,7 +104,7 @@ fn mounts_can_be_made() -> bool {
 }
 
 #[test]
-fn a_full_disk_is_told_with_its_name_and_the_old_file_stands() {
+fn full_disk_keeps_the_old_file() {
     if !mounts_can_be_made() {
         return;
     }
@@ -122,18 +122,18 @@ fn a_full_disk_is_told_with_its_name_and_the_old_file_stands() {
         "cp -p etc/ecs/ecs.config old; mount -t tmpfs -o nr_inodes=2 none etc/ecs; mv old etc/ecs/ecs.config",
     );
     ended.fails_as("install", 40, &["No space left on device"]);
-    old_file_stands(&host);
+    has_old_file(&host);
 }
 
 #[test]
-fn a_disk_that_became_read_only_is_told_with_its_name() {
+fn read_only_disk_keeps_the_old_file() {
     if !mounts_can_be_made() {
         return;
     }
     let host = host_with_old_file();
     let ended = on_a_mount(&host, "mount --bind etc/ecs etc/ecs; mount -o remount,bind,ro etc/ecs");
     ended.fails_as("install", 40, &["Read-only file system", "read-write"]);
-    old_file_stands(&host);
+    has_old_file(&host);
     host.boots("installed");
 }
 
@@ -156,19 +156,18 @@ fn under_strace(host: &Host, path: &str, inject: &str) -> Ended {
     Ended::of(command.args(["run", "--output", "json", "--timeout", "30s", "--config", SOURCE]))
 }
 
-fn strace_is_there() -> bool {
+fn strace_works() -> bool {
     let there = works("strace", &["-qq", "-o", "/dev/null", "-e", "trace=none", "true"]).is_some();
     if !there {
-        skip("strace(1) is not there, or may not trace");
+        skip("strace(1) is not installed, or may not trace");
     }
     there
 }
 
-/// The new file until it has its name.
+/// The temporary file.
 const NEW: &str = "/etc/ecs/.ecs.config.ecs-bootstrap";
 
-/// Where an installation of the target can break before the new file has its name, in the order of
-/// its calls.
+/// The system calls of an installation before the rename and with it, in their order.
 const CALLS: [(&str, &str); 7] = [
     (TARGET, "openat"),
     (NEW, "unlink"),
@@ -180,8 +179,8 @@ const CALLS: [(&str, &str); 7] = [
 ];
 
 #[test]
-fn an_error_at_any_call_leaves_the_old_file_and_names_the_error() {
-    if !strace_is_there() {
+fn error_at_any_system_call_keeps_the_old_file() {
+    if !strace_works() {
         return;
     }
     let errors = [
@@ -194,7 +193,7 @@ fn an_error_at_any_call_leaves_the_old_file_and_names_the_error() {
     for_each(
         &table,
         |((path, call), (errno, _))| format!("{errno} at {call} of {path}"),
-        |((path, call), (errno, words))| {
+        |((path, call), (errno, message))| {
             let host = host_with_old_file();
             // The present file is read more than once; what a killed run left is removed when the
             // run begins, and once more before the new file is written.
@@ -205,18 +204,18 @@ fn an_error_at_any_call_leaves_the_old_file_and_names_the_error() {
             };
             let ended =
                 under_strace(&host, path, &format!("inject={call}:error={errno}:when={when}"));
-            ended.fails_as("install", 40, &[words, "ecs.config"]);
-            old_file_stands(&host);
+            ended.fails_as("install", 40, &[message, "ecs.config"]);
+            has_old_file(&host);
             host.boots("installed");
             assert_eq!(host.installed().as_deref(), Some(TEXT));
         },
     );
 }
 
-/// The name already points at the new file then: it is whole, and we know that it is ours.
+/// The new file already has its name then: it is whole, and known to be installed by us.
 #[test]
-fn an_error_after_the_rename_is_an_error_and_the_new_file_is_whole() {
-    if !strace_is_there() {
+fn error_after_the_rename_keeps_the_whole_new_file() {
+    if !strace_works() {
         return;
     }
     let host = host_with_old_file();
@@ -226,13 +225,13 @@ fn an_error_after_the_rename_is_an_error_and_the_new_file_is_whole() {
         &["Input/output error"],
     );
     assert_eq!(host.installed().as_deref(), Some(TEXT));
-    no_neighbours(&host);
+    has_no_temporary_files(&host);
     host.boots("unchanged");
 }
 
 #[test]
-fn after_a_kill_at_any_call_the_file_is_whole_and_the_next_run_is_right() {
-    if !strace_is_there() {
+fn kill_at_any_system_call_leaves_a_whole_file() {
+    if !strace_works() {
         return;
     }
     // The state is written before the file and after it.
@@ -253,19 +252,18 @@ fn after_a_kill_at_any_call_the_file_is_whole_and_the_next_run_is_right() {
             assert!(killed.report.is_null(), "it was not killed: {}", killed.stderr);
             let found = host.installed().unwrap();
             assert!([OLD, TEXT].contains(&found.as_str()), "{found:?}");
-            // A key that the new generation no longer has must go, whichever of the two files it
-            // finds.
+            // A key that the source no longer has must go, whichever of the two files is found.
             let host = host.stores("ECS_CLUSTER=prod\n");
             let ended = host.boot();
             ended.succeeds_as("installed");
             assert_eq!(host.installed().as_deref(), Some("ECS_CLUSTER=prod\n"));
-            no_neighbours(&host);
+            has_no_temporary_files(&host);
         },
     );
 }
 
 #[test]
-fn state_that_is_torn_foreign_or_newer_costs_nothing_but_what_it_knew() {
+fn truncated_foreign_or_newer_state_is_replaced() {
     for state in ["", "{\"schema\": 1, \"inst", "null", "[]", "{\"schema\": 99}"] {
         let host = Host::default();
         host.boots("installed");
@@ -277,7 +275,7 @@ fn state_that_is_torn_foreign_or_newer_costs_nothing_but_what_it_knew() {
 }
 
 #[test]
-fn a_mode_that_somebody_widened_is_put_right() {
+fn widened_mode_is_restored() {
     let host = Host::default();
     host.boots("installed");
     fs::set_permissions(host.machine.path(TARGET), fs::Permissions::from_mode(0o644)).unwrap();

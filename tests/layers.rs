@@ -1,4 +1,4 @@
-//! Several layers, values by hand, keys of other owners, and what is put into values.
+//! Several layers, values from the command line, foreign keys, and placeholders.
 
 mod support;
 
@@ -22,7 +22,7 @@ fn value(host: &Host, key: &str) -> Option<String> {
 }
 
 #[test]
-fn a_later_layers_key_wins_and_set_is_the_last() {
+fn later_layers_win_and_set_is_the_last() {
     let host = two_layers();
     let ended = host.run(&["--config", SOURCE, "--config", SECOND, "--set", "ECS_LOGLEVEL=warn"]);
     ended.succeeds_as("installed");
@@ -54,7 +54,7 @@ fn set_alone_is_a_configuration() {
 }
 
 #[test]
-fn files_and_plain_paths_are_layers_too() {
+fn files_and_plain_paths_are_layers() {
     let host = Host::default().with_file("/base", "ECS_CLUSTER=base\nECS_LOGLEVEL=info\n");
     let path = host.machine.path("/base").display().to_string();
     host.run(&["--config", &path]).succeeds_as("installed");
@@ -63,7 +63,7 @@ fn files_and_plain_paths_are_layers_too() {
 }
 
 #[test]
-fn keys_that_others_wrote_stay_unless_a_layer_sets_them_or_replace_is_given() {
+fn foreign_keys_stay_unless_set_or_replaced() {
     let host = Host::default().with_file(
         TARGET,
         "# theirs\nECS_RESERVED_MEMORY=128\nECS_ENABLE_SPOT_INSTANCE_DRAINING=false\n",
@@ -77,7 +77,7 @@ fn keys_that_others_wrote_stay_unless_a_layer_sets_them_or_replace_is_given() {
 }
 
 #[test]
-fn a_key_that_is_kept_is_theirs_as_long_as_they_wrote_it() {
+fn keep_applies_only_to_foreign_values() {
     let host = Host::default().with_file(TARGET, "ECS_ENABLE_SPOT_INSTANCE_DRAINING=false\n");
     let keep = [
         "--config",
@@ -89,16 +89,20 @@ fn a_key_that_is_kept_is_theirs_as_long_as_they_wrote_it() {
     ];
     host.run(&keep).succeeds_as("installed");
     assert_eq!(value(&host, "ECS_ENABLE_SPOT_INSTANCE_DRAINING").as_deref(), Some("false"));
-    assert_eq!(value(&host, "ECS_CLUSTER").as_deref(), Some("prod"), "nobody had written it");
+    assert_eq!(
+        value(&host, "ECS_CLUSTER").as_deref(),
+        Some("prod"),
+        "no other program had written it"
+    );
     host.run(&keep).succeeds_as("unchanged");
     let host = host.stores("ECS_CLUSTER=blue\nECS_ENABLE_SPOT_INSTANCE_DRAINING=true\n");
     host.run(&keep).succeeds_as("installed");
-    assert_eq!(value(&host, "ECS_CLUSTER").as_deref(), Some("blue"), "we had written it");
+    assert_eq!(value(&host, "ECS_CLUSTER").as_deref(), Some("blue"), "this program had written it");
     assert_eq!(value(&host, "ECS_ENABLE_SPOT_INSTANCE_DRAINING").as_deref(), Some("false"));
 }
 
 #[test]
-fn a_key_that_left_its_layer_leaves_the_file_and_one_that_somebody_added_stays() {
+fn removed_keys_leave_the_file_and_foreign_keys_stay() {
     let host = Host::default().stores("ECS_CLUSTER=prod\nECS_LOGLEVEL=debug\n");
     host.boots("installed");
     host.machine.write(TARGET, format!("{}ECS_RESERVED_MEMORY=128\n", host.installed().unwrap()));
@@ -111,7 +115,7 @@ fn a_key_that_left_its_layer_leaves_the_file_and_one_that_somebody_added_stays()
 }
 
 #[test]
-fn batchs_own_cluster_is_kept_when_asked_and_the_rest_is_merged() {
+fn keep_preserves_the_cluster_of_batch() {
     let batch = "ECS_CLUSTER=fleet_Batch_0ec5b007-572a-3b5e-9d5c-0123456789ab\n";
     let host = Host::default().with_file(TARGET, batch);
     host.run(&["--config", SOURCE, "--keep", "ECS_CLUSTER"]).succeeds_as("installed");
@@ -123,7 +127,7 @@ fn batchs_own_cluster_is_kept_when_asked_and_the_rest_is_merged() {
 }
 
 #[test]
-fn the_agents_cluster_may_be_written_again() {
+fn same_cluster_may_be_installed_again() {
     let host = Host::default();
     host.boots("installed");
     let host = host
@@ -136,7 +140,7 @@ const EXPANDED: &str = "ECS_CLUSTER=${tag:Fleet}-${region}\nECS_INSTANCE_ATTRIBU
     \"image\":\"${ami_id}\",\"id\":\"${instance_id}\",\"account\":\"${account_id}\"}\n";
 
 #[test]
-fn expand_puts_in_what_the_host_is_and_asks_for_the_tags_that_are_named() {
+fn expand_fills_in_host_facts_and_named_tags() {
     let host = Host::default().stores(EXPANDED);
     let tags = [("Fleet", "blue"), ("Other", "x")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -161,7 +165,7 @@ fn expand_puts_in_what_the_host_is_and_asks_for_the_tags_that_are_named() {
 }
 
 #[test]
-fn without_expand_a_dollar_is_a_dollar() {
+fn placeholders_stay_without_expand() {
     let host = Host::default()
         .stores("ECS_CLUSTER=prod\nECS_IMAGE_PULL_BEHAVIOR=once\nX_LITERAL=${region}\n");
     host.boots("installed");
@@ -169,7 +173,7 @@ fn without_expand_a_dollar_is_a_dollar() {
 }
 
 #[test]
-fn a_cluster_called_default_is_fine_when_it_is_written_out_or_allowed() {
+fn explicit_or_allowed_default_cluster_is_installed() {
     Host::default().stores("ECS_CLUSTER=default\n").boots("installed");
     let host = Host::default().stores("ECS_LOGLEVEL=info\n");
     host.run(&["--config", SOURCE, "--allow-default-cluster"]).succeeds_as("installed");

@@ -1,5 +1,5 @@
-//! Proxies: instance metadata never takes one, whatever the environment says; S3 and STS take the
-//! one for https.
+//! Proxies: instance metadata never uses one, whatever is in the environment; S3 and STS use the one
+//! for https.
 
 mod support;
 
@@ -10,7 +10,7 @@ const NAMES: [&str; 6] =
     ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
 
 #[test]
-fn not_one_byte_of_metadata_traffic_takes_a_proxy_on_ipv4_and_ipv6() {
+fn metadata_never_uses_a_proxy() {
     let table: Vec<(bool, Vec<&str>)> = [false, true]
         .into_iter()
         .flat_map(|v6| {
@@ -57,7 +57,7 @@ fn host_with_tls() -> Host {
 }
 
 #[test]
-fn s3_and_sts_take_the_proxy_for_https() {
+fn s3_and_sts_use_the_https_proxy() {
     let host = host_with_tls();
     let proxy = Proxy::in_front_of(&host.cloud);
     run_by_names(&host, &proxy, &[]).succeeds_as("installed");
@@ -70,10 +70,11 @@ fn s3_and_sts_take_the_proxy_for_https() {
 }
 
 #[test]
-fn a_host_named_in_no_proxy_is_not_asked_for_at_the_proxy() {
+fn hosts_in_no_proxy_bypass_the_proxy() {
     let host = host_with_tls();
     let proxy = Proxy::in_front_of(&host.cloud);
-    // Nobody else leads there, so the fetch fails; what counts is what the proxy was asked for.
+    // The host is not reachable without the proxy, so the fetch fails; what counts is what the proxy
+    // was asked for.
     let ended = run_by_names(&host, &proxy, &[("NO_PROXY", "s3.eu-west-1.amazonaws.com")]);
     ended.fails_as("source_unreachable", 22, &["fleet-config.s3.eu-west-1.amazonaws.com"]);
     assert!(
@@ -85,7 +86,7 @@ fn a_host_named_in_no_proxy_is_not_asked_for_at_the_proxy() {
 }
 
 #[test]
-fn a_proxy_that_refuses_is_named() {
+fn refusing_proxy_is_named_in_the_error() {
     let (host, proxy) = (host_with_tls(), Proxy::start(Manners::Refuses));
     let ended = run_by_names(&host, &proxy, &[("HTTPS_PROXY", &proxy.url())]);
     let address = proxy.url().trim_start_matches("http://").to_owned();

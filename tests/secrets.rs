@@ -1,5 +1,5 @@
-//! No secret is ever seen: not on stdout or stderr in any format, at the loudest, nor in any file
-//! but the one that is to hold it.
+//! No secret is ever shown: not on stdout or stderr in any format, with the most verbose log, nor in
+//! any file but the one that is to contain it.
 
 mod support;
 
@@ -8,18 +8,16 @@ use std::time::Duration;
 use rehearsal::{Certificate, FAULTS, Options, Response, Service};
 use support::{Ended, Host, PREVIOUS, SOURCE, STATE, TARGET, for_each};
 
-/// Values of keys that are secrets, in every guise; a registry's password, and one that somebody
-/// commented out.
+/// Keys whose values are secrets: a registry's password, one in a comment, one of a proxy.
 const CONFIG: &str = "ECS_CLUSTER=prod\nECS_ENGINE_AUTH_TYPE=docker\n\
     ECS_ENGINE_AUTH_DATA={\"r.test\":{\"username\":\"u\",\"password\":\"PLANTED-PASSWORD\"}}\n\
     # ECS_ENGINE_AUTH_DATA=PLANTED-COMMENT\nHTTP_PROXY=http://user:PLANTED-PROXY@10.0.0.1:3128\n\
     NO_PROXY=169.254.169.254,169.254.170.2,/var/run/docker.sock\n";
-/// The same with mistakes, so that the linter has something to say about the very lines that hold
-/// secrets.
+/// The same with mistakes, so that the linter has findings in the very lines that contain secrets.
 const WRONG: &str = "ECS_CLUSTER=prod\nECS_ENGINE_AUTH_DATA PLANTED-NO-EQUALS\nECS_ENGINE_AUTH_DATA='{\"PLANTED-QUOTED\": \"x\"}'\n\
     AWS_SECRET_ACCESS_KEY=PLANTED-KEY ${PLANTED}\n";
 
-const LOUD: [&[&str]; 3] =
+const VERBOSE: [&[&str]; 3] =
     [&["-v"], &["-vv", "--log-format", "json"], &["--output", "json", "--log-format", "text"]];
 
 fn is_clean(host: &Host, ended: &Ended) {
@@ -27,28 +25,28 @@ fn is_clean(host: &Host, ended: &Ended) {
     check_text("stderr", &ended.stderr);
     for (path, bytes) in host.machine.files() {
         let name = path.strip_prefix(host.machine.root()).unwrap().display().to_string();
-        // These two are what the secrets are for; the others were written by the test itself.
+        // These two are to contain the secrets; settings were written by the test itself.
         if ![&TARGET[1..], &PREVIOUS[1..]].contains(&name.as_str()) && !name.ends_with(".toml") {
             check_text(&name, &String::from_utf8_lossy(&bytes));
         }
     }
-    let said = format!("{}{}", ended.stdout, ended.stderr);
+    let printed = format!("{}{}", ended.stdout, ended.stderr);
     for secret in host.cloud.secrets() {
-        assert!(!said.contains(&secret), "a secret of the cloud's is in {said}");
+        assert!(!printed.contains(&secret), "a secret of the cloud is in {printed}");
     }
 }
 
-fn check_text(place: &str, text: &str) {
+fn check_text(name: &str, text: &str) {
     let clean =
         !["PLANTED", "X-Amz-Signature", "X-Amz-Security-Token", "PLANTED-".to_lowercase().as_str()]
             .iter()
             .any(|mark| text.contains(mark));
-    assert!(clean, "a secret is in {place}: {text}");
+    assert!(clean, "a secret is in {name}: {text}");
 }
 
-fn loud(host: &Host, format: usize, args: &[&str]) -> Ended {
+fn run_verbosely(host: &Host, format: usize, args: &[&str]) -> Ended {
     let mut command = host.command();
-    command.args(["run", "--timeout", "2s"]).args(LOUD[format]).args(args);
+    command.args(["run", "--timeout", "2s"]).args(VERBOSE[format]).args(args);
     command
         .env("RUST_LOG", "trace")
         .env("AWS_SECRET_ACCESS_KEY", "PLANTED-ENVIRONMENT")
@@ -57,15 +55,15 @@ fn loud(host: &Host, format: usize, args: &[&str]) -> Ended {
 }
 
 #[test]
-fn whatever_goes_wrong_in_the_cloud_nothing_secret_is_said() {
+fn no_fault_of_the_cloud_leaks_a_secret() {
     for_each(
         FAULTS,
         |fault| fault.name.into(),
         |fault| {
             let host = Host::default().stores(CONFIG);
             host.cloud.fault(fault.name, rehearsal::Extent::For(Duration::from_millis(500)));
-            let format = fault.name.len() % LOUD.len();
-            let ended = loud(&host, format, &["--config", SOURCE]);
+            let format = fault.name.len() % VERBOSE.len();
+            let ended = run_verbosely(&host, format, &["--config", SOURCE]);
             assert!(!ended.stderr.is_empty());
             is_clean(&host, &ended);
         },
@@ -73,8 +71,8 @@ fn whatever_goes_wrong_in_the_cloud_nothing_secret_is_said() {
 }
 
 #[test]
-fn neither_success_nor_status_nor_a_second_run_says_a_secret() {
-    for format in 0..LOUD.len() {
+fn success_status_and_second_run_leak_no_secret() {
+    for format in 0..VERBOSE.len() {
         let host = Host::default()
             .stores(CONFIG)
             .with_file(TARGET, "ECS_ENGINE_AUTH_DATA=PLANTED-BEFORE\n");
@@ -83,24 +81,24 @@ fn neither_success_nor_status_nor_a_second_run_says_a_secret() {
             &["--config", SOURCE],
             &["--config", SOURCE, "--set", "X_PASSWORD=PLANTED-SET"],
         ] {
-            let ended = loud(&host, format, args);
+            let ended = run_verbosely(&host, format, args);
             assert_eq!(ended.status, 0, "{}", ended.stderr);
             is_clean(&host, &ended);
         }
-        is_clean(&host, &host.says(&["status"]));
-        is_clean(&host, &host.says(&["status", "--output", "json"]));
+        is_clean(&host, &host.call(&["status"]));
+        is_clean(&host, &host.call(&["status", "--output", "json"]));
         assert!(host.machine.read(STATE).is_some());
     }
 }
 
 #[test]
-fn mistakes_in_the_lines_that_hold_secrets_are_told_without_them() {
-    for format in 0..LOUD.len() {
+fn findings_in_lines_with_secrets_are_redacted() {
+    for format in 0..VERBOSE.len() {
         let host = Host::default().stores(WRONG);
-        let ended = loud(&host, format, &["--config", SOURCE]);
+        let ended = run_verbosely(&host, format, &["--config", SOURCE]);
         assert_eq!(ended.status, 30, "{}", ended.stderr);
         is_clean(&host, &ended);
-        let ended = loud(&host, format, &["--config", SOURCE, "--expand"]);
+        let ended = run_verbosely(&host, format, &["--config", SOURCE, "--expand"]);
         assert_eq!(ended.status, 30, "{}", ended.stderr);
         assert!(
             !ended.stdout.contains("PLANTED-KEY") && !ended.stderr.contains("PLANTED-KEY"),
@@ -111,7 +109,7 @@ fn mistakes_in_the_lines_that_hold_secrets_are_told_without_them() {
 }
 
 #[test]
-fn mistakes_in_settings_that_hold_secrets_are_told_without_them() {
+fn errors_in_settings_with_secrets_are_redacted() {
     let table: [&[&str]; 4] = [
         &["--set", "ECS_ENGINE_AUTH_DATA:PLANTED"],
         &["--set", "9ECS=PLANTED"],
@@ -120,7 +118,7 @@ fn mistakes_in_settings_that_hold_secrets_are_told_without_them() {
     ];
     for args in table {
         let host = Host::default();
-        let ended = loud(&host, 2, args);
+        let ended = run_verbosely(&host, 2, args);
         assert_eq!(ended.status, 2, "{args:?}: {}", ended.stderr);
         is_clean(&host, &ended);
     }
@@ -128,13 +126,13 @@ fn mistakes_in_settings_that_hold_secrets_are_told_without_them() {
         "/etc/ecs-bootstrap/ecs-bootstrap.toml",
         "config = \"s3://a/b\"\nset = { ECS_ENGINE_AUTH_DATA = \"PLANTED }\n",
     );
-    let ended = loud(&host, 0, &[]);
+    let ended = run_verbosely(&host, 0, &[]);
     assert_eq!(ended.status, 2, "{}", ended.stderr);
     is_clean(&host, &ended);
 }
 
 #[test]
-fn a_presigned_url_is_shown_without_its_query_whatever_becomes_of_it() {
+fn presigned_url_is_shown_without_its_query() {
     let host =
         Host::of(Options { tls: Some(Certificate::Good), ..Options::default() }).stores(CONFIG);
     host.machine.write("/ca.pem", host.cloud.ca_pem().unwrap());

@@ -1,5 +1,5 @@
-//! The source cannot be reached, and the last verified file stands; or does not, where that would
-//! be wrong.
+//! The source cannot be reached, and the last verified file is kept; or is not, where that would be
+//! wrong.
 
 mod support;
 
@@ -8,7 +8,7 @@ use support::{Host, PREVIOUS, REPORT, SOURCE, STATE, TARGET, TEXT};
 
 const SHORT: [&str; 4] = ["--config", SOURCE, "--timeout", "2s"];
 
-/// A host that booted well once, and whose S3 is gone since.
+/// A host that booted once, and whose S3 is unreachable since.
 fn host_without_s3() -> Host {
     let host = Host::default();
     host.boots("installed");
@@ -19,7 +19,7 @@ fn run(host: &Host, more: &[&str]) -> support::Ended {
     host.run(&[&SHORT, more].concat())
 }
 
-/// Makes our last verification one of the year 2020.
+/// Moves the last verification to the year 2020.
 fn verified_long_ago(host: &Host) {
     let mut state = host.json(STATE);
     state["installed"]["verified_at"] = json!("2020-01-01T00:00:00Z");
@@ -27,7 +27,7 @@ fn verified_long_ago(host: &Host) {
 }
 
 #[test]
-fn an_unreachable_source_keeps_the_last_verified_file_and_says_why_and_how_old_it_is() {
+fn unreachable_source_keeps_the_verified_file() {
     let host = host_without_s3();
     let ended = run(&host, &[]);
     ended.succeeds_as("kept");
@@ -49,7 +49,7 @@ fn an_unreachable_source_keeps_the_last_verified_file_and_says_why_and_how_old_i
 }
 
 #[test]
-fn sts_that_cannot_be_reached_keeps_it_too() {
+fn unreachable_sts_keeps_the_verified_file() {
     let host = Host::default();
     host.boots("installed");
     host.cloud.fault("sts-503", rehearsal::Extent::Always);
@@ -66,7 +66,7 @@ fn stale_fail_fails() {
 }
 
 #[test]
-fn a_file_without_the_value_that_is_set_now_is_not_what_is_asked_for() {
+fn changed_set_value_is_not_served_by_a_kept_file() {
     let host = Host::default();
     host.run(&[&SHORT[..], &["--set", "ECS_LOGLEVEL=info"]].concat()).succeeds_as("installed");
     let host = host.with_fault("s3-refused");
@@ -77,7 +77,7 @@ fn a_file_without_the_value_that_is_set_now_is_not_what_is_asked_for() {
 }
 
 #[test]
-fn a_refusal_is_no_absence_and_keeps_nothing() {
+fn refusal_keeps_nothing() {
     for (fault, word, status) in [
         ("s3-403", "access_denied", 20),
         ("s3-404-key", "not_found", 21),
@@ -90,7 +90,7 @@ fn a_refusal_is_no_absence_and_keeps_nothing() {
 }
 
 #[test]
-fn a_refusal_is_told_even_where_sts_cannot_be_reached() {
+fn refusal_is_reported_even_if_sts_is_unreachable() {
     let host = Host::default();
     host.boots("installed");
     host.cloud.fault("sts-503", rehearsal::Extent::Always);
@@ -98,7 +98,7 @@ fn a_refusal_is_told_even_where_sts_cannot_be_reached() {
 }
 
 #[test]
-fn without_a_verified_file_there_is_nothing_to_keep() {
+fn unverified_file_is_not_kept() {
     run(&Host::default().with_fault("s3-refused"), &[]).fails_as("source_unreachable", 22, &[]);
     let host = Host::default().with_fault("s3-refused").with_file(TARGET, "ECS_CLUSTER=byhand\n");
     run(&host, &[]).fails_as("source_unreachable", 22, &[]);
@@ -114,7 +114,7 @@ fn without_a_verified_file_there_is_nothing_to_keep() {
 }
 
 #[test]
-fn a_verification_older_than_max_age_counts_no_more() {
+fn verification_older_than_max_age_is_not_kept() {
     let host = host_without_s3();
     run(&host, &["--max-age", "1h"]).succeeds_as("kept");
     verified_long_ago(&host);
@@ -123,7 +123,7 @@ fn a_verification_older_than_max_age_counts_no_more() {
 }
 
 #[test]
-fn keeping_does_not_make_the_verification_younger() {
+fn keeping_does_not_renew_the_verification() {
     let host = host_without_s3();
     verified_long_ago(&host);
     run(&host, &[]).succeeds_as("kept");
@@ -132,7 +132,7 @@ fn keeping_does_not_make_the_verification_younger() {
 }
 
 #[test]
-fn a_file_that_was_verified_from_another_source_is_not_what_is_asked_for() {
+fn file_verified_from_another_source_is_not_kept() {
     let host = host_without_s3();
     let ended = host.run(&["--config", "s3://other-bucket/ecs.config", "--timeout", "2s"]);
     ended.fails_as("source_unreachable", 22, &["s3://other-bucket/ecs.config"]);

@@ -1,5 +1,5 @@
 //! `status`: the last report; `status --check`: the installed file is the one that a run of this
-//! boot stood by.
+//! boot installed or confirmed.
 
 mod support;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use support::{Ended, Host, REPORT, STATE, TARGET};
 
 fn check(host: &Host) -> Ended {
-    host.says(&["status", "--check", "--output", "json"])
+    host.call(&["status", "--check", "--output", "json"])
 }
 
 #[track_caller]
@@ -16,30 +16,30 @@ fn fails(host: &Host, why: &str) {
 }
 
 #[test]
-fn the_status_is_the_last_runs_report_in_words_and_as_json() {
+fn status_shows_the_last_report_as_text_and_json() {
     let host = Host::default();
-    host.says(&["status", "--output", "json"]).fails_as(
+    host.call(&["status", "--output", "json"]).fails_as(
         "findings",
         70,
         &["no run has left a report", "ecs-bootstrap run"],
     );
     host.boots("installed");
-    let ended = host.says(&["status", "--output", "json"]);
+    let ended = host.call(&["status", "--output", "json"]);
     assert_eq!((ended.status, &ended.report), (0, &host.json(REPORT)));
-    let words = host.says(&["status"]).stdout;
+    let text = host.call(&["status"]).stdout;
     assert!(
-        words.starts_with("run: installed at ") && words.contains("role ecsInstanceRole"),
-        "{words}"
+        text.starts_with("run: installed at ") && text.contains("role ecsInstanceRole"),
+        "{text}"
     );
-    host.machine.write(REPORT, "{ torn");
-    assert_eq!(host.says(&["status"]).status, 70);
+    host.machine.write(REPORT, "{ truncated");
+    assert_eq!(host.call(&["status"]).status, 70);
 }
 
 #[test]
-fn the_status_of_a_failed_run_says_why_and_what_to_do() {
+fn status_of_a_failed_run_shows_cause_and_remedy() {
     let host = Host::default().with_fault("s3-403");
     assert_eq!(host.boot().status, 20);
-    let ended = host.says(&["status"]);
+    let ended = host.call(&["status"]);
     assert_eq!(ended.status, 0, "the report is there");
     assert!(
         ended.stdout.contains("run: access_denied")
@@ -50,7 +50,7 @@ fn the_status_of_a_failed_run_says_why_and_what_to_do() {
 }
 
 #[test]
-fn a_check_passes_after_a_run_of_this_boot_also_one_that_kept_the_file() {
+fn check_passes_after_a_run_of_this_boot() {
     let host = Host::default();
     host.boots("installed");
     let ended = check(&host);
@@ -63,7 +63,7 @@ fn a_check_passes_after_a_run_of_this_boot_also_one_that_kept_the_file() {
 }
 
 #[test]
-fn a_check_fails_where_the_file_is_missing_foreign_edited_or_of_another_boot() {
+fn check_fails_for_missing_foreign_edited_or_old_files() {
     let host = Host::default();
     fails(&host, "is not there");
     host.machine.write(TARGET, "ECS_CLUSTER=byhand\n");
@@ -84,7 +84,7 @@ fn a_check_fails_where_the_file_is_missing_foreign_edited_or_of_another_boot() {
 }
 
 #[test]
-fn a_check_fails_after_a_run_that_failed_before_it_could_verify() {
+fn check_fails_after_a_run_that_verified_nothing() {
     let host = Host::default();
     host.boots("installed");
     let mut state = host.json(STATE);

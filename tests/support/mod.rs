@@ -1,6 +1,6 @@
-//! One host before one boot, and how the boot ended: what the files beside this folder share. Each
-//! uses a part of it.
-#![allow(dead_code, reason = "every promise is a crate of its own and needs another part")]
+//! One host before one boot, and how the boot ended: what the test files share. Each uses a part of
+//! it.
+#![allow(dead_code, reason = "every test file is a crate of its own and needs another part")]
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
@@ -53,14 +53,14 @@ impl Host {
         self
     }
 
-    /// The program on this host, with nothing typed yet but the root.
+    /// The program on this host, with `--root` alone.
     pub fn command(&self) -> Command {
         let mut command = self.machine.command(&self.cloud);
         command.arg("--root").arg(self.machine.root());
         command
     }
 
-    /// Words after `run`, as JSON; not for longer than 20 s.
+    /// `run` with these arguments, as JSON; with a timeout of 20 s unless they set another.
     pub fn run(&self, args: &[&str]) -> Ended {
         self.run_with(&[], args)
     }
@@ -85,9 +85,9 @@ impl Host {
         ended
     }
 
-    /// Any command, in words.
-    pub fn says(&self, words: &[&str]) -> Ended {
-        Ended::of(self.command().args(words))
+    /// Any command.
+    pub fn call(&self, args: &[&str]) -> Ended {
+        Ended::of(self.command().args(args))
     }
 
     pub fn installed(&self) -> Option<String> {
@@ -96,7 +96,7 @@ impl Host {
 
     pub fn json(&self, path: &str) -> Value {
         serde_json::from_slice(
-            &self.machine.read(path).unwrap_or_else(|| panic!("there is no {path}")),
+            &self.machine.read(path).unwrap_or_else(|| panic!("{path} is missing")),
         )
         .unwrap()
     }
@@ -118,18 +118,15 @@ pub fn machine() -> Machine {
 /// A process that ended.
 pub struct Ended {
     pub status: i32,
-    /// `null` where stdout was no JSON.
+    /// `null` where stdout was not JSON.
     pub report: Value,
     pub stdout: String,
     pub stderr: String,
-    pub took: Duration,
 }
 
 impl Ended {
     pub fn of(command: &mut Command) -> Self {
-        let began = Instant::now();
-        let output = command.output().unwrap();
-        Self { took: began.elapsed(), ..Self::from(output) }
+        Self::from(command.output().unwrap())
     }
 
     pub fn outcome(&self) -> &str {
@@ -148,54 +145,58 @@ impl Ended {
         assert_eq!((&self.report["exit_status"], &self.report["error"]), (&0.into(), &Value::Null));
     }
 
-    /// Word, exit status, report and the three lines on stderr belong together and leave nothing
-    /// out; each of `words` is in the message, the remedy or a cause.
+    /// Word, exit status, report and the last three lines on stderr agree and are complete; each of
+    /// `parts` is in the message, the remedy or a cause.
     #[track_caller]
-    pub fn fails_as(&self, word: &str, status: i32, words: &[&str]) {
-        let told = format!("{}\n{:#}", self.stderr, self.report);
+    pub fn fails_as(&self, word: &str, status: i32, parts: &[&str]) {
+        let context = format!("{}\n{:#}", self.stderr, self.report);
         assert!(
             !self.stderr.contains('\x1b'),
-            "nobody watches, and yet there are codes for a terminal: {told}"
+            "stderr is not a terminal, and yet there are escape sequences: {context}"
         );
         let error = &self.report["error"];
-        assert_eq!((self.status, self.outcome()), (status, word), "{told}");
+        assert_eq!((self.status, self.outcome()), (status, word), "{context}");
         assert_eq!(
             (&self.report["exit_status"], &error["word"]),
             (&status.into(), &word.into()),
-            "{told}"
+            "{context}"
         );
         for part in ["message", "remedy"] {
-            assert!(error[part].as_str().is_some_and(|text| text.len() > 10), "no {part}: {told}");
-        }
-        let causes = error["causes"].as_array().unwrap_or_else(|| panic!("no causes: {told}"));
-        assert!(
-            causes.iter().all(|cause| cause.as_str().is_some_and(|text| !text.is_empty())),
-            "{told}"
-        );
-        for wanted in words {
             assert!(
-                error.to_string().contains(wanted),
-                "{wanted:?} is in no part of the error: {told}"
+                error[part].as_str().is_some_and(|text| text.len() > 10),
+                "{part} is missing: {context}"
             );
         }
-        self.has_three_lines(&told);
-        self.marks_the_failed_step(&told);
+        let causes =
+            error["causes"].as_array().unwrap_or_else(|| panic!("causes is missing: {context}"));
+        assert!(
+            causes.iter().all(|cause| cause.as_str().is_some_and(|text| !text.is_empty())),
+            "{context}"
+        );
+        for wanted in parts {
+            assert!(
+                error.to_string().contains(wanted),
+                "{wanted:?} is missing in the error: {context}"
+            );
+        }
+        self.has_three_lines(&context);
+        self.marks_the_failed_step(&context);
     }
 
     #[track_caller]
-    fn has_three_lines(&self, told: &str) {
+    fn has_three_lines(&self, context: &str) {
         let lines: Vec<&str> = self.stderr.lines().rev().take(3).collect();
         for (line, start) in lines.iter().zip(["remedy: ", "why:    ", "what:   "]) {
-            assert!(line.starts_with(start), "the last lines are not what, why, remedy: {told}");
+            assert!(line.starts_with(start), "the last lines are not what, why, remedy: {context}");
         }
     }
 
-    /// Steps of a run are told in full only once the settings are read and the lock is held.
+    /// Steps of a run are reported in full only once the settings are read and the lock is held.
     #[track_caller]
-    fn marks_the_failed_step(&self, told: &str) {
+    fn marks_the_failed_step(&self, context: &str) {
         let may_be: &[&str] = match self.status {
             10..20 => &["identity"],
-            // STS can be out of reach, too; that the bytes are no configuration is seen when they
+            // STS can be out of reach, too; that the bytes are not a configuration is found when they
             // are read.
             20..24 => &["fetch", "identity", "lint"],
             30 | 31 => &["lint"],
@@ -210,7 +211,7 @@ impl Ended {
             .collect();
         assert!(
             failed.len() == 1 && may_be.contains(&failed[0]),
-            "one of {may_be:?} should be marked as failed, not {failed:?}: {told}"
+            "one of {may_be:?} should be marked as failed, not {failed:?}: {context}"
         );
     }
 }
@@ -223,12 +224,11 @@ impl From<Output> for Ended {
             report: serde_json::from_slice(&output.stdout).unwrap_or_default(),
             stdout: text(&output.stdout),
             stderr: text(&output.stderr),
-            took: Duration::ZERO,
         }
     }
 }
 
-/// Runs one check for each row of a table, some at the same time, for most of them wait; then
+/// Runs one check for each row of a table, several at the same time, for most of them wait; then
 /// panics with all that failed.
 pub fn for_each<T: Sync>(
     table: &[T],
@@ -249,9 +249,19 @@ pub fn for_each<T: Sync>(
     assert!(broken.is_empty(), "these failed, see above: {}", broken.join(", "));
 }
 
-/// Says that something cannot be tested here; with CI=true that is a failure.
+/// Waits until something is so.
+#[track_caller]
+pub fn eventually(fact: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !fact() {
+        assert!(began.elapsed() < Duration::from_secs(60), "it did not happen within 60 s");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Reports that something cannot be tested here; with CI=true that is a failure.
 pub fn skip(reason: &str) {
-    let _nobody_reads_it = writeln!(std::io::stdout(), "skipped: {reason}");
+    let _unread = writeln!(std::io::stdout(), "skipped: {reason}");
     assert!(
         std::env::var_os("CI").is_none_or(|ci| ci != "true"),
         "with CI=true nothing may be skipped: {reason}"
@@ -262,7 +272,7 @@ pub fn is_root() -> bool {
     works("id", &["-u"]).is_some_and(|id| id.trim() == "0")
 }
 
-/// What a program prints, if it is there and ends well.
+/// What a program prints, if it is installed and succeeds.
 pub fn works(program: &str, args: &[&str]) -> Option<String> {
     let output = Command::new(program).args(args).stdin(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
