@@ -1,4 +1,4 @@
-"""Whether a document has the keys that its service demands, and no other: `documents.py ssm|component|bill FILE`."""
+"""Checks that a document has the keys that its service requires, and no other: `documents.py ssm|component|bill FILE`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The script of shell.sh is in cloud-config.yaml and Batch's user data too: what differs there is what their headers say differs."""
+"""The script of shell.sh is in cloud-config.yaml and Batch's user data too: they differ only as their headers describe."""
 
 import email
 from pathlib import Path
@@ -10,7 +10,7 @@ BEGIN, END = "# Until all of this", "$install"
 
 
 def common(script):
-    """From the interlock to the installation of the package."""
+    """From the start condition to the installation of the package."""
     lines = script[script.index(BEGIN):].splitlines()
     return [line for line in lines[: next(i for i, line in enumerate(lines) if line.startswith(END)) + 1] if line]
 

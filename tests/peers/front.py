@@ -1,4 +1,4 @@
-"""Stands before a server and answers some requests in its place; all others go through to it as they are, signature and all."""
+"""A front of a server that answers some requests itself; all others are passed on unchanged, with their signatures."""
 
 import contextlib
 import dataclasses
@@ -7,7 +7,7 @@ import http.server
 import threading
 import urllib.parse
 
-# Said anew on each of the two connections.
+# Set anew on each of the two connections.
 OWN = {"connection", "content-length", "transfer-encoding", "date", "server"}
 
 
@@ -32,7 +32,7 @@ def xml(status, text):
 
 @contextlib.contextmanager
 def front(endpoint, answer):
-    """The URL of a front of `endpoint`; `answer(request, upstream)` gives an Answer: its own, or what `upstream()` said."""
+    """The URL of a front of `endpoint`; `answer(request, upstream)` returns an Answer: its own, or that of `upstream()`."""
     host = urllib.parse.urlsplit(endpoint).netloc
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -41,13 +41,13 @@ def front(endpoint, answer):
         def handle_any(self):
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             request = Request(self.command, self.path, self.headers, body)
-            said = answer(request, lambda: ask(request))
-            self.send_response(said.status)
-            for name, value in {**said.headers, "Content-Length": str(len(said.body))}.items():
+            answered = answer(request, lambda: ask(request))
+            self.send_response(answered.status)
+            for name, value in {**answered.headers, "Content-Length": str(len(answered.body))}.items():
                 self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(said.body)
+                self.wfile.write(answered.body)
 
         do_GET = do_HEAD = do_POST = do_PUT = handle_any
 
@@ -57,11 +57,11 @@ def front(endpoint, answer):
     def ask(request):
         upstream = http.client.HTTPConnection(host, timeout=60)
         upstream.request(request.method, request.path, request.body, dict(request.headers))
-        said = upstream.getresponse()
-        headers = {name: value for name, value in said.getheaders() if name.lower() not in OWN}
-        body = said.read()
+        answered = upstream.getresponse()
+        headers = {name: value for name, value in answered.getheaders() if name.lower() not in OWN}
+        body = answered.read()
         upstream.close()
-        return Answer(said.status, headers, body)
+        return Answer(answered.status, headers, body)
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

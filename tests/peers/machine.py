@@ -45,7 +45,7 @@ def aws_s3_cp(bucket, key, env):
 
 
 class Machine:
-    """A folder to boot. `env` says where its clouds are; `secrets` must never be seen but in ecs.config."""
+    """A folder to boot. `env` is how it finds its clouds; `secrets` must be in no file but ecs.config."""
 
     def __init__(self, env, secrets=()):
         self.folder = tempfile.TemporaryDirectory(prefix="peers-machine-")
