@@ -124,7 +124,7 @@ fn users<'m>(power: &Power, modules: &'m BTreeMap<String, String>) -> BTreeSet<&
 }
 
 #[test]
-fn every_power_is_used_in_the_modules_of_its_row_only() {
+fn powers_are_used_only_in_the_modules_of_the_table() {
     let (modules, rows) = (modules(), rows());
     let mut wrong = Vec::new();
     for power in &POWERS {

@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn body_is_read_by_length_and_eof_is_not_a_request() {
+    fn body_is_read_by_length_and_eof_ends_the_connection() {
         assert_eq!(parsed("POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nabc").body, b"ab");
         assert!(read_request(&mut &b""[..]).unwrap().is_none());
         assert!(read_request(&mut &b"GET / HT"[..]).is_err());
