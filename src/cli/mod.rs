@@ -94,7 +94,10 @@ enum Command {
     Guard(guard::Command),
     /// Everything that is wrong on this host, each with its remedy. Changes nothing
     Doctor(doctor::DoctorArgs),
-    #[cfg_attr(not(feature = "role-check"), doc = "The IAM role that a host needs: what creates it")]
+    #[cfg_attr(
+        not(feature = "role-check"),
+        doc = "The IAM role that a host needs: what creates it"
+    )]
     #[cfg_attr(
         feature = "role-check",
         doc = "The IAM role that a host needs: what creates it, or a check of one that exists"

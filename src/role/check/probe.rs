@@ -70,7 +70,7 @@ fn unreadable(role: &Role, source: &Source, error: &source::Error) -> RoleFindin
         ExitStatus::NotFound => ("object-missing", error.remedy()),
         _ => ("object-not-fetched", error.remedy()),
     };
-    let message = format!("the role's own credentials do not get it: {error}");
+    let message = format!("the role's own credentials cannot read it: {error}");
     RoleFinding::new(Severity::Error, id, message, fix).about(&source.to_string())
 }
 
