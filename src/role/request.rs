@@ -72,13 +72,13 @@ pub(crate) struct RoleRequest {
     /// Only the needed actions, in place of AWS's managed policy for ECS
     #[arg(long, action = ArgAction::SetTrue)]
     pub(crate) custom: bool,
-    /// The hosts' region; it also tells the partition
+    /// The hosts' region; it also determines the partition
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<String>,
     /// aws, aws-cn, aws-us-gov, … [default: that of the region or of an ARN, else aws]
     #[arg(long, value_name = "PARTITION")]
     pub(crate) partition: Option<String>,
-    /// The account: an external host's role is then lent to it alone
+    /// The account: only its Systems Manager may then assume the role of an external host
     #[arg(long, value_name = "ID")]
     pub(crate) account: Option<String>,
 }

@@ -40,13 +40,13 @@ struct Evaluation<'a> {
     role: &'a Role,
     snapshot: &'a RoleSnapshot,
     policies: Vec<Policy>,
-    /// Each required permission, what we decide, and what the simulator does, where it was asked.
+    /// Each required permission, our decision, and the simulator's, where it was asked.
     decisions: Vec<(&'a Permission, Decision, Option<Simulated>)>,
 }
 
 impl<'a> Evaluation<'a> {
-    /// The simulator knows what we do not; but of a resource that is one of many it is told `*`
-    /// only, so there its "no" leaves ours.
+    /// Where the simulator allows what we cannot see allowed, it knows more than we do; but for a
+    /// resource that is one of many it is asked about `*` only, so its "no" does not override ours.
     fn new(role: &'a Role, snapshot: &'a RoleSnapshot, required: &'a [Permission]) -> Self {
         let policies = snapshot.parse_policies();
         let decided = required.iter().enumerate().map(|(at, permission)| {

@@ -386,7 +386,7 @@ where
     }
 }
 
-/// IAM gives documents as text with %XX codes.
+/// IAM returns documents as percent-encoded text.
 fn document(action: &'static str, text: Option<&str>) -> Result<Value, Error> {
     let unreadable = |why: String| Error::Unreadable { action, why };
     let text = percent_decode_str(text.unwrap_or_default()).decode_utf8();
