@@ -1,4 +1,4 @@
-//! How `lint`, `guard` and `role` are called and printed.
+//! How `lint` and `guard` are called and printed.
 
 use std::io::IsTerminal;
 
@@ -10,7 +10,6 @@ use super::call::{Call, runtime};
 use super::guard::{self, Form};
 use super::lint;
 use super::output::print;
-use super::role::{Job, RoleArgs};
 use crate::error::{Error, ExitStatus};
 use crate::files::HostFiles;
 use crate::identity::Clients;
@@ -85,24 +84,5 @@ pub(crate) fn guard(call: &Call<'_>, command: &guard::Command) -> u8 {
     match print(&said.stdout) {
         0 => said.failure.map_or(0, |failure| failure.word.code()),
         failed => failed,
-    }
-}
-
-pub(crate) fn role(call: &Call<'_>, args: &RoleArgs) -> u8 {
-    match call.settings().and_then(|settings| role_text(call, args, &settings)) {
-        Ok((text, status)) => print(&text).max(status),
-        Err(error) => call.report_failure(args.job.name(), error),
-    }
-}
-
-fn role_text(call: &Call<'_>, args: &RoleArgs, settings: &Settings) -> Result<(String, u8), Error> {
-    let json = call.output == Output::Json;
-    match &args.job {
-        Job::Print(args) => Ok((args.print(settings, json)?, 0)),
-        Job::Check(args) => {
-            let variables = call.environment.variables().iter().cloned();
-            let http = Http::new(&net::Options::from_vars(variables)?)?;
-            runtime()?.block_on(args.check(settings, &http, json))
-        }
     }
 }

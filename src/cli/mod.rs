@@ -94,7 +94,14 @@ enum Command {
     Guard(guard::Command),
     /// Everything that is wrong on this host, each with its remedy. Changes nothing
     Doctor(doctor::DoctorArgs),
-    /// The IAM role that a host needs: what creates it, or a check of one that exists
+    #[cfg_attr(
+        not(feature = "role-check"),
+        doc = "The IAM role that a host needs: what creates it"
+    )]
+    #[cfg_attr(
+        feature = "role-check",
+        doc = "The IAM role that a host needs: what creates it, or a check of one that exists"
+    )]
     Role(role::RoleArgs),
     /// The last run's report
     Status(status::StatusArgs),
@@ -138,7 +145,7 @@ fn dispatch(cli: &Cli, environment: &Environment) -> u8 {
         Command::Lint(args) => adapters::lint(&call, args),
         Command::Guard(command) => adapters::guard(&call, command),
         Command::Doctor(args) => doctor::run(&call, args),
-        Command::Role(args) => adapters::role(&call, args),
+        Command::Role(args) => role::run(&call, args),
         Command::Status(args) => status::run(&call, args),
         Command::Completions { shell } => man::completions(*shell),
         Command::Man => man::manual(),

@@ -1,135 +1,124 @@
-//! The documents of a role: whom it trusts, which of AWS's policies it carries, and what it may do
-//! besides. Pure.
+//! The documents of a role: which service it trusts, which of AWS's policies it carries, and what
+//! it may do besides. Pure.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::needs::{self, Group, Need};
-use super::{Kind, Role};
+use super::required_permissions::{self, Permission};
+use super::{HostType, Role};
 
 /// AWS's policy for what the ECS agent does.
-pub(crate) const ECS_POLICY: &str = "service-role/AmazonEC2ContainerServiceforEC2Role";
+pub(super) const ECS_POLICY: &str = "service-role/AmazonEC2ContainerServiceforEC2Role";
 /// AWS's policy for what the agent of Systems Manager does.
-pub(crate) const SSM_POLICY: &str = "AmazonSSMManagedInstanceCore";
+pub(super) const SSM_POLICY: &str = "AmazonSSMManagedInstanceCore";
 /// Our inline policy that reads the layers of ecs.config.
-pub(crate) const CONFIG_POLICY: &str = "ecs-bootstrap-config";
-/// Our inline policy that stands in for [`ECS_POLICY`] with `--custom`.
-pub(crate) const AGENT_POLICY: &str = "ecs-bootstrap-agent";
+pub(super) const CONFIG_POLICY: &str = "ecs-bootstrap-config";
+/// Our inline policy that replaces [`ECS_POLICY`] with `--custom`.
+pub(super) const AGENT_POLICY: &str = "ecs-bootstrap-agent";
 
 /// Everything that makes up the role.
-pub(crate) struct Documents {
-    pub(crate) trust: Value,
+pub(super) struct Documents {
+    pub(super) trust: Value,
     /// ARNs.
-    pub(crate) managed: Vec<String>,
+    pub(super) managed: Vec<String>,
     /// Names and documents.
-    pub(crate) inline: Vec<(&'static str, Value)>,
-    pub(crate) profile: Option<String>,
+    pub(super) inline: Vec<(&'static str, Value)>,
+    pub(super) profile: Option<String>,
 }
 
 impl Documents {
-    pub(crate) fn of(role: &Role) -> Documents {
-        let needs = needs::of(role);
+    /// `--custom` replaces the policy for ECS only: AWS's guide calls it wider than most need, and
+    /// the one for Systems Manager required.
+    pub(super) fn of(role: &Role) -> Documents {
+        let custom = role.request.custom;
+        let ssm = (role.host == HostType::External).then_some(SSM_POLICY);
+        let ecs = (!custom).then_some(ECS_POLICY);
+        let permissions = required_permissions::of(role);
+        let inline = [AGENT_POLICY, CONFIG_POLICY].into_iter().filter_map(|name| {
+            let granted = permissions.iter().filter(|it| it.group.inline_policy() == Some(name));
+            let statements = statements(granted);
+            let wanted = (name != AGENT_POLICY || custom) && !statements.is_empty();
+            wanted.then(|| (name, document(statements)))
+        });
         Documents {
             trust: trust(role),
-            managed: managed(role),
-            inline: [(AGENT_POLICY, agent(role, &needs)), (CONFIG_POLICY, config(&needs))]
-                .into_iter()
-                .filter_map(|(name, statements)| Some((name, document(statements?))))
-                .collect(),
-            profile: role.kind.has_profile().then(|| role.name.clone()),
+            managed: ssm.into_iter().chain(ecs).map(|name| role.managed_policy(name)).collect(),
+            inline: inline.collect(),
+            profile: role.host.has_profile().then(|| role.name.clone()),
         }
     }
 }
 
-pub(crate) fn document(statements: Vec<Value>) -> Value {
+pub(super) fn document(statements: Vec<Value>) -> Value {
     json!({"Version": "2012-10-17", "Statement": statements})
 }
 
-/// On an external host the account, where it is known, keeps Systems Manager from lending the role
-/// to anybody else's: <https://docs.aws.amazon.com/systems-manager/latest/userguide/cross-service-confused-deputy-prevention.html>
-pub(crate) fn trust(role: &Role) -> Value {
-    let mut statement = json!({"Effect": "Allow", "Principal": {"Service": role.kind.service()}, "Action": "sts:AssumeRole"});
-    if let (Kind::External, Some(account)) = (role.kind, &role.account) {
+/// On an external host the account, where it is known, keeps Systems Manager from giving the role
+/// to a host of another account:
+/// <https://docs.aws.amazon.com/systems-manager/latest/userguide/cross-service-confused-deputy-prevention.html>
+pub(super) fn trust(role: &Role) -> Value {
+    let mut statement = json!({
+        "Effect": "Allow",
+        "Principal": {"Service": role.host.service()},
+        "Action": "sts:AssumeRole",
+    });
+    if let (HostType::External, Some(account)) = (role.host, &role.request.account) {
         statement["Condition"] = json!({"StringEquals": {"aws:SourceAccount": account}});
     }
     document(vec![statement])
 }
 
-/// `--custom` replaces the policy for ECS only: AWS's guide calls it wider than most need, and the
-/// one for Systems Manager required.
-fn managed(role: &Role) -> Vec<String> {
-    let ssm = (role.kind == Kind::External).then_some(SSM_POLICY);
-    let ecs = (!role.custom).then_some(ECS_POLICY);
-    ssm.into_iter().chain(ecs).map(|name| role.managed(name)).collect()
-}
-
-fn agent(role: &Role, needs: &[Need]) -> Option<Vec<Value>> {
-    role.custom.then(|| agent_statements(needs))
-}
-
-/// What [`ECS_POLICY`] would grant, as far as it is needed.
-pub(crate) fn agent_statements(needs: &[Need]) -> Vec<Value> {
-    statements(needs.iter().filter(|need| need.group == Group::Agent))
-}
-
-fn config(needs: &[Need]) -> Option<Vec<Value>> {
-    let statements = config_statements(needs);
-    (!statements.is_empty()).then_some(statements)
-}
-
-/// What reads exactly the layers of ecs.config.
-pub(crate) fn config_statements(needs: &[Need]) -> Vec<Value> {
-    statements(needs.iter().filter(|need| matches!(need.group, Group::Object(_) | Group::Key(_))))
-}
-
-/// One statement for the needs that differ in their action only, and one for those that differ in
-/// their resource only.
-fn statements<'n>(needs: impl Iterator<Item = &'n Need>) -> Vec<Value> {
+/// One statement for permissions that differ in their action only, and one for those that differ
+/// in their resource only.
+pub(super) fn statements<'p>(permissions: impl IntoIterator<Item = &'p Permission>) -> Vec<Value> {
     let mut grants: Vec<Grant> = Vec::new();
-    for need in needs {
-        match grants.iter_mut().find(|grant| grant.takes(need)) {
-            Some(grant) => grant.add(need),
+    for permission in permissions {
+        match grants.iter_mut().find(|grant| grant.takes(permission)) {
+            Some(grant) => grant.add(permission),
             None => grants.push(Grant {
-                actions: vec![need.action],
-                resources: vec![need.written.clone()],
-                context: &need.context,
+                actions: vec![permission.action],
+                resources: vec![permission.written_resource()],
+                context: &permission.context,
             }),
         }
     }
     grants.iter().map(Grant::statement).collect()
 }
 
-struct Grant<'n> {
+struct Grant<'p> {
     actions: Vec<&'static str>,
-    resources: Vec<String>,
-    context: &'n [(&'static str, String)],
+    resources: Vec<&'p str>,
+    context: &'p [(&'static str, String)],
 }
 
-impl Grant<'_> {
-    fn takes(&self, need: &Need) -> bool {
-        self.context == need.context
-            && (self.actions == [need.action] || self.resources == [need.written.as_str()])
+impl<'p> Grant<'p> {
+    fn takes(&self, permission: &Permission) -> bool {
+        let resource = permission.written_resource();
+        self.context == permission.context
+            && (self.actions == [permission.action] || self.resources == [resource])
     }
 
-    fn add(&mut self, need: &Need) {
-        if !self.actions.contains(&need.action) {
-            self.actions.push(need.action);
+    fn add(&mut self, permission: &'p Permission) {
+        let resource = permission.written_resource();
+        if !self.actions.contains(&permission.action) {
+            self.actions.push(permission.action);
         }
-        if !self.resources.contains(&need.written) {
-            self.resources.push(need.written.clone());
+        if !self.resources.contains(&resource) {
+            self.resources.push(resource);
         }
     }
 
     fn statement(&self) -> Value {
-        let mut statement = json!({"Effect": "Allow", "Action": one_or_all(&self.actions), "Resource": one_or_all(&self.resources)});
+        let (action, resource) = (one_or_all(&self.actions), one_or_all(&self.resources));
+        let mut statement = json!({"Effect": "Allow", "Action": action, "Resource": resource});
         if !self.context.is_empty() {
             let pairs = self.context.iter().map(|(key, value)| ((*key).to_owned(), json!(value)));
-            statement["Condition"] = json!({"StringEquals": serde_json::Map::from_iter(pairs)});
+            statement["Condition"] = json!({"StringEquals": Map::from_iter(pairs)});
         }
         statement
     }
 }
 
-fn one_or_all<T: serde::Serialize>(items: &[T]) -> Value {
+fn one_or_all(items: &[&str]) -> Value {
     match items {
         [one] => json!(one),
         all => json!(all),

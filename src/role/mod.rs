@@ -1,8 +1,8 @@
 //! The IAM role that a host needs: printed as documents and commands, or checked where it exists.
 //!
 //! ```text
-//! Role ─► needs ─► documents ─► print          (pure)
-//!           └───► check ◄─ seen ◄─ IAM          (pure but for `iam`, which only reads)
+//! RoleRequest ─► Role ─► required_permissions ─► documents ─► print      (pure)
+//!                                 └─► check ◄─ snapshot ◄─ IAM           (feature `role-check`)
 //! ```
 //!
 //! The procedures are those of the ECS, Batch and ECS Anywhere guides: role with a trust policy,
@@ -11,149 +11,69 @@
 //! than forbidden (403), but only where it is granted without a condition, and so for every name in
 //! the bucket.
 
-mod beyond;
+#[cfg(feature = "role-check")]
 pub(crate) mod check;
-mod condition;
 mod documents;
-mod finding;
-mod hcl;
-#[cfg(feature = "role-check")]
-pub(crate) mod iam;
-#[cfg(feature = "role-check")]
-pub(crate) mod inquiry;
-mod mend;
-mod needs;
-mod pattern;
-mod policy;
 pub(crate) mod print;
-pub(crate) mod seen;
+mod request;
+mod required_permissions;
 mod shell;
-mod trust;
-mod yaml;
 
-pub(crate) use documents::Documents;
-pub(crate) use finding::{Finding, Severity};
+pub(crate) use request::{HostType, RoleRequest};
 
 use crate::error::{Diagnostic, ExitStatus, Step};
-use crate::net::partition::Partition;
-use crate::source::{Bucket, Object, Source, policy as policy_of};
-
-/// What the host is, and so who hands it the role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Kind {
-    /// An EC2 container instance
-    Ec2,
-    /// An EC2 instance of an AWS Batch compute environment
-    Batch,
-    /// A host outside AWS (ECS Anywhere), known to Systems Manager
-    External,
-}
-
-impl Kind {
-    /// The service that assumes the role.
-    pub(crate) fn service(self) -> &'static str {
-        if self == Kind::External { "ssm.amazonaws.com" } else { "ec2.amazonaws.com" }
-    }
-
-    /// The name that AWS's guides and consoles give the role.
-    pub(crate) fn usual_name(self) -> &'static str {
-        if self == Kind::External { "ecsAnywhereRole" } else { "ecsInstanceRole" }
-    }
-
-    /// EC2 takes a role by way of an instance profile.
-    pub(crate) fn has_profile(self) -> bool {
-        self != Kind::External
-    }
-
-    /// As it is typed.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Kind::Ec2 => "ec2",
-            Kind::Batch => "batch",
-            Kind::External => "external",
-        }
-    }
-
-    fn noun(self) -> &'static str {
-        match self {
-            Kind::Ec2 => "EC2 container instances",
-            Kind::Batch => "the instances of an AWS Batch compute environment",
-            Kind::External => "external hosts (ECS Anywhere)",
-        }
-    }
-}
-
-/// What is asked of a role, as it was typed.
-#[derive(Clone, Debug)]
-pub(crate) struct Wish {
-    pub(crate) kind: Kind,
-    pub(crate) name: Option<String>,
-    pub(crate) sources: Vec<Source>,
-    pub(crate) kms_keys: Vec<String>,
-    pub(crate) create_cluster: bool,
-    pub(crate) tag_authorization: bool,
-    pub(crate) task_execution: bool,
-    pub(crate) custom: bool,
-    pub(crate) region: Option<String>,
-    /// The region of the environment: it tells the partition where nothing else does.
-    pub(crate) here: Option<String>,
-    pub(crate) partition: Option<String>,
-    pub(crate) account: Option<String>,
-}
+use crate::net::partition::{PARTITIONS, Partition, is_region};
+use crate::source::{Bucket, Object, Source, is_account, policy};
 
 /// The role that a host needs, checked.
 pub(crate) struct Role {
-    pub(crate) kind: Kind,
-    pub(crate) name: String,
-    pub(crate) partition: &'static Partition,
-    pub(crate) region: Option<String>,
-    pub(crate) account: Option<String>,
-    pub(crate) objects: Vec<Readable>,
-    pub(crate) keys: Vec<Key>,
-    pub(crate) create_cluster: bool,
-    pub(crate) tag_authorization: bool,
-    pub(crate) task_execution: bool,
-    pub(crate) custom: bool,
+    name: String,
+    host: HostType,
+    partition: &'static Partition,
+    objects: Vec<ReadableObject>,
+    keys: Vec<KmsKey>,
+    request: RoleRequest,
 }
 
 /// An object that the role must read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Readable {
+struct ReadableObject {
     /// As the user wrote it.
-    pub(crate) shown: String,
-    pub(crate) action: &'static str,
+    source: String,
+    action: &'static str,
     /// As a policy writes it, where `*`, `?` and `$` in keys are written `${*}`, `${?}` and
     /// `${$}`.
-    pub(crate) arn: String,
-    pub(crate) owner: Option<String>,
-    pub(crate) object: Object,
+    arn: String,
+    owner: Option<String>,
 }
 
 /// A key of KMS that objects are stored with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Key {
-    pub(crate) arn: String,
+struct KmsKey {
+    arn: String,
     /// The only service that may use it for the role, where that name is known.
-    pub(crate) via: Option<String>,
+    via: Option<String>,
 }
 
-/// What was typed makes no role. Always [`ExitStatus::Settings`].
+/// The request does not describe a role. Always [`ExitStatus::Settings`].
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("`{0}` is no name of a role")]
+    #[error("`{0}` is not a valid role name")]
     Name(String),
-    #[error("`{0}` is no account id")]
+    #[error("`{0}` is not an account id")]
     Account(String),
-    #[error("`{0}` is no region")]
+    #[error("`{0}` is not a valid region")]
     Region(String),
-    #[error("`{0}` is no partition of AWS")]
+    #[error("`{0}` is not a partition of AWS")]
     Partition(String),
     #[error("{what} is in partition {theirs}, the role in {ours}")]
     Partitions { what: String, theirs: &'static str, ours: &'static str },
-    #[error("`{0}` is no ARN of a KMS key")]
+    #[error("`{0}` is not the ARN of a KMS key")]
     Key(String),
-    #[error("this build, the one for hosts, has no `role check`")]
+    #[cfg(not(feature = "role-check"))]
+    #[error("this build, the one for hosts, does not have `role check`")]
     NoCheck,
+    #[cfg(not(feature = "role-check"))]
+    #[error("`role {0}` is not a command")]
+    NoCommand(String),
 }
 
 impl Diagnostic for Error {
@@ -167,64 +87,113 @@ impl Diagnostic for Error {
 
     fn remedy(&self) -> String {
         match self {
-            Error::Name(_) => "give the name alone (no path, no ARN): 1 to 64 letters, digits and _+=,.@-".into(),
+            Error::Name(_) => {
+                "give the name alone (no path, no ARN): 1 to 64 letters, digits and _+=,.@-".into()
+            }
             Error::Account(_) => "give the 12 digits of an account".into(),
             Error::Region(_) => "give a region such as us-west-2".into(),
             Error::Partition(_) => {
-                format!("known are: {}", crate::net::partition::PARTITIONS.iter().map(|one| one.name).collect::<Vec<_>>().join(", "))
+                format!("give one of {}", PARTITIONS.each_ref().map(|one| one.name).join(", "))
             }
-            Error::Partitions { .. } => "a role works in its own partition only: correct --partition, --region or the ARN".into(),
-            Error::NoCheck => "run it from the administrators' package, or from a build with the feature `role-check`".into(),
-            Error::Key(_) => "give arn:PARTITION:kms:REGION:ACCOUNT:key/ID; IAM does not grant by alias".into(),
+            Error::Partitions { .. } => {
+                "correct --partition, --region or the ARN: a role works in its own partition only"
+                    .into()
+            }
+            Error::Key(_) => {
+                "give arn:PARTITION:kms:REGION:ACCOUNT:key/ID; IAM does not grant by alias".into()
+            }
+            #[cfg(not(feature = "role-check"))]
+            Error::NoCheck => "run it from the administrators' package (ecs-bootstrap-admin), \
+                 or from a build with the feature `role-check`"
+                .into(),
+            #[cfg(not(feature = "role-check"))]
+            Error::NoCommand(_) => "type `ecs-bootstrap role print`".into(),
+        }
+    }
+}
+
+impl Error {
+    /// For what this build cannot do.
+    #[cfg(not(feature = "role-check"))]
+    pub(crate) fn no_command(typed: &[String]) -> Error {
+        match typed.first().map_or("", String::as_str) {
+            "check" => Error::NoCheck,
+            other => Error::NoCommand(other.to_owned()),
         }
     }
 }
 
 impl Role {
-    /// Checks what was typed. The partition is the one given, else that of the region, of an ARN
-    /// among the sources or keys, or `aws`.
-    pub(crate) fn new(wish: Wish) -> Result<Role, Error> {
-        let name = wish.name.clone().unwrap_or_else(|| wish.kind.usual_name().into());
+    /// Checks what was typed. `name` is [`HostType::usual_role_name`] where none is given. The
+    /// partition is the one given, else that of the region, of an ARN among the sources or keys, of
+    /// `environment_region`, or `aws`.
+    pub(crate) fn new(
+        request: RoleRequest,
+        name: Option<String>,
+        sources: &[Source],
+        environment_region: Option<&str>,
+    ) -> Result<Role, Error> {
+        let host = request.host.unwrap_or(HostType::Ec2);
+        let name = name.unwrap_or_else(|| host.usual_role_name().into());
         if !is_name(&name) {
             return Err(Error::Name(name));
         }
-        if let Some(region) =
-            wish.region.as_ref().filter(|region| !crate::net::partition::is_region(region))
-        {
+        if let Some(region) = request.region.as_ref().filter(|region| !is_region(region)) {
             return Err(Error::Region(region.clone()));
         }
-        if let Some(account) = wish.account.as_ref().filter(|account| !is_account(account)) {
+        if let Some(account) = request.account.as_ref().filter(|account| !is_account(account)) {
             return Err(Error::Account(account.clone()));
         }
         let objects: Vec<(&Source, &Object)> =
-            wish.sources.iter().filter_map(|source| Some((source, source.object()?))).collect();
-        let keys = wish.kms_keys.iter().map(|arn| key(arn)).collect::<Result<Vec<_>, _>>()?;
-        let partition = match &wish.partition {
-            Some(name) => Partition::named(name).ok_or_else(|| Error::Partition(name.clone()))?,
-            None => implied(&wish, &objects, &keys),
+            sources.iter().filter_map(|source| Some((source, source.object()?))).collect();
+        let key = |arn: &String| key(arn).ok_or_else(|| Error::Key(arn.clone()));
+        let keys = request.kms_key.iter().map(key).collect::<Result<Vec<_>, _>>()?;
+
+        let partition = partition(&request, environment_region, &objects, &keys)?;
+        let readable = |(source, object): (&Source, &Object)| ReadableObject {
+            source: source.to_string(),
+            action: policy::action(object),
+            arn: policy::object_arn(object, partition.home),
+            owner: object.owner.clone(),
         };
-        agree(partition, wish.region.as_deref(), &objects, &keys)?;
         Ok(Role {
-            kind: wish.kind,
             name,
+            host,
             partition,
-            objects: objects
-                .into_iter()
-                .map(|(source, object)| readable(source, object, partition))
-                .collect(),
+            objects: objects.into_iter().map(readable).collect(),
             keys: keys.into_iter().map(|(_, key)| key).collect(),
-            region: wish.region,
-            account: wish.account,
-            create_cluster: wish.create_cluster,
-            tag_authorization: wish.tag_authorization,
-            task_execution: wish.task_execution,
-            custom: wish.custom,
+            request,
         })
     }
 
     /// The ARN of one of AWS's managed policies.
-    fn managed(&self, name: &str) -> String {
+    fn managed_policy(&self, name: &str) -> String {
         format!("arn:{}:iam::aws:policy/{name}", self.partition.name)
+    }
+}
+
+/// The one that was asked for, else the first that is named; all that are named must be the same.
+fn partition(
+    request: &RoleRequest,
+    environment_region: Option<&str>,
+    objects: &[(&Source, &Object)],
+    keys: &[(&'static Partition, KmsKey)],
+) -> Result<&'static Partition, Error> {
+    let region = request.region.iter().map(|it| (it.clone(), Partition::of_region(it)));
+    let objects =
+        objects.iter().filter_map(|(source, it)| Some((source.to_string(), partition_of(it)?)));
+    let keys = keys.iter().map(|(partition, key)| (key.arn.clone(), *partition));
+    let named: Vec<_> = region.chain(objects).chain(keys).collect();
+    let ours = match (&request.partition, named.first()) {
+        (Some(name), _) => Partition::named(name).ok_or_else(|| Error::Partition(name.clone()))?,
+        (None, Some((_, partition))) => partition,
+        (None, None) => Partition::of_region(environment_region.unwrap_or("us-east-1")),
+    };
+    match named.into_iter().find(|(_, theirs)| theirs.name != ours.name) {
+        Some((what, theirs)) => {
+            Err(Error::Partitions { what, theirs: theirs.name, ours: ours.name })
+        }
+        None => Ok(ours),
     }
 }
 
@@ -234,79 +203,27 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
 }
 
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn key(arn: &str) -> Result<(&'static Partition, Key), Error> {
-    let bad = || Error::Key(arn.to_owned());
-    let [scheme, partition, service, region, account, resource] =
+fn key(arn: &str) -> Option<(&'static Partition, KmsKey)> {
+    let ["arn", partition, "kms", region, account, resource] =
         arn.splitn(6, ':').collect::<Vec<_>>()[..]
     else {
-        return Err(bad());
+        return None;
     };
-    let plain = |id: &str| {
-        !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    };
-    let good = scheme == "arn"
-        && service == "kms"
-        && crate::net::partition::is_region(region)
-        && is_account(account);
-    let partition = Partition::named(partition)
-        .filter(|_| good && resource.strip_prefix("key/").is_some_and(plain))
-        .ok_or_else(bad)?;
+    let partition = Partition::named(partition)?;
+    let id = resource.strip_prefix("key/").filter(|id| !id.is_empty())?;
+    let plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     // The value is documented for these two partitions.
     let via = matches!(partition.name, "aws" | "aws-us-gov")
         .then(|| format!("s3.{region}.amazonaws.com"));
-    Ok((partition, Key { arn: arn.to_owned(), via }))
+    (plain && is_region(region) && is_account(account))
+        .then(|| (partition, KmsKey { arn: arn.to_owned(), via }))
 }
 
 /// The partition that an object's ARN or region names.
-fn stated(object: &Object) -> Option<&'static Partition> {
+fn partition_of(object: &Object) -> Option<&'static Partition> {
     match &object.bucket {
         Bucket::Named { partition: Some(name), .. } => Partition::named(name),
         Bucket::AccessPoint { partition, .. } => Partition::named(partition),
         Bucket::Named { partition: None, .. } => object.region.as_deref().map(Partition::of_region),
-    }
-}
-
-fn implied(
-    wish: &Wish,
-    objects: &[(&Source, &Object)],
-    keys: &[(&'static Partition, Key)],
-) -> &'static Partition {
-    let by_object = || objects.iter().find_map(|(_, object)| stated(object));
-    let by_key = || keys.first().map(|(partition, _)| *partition);
-    let by_region = wish.region.as_deref().map(Partition::of_region);
-    let here = || Partition::of_region(wish.here.as_deref().unwrap_or("us-east-1"));
-    by_region.or_else(by_object).or_else(by_key).unwrap_or_else(here)
-}
-
-fn agree(
-    ours: &'static Partition,
-    region: Option<&str>,
-    objects: &[(&Source, &Object)],
-    keys: &[(&'static Partition, Key)],
-) -> Result<(), Error> {
-    let regions =
-        region.into_iter().map(|region| (region.to_owned(), Partition::of_region(region)));
-    let objects =
-        objects.iter().filter_map(|(source, object)| Some((source.to_string(), stated(object)?)));
-    let keys = keys.iter().map(|(partition, key)| (key.arn.clone(), *partition));
-    match regions.chain(objects).chain(keys).find(|(_, theirs)| theirs.name != ours.name) {
-        Some((what, theirs)) => {
-            Err(Error::Partitions { what, theirs: theirs.name, ours: ours.name })
-        }
-        None => Ok(()),
-    }
-}
-
-fn readable(source: &Source, object: &Object, partition: &Partition) -> Readable {
-    Readable {
-        shown: source.to_string(),
-        action: policy_of::action(object),
-        arn: policy_of::object_arn(object, partition.home),
-        owner: object.owner.clone(),
-        object: object.clone(),
     }
 }

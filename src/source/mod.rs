@@ -22,7 +22,7 @@ use aws_credential_types::Credentials;
 pub(crate) use content::content_is_no_configuration;
 pub(crate) use failure::{Asked, Error, Kind};
 use grammar::Place;
-pub(crate) use grammar::{Bucket, Object, Source};
+pub(crate) use grammar::{Bucket, Object, Source, is_account};
 pub(crate) use invalid::Invalid;
 use retry::Failure;
 use serde::{Deserialize, Serialize};

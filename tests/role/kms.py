@@ -1,4 +1,4 @@
-"""moto that decrypts for those only who may: it stores an object's key of KMS and never asks whether the role may use it."""
+"""moto that decrypts only for roles that may: by itself it stores an object's KMS key and never asks whether the role may use it."""
 
 from front import front, xml
 from imds import REGION
@@ -8,17 +8,17 @@ REFUSAL = """<?xml version="1.0" encoding="UTF-8"?>
 KEY_HEADER = "x-amz-server-side-encryption-aws-kms-key-id"
 
 
-def decrypting(world, role, user):
-    """The endpoint of a moto whose S3 asks KMS, by way of S3, whether this role may decrypt, and says what KMS says."""
+def decrypting(account, role, user):
+    """The endpoint of a moto whose S3 asks KMS, by way of S3, whether this role may decrypt, and answers as KMS would."""
 
     def answer(request, upstream):
-        said = upstream()
-        key = {name.lower(): value for name, value in said.headers.items()}.get(KEY_HEADER)
-        if said.status == 200 and request.method == "GET" and key and not may_decrypt(world.iam, role, key):
+        answered = upstream()
+        key = {name.lower(): value for name, value in answered.headers.items()}.get(KEY_HEADER)
+        if answered.status == 200 and request.method == "GET" and key and not may_decrypt(account.iam, role, key):
             return xml(403, REFUSAL.format(user=user, key=key))
-        return said
+        return answered
 
-    return front(world.moto.endpoint, answer)
+    return front(account.moto.endpoint, answer)
 
 
 def may_decrypt(iam, role, key):

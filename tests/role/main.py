@@ -4,17 +4,17 @@ import sys
 import tempfile
 
 import boots
+import documents
 import hosts
-import papers
-import sabotage
-from world import world
+import negative_cases
+from account import account
 
-SUITES = {"papers": papers, "hosts": hosts, "sabotage": sabotage, "boots": boots}
+SUITES = {"documents": documents, "hosts": hosts, "negative_cases": negative_cases, "boots": boots}
 
 
 def main():
-    with tempfile.TemporaryDirectory(prefix="role-") as scratch, world(scratch) as cloud:
-        sums = [module.case.run(name, cloud) for name, module in SUITES.items()]
+    with tempfile.TemporaryDirectory(prefix="role-") as scratch, account(scratch) as in_moto:
+        sums = [module.case.run(name, in_moto) for name, module in SUITES.items()]
     passed, failed = (sum(column) for column in zip(*sums))
     print(f"{passed} passed, {failed} failed")
     return failed > 0

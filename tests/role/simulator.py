@@ -1,4 +1,4 @@
-"""moto with iam:SimulatePrincipalPolicy, which it has not: everything else goes through to it."""
+"""moto with iam:SimulatePrincipalPolicy, which it lacks: everything else is passed on to it."""
 
 import urllib.parse
 

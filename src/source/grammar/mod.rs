@@ -260,7 +260,8 @@ fn set(object: &mut Object, option: &str) -> Result<(), Fault> {
     slot.replace(value).map_or(Ok(()), |_| Err(Fault::Twice(name)))
 }
 
-pub(super) fn is_account(text: &str) -> bool {
+/// Whether `text` can be the id of an account.
+pub(crate) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 

@@ -5,18 +5,17 @@
 
 use serde_json::Value;
 
-use super::pattern::{Pattern, Sure};
-use super::policy::texts;
+use super::pattern::{Pattern, Ternary};
 
 /// What is known about a request: the names and values of condition keys.
-pub(crate) type Context = [(&'static str, String)];
+pub(super) type RequestContext = [(&'static str, String)];
 
 /// What holds for every request that a host makes.
 const ALWAYS: [(&str, &str); 1] = [("aws:SecureTransport", "true")];
 
 /// One operator on one key.
 #[derive(Clone, Debug)]
-pub(crate) struct Condition {
+pub(super) struct Condition {
     operator: String,
     key: String,
     values: Vec<String>,
@@ -39,64 +38,65 @@ const OPERATORS: [(&str, Compare, bool); 13] = [
     ("NumericNotEquals", exact, false),
 ];
 
-type Compare = fn(&str, &str) -> Sure;
+type Compare = fn(&str, &str) -> Ternary;
 
-fn exact(wanted: &str, value: &str) -> Sure {
+fn exact(wanted: &str, value: &str) -> Ternary {
     if wanted.contains("${") { like(wanted, value) } else { (wanted == value).into() }
 }
 
-fn any_case(wanted: &str, value: &str) -> Sure {
+fn any_case(wanted: &str, value: &str) -> Ternary {
     exact(&wanted.to_lowercase(), &value.to_lowercase())
 }
 
-fn like(wanted: &str, value: &str) -> Sure {
+fn like(wanted: &str, value: &str) -> Ternary {
     Pattern::new(wanted, true).covers(&Pattern::literal(value))
+}
+
+/// A string, or a list of strings; anything else counts as its own text (`true`, `12`).
+pub(super) fn texts(element: Option<&Value>) -> Vec<String> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match element {
+        None => Vec::new(),
+        Some(Value::Array(items)) => items.iter().map(text).collect(),
+        Some(one) => vec![text(one)],
+    }
 }
 
 impl Condition {
     /// From the element `Condition` of a statement.
-    pub(crate) fn read(element: Option<&Value>) -> Vec<Condition> {
-        let operators = element.and_then(Value::as_object).into_iter().flatten();
-        operators
-            .flat_map(|(operator, keys)| {
-                keys.as_object()
-                    .into_iter()
-                    .flatten()
-                    .map(|(key, values)| one(operator, key, values))
-            })
-            .collect()
+    pub(super) fn parse(element: Option<&Value>) -> Vec<Condition> {
+        let mut conditions = Vec::new();
+        for (operator, keys) in element.and_then(Value::as_object).into_iter().flatten() {
+            for (key, values) in keys.as_object().into_iter().flatten() {
+                let (operator, key, values) = (operator.clone(), key.clone(), texts(Some(values)));
+                conditions.push(Condition { operator, key, values });
+            }
+        }
+        conditions
     }
 
     /// Whether the request meets it.
-    pub(crate) fn met(&self, context: &Context) -> Sure {
+    pub(super) fn met(&self, context: &RequestContext) -> Ternary {
         let name = self.operator.strip_suffix("IfExists").unwrap_or(&self.operator);
-        let always = ALWAYS.iter().copied();
-        let mut known = context.iter().map(|(key, value)| (*key, value.as_str())).chain(always);
-        let known =
-            known.find(|(key, _)| key.eq_ignore_ascii_case(&self.key)).map(|(_, value)| value);
-        match (known, OPERATORS.iter().find(|(operator, ..)| *operator == name)) {
-            (Some(value), Some((_, compare, wanted))) => self.compare(value, *compare, *wanted),
+        let context = context.iter().map(|(key, value)| (*key, value.as_str()));
+        let value = context.chain(ALWAYS).find(|(key, _)| key.eq_ignore_ascii_case(&self.key));
+        match (value, OPERATORS.iter().find(|(operator, ..)| *operator == name)) {
+            (Some((_, value)), Some((_, compare, wanted))) => {
+                let equal = self.values.iter().map(|one| compare(one, value)).max();
+                let equal = equal.unwrap_or(Ternary::No);
+                if *wanted { equal } else { !equal }
+            }
             (Some(_), None) if name == "Null" => {
                 self.values.iter().any(|value| value == "false").into()
             }
-            _ => Sure::Maybe,
+            _ => Ternary::Maybe,
         }
     }
 
-    fn compare(&self, value: &str, compare: Compare, wanted: bool) -> Sure {
-        let some =
-            self.values.iter().map(|wanted| compare(wanted, value)).max().unwrap_or(Sure::No);
-        if wanted { some } else { some.not() }
-    }
-
     /// `aws:SourceAccount` and so on, for messages.
-    pub(crate) fn key(&self) -> &str {
+    pub(super) fn key(&self) -> &str {
         &self.key
     }
-}
-
-fn one(operator: &str, key: &str, values: &Value) -> Condition {
-    Condition { operator: operator.to_owned(), key: key.to_owned(), values: texts(Some(values)) }
 }
 
 #[cfg(test)]
@@ -106,12 +106,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_condition_is_met_broken_or_beyond_us() {
+    fn conditions_are_met_unmet_or_undecidable() {
         let context = [
             ("aws:SourceAccount", "123456789012".to_owned()),
             ("ecs:CreateAction", "RegisterContainerInstance".to_owned()),
         ];
-        use Sure::{Maybe, No, Yes};
+        use Ternary::{Maybe, No, Yes};
         let table = [
             (json!({"StringEquals": {"aws:SourceAccount": "123456789012"}}), Yes),
             (json!({"StringEquals": {"AWS:sourceaccount": ["1", "123456789012"]}}), Yes),
@@ -131,7 +131,7 @@ mod tests {
             (json!({"ForAnyValue:StringEquals": {"aws:SourceAccount": "1"}}), Maybe),
         ];
         for (element, want) in table {
-            assert_eq!(Condition::read(Some(&element))[0].met(&context), want, "{element}");
+            assert_eq!(Condition::parse(Some(&element))[0].met(&context), want, "{element}");
         }
     }
 }

@@ -1,75 +1,68 @@
-//! Reads IAM policy documents, and says what they decide. Pure.
+//! Parses IAM policy documents, and evaluates what they decide. Pure.
 //!
 //! An explicit Deny wins, then an Allow; without either the answer is no. What depends on something
 //! that only the request knows (a condition, a variable, a resource that is one of many) is unsure,
-//! and says on what. Policies of the bucket, the key, the organisation and the VPC endpoint are not seen here. <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
+//! and names the statement. Policies of the bucket, the key, the organisation and the VPC endpoint
+//! are not known here.
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 
 use serde_json::Value;
 
-use super::condition::{Condition, Context};
-use super::pattern::{Pattern, Sure};
+use super::condition::{Condition, RequestContext, texts};
+use super::pattern::{Pattern, Ternary};
+use crate::role::required_permissions::Permission;
 
 /// A document, taken apart.
 #[derive(Clone, Debug)]
-pub(crate) struct Policy {
-    pub(crate) statements: Vec<Statement>,
+pub(super) struct Policy {
+    pub(super) statements: Vec<Statement>,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Statement {
-    pub(crate) allow: bool,
-    pub(crate) actions: OneOf,
-    pub(crate) resources: OneOf,
-    pub(crate) conditions: Vec<Condition>,
-    /// The element `Principal` or `NotPrincipal`, as it stands; only trust policies have one.
-    pub(crate) principal: Option<Value>,
-    pub(crate) not_principal: bool,
+pub(super) struct Statement {
+    pub(super) allow: bool,
+    pub(super) actions: MatchList,
+    pub(super) resources: MatchList,
+    pub(super) conditions: Vec<Condition>,
+    /// The element `Principal` or `NotPrincipal`, as it is; only trust policies have one.
+    pub(super) principal: Option<Value>,
+    pub(super) not_principal: bool,
 }
 
 /// `Action` or `NotAction`, `Resource` or `NotResource`.
 #[derive(Clone, Debug)]
-pub(crate) struct OneOf {
-    pub(crate) texts: Vec<String>,
+pub(super) struct MatchList {
+    pub(super) texts: Vec<String>,
     patterns: Vec<Pattern>,
-    pub(crate) negated: bool,
+    pub(super) negated: bool,
 }
 
-/// What is asked: may this action be done to these resources?
+/// May this action be done to these resources?
 #[derive(Clone, Debug)]
-pub(crate) struct Request<'a> {
-    pub(crate) action: &'a str,
-    pub(crate) resource: Pattern,
-    pub(crate) context: &'a Context,
+pub(super) struct AccessRequest<'a> {
+    action: &'a str,
+    resource: Pattern,
+    context: &'a RequestContext,
 }
 
-/// A statement, by the place of its policy and its own place in it.
+/// A statement: the index of its policy, and its own in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) policy: usize,
-    pub(crate) statement: usize,
+pub(super) struct StatementRef {
+    pub(super) policy: usize,
+    pub(super) statement: usize,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
     Allowed,
-    Denied(Place),
+    Denied(StatementRef),
     /// A statement may or may not apply.
-    Unsure(Place),
+    Unsure(StatementRef),
     Missing,
 }
 
-/// A string, or a list of strings; anything else counts as its own text (`true`, `12`).
-pub(crate) fn texts(element: Option<&Value>) -> Vec<String> {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    match element {
-        None => Vec::new(),
-        Some(Value::Array(items)) => items.iter().map(text).collect(),
-        Some(one) => vec![text(one)],
-    }
-}
-
-/// The statements of a document: one may stand without a list around it.
-pub(crate) fn statements(document: &Value) -> Vec<&Value> {
+/// The statements of a document: a single one may be without a list around it.
+pub(super) fn statements(document: &Value) -> Vec<&Value> {
     match document.get("Statement") {
         Some(Value::Array(statements)) => statements.iter().collect(),
         Some(one) => vec![one],
@@ -77,83 +70,84 @@ pub(crate) fn statements(document: &Value) -> Vec<&Value> {
     }
 }
 
+impl<'a> From<&'a Permission> for AccessRequest<'a> {
+    fn from(permission: &'a Permission) -> Self {
+        let resource = Pattern::new(&permission.resource, true);
+        AccessRequest { action: permission.action, resource, context: &permission.context }
+    }
+}
+
 impl Policy {
-    pub(crate) fn read(document: &Value) -> Policy {
+    pub(super) fn parse(document: &Value) -> Policy {
         let variables = document.get("Version").and_then(Value::as_str) == Some("2012-10-17");
-        Policy {
-            statements: statements(document)
-                .into_iter()
-                .map(|statement| Statement::read(statement, variables))
-                .collect(),
-        }
+        let statements = statements(document).into_iter();
+        Policy { statements: statements.map(|it| Statement::parse(it, variables)).collect() }
     }
 }
 
 impl Statement {
-    fn read(element: &Value, variables: bool) -> Statement {
+    fn parse(element: &Value, variables: bool) -> Statement {
         let not_principal = element.get("NotPrincipal");
+        let action = |text: &str| Pattern::new(&text.to_lowercase(), false);
+        let resource = |text: &str| Pattern::new(text, variables);
         Statement {
             allow: element.get("Effect").and_then(Value::as_str) == Some("Allow"),
-            actions: OneOf::read(element, ["Action", "NotAction"], &|text| {
-                Pattern::new(&text.to_lowercase(), false)
-            }),
-            resources: OneOf::read(element, ["Resource", "NotResource"], &|text| {
-                Pattern::new(text, variables)
-            }),
-            conditions: Condition::read(element.get("Condition")),
+            actions: MatchList::parse(element, ["Action", "NotAction"], action),
+            resources: MatchList::parse(element, ["Resource", "NotResource"], resource),
+            conditions: Condition::parse(element.get("Condition")),
             principal: element.get("Principal").or(not_principal).cloned(),
             not_principal: not_principal.is_some(),
         }
     }
 
-    /// Whether it speaks of `request`: all of it, none of it, or that depends.
-    pub(crate) fn applies(&self, request: &Request) -> Sure {
-        let action = self.actions.holds(&Pattern::literal(&request.action.to_lowercase()));
-        let resource = self.resources.holds(&request.resource);
+    /// Whether it is about `request`: all of it, none of it, or that depends.
+    pub(super) fn applies(&self, request: &AccessRequest) -> Ternary {
+        let action = self.actions.matches(&Pattern::literal(&request.action.to_lowercase()));
+        let resource = self.resources.matches(&request.resource);
         self.met(request.context).min(action).min(resource)
     }
 
     /// Whether its conditions are met.
-    pub(crate) fn met(&self, context: &Context) -> Sure {
-        self.conditions.iter().map(|condition| condition.met(context)).min().unwrap_or(Sure::Yes)
+    pub(super) fn met(&self, context: &RequestContext) -> Ternary {
+        self.conditions.iter().map(|it| it.met(context)).min().unwrap_or(Ternary::Yes)
+    }
+
+    /// The keys of its conditions, for messages.
+    pub(super) fn condition_keys(&self) -> Vec<&str> {
+        self.conditions.iter().map(Condition::key).collect()
     }
 }
 
-impl OneOf {
-    fn read(element: &Value, [name, not]: [&str; 2], pattern: &dyn Fn(&str) -> Pattern) -> OneOf {
+impl MatchList {
+    fn parse(element: &Value, [name, not]: [&str; 2], pattern: impl Fn(&str) -> Pattern) -> Self {
         let negated = element.get(name).is_none() && element.get(not).is_some();
         let texts = texts(element.get(if negated { not } else { name }));
-        OneOf { patterns: texts.iter().map(|text| pattern(text)).collect(), texts, negated }
+        MatchList { patterns: texts.iter().map(|text| pattern(text)).collect(), texts, negated }
     }
 
-    pub(crate) fn holds(&self, wanted: &Pattern) -> Sure {
-        let some =
-            self.patterns.iter().map(|pattern| pattern.covers(wanted)).max().unwrap_or(Sure::No);
-        if self.negated { some.not() } else { some }
+    pub(super) fn matches(&self, wanted: &Pattern) -> Ternary {
+        let some = self.patterns.iter().map(|it| it.covers(wanted)).max().unwrap_or(Ternary::No);
+        if self.negated { !some } else { some }
     }
 }
 
 /// What all of a role's policies together decide.
-pub(crate) fn decide(policies: &[Policy], request: &Request) -> Verdict {
-    let all = || {
-        policies.iter().enumerate().flat_map(|(policy, it)| {
-            it.statements.iter().enumerate().map(move |(at, one)| (policy, at, one))
+pub(super) fn decide<'a>(policies: &[Policy], request: impl Into<AccessRequest<'a>>) -> Decision {
+    let request = request.into();
+    let first = |allow: bool, applies: Ternary| {
+        policies.iter().enumerate().find_map(|(policy, it)| {
+            let hit = |it: &Statement| it.allow == allow && it.applies(&request) == applies;
+            Some(StatementRef { policy, statement: it.statements.iter().position(hit)? })
         })
     };
-    let first = |allow: bool, sure: Sure| {
-        let mut hits = all().filter(|(.., statement)| {
-            statement.allow == allow && statement.applies(request) == sure
-        });
-        hits.next().map(|(policy, statement, _)| Place { policy, statement })
-    };
-    if let Some(place) = first(false, Sure::Yes) {
-        return Verdict::Denied(place);
+    if let Some(deny) = first(false, Ternary::Yes) {
+        return Decision::Denied(deny);
     }
-    match (first(true, Sure::Yes), first(true, Sure::Maybe), first(false, Sure::Maybe)) {
-        (Some(_), _, None) => Verdict::Allowed,
-        (None, None, _) => Verdict::Missing,
-        (Some(_), _, Some(doubt)) => Verdict::Unsure(doubt),
-        (None, Some(doubt), _) => Verdict::Unsure(doubt),
+    let allow = (first(true, Ternary::Yes), first(true, Ternary::Maybe));
+    match (allow, first(false, Ternary::Maybe)) {
+        ((Some(_), _), None) => Decision::Allowed,
+        ((None, None), _) => Decision::Missing,
+        ((Some(_), _), Some(doubt)) | ((None, Some(doubt)), _) => Decision::Unsure(doubt),
     }
 }
 
@@ -180,22 +174,25 @@ mod tests {
     fn check_request(
         action: &str,
         resource: Pattern,
-        context: &Context,
+        context: &RequestContext,
         statements: Value,
         want: &str,
     ) {
         let document = json!({"Version": "2012-10-17", "Statement": statements});
-        let got = match decide(&[Policy::read(&document)], &Request { action, resource, context }) {
-            Verdict::Allowed => "allowed",
-            Verdict::Denied(_) => "denied",
-            Verdict::Unsure(_) => "unsure",
-            Verdict::Missing => "missing",
+        let got = match decide(
+            &[Policy::parse(&document)],
+            AccessRequest { action, resource, context },
+        ) {
+            Decision::Allowed => "allowed",
+            Decision::Denied(_) => "denied",
+            Decision::Unsure(_) => "unsure",
+            Decision::Missing => "missing",
         };
         assert_eq!(got, want, "{document}");
     }
 
     #[test]
-    fn what_one_statement_decides() {
+    fn one_statement_decides_by_action_and_resource() {
         let table = [
             (json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": OBJECT}), "allowed"),
             (
@@ -246,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn an_explicit_deny_wins_and_a_doubtful_one_makes_the_answer_unsure() {
+    fn explicit_deny_wins_and_undecidable_deny_makes_unsure() {
         let allow = json!({"Effect": "Allow", "Action": "*", "Resource": "*"});
         let table = [
             (json!({"Effect": "Deny", "Action": "s3:*", "Resource": "*"}), "denied"),
@@ -280,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn conditions_that_can_be_judged_are_judged() {
+    fn conditions_on_known_keys_are_evaluated() {
         let owner = |account: &str| json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", "Condition": {"StringEquals": {"s3:ResourceAccount": account}}});
         check(owner("123456789012"), "allowed");
         check(owner("999999999999"), "missing");
@@ -290,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grant_on_some_of_many_resources_is_unsure() {
+    fn allow_on_some_of_the_resources_is_unsure() {
         let narrow = json!({"Effect": "Allow", "Action": "ecs:Poll", "Resource": "arn:aws:ecs:*:*:container-instance/prod/*"});
         let instances = Pattern::new("arn:aws:ecs:*:*:container-instance/*", true);
         check_request("ecs:Poll", instances.clone(), &[], narrow.clone(), "unsure");

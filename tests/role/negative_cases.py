@@ -1,16 +1,16 @@
-"""A role that is right, spoilt in one way: the check names it, and the command that it prints mends it."""
+"""A role that is right but for one fault: the check names it, and the command that it prints fixes it."""
 
 import json
 
+from account import ACCOUNT_ID
 from harness import Cases
 from moto_cloud import policy
-from world import ACCOUNT
 
 case = Cases()
 
 SOURCE = "s3://config/ecs.config"
 OBJECT = "arn:aws:s3:::config/ecs.config"
-KEY = f"arn:aws:kms:us-west-2:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+KEY = f"arn:aws:kms:us-west-2:{ACCOUNT_ID}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 ECS = "arn:aws:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role"
 SSM = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
 
@@ -38,11 +38,11 @@ def inline(name, *statements):
 def attached(*statements):
     """A policy of the account's own."""
 
-    def spoil(iam, role):
+    def break_role(iam, role):
         made = iam.create_policy(PolicyName=f"own-{role}", PolicyDocument=policy(*statements))
         iam.attach_role_policy(RoleName=role, PolicyArn=made["Policy"]["Arn"])
 
-    return spoil
+    return break_role
 
 
 def detached(arn):
@@ -86,8 +86,8 @@ def gone(iam, role):
     iam.delete_role(RoleName=role)
 
 
-# What is done to the role: what is found; on which kind of host.
-SABOTAGES = {
+# What is done to the role, what is found, on which kind of host.
+FAULTS = {
     "the managed policy is detached": (detached(ECS), "ecs-policy-missing", "ec2"),
     "a policy of one's own lacks ecs:Poll": (custom_without_poll, "ecs-policy-missing", "batch"),
     "an external host's managed policy is detached": (detached(SSM), "ssm-policy-missing", "external"),
@@ -134,36 +134,36 @@ SABOTAGES = {
     "a permissions boundary leaves S3 out": (bounded, "permissions-boundary", "ec2"),
     "there is no role": (gone, "role-missing", "ec2"),
 }
-WISHES = {
-    "owner": ["--config", f"{SOURCE}?owner={ACCOUNT}"],
+REQUESTS = {
+    "owner": ["--config", f"{SOURCE}?owner={ACCOUNT_ID}"],
     "pinned": ["--config", f"{SOURCE}?versionId=3HL4kqtJlcpXroDTDmJ"],
     "kms": ["--config", SOURCE, "--kms-key", KEY],
 }
 
 
-def wish(kind):
-    return WISHES.get(kind) or ["--for", kind, "--config", SOURCE]
+def request(kind):
+    return REQUESTS.get(kind) or ["--for", kind, "--config", SOURCE]
 
 
-def make(world, role, kind):
+def make(account, role, kind):
     """A role as `role print --format json` has it; the CLI's commands have cases of their own."""
-    paper = json.loads(world.print("--name", role, *wish(kind), "--format", "json"))
-    world.iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(paper["trust_policy"]))
-    for arn in paper["managed_policies"]:
-        world.iam.attach_role_policy(RoleName=role, PolicyArn=arn)
-    for name, document in paper["inline_policies"].items():
-        world.iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
-    if paper["instance_profile"]:
-        world.iam.create_instance_profile(InstanceProfileName=paper["instance_profile"])
-        world.iam.add_role_to_instance_profile(InstanceProfileName=paper["instance_profile"], RoleName=role)
+    documents = json.loads(account.print("--name", role, *request(kind), "--format", "json"))
+    account.iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(documents["trust_policy"]))
+    for arn in documents["managed_policies"]:
+        account.iam.attach_role_policy(RoleName=role, PolicyArn=arn)
+    for name, document in documents["inline_policies"].items():
+        account.iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
+    if documents["instance_profile"]:
+        account.iam.create_instance_profile(InstanceProfileName=documents["instance_profile"])
+        account.iam.add_role_to_instance_profile(InstanceProfileName=documents["instance_profile"], RoleName=role)
 
 
-@case(each=list(SABOTAGES))
-def it_is_named_and_the_printed_command_mends_it(world, sabotage):
-    spoil, finding, kind = SABOTAGES[sabotage]
-    role = f"spoilt-{list(SABOTAGES).index(sabotage)}"
-    make(world, role, kind)
-    world.check("--role", role, *wish(kind)).is_clean()
-    spoil(world.iam, role)
-    world.sh(world.check("--role", role, *wish(kind)).names(finding))
-    world.check("--role", role, *wish(kind)).works()
+@case(each=list(FAULTS))
+def printed_command_fixes_the_named_fault(account, fault):
+    break_role, finding, kind = FAULTS[fault]
+    role = f"faulty-{list(FAULTS).index(fault)}"
+    make(account, role, kind)
+    account.check("--role", role, *request(kind)).is_clean()
+    break_role(account.iam, role)
+    account.sh(account.check("--role", role, *request(kind)).names(finding))
+    account.check("--role", role, *request(kind)).works()

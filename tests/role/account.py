@@ -1,4 +1,4 @@
-"""moto with AWS's managed policies and with enforcement on; ecs-bootstrap and the shell, with an administrator's keys or others'."""
+"""An account in moto, with AWS's managed policies and with enforcement on; ecs-bootstrap and the shell, with an administrator's keys or others'."""
 
 import contextlib
 import json
@@ -12,12 +12,12 @@ from imds import NO_METADATA, REGION
 from machine import BINARY, guarded, plain_environment
 from moto_cloud import MOTO, Moto
 
-ACCOUNT = "123456789012"
+ACCOUNT_ID = "123456789012"
 BIN = pathlib.Path(sys.executable).parent
 VARIABLES = {"AccessKeyId": "AWS_ACCESS_KEY_ID", "SecretAccessKey": "AWS_SECRET_ACCESS_KEY", "SessionToken": "AWS_SESSION_TOKEN"}
 
 
-class World:
+class Account:
     def __init__(self, moto, scratch):
         self.moto, self.iam, self.scratch = moto, moto.iam, pathlib.Path(scratch)
 
@@ -64,24 +64,24 @@ class Check:
         return self
 
     def names(self, finding):
-        """The one thing that is wrong is this; its command."""
+        """This is the one error; the command that fixes it."""
         ids = [error["id"] for error in self.errors]
         true((self.status, ids) == (70, [finding]), f"exit {self.status} with {ids}, not 70 with {finding}: {self.findings or self.stderr}")
         return self.errors[0]["fix"]
 
-    def remarks(self, finding):
-        """What is not wrong, and still worth saying."""
+    def notes(self, finding):
+        """What is not an error, and still worth a note."""
         found = [one for one in self.works().findings if one["id"] == finding]
         true(found, f"no {finding} among {self.findings}")
         return found[0]
 
 
 @contextlib.contextmanager
-def world(scratch):
+def account(scratch):
     log = pathlib.Path(scratch, "moto.log")
     env = plain_environment(scratch, {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"})
     with process([MOTO, "-H", "127.0.0.1", "-p", "0"], log, cwd=scratch, env=env):
         port = wait_for(lambda: re.search(r"Running on http://127.0.0.1:(\d+)", log.read_text()), "moto's start")[1]
-        cloud = World(Moto(f"http://127.0.0.1:{port}"), scratch)
-        cloud.moto.enforce()
-        yield cloud
+        account = Account(Moto(f"http://127.0.0.1:{port}"), scratch)
+        account.moto.enforce()
+        yield account

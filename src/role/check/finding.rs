@@ -1,0 +1,37 @@
+//! What is wrong with a role, and the command that fixes it.
+
+use ecs_config::lint::Severity;
+use serde::Serialize;
+
+/// One thing that was found, in the shape of the report's other findings. Only errors make `role
+/// check` fail.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct RoleFinding {
+    /// Stable, in kebab-case.
+    pub(super) id: &'static str,
+    pub(super) severity: Severity,
+    /// The layer of ecs.config it is about, if it is about one.
+    pub(super) source: Option<String>,
+    /// Always null: a role has no lines and keys.
+    pub(super) line: Option<usize>,
+    pub(super) key: Option<String>,
+    pub(super) message: String,
+    /// Runs in `sh` as it is printed; empty where only a person can decide.
+    pub(super) fix: String,
+}
+
+impl RoleFinding {
+    pub(super) fn new(
+        severity: Severity,
+        id: &'static str,
+        message: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> RoleFinding {
+        let (message, fix) = (message.into(), fix.into());
+        RoleFinding { id, severity, source: None, line: None, key: None, message, fix }
+    }
+
+    pub(super) fn about(self, source: &str) -> RoleFinding {
+        RoleFinding { source: Some(source.to_owned()), ..self }
+    }
+}

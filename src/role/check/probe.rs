@@ -1,0 +1,134 @@
+//! `role check` on the host itself, whose role may not read IAM: tries what the role is for, with
+//! its own credentials.
+
+use aws_credential_types::Credentials;
+use ecs_config::lint::Severity;
+use futures_util::future::join_all;
+use tokio::time::{Duration, Instant};
+
+use super::finding::RoleFinding;
+use crate::error::{Diagnostic, ExitStatus};
+use crate::net::Http;
+use crate::net::aws::Service;
+use crate::net::endpoint::{self, Place};
+use crate::net::signed::{self, Action, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
+use crate::role::documents::{AGENT_POLICY, Documents, ECS_POLICY};
+use crate::role::required_permissions::AGENT;
+use crate::role::{Role, shell};
+use crate::settings::Settings;
+use crate::source::{self, Access, Source};
+
+/// How long all of it may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Actions that do no harm, and so can be tried.
+const HARMLESS: [(&Action, Place, Service); 2] = [
+    (&DISCOVER_POLL_ENDPOINT, Place::Ecs, Service::Ecs),
+    (&GET_AUTHORIZATION_TOKEN, Place::Ecr, Service::Ecr),
+];
+
+/// What is refused, and what could not be tried.
+pub(super) async fn probe(
+    role: &Role,
+    settings: &Settings,
+    http: &Http,
+    credentials: &Credentials,
+    region: Option<String>,
+    deadline: Instant,
+) -> (Vec<RoleFinding>, Vec<String>) {
+    let access = Access {
+        http,
+        aws: &settings.aws,
+        credentials: Some(credentials),
+        region,
+        deadline: deadline.min(Instant::now() + TIMEOUT),
+        held: None,
+    };
+    let (unreadable, (denied, untried)) =
+        tokio::join!(fetch(role, &settings.config, &access), try_actions(role, &access));
+    (denied.into_iter().chain(unreadable).collect(), untried)
+}
+
+/// The very fetch that a run would make.
+async fn fetch(role: &Role, sources: &[Source], access: &Access<'_>) -> Vec<RoleFinding> {
+    let mut findings = Vec::new();
+    for source in sources.iter().filter(|source| source.needs_credentials()) {
+        if let Err(error) = source::fetch(source, access).await {
+            findings.push(unreadable(role, source, &error));
+        }
+    }
+    findings
+}
+
+fn unreadable(role: &Role, source: &Source, error: &source::Error) -> RoleFinding {
+    let documents = Documents::of(role);
+    let put = documents.inline.iter().map(|(name, document)| shell::put(role, name, document));
+    let (id, fix) = match error.status() {
+        ExitStatus::AccessDenied => {
+            ("object-not-readable", shell::sequence(&put.collect::<Vec<_>>()))
+        }
+        ExitStatus::NotFound => ("object-missing", error.remedy()),
+        _ => ("object-not-fetched", error.remedy()),
+    };
+    let message = format!("the role's own credentials cannot read it: {error}");
+    RoleFinding::new(Severity::Error, id, message, fix).about(&source.to_string())
+}
+
+/// The requests that the agent would make.
+async fn try_actions(role: &Role, access: &Access<'_>) -> (Option<RoleFinding>, Vec<String>) {
+    // A custom role pulls images only if that is asked of it.
+    let pulls = role.request.with_task_execution || !role.request.custom;
+    let wanted = HARMLESS.iter().filter(|(_, place, _)| *place == Place::Ecs || pulls);
+    let answers = wanted.map(async |tried| (tried, attempt(tried, access).await));
+    let (mut denied, mut untried) = (Vec::new(), Vec::new());
+    for ((action, place, _), answer) in join_all(answers).await {
+        let why = match answer {
+            Ok(answer) if answer.status == 200 => continue,
+            Ok(answer) if answer.is_denied() => {
+                denied.push((*place, action.name, answer.message));
+                continue;
+            }
+            Ok(answer) => format!("{} answered with HTTP status {}", place.name(), answer.status),
+            Err(why) => why,
+        };
+        untried.push(format!("whether it may {} ({why})", action.name));
+    }
+    (refused(role, &denied), untried)
+}
+
+async fn attempt(
+    (action, place, service): &(&Action, Place, Service),
+    access: &Access<'_>,
+) -> Result<signed::Answer, String> {
+    let (Some(region), Some(credentials)) = (access.region.as_deref(), access.credentials) else {
+        return Err("no region is known: name it with --region".into());
+    };
+    let url = endpoint::url(*place, *service, access.aws, Some(region));
+    let url = url.ok_or("no endpoint is known")?;
+    signed::attempt(action, &url, region, credentials, access.http).await
+}
+
+/// One finding, for one command fixes all.
+fn refused(role: &Role, denied: &[(Place, &str, String)]) -> Option<RoleFinding> {
+    let essential =
+        role.request.with_task_execution || denied.iter().any(|(place, ..)| *place == Place::Ecs);
+    let severity = if essential { Severity::Error } else { Severity::Warning };
+    let refusals = denied.iter().map(|(_, action, reason)| {
+        let row = AGENT.iter().find(|(name, ..)| name == action);
+        let (.., consequence) = row.expect("what is tried is in the table");
+        format!("{action}: {consequence} ({reason})")
+    });
+    let message = format!(
+        "the role's own credentials are refused {}; where a policy allows it, a permissions boundary, the organisation's policies or those \
+         of a VPC endpoint deny it",
+        refusals.collect::<Vec<_>>().join("; ")
+    );
+    let documents = Documents::of(role);
+    let ours = documents.inline.iter().find(|(name, _)| *name == AGENT_POLICY);
+    let fix = ours.map_or_else(
+        || shell::attach(role, &role.managed_policy(ECS_POLICY)),
+        |(name, document)| shell::put(role, name, document),
+    );
+    let finding = RoleFinding::new(severity, "ecs-policy-missing", message, fix);
+    (!denied.is_empty()).then_some(finding)
+}
