@@ -107,7 +107,7 @@ after() { # WHAT...: holds afterwards, without anybody mending
 }
 
 sunk() {
-  says "sunk to FORWARD" guard status && says "put at FORWARD 1" guard install && shown_first &&
+  says ", below: -j DOCKER" guard status && says "inserted at FORWARD 1" guard install && shown_first &&
     (($(host iptables -S FORWARD | grep -c -- "-d $V4/32 -i docker+ -j DROP") == 1))
 }
 
@@ -124,7 +124,7 @@ t15() {
 t9() {
   host nft flush ruleset
   dockerd_restart && lab_containers
-  leaks && says "fence: installed" guard install && holds
+  leaks && says "firewall: installed" guard install && holds
 }
 
 weakened() {
@@ -132,7 +132,7 @@ weakened() {
   for spoil in "insert rule inet ecs-bootstrap forward accept" "add table inet ecs-bootstrap { flags dormant; }" \
     "flush chain inet ecs-bootstrap forward" "add chain inet ecs-bootstrap guest"; do
     host nft "$spoil" || return
-    says "fence: weakened" guard status && says "fence: repaired" guard install && says "fence: effective" guard status || { echo "after: $spoil"; return 1; }
+    says "firewall: weakened" guard status && says "firewall: repaired" guard install && says "firewall: effective" guard status || { echo "after: $spoil"; return 1; }
   done
   # An accept above the fence opens it for containers, and prove sees that.
   host iptables -D FORWARD -i docker+ -d $V4/32 -j DROP
@@ -167,7 +167,7 @@ t12() {
   before=$(firewall)
   guard install >/dev/null && exits 0 guard remove || return
   [[ $before == "$(firewall)" ]] || { diff <(echo "$before") <(firewall); return 1; }
-  leaks && exits 0 guard remove && says "was not there" guard remove
+  leaks && exits 0 guard remove && says "was not installed" guard remove
 }
 
 t23() {

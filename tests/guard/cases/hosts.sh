@@ -39,7 +39,7 @@ group_d() {
 poor() { host env -i PATH=/nonexistent "$BIN" --root "$LAB/root" guard "$@"; }
 
 t19() {
-  says "not shown: this host has no iptables" poor install && exits 0 poor prove && holds && poor remove >/dev/null && leaks
+  says "not in FORWARD: this host has no iptables" poor install && exits 0 poor prove && holds && poor remove >/dev/null && leaks
 }
 
 weak() { host setpriv --bounding-set=-net_admin --inh-caps=-net_admin "$BIN" --root "$LAB/root" guard "$@"; }
@@ -71,7 +71,7 @@ held_legacy_lock() {
   legacy guard remove >/dev/null
   hold_lock 30
   start=$SECONDS
-  legacy says "documented rule: not shown" guard install && ((SECONDS - start <= 4)) && exits 0 guard prove
+  legacy says "documented rule: not in FORWARD" guard install && ((SECONDS - start <= 4)) && exits 0 guard prove
   status=$?
   kill "$(cat "$LAB/holder")"
   legacy guard install >/dev/null
@@ -89,7 +89,7 @@ mangle() {
 }
 
 narrowed() {
-  exits 0 guard install --interface docker0 && cells blocked open open open && exits 51 guard prove && says "narrowed" guard install --interface docker0 || return
+  exits 0 guard install --interface docker0 && cells blocked open open open && exits 51 guard prove && says "restricted" guard install --interface docker0 || return
   exits 0 guard install && holds && (($(host iptables -S FORWARD | grep -c $V4) == 1))
 }
 
@@ -154,7 +154,7 @@ quiet_rounds() {
   [[ -z $(quiet install)$(quiet prove) ]] || { echo "said something: $(quiet install)$(quiet prove)"; return 1; }
   host nft flush ruleset
   # Without Docker's own rules too, its networks are open.
-  exits 51 quiet prove && says "fence: installed" quiet install && [[ $(proves_all) != *open* ]]
+  exits 51 quiet prove && says "firewall: installed" quiet install && [[ $(proves_all) != *open* ]]
 }
 
 # On a folder that looks like a host with cgroup v2 and systemd.
