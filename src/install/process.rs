@@ -12,7 +12,7 @@ const INTERVAL: Duration = Duration::from_millis(2);
 
 /// Runs `systemctl` with these arguments.
 pub(crate) fn systemctl(arguments: &[&str]) -> io::Result<Output> {
-    output(Command::new("systemctl").args(arguments), "", SYSTEMCTL_TIMEOUT)
+    output("systemctl", arguments, "", SYSTEMCTL_TIMEOUT)
 }
 
 /// Runs a program to its end, and returns what it wrote. `input` is at most what a pipe holds,
@@ -20,9 +20,15 @@ pub(crate) fn systemctl(arguments: &[&str]) -> io::Result<Output> {
 ///
 /// # Errors
 /// `NotFound` if there is no such program; `TimedOut` if it was killed after `timeout`.
-pub(crate) fn output(command: &mut Command, input: &str, timeout: Duration) -> io::Result<Output> {
+pub(crate) fn output(
+    program: &str,
+    arguments: &[&str],
+    input: &str,
+    timeout: Duration,
+) -> io::Result<Output> {
     let start = Instant::now();
-    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
     // A program that ends without reading reports its own error.
     _ = child.stdin.take().expect("it is piped").write_all(input.as_bytes());
@@ -60,7 +66,7 @@ mod tests {
     use super::*;
 
     fn shell(script: &str, input: &str, timeout: Duration) -> io::Result<Output> {
-        output(Command::new("/bin/sh").args(["-c", script]), input, timeout)
+        output("/bin/sh", &["-c", script], input, timeout)
     }
 
     #[test]
@@ -84,8 +90,7 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_not_found() {
-        let mut command = Command::new("/nonexistent/program");
-        let error = output(&mut command, "", Duration::from_secs(1)).unwrap_err();
+        let error = output("/nonexistent/program", &[], "", Duration::from_secs(1)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
 }

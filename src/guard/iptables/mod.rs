@@ -8,7 +8,7 @@
 mod rule;
 
 use std::io::ErrorKind;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::Duration;
 
 pub(crate) use rule::{IptablesRule, preceding_rules};
@@ -95,9 +95,8 @@ impl ForwardChain {
         let wait = self.lock_timeout.as_secs().to_string();
         let program = format!("{name}{suffix}");
         let arguments = [&["-w", &wait], arguments].concat();
-        let mut command = Command::new(&program);
         let timeout = self.lock_timeout + TIMEOUT;
-        let (reason, kind) = match process::output(command.args(&arguments), input, timeout) {
+        let (reason, kind) = match process::output(&program, &arguments, input, timeout) {
             Ok(output) if output.status.success() => {
                 return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
             }
