@@ -46,7 +46,7 @@ pub(crate) fn unsupported(root: &Path) -> Option<&'static str> {
 }
 
 /// Writes the drop-in and makes systemd read it; running tasks are blocked at once. Returns whether
-/// anything changed.
+/// anything changed. The caller has checked that it is not [`unsupported`].
 pub(crate) fn install(root: &Path) -> Result<bool, Error> {
     if is_installed(root) {
         return Ok(false);

@@ -19,6 +19,7 @@ use super::proof::Proof;
 use crate::files;
 use crate::paths::MAX_CONFIG;
 
+/// What the file holds.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct GuardState {

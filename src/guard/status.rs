@@ -15,6 +15,7 @@ use super::{Error, host_tasks, netlink, nft, state};
 use crate::files::{HostFiles, read_text};
 use crate::paths::MAX_DOCUMENT;
 
+/// The guard on this host.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct GuardStatus {
     /// `effective`: the rules are in force as wanted. `weakened`: they are there, but altered.
@@ -43,6 +44,7 @@ pub(crate) struct Coverage {
     pub(crate) reason: String,
 }
 
+/// The last proof since boot, and how old it is.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct LastProof {
     /// `None` if the clock went backwards.
