@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use crate::cli::signals::Interrupted;
 use crate::error::{Error, ExitStatus, Step};
 use crate::files::{self, HostFiles};
-use crate::guard::{Wanted, step as guard};
+use crate::guard::{GuardRequest, step as guard};
 use crate::identity::host_kind::{self, Evidence};
 use crate::identity::{self, Claim, Clients, Expected, Identity};
 use crate::install::compose::{self, Surroundings, Values};
@@ -199,7 +199,7 @@ fn guard_after_tags(
 }
 
 fn guard(
-    wanted: Option<Wanted>,
+    wanted: Option<GuardRequest>,
     settings: &Settings,
     timeline: &Timeline,
 ) -> Result<Option<GuardReport>, Error> {

@@ -49,7 +49,7 @@
 //! |---|---|
 //! | argv, environment | [`cli`], [`settings`] |
 //! | network | [`net`], [`identity`], [`source`], [`doctor`], [`guard`], [`role`] |
-//! | other programs | [`guard`], [`install`] |
+//! | other programs | [`install`] |
 //! | files | [`files`], [`install`], [`guard`], [`doctor`], [`cli`], [`source`], [`report`], [`log`] |
 //! | namespaces, raw packets | [`guard`] |
 

@@ -1,4 +1,4 @@
-//! How `lint` and `guard` are called and printed.
+//! How `lint` is called and printed.
 
 use std::io::IsTerminal;
 
@@ -7,7 +7,6 @@ use tokio::time::Instant;
 
 use super::Output;
 use super::call::{Call, runtime};
-use super::guard::{self, Form};
 use super::lint;
 use super::output::print;
 use crate::error::{Error, ExitStatus};
@@ -69,20 +68,4 @@ async fn fetch(call: &Call<'_>, settings: &Settings, source: &str) -> Result<Vec
         held: None,
     };
     Ok(source::fetch(&source, &access).await?.bytes)
-}
-
-pub(crate) fn guard(call: &Call<'_>, command: &guard::Command) -> u8 {
-    let form = match call.output {
-        Output::Json => Form::Json,
-        _ if call.quiet => Form::Quiet,
-        _ => Form::Text,
-    };
-    let said = guard::run(command, &crate::guard::Host::at(&call.root), form);
-    if let Some(failure) = &said.failure {
-        call.print_failure(failure);
-    }
-    match print(&said.stdout) {
-        0 => said.failure.map_or(0, |failure| failure.word.code()),
-        failed => failed,
-    }
 }

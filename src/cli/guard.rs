@@ -1,261 +1,212 @@
-//! `ecs-bootstrap guard install|remove|status|prove`: what the user says to the guard, and what it
-//! says back, as text or JSON.
+//! `ecs-bootstrap guard install|remove|status|prove`: arguments and output, as text or JSON.
 
-use std::fmt::Write as _;
+use std::fmt::Display;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use serde_json::json;
 
-use crate::error::{Error, Failure};
-use crate::guard::status::Status;
-use crate::guard::{self, Change, Enforced, Fence, Host, Method, Proof, Removed, Shown, Wanted};
+use super::Output;
+use super::call::Call;
+use super::output::print;
+use crate::error::Error;
+use crate::guard::{self, DocumentedRule, FirewallMethod, FirewallRules, GuardInstalled};
+use crate::guard::{GuardRemoved, GuardRequest, GuardStatus, LastProof, Proof, RulesChange};
 
 /// Keep containers from instance metadata
 #[derive(Clone, Debug, Subcommand)]
-pub(crate) enum Command {
-    /// Raise the fence, or mend it; changes only what differs
-    Install(Install),
-    /// Take the fence away, and leave the host as before
+pub(crate) enum GuardCommand {
+    /// Install the firewall rules, or repair them; changes only what differs
+    Install(InstallArgs),
+    /// Remove the firewall rules, and leave the host as before
     Remove,
-    /// What holds the fence, what it covers and what it does not
+    /// Show the firewall rules, what they cover and what they do not
     Status,
-    /// Send a packet as a container would, on every bridge, and see whether it leaves the host
+    /// Send a packet as a container would, on every bridge, and check whether it leaves the host
     Prove,
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct Install {
-    /// Also tasks in host network mode, by a systemd drop-in on ecstasks.slice (needs cgroup v2)
+pub(crate) struct InstallArgs {
+    /// Also block tasks in host network mode, by a systemd drop-in on ecstasks.slice (needs cgroup
+    /// v2)
     #[arg(long)]
     block_imds_host_tasks: bool,
-    /// Fence only packets from this interface; a trailing + means any ending [default: all, which
-    /// also covers networks made later]
+    /// Block only packets from this interface; a trailing + matches any ending [default: all,
+    /// which also covers networks created later]
     #[arg(long, value_name = "NAME", value_parser = interface)]
     interface: Option<String>,
 }
 
 /// The longest name the kernel takes is 15 bytes.
 fn interface(name: &str) -> Result<String, String> {
-    let sound = !name.is_empty()
-        && name.len() < 16
+    let valid = (1..16).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/');
-    if sound && name != "+" {
+    if valid && name != "+" {
         Ok(name.to_owned())
     } else {
         Err("an interface's name has 1 to 15 characters, none of them a space or /".into())
     }
 }
 
-/// What goes to stdout, and why it failed, if it did.
-pub(crate) struct Said {
-    pub(crate) stdout: String,
-    pub(crate) failure: Option<Failure>,
-}
-
-/// How much to say on stdout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    Text,
-    /// Only what was changed or went wrong: for the unit that looks after the fence every five
-    /// minutes.
-    Quiet,
-    /// What was done stands beside `error`, which is null if all went well.
-    Json,
-}
-
-/// What a verb gave, if anything, and how it ended: a leak is both shown and an error.
-struct Done {
-    text: String,
-    value: serde_json::Value,
-    news: bool,
-    result: Result<(), guard::Error>,
-}
-
-const PLAIN: &str = "plain strings, numbers and lists";
-
-/// Does what the command says.
-pub(crate) fn run(command: &Command, host: &Host, form: Form) -> Said {
-    let Done { text, mut value, news, result } = match command {
-        Command::Install(install) => {
-            done(guard::enforce(&install.wanted(), host), enforced, |done| (done.changed, Ok(())))
+/// Runs the command, and returns its exit status.
+pub(crate) fn run(call: &Call<'_>, command: &GuardCommand) -> u8 {
+    let root = &call.root;
+    match command {
+        GuardCommand::Install(arguments) => {
+            let request = GuardRequest {
+                bridges: true,
+                host_tasks: arguments.block_imds_host_tasks,
+                interface: arguments.interface.clone(),
+            };
+            let installed = guard::install(&request, root);
+            print_result(call, installed, installed_text, |done| (done.changed, Ok(())))
         }
-        Command::Remove => done(guard::remove(host), removed, |done| (done.changed, Ok(()))),
-        Command::Status => done(guard::status(host), status_text, |_| (true, Ok(()))),
-        Command::Prove => done(guard::prove(host), proof_text, |proof| {
+        GuardCommand::Remove => {
+            print_result(call, guard::remove(root), removed_text, |done| (done.changed, Ok(())))
+        }
+        GuardCommand::Status => {
+            print_result(call, guard::status(root), status_text, |_| (true, Ok(())))
+        }
+        GuardCommand::Prove => print_result(call, guard::prove(root), proof_text, |proof| {
             (proof.outcome().is_err(), proof.outcome())
         }),
-    };
-    let failure = result.err().map(|error| Error::from(error).failure());
-    value["error"] = serde_json::to_value(&failure).expect(PLAIN);
-    let stdout = match form {
-        Form::Json => format!("{value:#}\n"),
-        Form::Quiet if !news => String::new(),
-        Form::Text | Form::Quiet => text,
-    };
-    Said { stdout, failure }
+    }
 }
 
-/// `ended` says whether there is news, and how it ended.
-fn done<T: Serialize>(
-    tried: Result<T, guard::Error>,
+/// `outcome` returns whether there is something to print with `--quiet`, as for the unit that
+/// verifies the guard every five minutes, and the command's own error: a leak is both printed and an
+/// error. JSON has the result, and beside it `error`, which is null if all went well.
+fn print_result<T: Serialize>(
+    call: &Call<'_>,
+    result: Result<T, guard::Error>,
     text: impl Fn(&T) -> String,
-    ended: impl Fn(&T) -> (bool, Result<(), guard::Error>),
-) -> Done {
-    let given = match tried {
-        Ok(given) => given,
-        Err(error) => {
-            return Done {
-                text: String::new(),
-                value: serde_json::json!({}),
-                news: true,
-                result: Err(error),
-            };
+    outcome: impl Fn(&T) -> (bool, Result<(), guard::Error>),
+) -> u8 {
+    const PLAIN: &str = "plain strings, numbers and lists";
+    let (text, mut value, changed, outcome) = match result {
+        Ok(done) => {
+            let (changed, outcome) = outcome(&done);
+            (text(&done), serde_json::to_value(&done).expect(PLAIN), changed, outcome)
         }
+        Err(error) => (String::new(), json!({}), false, Err(error)),
     };
-    let (news, result) = ended(&given);
-    Done { text: text(&given), value: serde_json::to_value(&given).expect(PLAIN), news, result }
-}
-
-impl Install {
-    fn wanted(&self) -> Wanted {
-        Wanted {
-            bridges: true,
-            host_tasks: self.block_imds_host_tasks,
-            interface: self.interface.clone(),
-        }
-    }
-}
-
-fn enforced(done: &Enforced) -> String {
-    let mut text = String::new();
-    if let Some(fence) = &done.fence {
-        line(&mut text, "fence", &fence_text(fence));
-    }
-    if let Some(shown) = &done.documented_rule {
-        line(&mut text, "documented rule", &shown_text(shown));
-    }
-    if let Some(written) = done.host_tasks {
-        line(
-            &mut text,
-            "host tasks",
-            if written { "fenced now (IPAddressDeny on ecstasks.slice)" } else { "fenced already" },
-        );
-    }
-    notes(&mut text, &done.notes);
-    text
-}
-
-fn fence_text(fence: &Fence) -> String {
-    let done = match fence.change {
-        Change::Installed => "installed",
-        Change::Repaired => "repaired: it was there, but not as wanted",
-        Change::Unchanged => "unchanged",
+    let failure = outcome.err().map(|error| Error::from(error).failure());
+    value["error"] = serde_json::to_value(&failure).expect(PLAIN);
+    let status = failure.as_ref().map_or(0, |failure| {
+        call.print_failure(failure);
+        failure.word.code()
+    });
+    let printed = match call.output {
+        Output::Json => print(&format!("{value:#}\n")),
+        _ if call.quiet && !changed => 0,
+        _ => print(&text),
     };
-    let options =
-        if fence.source_routes { "" } else { "; this kernel cannot tell source-routed packets" };
-    format!("{done} ({}{options})", method_text(fence.method))
+    if printed == 0 { status } else { printed }
 }
 
-fn method_text(method: Method) -> &'static str {
+fn installed_text(done: &GuardInstalled) -> String {
+    let rules = done.rules.iter().map(|rules| line("firewall", rules_text(rules)));
+    let documented = done.documented_rule.iter();
+    let documented = documented.map(|rule| line("documented rule", documented_rule_text(rule)));
+    let host_tasks = done.host_tasks.iter().map(|written| {
+        let done = if *written { "blocked now" } else { "already blocked" };
+        line("host tasks", format!("{done} (IPAddressDeny on ecstasks.slice)"))
+    });
+    rules.chain(documented).chain(host_tasks).chain(notes(&done.notes)).collect()
+}
+
+fn rules_text(rules: &FirewallRules) -> String {
+    let change = match rules.change {
+        RulesChange::Installed => "installed",
+        RulesChange::Repaired => "repaired, because the rules had been altered",
+        RulesChange::Unchanged => "unchanged",
+    };
+    let limits = match rules.source_routes {
+        true => "",
+        false => "; this kernel cannot recognise source-routed packets",
+    };
+    format!("{change} ({}{limits})", method_text(rules.method))
+}
+
+fn method_text(method: FirewallMethod) -> &'static str {
     match method {
-        Method::NfTables => "nf_tables: table inet ecs-bootstrap",
-        Method::Mangle => {
+        FirewallMethod::NfTables => "nf_tables: table inet ecs-bootstrap",
+        FirewallMethod::Mangle => {
             "iptables mangle FORWARD, since this kernel has no nf_tables: does not survive `firewall-cmd --reload`"
         }
     }
 }
 
-fn shown_text(shown: &Shown) -> String {
-    match (&shown.reason, shown.place) {
-        (Some(reason), _) => format!("not shown: {reason}"),
-        (None, Some(1)) if shown.changed => {
-            "put at FORWARD 1 (the fence does not rely on it)".into()
+fn documented_rule_text(rule: &DocumentedRule) -> String {
+    let position = match (&rule.reason, rule.position) {
+        (Some(reason), _) => return format!("not in FORWARD: {reason}"),
+        (None, Some(1)) if rule.changed => "inserted at FORWARD 1".into(),
+        (None, Some(1)) => "at FORWARD 1".into(),
+        (None, position) => {
+            let above = first_rules(&rule.preceding_rules);
+            format!("at FORWARD {}, below: {above}", position.unwrap_or_default())
         }
-        (None, Some(1)) => "at FORWARD 1 (the fence does not rely on it)".into(),
-        (None, place) => {
-            format!(
-                "sunk to FORWARD {}, below: {} (the fence does not rely on it)",
-                place.unwrap_or_default(),
-                above_text(&shown.overtaken_by)
-            )
-        }
+    };
+    format!("{position} (the guard does not rely on it)")
+}
+
+fn first_rules(rules: &[String]) -> String {
+    const MAX_SHOWN: usize = 3;
+    let first = rules[..rules.len().min(MAX_SHOWN)].join("; ");
+    match rules.len().saturating_sub(MAX_SHOWN) {
+        0 => first,
+        more => format!("{first}; and {more} more"),
     }
 }
 
-fn above_text(rules: &[String]) -> String {
-    const ENOUGH: usize = 3;
-    let more = rules.len().saturating_sub(ENOUGH);
-    let named = rules[..rules.len() - more].join("; ");
-    if more == 0 { named } else { format!("{named}; and {more} more") }
-}
-
-fn removed(done: &Removed) -> String {
-    let mut text = String::new();
-    line(&mut text, "guard", if done.changed { "removed" } else { "was not there" });
-    notes(&mut text, &done.notes);
-    text
+fn removed_text(done: &GuardRemoved) -> String {
+    let removed = line("guard", if done.changed { "removed" } else { "was not installed" });
+    [removed].into_iter().chain(notes(&done.notes)).collect()
 }
 
 fn proof_text(proof: &Proof) -> String {
-    let mut text = String::new();
-    for row in &proof.networks {
+    let networks = proof.networks.iter().map(|row| {
         let reason = row.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        line(
-            &mut text,
-            &format!("{} {}", row.network, row.family),
-            &format!("{}{reason}", row.verdict),
-        );
-    }
-    for reach in &proof.host {
-        let said = reach
-            .reason
-            .as_ref()
-            .map_or("reaches it".to_owned(), |reason| format!("does not reach it: {reason}"));
-        line(&mut text, &format!("host to {}", reach.address), &said);
-    }
-    for row in &proof.credentials {
-        let said = if row.passes {
-            "passes"
-        } else {
-            "nothing seen (no agent and no route to it, or cut)"
+        line(format!("{} {}", row.network, row.family), format!("{}{reason}", row.verdict))
+    });
+    let host = proof.host.iter().map(|access| {
+        let reached = match &access.reason {
+            None => "reaches it".to_owned(),
+            Some(reason) => format!("does not reach it: {reason}"),
         };
-        line(&mut text, &format!("{} to task credentials", row.network), said);
-    }
-    notes(&mut text, &proof.notes);
+        line(format!("host to {}", access.address), reached)
+    });
+    let credentials = proof.credentials.iter().map(|access| {
+        let passes = match access.passes {
+            true => "passes",
+            false => "not observed (no agent and no route to it, or blocked)",
+        };
+        line(format!("{} to task credentials", access.network), passes)
+    });
+    networks.chain(host).chain(credentials).chain(notes(&proof.notes)).collect()
+}
+
+fn status_text(status: &GuardStatus) -> String {
+    let method = status.held_by.map(|method| format!(" ({})", method_text(method)));
+    let dropped = status.dropped_packets.map(|count| format!("{count} packets"));
+    let last_proof = status.last_proof.as_ref().map(last_proof_text);
+    let mut text = line("firewall", format!("{}{}", status.state, method.unwrap_or_default()));
+    text.extend(status.rules.iter().map(|rule| line("  wanted", rule)));
+    text += &line("dropped so far", dropped.unwrap_or("unknown".into()));
+    text += &line("documented rule", documented_rule_text(&status.documented_rule));
+    let tasks = [&status.host_tasks, &status.awsvpc_tasks];
+    text.extend(status.networks.iter().chain(tasks).map(|coverage| {
+        let covered = if coverage.covered { "covered" } else { "not covered" };
+        line(&coverage.name, format!("{covered}: {}", coverage.reason))
+    }));
+    text.extend(status.not_covered.iter().map(|never| line("never covered", never)));
+    text += &line("last proof", last_proof.unwrap_or("none since boot".into()));
+    text.extend(notes(&status.warnings));
     text
 }
 
-fn status_text(status: &Status) -> String {
-    let mut text = String::new();
-    let method =
-        status.held_by.map(|method| format!(" ({})", method_text(method))).unwrap_or_default();
-    line(&mut text, "fence", &format!("{}{method}", status.state));
-    for rule in &status.rules {
-        line(&mut text, "  wanted", rule);
-    }
-    line(
-        &mut text,
-        "dropped so far",
-        &status.dropped_packets.map_or("unknown".into(), |count| format!("{count} packets")),
-    );
-    line(&mut text, "documented rule", &shown_text(&status.documented_rule));
-    for covered in status.networks.iter().chain([&status.host_tasks, &status.awsvpc_tasks]) {
-        let word = if covered.covered { "covered" } else { "not covered" };
-        line(&mut text, &covered.name, &format!("{word}: {}", covered.reason));
-    }
-    for never in &status.not_covered {
-        line(&mut text, "never covered", never);
-    }
-    line(
-        &mut text,
-        "last proof",
-        &status.last_proof.as_ref().map_or("none since boot".into(), last_proof_text),
-    );
-    notes(&mut text, &status.warnings);
-    text
-}
-
-fn last_proof_text(last: &guard::status::LastProof) -> String {
+fn last_proof_text(last: &LastProof) -> String {
     let age =
         last.age_seconds.map_or("at an unknown time".into(), |seconds| format!("{seconds} s ago"));
     match last.proof.outcome() {
@@ -264,14 +215,12 @@ fn last_proof_text(last: &guard::status::LastProof) -> String {
     }
 }
 
-fn notes(text: &mut String, notes: &[String]) {
-    for note in notes {
-        line(text, "note", note);
-    }
+fn notes(notes: &[String]) -> impl Iterator<Item = String> {
+    notes.iter().map(|note| line("note", note))
 }
 
-fn line(text: &mut String, what: &str, said: &str) {
-    writeln!(text, "{what}: {said}").expect("a string takes everything");
+fn line(name: impl Display, value: impl Display) -> String {
+    format!("{name}: {value}\n")
 }
 
 #[cfg(test)]
@@ -279,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_interface_name_that_no_kernel_takes_is_refused() {
+    fn interface_names_that_no_kernel_accepts_are_refused() {
         assert_eq!(interface("docker+"), Ok("docker+".into()));
         for name in ["", "+", "a b", "eth/0", "sixteen-letters-"] {
             assert!(interface(name).is_err(), "{name}");
@@ -287,16 +236,46 @@ mod tests {
     }
 
     #[test]
-    fn a_sunken_rule_is_said_to_be_sunk_and_who_stands_above() {
-        let shown = Shown {
-            place: Some(3),
-            changed: false,
-            reason: None,
-            overtaken_by: vec!["-j DOCKER-USER".into()],
+    fn preceding_rules_are_listed_up_to_three() {
+        let rule = |preceding_rules: &[&str]| DocumentedRule {
+            position: Some(5),
+            preceding_rules: preceding_rules.iter().map(ToString::to_string).collect(),
+            ..DocumentedRule::default()
         };
         assert_eq!(
-            shown_text(&shown),
-            "sunk to FORWARD 3, below: -j DOCKER-USER (the fence does not rely on it)"
+            documented_rule_text(&rule(&["-j DOCKER-USER"])),
+            "at FORWARD 5, below: -j DOCKER-USER (the guard does not rely on it)"
+        );
+        assert_eq!(
+            documented_rule_text(&rule(&["a", "b", "c", "d"])),
+            "at FORWARD 5, below: a; b; c; and 1 more (the guard does not rely on it)"
+        );
+    }
+
+    #[test]
+    fn json_of_install_keeps_its_names() {
+        let rules = FirewallRules {
+            method: FirewallMethod::NfTables,
+            change: RulesChange::Installed,
+            source_routes: true,
+        };
+        let done = GuardInstalled {
+            changed: true,
+            rules: Some(rules),
+            documented_rule: Some(DocumentedRule::default()),
+            host_tasks: None,
+            notes: vec![],
+        };
+        let value = serde_json::to_value(done).unwrap();
+        assert_eq!(
+            value,
+            json!({
+                "changed": true,
+                "fence": {"method": "nf_tables", "change": "installed", "source_routes": true},
+                "documented_rule": {"place": null, "changed": false, "reason": null, "overtaken_by": []},
+                "host_tasks": null,
+                "notes": [],
+            })
         );
     }
 }

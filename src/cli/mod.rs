@@ -91,7 +91,7 @@ enum Command {
     Lint(lint::Args),
     /// Keep containers from instance metadata
     #[command(subcommand)]
-    Guard(guard::Command),
+    Guard(guard::GuardCommand),
     /// Everything that is wrong on this host, each with its remedy. Changes nothing
     Doctor(doctor::DoctorArgs),
     #[cfg_attr(
@@ -143,7 +143,7 @@ fn dispatch(cli: &Cli, environment: &Environment) -> u8 {
         Command::Run(args) => run::run(&call, args),
         Command::Verify(_) => verify::run(&call),
         Command::Lint(args) => adapters::lint(&call, args),
-        Command::Guard(command) => adapters::guard(&call, command),
+        Command::Guard(command) => guard::run(&call, command),
         Command::Doctor(args) => doctor::run(&call, args),
         Command::Role(args) => role::run(&call, args),
         Command::Status(args) => status::run(&call, args),

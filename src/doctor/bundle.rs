@@ -266,7 +266,7 @@ fn below(root: &Path, path: &Path) -> String {
 }
 
 fn guard_status(root: &Path) -> Entry {
-    let content = match guard::status(&guard::Host::at(root)) {
+    let content = match guard::status(root) {
         Ok(status) => Ok((pretty(&status), now())),
         Err(error) => Err(super::words(&error)),
     };

@@ -10,8 +10,9 @@ use super::check::{Check, Verdict, check};
 use super::unit_files::{self, is_enabled};
 use super::words;
 use crate::error::Diagnostic;
+use crate::files::HostFiles;
 use crate::guard::step;
-use crate::guard::{self, Host, status::setting};
+use crate::guard::{self, SavedRulesProblem};
 use crate::paths::GUARD_UNIT;
 
 pub(crate) const CHECKS: [Check; 5] = [
@@ -40,7 +41,7 @@ fn guard_stands(patient: &Patient) -> Verdict {
         ));
     }
     let raise = "run `ecs-bootstrap guard install`, then `ecs-bootstrap guard prove`";
-    match guard::status(&Host::at(&patient.settings.root)) {
+    match guard::status(&patient.settings.root) {
         Err(guard::Error::Capability) => Verdict::skipped("only root may look at the firewall"),
         Err(error) => Verdict::failure(words(&error), error.remedy()),
         Ok(found) if patient.settings.block_imds && found.state != "effective" => {
@@ -88,57 +89,36 @@ fn guard_unit(patient: &Patient) -> Verdict {
 }
 
 fn awsvpc(patient: &Patient) -> Verdict {
-    const SWITCH: &str = "ECS_AWSVPC_BLOCK_IMDS";
     if !patient.settings.block_imds {
         return Verdict::skipped(NOT_WANTED);
     }
-    match setting(&Host::at(&patient.settings.root), SWITCH) {
-        Some(true) => Verdict::ok("true: the agent fences them"),
-        _ => Verdict::warning(
-            format!(
-                "{SWITCH} is not true in ecs.config: tasks in awsvpc network mode reach instance metadata"
-            ),
-            format!("write {SWITCH}=true into ecs.config"),
-        ),
+    let found = guard::awsvpc_tasks(&HostFiles::read(&patient.settings.root).effective());
+    if found.covered {
+        return Verdict::ok(found.reason);
     }
+    Verdict::warning(
+        format!("tasks in awsvpc network mode reach instance metadata: {}", found.reason),
+        "write ECS_AWSVPC_BLOCK_IMDS=true into ecs.config, without quotes",
+    )
 }
 
-/// Where `iptables-save >` and `service iptables save` put rules, as AWS's documentation has it.
-const SAVED: [&str; 4] = [
-    "/etc/sysconfig/iptables",
-    "/etc/sysconfig/ip6tables",
-    "/etc/iptables/rules.v4",
-    "/etc/iptables/rules.v6",
-];
-
 fn saved_rules(patient: &Patient) -> Verdict {
-    let holds = |path: &str, words: [&str; 2]| {
-        let text = fs::read_to_string(patient.settings.path(path)).unwrap_or_default();
-        text.lines()
-            .filter(|line| !line.trim_start().starts_with('#'))
-            .any(|line| words.iter().any(|word| line.contains(word)))
-    };
-    if let Some(path) = SAVED.into_iter().find(|path| holds(path, [":DOCKER", "-A DOCKER"])) {
-        return Verdict::warning(
-            format!(
-                "{path} holds Docker's rules of the day it was saved: each boot opens what Docker has closed since"
+    for saved in guard::saved_rules(&patient.settings.root) {
+        let remedy = match saved.problem {
+            // `guard status` warns of it; the verify unit restores the guard.
+            SavedRulesProblem::FlushesRuleset => continue,
+            SavedRulesProblem::DockerRules => format!(
+                "remove {0}, or delete Docker's lines from it: Docker makes its own rules when it starts",
+                saved.path
             ),
-            format!(
-                "remove {path}, or take Docker's lines out of it: Docker makes its own rules when it starts"
+            SavedRulesProblem::DocumentedRule => format!(
+                "delete the line from {}: ecs-bootstrap-guard.service installs the rules at boot",
+                saved.path
             ),
-        );
+        };
+        return Verdict::warning(saved.text(), remedy);
     }
-    match SAVED.into_iter().find(|path| holds(path, ["169.254.169.254", "fd00:ec2::254"])) {
-        Some(path) => Verdict::warning(
-            format!(
-                "{path} holds a saved copy of the documented rule: it comes back at boot, below Docker's own rules"
-            ),
-            format!(
-                "take the line out of {path}: ecs-bootstrap-guard.service raises the fence at boot"
-            ),
-        ),
-        None => Verdict::ok("none"),
-    }
+    Verdict::ok("none")
 }
 
 fn docker_firewall(patient: &Patient) -> Verdict {

@@ -1,34 +1,33 @@
-//! How the guard can fail, what each failure is called, and what to do about it.
+//! How the guard can fail, with the exit status and the remedy of each failure.
 
 use std::io;
 use std::path::PathBuf;
 
+use super::iptables::IptablesError;
 use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::files;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error(
-        "the kernel lets nobody read or change the firewall without CAP_NET_ADMIN, which this process lacks"
-    )]
+    #[error("reading or changing the firewall needs CAP_NET_ADMIN, which this process lacks")]
     Capability,
     #[error("sending a probe packet: this process lacks CAP_NET_ADMIN or CAP_NET_RAW")]
     ProbeCapability,
     #[error("{doing} table inet ecs-bootstrap")]
     Netfilter { doing: &'static str, source: io::Error },
-    #[error("table inet ecs-bootstrap reads differently from what was loaded")]
+    #[error("table inet ecs-bootstrap differs from what was loaded")]
     Unlike,
-    #[error("this kernel has no nf_tables, and {command} failed: {said}")]
-    Fallback { command: String, said: String },
-    #[error("{command} failed: {said}")]
-    Iptables { command: String, said: String },
+    #[error("this kernel has no nf_tables, and {0}")]
+    Fallback(IptablesError),
+    #[error(transparent)]
+    Iptables(#[from] IptablesError),
     #[error("another ecs-bootstrap has held {} for {seconds} s", path.display())]
     Busy { path: PathBuf, seconds: u64 },
-    #[error("tasks in host network mode cannot be fenced on this host: {0}")]
+    #[error("tasks in host network mode cannot be blocked on this host: {0}")]
     HostTasks(&'static str),
     #[error("{doing} {}", path.display())]
     File { doing: &'static str, path: PathBuf, source: io::Error },
-    #[error("{0}")]
+    #[error(transparent)]
     Write(#[from] files::Error),
     #[error("systemctl daemon-reload failed: {0}")]
     Reload(String),
@@ -45,7 +44,6 @@ impl Diagnostic for Error {
         Step::Guard
     }
 
-    /// The word in the report, which settles the exit status.
     fn status(&self) -> ExitStatus {
         match self {
             Error::Leak(_) => ExitStatus::GuardLeak,
@@ -56,37 +54,69 @@ impl Diagnostic for Error {
         }
     }
 
-    /// What to do about it.
     fn remedy(&self) -> String {
         let remedy = match self {
             Error::Write(error) => return error.remedy(),
             Error::Capability => {
-                "run as root, or with CAP_NET_ADMIN; the unit ecs-bootstrap-guard.service has it"
+                "run as root, or with CAP_NET_ADMIN as ecs-bootstrap-guard.service"
             }
             Error::ProbeCapability => "run as root, or with CAP_NET_ADMIN and CAP_NET_RAW",
             Error::Netfilter { .. } | Error::Unlike => {
-                "see whether `nft list table inet ecs-bootstrap` works and whether another program owns that table"
+                "check that `nft list table inet ecs-bootstrap` works, and that no other program writes to that table"
             }
-            Error::Fallback { .. } => {
-                "load the module nf_tables, or install iptables and ip6tables with a kernel that has them"
-            }
-            Error::Iptables { .. } => {
-                "run the command by hand to see why; if another program holds the xtables lock, wait for it to end"
-            }
+            Error::Fallback(_) => "load the module nf_tables, or install iptables and ip6tables",
+            Error::Iptables(_) => "run the command by hand to see what blocks it",
             Error::Busy { .. } => "wait for the other run to end, then try again",
             Error::HostTasks(_) => {
                 "boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1), or leave out --block-imds-host-tasks and run no tasks in host network mode"
             }
             Error::File { .. } => "make the path writable for root",
             Error::Reload(_) => {
-                "run `systemctl daemon-reload` by hand; until then the drop-in has no effect"
+                "run `systemctl daemon-reload`; until then the drop-in has no effect"
             }
             Error::Probe { .. } => "load the module tun (modprobe tun), and run as root",
             Error::Leak(_) => {
                 "run `ecs-bootstrap guard install`, then `ecs-bootstrap guard status` to see what is missing"
             }
-            Error::Unproven(_) => "start Docker and try again; the reasons stand with each network",
+            Error::Unproven(_) => {
+                "start Docker, then run `ecs-bootstrap guard prove` for the reason on each network"
+            }
         };
         remedy.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn every_error_has_a_remedy_in_the_common_style() {
+        let source = || io::Error::from(ErrorKind::NotFound);
+        let iptables = |kind| IptablesError { message: "iptables failed".into(), kind };
+        let path = PathBuf::from("/run/ecs-bootstrap/guard.lock");
+        let errors = [
+            (Error::Capability, ExitStatus::Guard),
+            (Error::ProbeCapability, ExitStatus::GuardUnproven),
+            (Error::Netfilter { doing: "reading", source: source() }, ExitStatus::Guard),
+            (Error::Unlike, ExitStatus::Guard),
+            (Error::Fallback(iptables(ErrorKind::Other)), ExitStatus::Guard),
+            (Error::Iptables(iptables(ErrorKind::TimedOut)), ExitStatus::Guard),
+            (Error::Busy { path: path.clone(), seconds: 15 }, ExitStatus::Guard),
+            (Error::HostTasks("cgroup v1"), ExitStatus::Guard),
+            (Error::File { doing: "opening", path, source: source() }, ExitStatus::Guard),
+            (Error::Reload("refused".into()), ExitStatus::Guard),
+            (Error::Probe { doing: "probing", source: source() }, ExitStatus::GuardUnproven),
+            (Error::Leak("docker0 (IPv4)".into()), ExitStatus::GuardLeak),
+            (Error::Unproven("docker0 (IPv4)".into()), ExitStatus::GuardUnproven),
+        ];
+        for (error, status) in errors {
+            let remedy = error.remedy();
+            assert!(remedy.starts_with(|first: char| first.is_ascii_lowercase()), "{remedy}");
+            assert!(!remedy.ends_with('.'), "{remedy}");
+            assert_eq!(error.status(), status, "{error}");
+        }
     }
 }

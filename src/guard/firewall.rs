@@ -1,23 +1,25 @@
-//! Raises the fence between containers and instance metadata: a table of its own in nf_tables, or
-//! iptables' mangle table where the kernel has no nf_tables. Decides by what is there, changes only
-//! the difference, and in one step.
+//! The guard's own rules in the firewall: a table of nf_tables, or rules in iptables' mangle table
+//! where the kernel has no nf_tables. Compares with what is loaded, changes only the difference,
+//! and in one step.
 
-use std::io;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::time::Duration;
 
 use nix::libc;
 use serde::Serialize;
 
-use super::iptables::{self, Failure, Forward};
-use super::rules::{Family, Rule};
-use super::{Error, Host, QUEUE, netlink, nft, state};
+use super::addresses::IpFamily;
+use super::iptables::{ForwardChain, Insertion, IptablesError, IptablesRule};
+use super::{Error, LOCK_TIMEOUT, netlink, nft, state};
 
-/// Where the fence stands.
+/// What holds the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Method {
+pub(crate) enum FirewallMethod {
     /// An own table of nf_tables, which no other program reorders.
     NfTables,
-    /// iptables' mangle table: holds against Docker, not against `firewall-cmd --reload` or
+    /// iptables' mangle table: survives Docker, but not `firewall-cmd --reload` or
     /// `iptables -t mangle -F`.
     Mangle,
 }
@@ -25,91 +27,80 @@ pub(crate) enum Method {
 /// What had to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Change {
-    /// There was none.
+pub(crate) enum RulesChange {
+    /// There were no rules.
     Installed,
-    /// There was one, and it was not as we want it.
+    /// There were rules, but not those that are wanted.
     Repaired,
     Unchanged,
 }
 
+/// The rules that are in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Fence {
-    pub(crate) method: Method,
-    pub(crate) change: Change,
-    /// Whether source-routed packets are dropped too; some kernels cannot tell them.
+pub(crate) struct FirewallRules {
+    pub(crate) method: FirewallMethod,
+    pub(crate) change: RulesChange,
+    /// Whether source-routed packets are dropped too; some kernels cannot recognise them.
     pub(crate) source_routes: bool,
 }
 
-/// Makes the fence stand as wanted.
+/// Puts the rules into force, and only those.
 ///
 /// # Errors
 /// Nothing has changed then, but for [`Error::Unlike`].
-pub(crate) fn raise(host: &Host, interface: Option<&str>) -> Result<Fence, Error> {
-    match raise_nft(interface) {
+pub(crate) fn install(root: &Path, interface: Option<&str>) -> Result<FirewallRules, Error> {
+    match install_nft(interface) {
         Err(Error::Netfilter { source, .. }) if netlink::unsupported(&source) => {
-            raise_mangle(host, interface)
+            install_mangle(root, interface)
         }
-        done => done,
+        result => result,
     }
 }
 
-fn raise_nft(interface: Option<&str>) -> Result<Fence, Error> {
-    let before = nft::read().map_err(|error| refused("reading", error))?;
-    // The narrower table counts as equal only where the fuller one was refused: see the end.
-    let full = nft::wanted(interface, true);
-    if before.as_ref().is_some_and(|before| before.table == full) {
-        return Ok(Fence {
-            method: Method::NfTables,
-            change: Change::Unchanged,
-            source_routes: true,
-        });
-    }
-    let change = if before.is_some() { Change::Repaired } else { Change::Installed };
-    match nft::replace(&full) {
-        Ok(()) => {
-            confirm(&full).map(|()| Fence { method: Method::NfTables, change, source_routes: true })
-        }
-        Err(error) if netlink::unsupported(&error) => {
-            raise_nft_without_fib(before, interface, change)
-        }
-        Err(error) => Err(refused("loading", error)),
+fn install_nft(interface: Option<&str>) -> Result<FirewallRules, Error> {
+    let before = read_nft()?.map(|loaded| loaded.table);
+    let load = |source_routes| {
+        let change = load_nft(before.as_ref(), &nft::wanted(interface, source_routes))?;
+        Ok(FirewallRules { method: FirewallMethod::NfTables, change, source_routes })
+    };
+    match load(true) {
+        // A kernel without the `fib` expression.
+        Err(Error::Netfilter { source, .. }) if netlink::unsupported(&source) => load(false),
+        result => result,
     }
 }
 
-/// The fence for kernels without the `fib` expression.
-fn raise_nft_without_fib(
-    before: Option<nft::Present>,
-    interface: Option<&str>,
-    change: Change,
-) -> Result<Fence, Error> {
-    let plain = nft::wanted(interface, false);
-    let fence = |change| Fence { method: Method::NfTables, change, source_routes: false };
-    if before.is_some_and(|before| before.table == plain) {
-        return Ok(fence(Change::Unchanged));
+/// Replaces the table if it differs, and asks the kernel what it has understood.
+fn load_nft(before: Option<&nft::NftTable>, wanted: &nft::NftTable) -> Result<RulesChange, Error> {
+    if before == Some(wanted) {
+        return Ok(RulesChange::Unchanged);
     }
-    nft::replace(&plain).map_err(|error| refused("loading", error))?;
-    confirm(&plain).map(|()| fence(change))
+    nft::replace(wanted).map_err(|error| netfilter_error("loading", error))?;
+    match read_nft()? {
+        Some(loaded) if loaded.table == *wanted && before.is_some() => Ok(RulesChange::Repaired),
+        Some(loaded) if loaded.table == *wanted => Ok(RulesChange::Installed),
+        _ => Err(Error::Unlike),
+    }
 }
 
-/// The kernel is asked what it has understood.
-fn confirm(wanted: &nft::Table) -> Result<(), Error> {
-    let there = nft::read().map_err(|error| refused("reading", error))?;
-    if there.is_some_and(|there| there.table == *wanted) { Ok(()) } else { Err(Error::Unlike) }
+fn read_nft() -> Result<Option<nft::LoadedTable>, Error> {
+    nft::read().map_err(|error| netfilter_error("reading", error))
 }
 
-/// Takes the table away. Says whether there was one; a kernel without nf_tables has none.
-pub(crate) fn lower_nft() -> Result<bool, Error> {
+/// Removes the table. Returns whether there was one; a kernel without nf_tables has none.
+pub(crate) fn remove_nft() -> Result<bool, Error> {
     match nft::read() {
         Ok(None) => Ok(false),
         Err(error) if netlink::unsupported(&error) => Ok(false),
-        // Something of that name is there, if not readable: take it away as well.
-        Ok(Some(_)) => nft::delete().map(|()| true).map_err(|error| refused("deleting", error)),
-        Err(error) => Err(refused("reading", error)),
+        // A table that is not as expected is removed as well.
+        Ok(Some(_)) => {
+            nft::delete().map(|()| true).map_err(|error| netfilter_error("deleting", error))
+        }
+        Err(error) => Err(netfilter_error("reading", error)),
     }
 }
 
-pub(crate) fn refused(doing: &'static str, source: io::Error) -> Error {
+pub(crate) fn netfilter_error(doing: &'static str, source: io::Error) -> Error {
     match source.raw_os_error() {
         Some(libc::EPERM) => Error::Capability,
         _ => Error::Netfilter { doing, source },
@@ -117,65 +108,63 @@ pub(crate) fn refused(doing: &'static str, source: io::Error) -> Error {
 }
 
 /// Both families or neither.
-fn raise_mangle(host: &Host, interface: Option<&str>) -> Result<Fence, Error> {
-    let _lock = state::lock(host, QUEUE)?;
-    let mut change = Change::Unchanged;
-    let mut raised = Vec::new();
-    for (forward, rule) in mangle(host, interface) {
-        match forward.put_first(&rule) {
-            Ok(iptables::Change::None) => {}
-            Ok(iptables::Change::Raised) => change = Change::Repaired,
-            Ok(iptables::Change::Inserted) => {
-                change = Change::Installed;
-                raised.push((forward, rule));
+fn install_mangle(root: &Path, interface: Option<&str>) -> Result<FirewallRules, Error> {
+    let _lock = state::lock(root, LOCK_TIMEOUT)?;
+    let mut change = RulesChange::Unchanged;
+    let mut inserted = Vec::new();
+    for (chain, rule) in mangle_rules(interface) {
+        match chain.insert_first(&rule) {
+            Ok(Insertion::AlreadyFirst) => {}
+            Ok(Insertion::Moved) => change = RulesChange::Repaired,
+            Ok(Insertion::Inserted) => {
+                change = RulesChange::Installed;
+                inserted.push((chain, rule));
             }
-            Err(failure) => {
-                raised.iter().for_each(|(forward, rule)| _ = forward.delete(rule));
-                return Err(fallback(failure));
+            Err(error) => {
+                inserted.iter().for_each(|(chain, rule)| _ = chain.delete(rule));
+                return Err(mangle_error(error));
             }
         }
     }
-    Ok(Fence { method: Method::Mangle, change, source_routes: false })
+    Ok(FirewallRules { method: FirewallMethod::Mangle, change, source_routes: false })
 }
 
-/// Takes the mangle rules away. Says whether there were any.
-pub(crate) fn lower_mangle(host: &Host, interface: Option<&str>) -> Result<bool, Error> {
+/// Removes the mangle rules. Returns whether there were any.
+pub(crate) fn remove_mangle(interface: Option<&str>) -> Result<bool, Error> {
     let mut any = false;
-    for (forward, rule) in mangle(host, interface) {
-        any |= forward.delete(&rule).map_err(fallback)?;
+    for (chain, rule) in mangle_rules(interface) {
+        any |= chain.delete(&rule).map_err(mangle_error)?;
     }
     Ok(any)
 }
 
-/// Whether the mangle rules stand, each first in its chain. Reads with iptables, which on some
+/// Whether each of the mangle rules is the first of its chain. Reads with iptables, which on some
 /// hosts loads its modules.
-pub(crate) fn mangle_stands(host: &Host, interface: Option<&str>) -> Result<bool, Error> {
-    let mut first = mangle(host, interface)
-        .into_iter()
-        .map(|(forward, rule)| Ok(rule.places(&forward.list()?).contains(&1)));
-    first.try_fold(true, |all, one: Result<bool, Failure>| Ok(all && one?)).map_err(fallback)
-}
-
-fn mangle<'a>(host: &'a Host, interface: Option<&str>) -> Vec<(Forward<'a>, Rule)> {
-    let programs = [(Family::V4, host.iptables.as_str()), (Family::V6, host.ip6tables.as_str())];
-    // A kernel booted with ipv6.disable=1 has nothing to fence there, and ip6tables fails on it.
-    let exists =
-        |family| family == Family::V4 || std::path::Path::new("/proc/net/if_inet6").exists();
-    let wanted = programs.into_iter().filter(|(family, _)| exists(*family));
-    wanted
-        .map(|(family, program)| {
-            (Forward { program, table: "mangle", patience: 10 }, Rule::mangle(family, interface))
-        })
-        .collect()
-}
-
-fn fallback(failure: Failure) -> Error {
-    let Failure { command, said, .. } = failure;
-    match &said {
-        said if said.contains("Permission denied") || said.contains("not permitted") => {
-            Error::Capability
+pub(crate) fn mangle_is_effective(interface: Option<&str>) -> Result<bool, Error> {
+    for (chain, rule) in mangle_rules(interface) {
+        if !rule.positions(&chain.list().map_err(mangle_error)?).contains(&1) {
+            return Ok(false);
         }
-        said if said.contains("lock") => Error::Iptables { command, said: said.clone() },
-        _ => Error::Fallback { command, said },
+    }
+    Ok(true)
+}
+
+fn mangle_rules(interface: Option<&str>) -> Vec<(ForwardChain, IptablesRule)> {
+    // A kernel booted with ipv6.disable=1 has nothing to block there, and ip6tables fails on it.
+    let exists =
+        |family: &IpFamily| *family == IpFamily::V4 || Path::new("/proc/net/if_inet6").exists();
+    let rule = |family| {
+        let lock_timeout = Duration::from_secs(10);
+        let chain = ForwardChain { family, table: "mangle", lock_timeout };
+        (chain, IptablesRule::mangle(family, interface))
+    };
+    IpFamily::ALL.into_iter().filter(exists).map(rule).collect()
+}
+
+fn mangle_error(error: IptablesError) -> Error {
+    match error.kind {
+        ErrorKind::PermissionDenied => Error::Capability,
+        ErrorKind::TimedOut => Error::Iptables(error),
+        _ => Error::Fallback(error),
     }
 }

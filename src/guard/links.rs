@@ -1,18 +1,20 @@
-//! The host's links, their addresses, and the neighbours it cannot reach, asked of the kernel over
-//! rtnetlink.
+//! The host's links, their addresses, and the neighbours that do not answer, asked of the kernel
+//! over rtnetlink.
 //!
 //! Only the few attributes needed are read, by number (linux/if_link.h, if_addr.h, neighbour.h): an
-//! attribute that a newer kernel adds or widens must not cost us the message.
+//! attribute that a newer kernel adds or widens must not make a message unreadable.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use netlink_packet_core::NlasIterator;
+use netlink_packet_core::{
+    DefaultNla, Emitable, NLM_F_ACK, NLM_F_DUMP, NlasIterator, parse_ip, parse_u32,
+};
 use nix::libc;
 use nix::sys::socket::SockProtocol;
 
-use super::netlink::{self, ACK, DUMP, Message};
-use super::rules::Family;
+use super::addresses::IpFamily;
+use super::netlink::{self, Message};
 
 /// A network interface.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,45 +26,41 @@ pub(crate) struct Link {
     pub(crate) up: bool,
     pub(crate) mtu: u32,
     pub(crate) mac: [u8; 6],
-    /// Address and length of its subnet.
+    /// Address and prefix length.
     pub(crate) v4: Option<(Ipv4Addr, u8)>,
     /// The global one.
     pub(crate) v6: Option<(Ipv6Addr, u8)>,
 }
 
 impl Link {
-    /// Whether containers may hang off it: a bridge with an address, which is what Docker and CNI
-    /// make.
+    /// Whether containers may be attached to it: a bridge with an address, which is what Docker and
+    /// CNI make.
     pub(crate) fn is_network(&self) -> bool {
         self.kind == "bridge" && (self.v4.is_some() || self.v6.is_some())
     }
 
-    /// An address of its subnet that is not its own, counted from the end, where Docker gives out
-    /// addresses last; nobody needs to answer there, but the kernel would drop a packet from
-    /// outside the subnet. `None`: it has no address of this family, or a subnet too small for
-    /// guests.
-    pub(crate) fn guest(&self, family: Family, nth: u32) -> Option<IpAddr> {
+    /// An address of its subnet for a probe to send from. It is not the bridge's own, and is
+    /// counted from the end, where Docker assigns addresses last. No container needs to have
+    /// it, but the kernel would drop a packet from outside the subnet. `None`: the link has no
+    /// address of this family, or the subnet is too small.
+    pub(crate) fn probe_address(&self, family: IpFamily, nth: u32) -> Option<IpAddr> {
         match family {
-            Family::V4 => {
-                self.v4.and_then(|(own, length)| guest_v4(own, length, nth)).map(IpAddr::V4)
-            }
-            Family::V6 => {
-                self.v6.and_then(|(own, length)| guest_v6(own, length, nth)).map(IpAddr::V6)
-            }
+            IpFamily::V4 => probe_v4(self.v4?, nth).map(IpAddr::V4),
+            IpFamily::V6 => probe_v6(self.v6?, nth).map(IpAddr::V6),
         }
     }
 }
 
-fn guest_v4(own: Ipv4Addr, length: u8, nth: u32) -> Option<Ipv4Addr> {
-    let hosts = u32::MAX.checked_shr(length.into()).filter(|hosts| *hosts >= 7)?;
+fn probe_v4((own, prefix): (Ipv4Addr, u8), nth: u32) -> Option<Ipv4Addr> {
+    let hosts = u32::MAX.checked_shr(prefix.into()).filter(|hosts| *hosts >= 7)?;
     let broadcast = own.to_bits() | hosts;
     // Without the broadcast, the subnet itself and its own: one less than two.
-    let guest = broadcast - 1 - nth % (hosts - 2);
-    Some(Ipv4Addr::from_bits(if guest <= own.to_bits() { guest - 1 } else { guest }))
+    let address = broadcast - 1 - nth % (hosts - 2);
+    Some(Ipv4Addr::from_bits(if address <= own.to_bits() { address - 1 } else { address }))
 }
 
-fn guest_v6(own: Ipv6Addr, length: u8, nth: u32) -> Option<Ipv6Addr> {
-    (length <= 112).then(|| Ipv6Addr::from_bits(own.to_bits() ^ u128::from(0xfffe - nth % 0xfff0)))
+fn probe_v6((own, prefix): (Ipv6Addr, u8), nth: u32) -> Option<Ipv6Addr> {
+    (prefix <= 112).then(|| Ipv6Addr::from_bits(own.to_bits() ^ u128::from(0xfffe - nth % 0xfff0)))
 }
 
 /// Every link of this network namespace.
@@ -78,113 +76,85 @@ pub(crate) fn read() -> io::Result<Vec<Link>> {
     Ok(links)
 }
 
-/// Neighbours on a link that were asked for and do not answer: nothing leaves for them, fence or no
-/// fence.
-pub(crate) fn silent_neighbours() -> io::Result<Vec<IpAddr>> {
-    const SILENT: u16 = libc::NUD_INCOMPLETE | libc::NUD_FAILED;
+/// Neighbours on a link that do not answer: no packet leaves for them, with or without a guard.
+pub(crate) fn unreachable_neighbours() -> io::Result<Vec<IpAddr>> {
+    const UNREACHABLE: u16 = libc::NUD_INCOMPLETE | libc::NUD_FAILED;
     const HEADER: usize = 12;
-    let silent =
-        |message: &&Message| u16_at(&message.payload, 8).is_some_and(|state| state & SILENT != 0);
     let address = |message: &Message| {
-        attributes(&message.payload, HEADER)
-            .find(|(kind, _)| *kind == libc::NDA_DST)
-            .and_then(|(_, value)| ip(&value))
+        let state = u16::from_ne_bytes(*message.payload.get(8..)?.first_chunk()?);
+        let destination = attribute(&message.payload, HEADER, libc::NDA_DST)?;
+        parse_ip(&destination).ok().filter(|_| state & UNREACHABLE != 0)
     };
-    Ok(dump(libc::RTM_GETNEIGH, &[0; HEADER])?.iter().filter(silent).filter_map(address).collect())
+    Ok(dump(libc::RTM_GETNEIGH, &[0; HEADER])?.iter().filter_map(address).collect())
 }
 
-/// Makes link `index` a port of `bridge`, with this MAC and MTU, and switches it on.
-pub(crate) fn plug(index: u32, bridge: &Link, mac: [u8; 6]) -> io::Result<()> {
+/// Makes link `index` a port of `bridge`, with this MAC and the bridge's MTU, and brings it up.
+pub(crate) fn attach(index: u32, bridge: &Link, mac: [u8; 6]) -> io::Result<()> {
     let up = libc::IFF_UP as u32;
-    let mut body = [[0; 4], index.to_ne_bytes(), up.to_ne_bytes(), up.to_ne_bytes()].concat();
-    for (kind, value) in [
-        (libc::IFLA_ADDRESS, &mac[..]),
-        (libc::IFLA_MTU, &bridge.mtu.to_ne_bytes()),
-        (libc::IFLA_MASTER, &bridge.index.to_ne_bytes()),
-    ] {
-        body.extend_from_slice(&(4 + value.len() as u16).to_ne_bytes());
-        body.extend_from_slice(&kind.to_ne_bytes());
-        body.extend_from_slice(value);
-        body.resize(body.len().next_multiple_of(4), 0);
-    }
-    netlink::ask(SockProtocol::NetlinkRoute, &netlink::request(libc::RTM_SETLINK, ACK, &body), 1)
-        .map(drop)
+    let header = [[0; 4], index.to_ne_bytes(), up.to_ne_bytes(), up.to_ne_bytes()].concat();
+    let attributes = [
+        DefaultNla::new(libc::IFLA_ADDRESS, mac.to_vec()),
+        DefaultNla::new(libc::IFLA_MTU, bridge.mtu.to_ne_bytes().to_vec()),
+        DefaultNla::new(libc::IFLA_MASTER, bridge.index.to_ne_bytes().to_vec()),
+    ];
+    let mut encoded = vec![0; attributes.as_slice().buffer_len()];
+    attributes.as_slice().emit(&mut encoded);
+    let request = netlink::request(libc::RTM_SETLINK, NLM_F_ACK, &[header, encoded].concat());
+    netlink::ask(SockProtocol::NetlinkRoute, &request, 1).map(drop)
 }
 
 fn dump(kind: u16, header: &[u8]) -> io::Result<Vec<Message>> {
-    netlink::ask(SockProtocol::NetlinkRoute, &netlink::request(kind, DUMP, header), 1)
+    netlink::ask(SockProtocol::NetlinkRoute, &netlink::request(kind, NLM_F_DUMP, header), 1)
 }
 
 fn link(payload: &[u8]) -> Option<Link> {
-    const HEADER: usize = 16;
-    let index = u32_at(payload, 4)?;
-    let up = u32_at(payload, 8)? & libc::IFF_UP as u32 != 0;
-    let mut link = Link { index, up, ..Link::default() };
-    for (kind, value) in attributes(payload, HEADER) {
-        match kind {
-            libc::IFLA_IFNAME => link.name = text(&value),
-            libc::IFLA_MTU => link.mtu = u32_at(&value, 0)?,
-            libc::IFLA_ADDRESS => link.mac = value.try_into().unwrap_or_default(),
-            libc::IFLA_LINKINFO => link.kind = kind_of(&value),
-            _ => {}
-        }
-    }
-    Some(link)
-}
-
-fn kind_of(linkinfo: &[u8]) -> String {
-    attributes(linkinfo, 0)
-        .find(|(kind, _)| *kind == libc::IFLA_INFO_KIND)
-        .map(|(_, value)| text(&value))
-        .unwrap_or_default()
+    let value = |kind| attribute(payload, 16, kind).unwrap_or_default();
+    let kind = attribute(&value(libc::IFLA_LINKINFO), 0, libc::IFLA_INFO_KIND);
+    Some(Link {
+        index: u32_at(payload, 4)?,
+        name: text(&value(libc::IFLA_IFNAME)),
+        kind: text(&kind.unwrap_or_default()),
+        up: u32_at(payload, 8)? & libc::IFF_UP as u32 != 0,
+        mtu: parse_u32(&value(libc::IFLA_MTU)).unwrap_or_default(),
+        mac: value(libc::IFLA_ADDRESS).try_into().unwrap_or_default(),
+        v4: None,
+        v6: None,
+    })
 }
 
 fn add_address(payload: &[u8], links: &mut [Link]) {
-    const HEADER: usize = 8;
     const GLOBAL: u8 = 0;
-    let (Some(length), Some(scope), Some(index)) =
-        (payload.get(1), payload.get(3), u32_at(payload, 4))
+    let (Some([_, prefix, _, scope]), Some(index)) = (payload.first_chunk(), u32_at(payload, 4))
     else {
         return;
     };
     let Some(link) = links.iter_mut().find(|link| link.index == index) else { return };
-    let found: Vec<_> = attributes(payload, HEADER).collect();
-    let of =
-        |wanted| found.iter().find(|(kind, _)| *kind == wanted).and_then(|(_, value)| ip(value));
+    let address = |kind| parse_ip(&attribute(payload, 8, kind)?).ok();
     // On a point-to-point link IFA_ADDRESS is the other end; IFA_LOCAL, where there is one, is
-    // always ours.
-    match of(libc::IFA_LOCAL).or_else(|| of(libc::IFA_ADDRESS)) {
-        Some(IpAddr::V4(address)) => _ = link.v4.get_or_insert((address, *length)),
+    // always the host's own.
+    match address(libc::IFA_LOCAL).or_else(|| address(libc::IFA_ADDRESS)) {
+        Some(IpAddr::V4(address)) => _ = link.v4.get_or_insert((address, *prefix)),
         Some(IpAddr::V6(address)) if *scope == GLOBAL => {
-            _ = link.v6.get_or_insert((address, *length))
+            _ = link.v6.get_or_insert((address, *prefix))
         }
         _ => {}
     }
 }
 
-/// The attributes after a fixed header, up to the first that is broken.
-fn attributes(payload: &[u8], header: usize) -> impl Iterator<Item = (u16, Vec<u8>)> {
-    let rest = payload.get(header..).unwrap_or_default();
-    NlasIterator::new(rest)
+/// The value of the first attribute of this kind after a header of this length.
+fn attribute(payload: &[u8], header: usize, kind: u16) -> Option<Vec<u8>> {
+    NlasIterator::new(payload.get(header..)?)
         .map_while(Result::ok)
-        .map(|attribute| (attribute.kind(), attribute.value().to_vec()))
-}
-
-fn ip(bytes: &[u8]) -> Option<IpAddr> {
-    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
-    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
+        .find(|attribute| attribute.kind() == kind)
+        .map(|attribute| attribute.value().to_vec())
 }
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned()
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..)?.first_chunk().map(|word| u32::from_ne_bytes(*word))
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..)?.first_chunk().map(|word| u16::from_ne_bytes(*word))
+fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
+    bytes.get(offset..)?.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
 }
 
 #[cfg(test)]
@@ -196,48 +166,51 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_is_in_the_subnet_and_never_the_bridge_itself() {
+    fn probe_address_is_in_the_subnet_and_not_the_bridges() {
         assert_eq!(
-            bridge("172.17.0.1", 16).guest(Family::V4, 0),
+            bridge("172.17.0.1", 16).probe_address(IpFamily::V4, 0),
             Some("172.17.255.254".parse().unwrap())
         );
         assert_eq!(
-            bridge("172.17.255.254", 16).guest(Family::V4, 0),
+            bridge("172.17.255.254", 16).probe_address(IpFamily::V4, 0),
             Some("172.17.255.253".parse().unwrap())
         );
-        assert_eq!(bridge("10.0.0.1", 29).guest(Family::V4, 1), Some("10.0.0.5".parse().unwrap()));
-        assert_eq!(bridge("10.0.0.1", 31).guest(Family::V4, 0), None);
         assert_eq!(
-            bridge("10.0.0.1", 0).guest(Family::V4, 0),
+            bridge("10.0.0.1", 29).probe_address(IpFamily::V4, 1),
+            Some("10.0.0.5".parse().unwrap())
+        );
+        assert_eq!(bridge("10.0.0.1", 31).probe_address(IpFamily::V4, 0), None);
+        assert_eq!(
+            bridge("10.0.0.1", 0).probe_address(IpFamily::V4, 0),
             Some("255.255.255.254".parse().unwrap())
         );
     }
 
     #[test]
-    fn every_guest_of_a_small_subnet_is_a_host_in_it() {
+    fn probe_addresses_of_a_small_subnet_are_its_hosts() {
         for own in 1..=6 {
             let link = bridge(&format!("10.0.0.{own}"), 29);
-            let guests: Vec<_> = (0..5)
-                .filter_map(|nth| link.guest(Family::V4, nth))
-                .map(|guest| guest.to_string())
+            let addresses: Vec<_> = (0..5)
+                .filter_map(|nth| link.probe_address(IpFamily::V4, nth))
+                .map(|address| address.to_string())
                 .collect();
             let mut others: Vec<_> =
                 (1..=6).filter(|host| *host != own).map(|host| format!("10.0.0.{host}")).collect();
             others.reverse();
-            assert_eq!(guests, others, "own {own}");
+            assert_eq!(addresses, others, "own {own}");
         }
     }
 
     #[test]
-    fn guests_of_one_bridge_differ() {
+    fn probe_addresses_of_one_bridge_differ() {
         let link = Link { v6: Some(("fd00:1ab::1".parse().unwrap(), 64)), ..Link::default() };
-        assert_eq!(link.guest(Family::V6, 0), Some("fd00:1ab::ffff".parse().unwrap()));
-        assert_ne!(link.guest(Family::V6, 0), link.guest(Family::V6, 1));
-        assert_eq!(link.guest(Family::V4, 0), None);
+        assert_eq!(link.probe_address(IpFamily::V6, 0), Some("fd00:1ab::ffff".parse().unwrap()));
+        assert_ne!(link.probe_address(IpFamily::V6, 0), link.probe_address(IpFamily::V6, 1));
+        assert_eq!(link.probe_address(IpFamily::V4, 0), None);
     }
 
     #[test]
-    fn the_loopback_link_is_read_with_its_address_and_is_no_network() {
+    fn loopback_is_read_with_its_address_and_is_not_a_network() {
         let links = read().unwrap();
         let loopback =
             links.iter().find(|link| link.name == "lo").expect("every namespace has one");

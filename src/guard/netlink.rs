@@ -1,33 +1,22 @@
-//! One question to the kernel over netlink, and its whole answer.
+//! One request to the kernel over netlink, and its whole answer.
 //!
-//! Takes requests already laid out; gives the messages of the answer without their headers. Touches
-//! one socket, which lives in the caller's network namespace: that is why nothing here reads /sys,
+//! Takes requests already encoded; returns the messages of the answer without their headers. Opens
+//! one socket, which is in the caller's network namespace: that is why nothing here reads /sys,
 //! which inside a namespace may show another's links.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use netlink_packet_core::NetlinkBuffer;
+use netlink_packet_core::{
+    Emitable, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NetlinkHeader,
+};
 use nix::libc;
 use nix::sys::socket::{
     self, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, sockopt,
 };
 use nix::sys::time::TimeVal;
 
-/// `NLM_F_*` of linux/netlink.h, as far as they are used here.
-pub(crate) const REQUEST: u16 = 0x1;
-pub(crate) const ACK: u16 = 0x4;
-pub(crate) const DUMP: u16 = 0x300;
-pub(crate) const CREATE: u16 = 0x400;
-pub(crate) const APPEND: u16 = 0x800;
-/// On a delete: only if nothing is left inside (`NLM_F_NONREC`).
-pub(crate) const ONLY_IF_EMPTY: u16 = 0x100;
-
-const HEADER: usize = 16;
-const ERROR: u16 = 2;
-const DONE: u16 = 3;
-const DUMP_INTERRUPTED: u16 = 0x10;
-/// The kernel fills at most 32 KiB of a dump at once.
+/// The kernel writes at most 32 KiB of a dump at once.
 const BUFFER: usize = 64 * 1024;
 
 /// One message of an answer.
@@ -36,25 +25,25 @@ pub(crate) struct Message {
     pub(crate) payload: Vec<u8>,
 }
 
-/// Lays out one request. `kind` carries the subsystem in its upper byte where there is one.
+/// Encodes one request. `kind` has the subsystem in its upper byte where there is one.
 pub(crate) fn request(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
-    let length =
-        u32::try_from(HEADER + body.len()).expect("a request of ours is a few hundred bytes");
-    let mut bytes = Vec::with_capacity(HEADER + body.len());
-    bytes.extend_from_slice(&length.to_ne_bytes());
-    bytes.extend_from_slice(&kind.to_ne_bytes());
-    bytes.extend_from_slice(&(flags | REQUEST).to_ne_bytes());
-    bytes.extend_from_slice(&[0; 8]); // sequence and port: the kernel copies both, nobody else talks on this socket
-    bytes.extend_from_slice(body);
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    // Sequence and port stay 0: the kernel copies both, and no other program uses this socket.
+    let mut header = NetlinkHeader::default();
+    let length = header.buffer_len() + body.len();
+    header.length = u32::try_from(length).expect("a request is a few hundred bytes");
+    header.message_type = kind;
+    header.flags = flags | NLM_F_REQUEST;
+    let mut bytes = vec![0; length.next_multiple_of(4)];
+    header.emit(&mut bytes);
+    bytes[header.buffer_len()..length].copy_from_slice(body);
     bytes
 }
 
-/// Asks, and reads until the kernel has said `endings` times that it is done (an acknowledgement,
-/// or the end of a dump).
+/// Sends a request, and reads until the kernel has reported `endings` times that it is done (an
+/// acknowledgement, or the end of a dump).
 ///
 /// # Errors
-/// What the kernel answered, as an errno; `EPROTONOSUPPORT` where it has no such protocol at all.
+/// The kernel's errno; `EPROTONOSUPPORT` where it does not have the protocol at all.
 pub(crate) fn ask(
     protocol: SockProtocol,
     request: &[u8],
@@ -62,8 +51,7 @@ pub(crate) fn ask(
 ) -> io::Result<Vec<Message>> {
     loop {
         match ask_once(protocol, request, endings) {
-            // Something changed while the kernel was listing: what we have may be half old, half
-            // new.
+            // Something changed during a dump, which may be half old, half new.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             answer => return answer,
         }
@@ -90,16 +78,16 @@ fn open(protocol: SockProtocol) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Adds the messages of one datagram, and says how many endings were among them.
+/// Adds the messages of one datagram, and returns how many endings were among them.
 fn read(mut bytes: &[u8], messages: &mut Vec<Message>) -> io::Result<usize> {
     let mut endings = 0;
     while !bytes.is_empty() {
         let message = NetlinkBuffer::new_checked(bytes).map_err(io::Error::other)?;
-        if message.flags() & DUMP_INTERRUPTED != 0 {
+        if message.flags() & NLM_F_DUMP_INTR != 0 {
             return Err(io::ErrorKind::Interrupted.into());
         }
         match message.message_type() {
-            ERROR | DONE => {
+            NLMSG_ERROR | NLMSG_DONE => {
                 result(message.payload())?;
                 endings += 1;
             }
@@ -111,7 +99,7 @@ fn read(mut bytes: &[u8], messages: &mut Vec<Message>) -> io::Result<usize> {
     Ok(endings)
 }
 
-/// The first word of an ending: nought, or an errno below nought.
+/// An ending begins with 0, or with an errno as a negative number.
 fn result(payload: &[u8]) -> io::Result<()> {
     match payload.first_chunk().map_or(0, |word| i32::from_ne_bytes(*word)) {
         0.. => Ok(()),
@@ -119,10 +107,10 @@ fn result(payload: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Whether an error means that this kernel lacks the thing asked for, rather than that something
-/// went wrong.
+/// Whether an error means that this kernel lacks the feature, rather than that something went
+/// wrong.
 pub(crate) fn unsupported(error: &io::Error) -> bool {
-    const WORDS: [i32; 6] = [
+    const ERRNOS: [i32; 6] = [
         libc::EPROTONOSUPPORT,
         libc::EOPNOTSUPP,
         libc::EAFNOSUPPORT,
@@ -130,7 +118,7 @@ pub(crate) fn unsupported(error: &io::Error) -> bool {
         libc::ENOENT,
         libc::ENOSYS,
     ];
-    error.raw_os_error().is_some_and(|code| WORDS.contains(&code))
+    error.raw_os_error().is_some_and(|code| ERRNOS.contains(&code))
 }
 
 #[cfg(test)]
@@ -142,24 +130,24 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_ends_at_its_last_acknowledgement_and_keeps_what_came_before() {
+    fn answer_keeps_the_messages_before_its_acknowledgement() {
         let mut bytes = request(77, 0, b"name\0");
-        bytes.extend(ending(ERROR, 0));
+        bytes.extend(ending(NLMSG_ERROR, 0));
         let mut messages = Vec::new();
         assert_eq!(read(&bytes, &mut messages).unwrap(), 1);
         assert_eq!((messages[0].kind, messages[0].payload.as_slice()), (77, &b"name\0"[..]));
     }
 
     #[test]
-    fn a_refusal_is_the_errno_that_the_kernel_gave() {
-        let refused = read(&ending(ERROR, -libc::EPERM), &mut Vec::new()).unwrap_err();
+    fn refusal_is_the_errno_of_the_kernel() {
+        let refused = read(&ending(NLMSG_ERROR, -libc::EPERM), &mut Vec::new()).unwrap_err();
         assert_eq!(refused.raw_os_error(), Some(libc::EPERM));
-        let broken_dump = read(&ending(DONE, -libc::ENOMEM), &mut Vec::new()).unwrap_err();
+        let broken_dump = read(&ending(NLMSG_DONE, -libc::ENOMEM), &mut Vec::new()).unwrap_err();
         assert_eq!(broken_dump.raw_os_error(), Some(libc::ENOMEM));
     }
 
     #[test]
-    fn a_cut_message_is_an_error_and_not_an_empty_answer() {
+    fn truncated_message_is_an_error() {
         let bytes = request(77, 0, b"something");
         assert!(read(&bytes[..18], &mut Vec::new()).is_err());
     }

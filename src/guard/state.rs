@@ -1,83 +1,78 @@
-//! What the guard remembers until the next boot: which iptables rules were its own doing, and the
+//! What the guard keeps until the next boot: which iptables rules it has inserted itself, and the
 //! last proof.
 //!
 //! One small file, `/run/ecs-bootstrap/guard.json`, gone with a reboot as the rules are. Without it
-//! everything still works, but `remove` leaves iptables rules alone that may have been another's.
+//! everything still works, but `remove` leaves iptables rules alone that another program may have
+//! inserted.
 
 use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
+use super::Error;
 use super::proof::Proof;
-use super::{Error, Host};
 use crate::files;
+use crate::paths::MAX_CONFIG;
 
+/// What the file holds.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct State {
-    /// As `--interface` narrowed the fence.
+pub(crate) struct GuardState {
+    /// What `--interface` restricts the guard to.
     pub(crate) interface: Option<String>,
-    /// We put the documented rule there; nobody had it before.
+    /// The documented rule was not there before.
     pub(crate) documented_is_ours: bool,
-    /// iptables made its filter table for our rule.
+    /// iptables created its filter table for the documented rule.
     pub(crate) filter_table_is_ours: bool,
-    /// The fence stands in iptables' mangle table.
+    /// The rules are in iptables' mangle table.
     pub(crate) mangle_is_ours: bool,
     pub(crate) last_proof: Option<Proof>,
 }
 
-fn folder(host: &Host) -> PathBuf {
-    host.root.join("run/ecs-bootstrap")
+const FOLDER: &str = "run/ecs-bootstrap";
+const FILE: &str = "run/ecs-bootstrap/guard.json";
+const LOCK: &str = "run/ecs-bootstrap/guard.lock";
+
+/// The state as written last; the default if the file is missing or unreadable.
+pub(crate) fn read(root: &Path) -> GuardState {
+    let bytes = files::read(&root.join(FILE), MAX_CONFIG).ok();
+    bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
-fn file(host: &Host) -> PathBuf {
-    folder(host).join("guard.json")
-}
-
-/// What was remembered; a missing or unreadable file is an empty memory.
-pub(crate) fn read(host: &Host) -> State {
-    fs::read(file(host))
-        .ok()
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .unwrap_or_default()
-}
-
-/// Remembers `state`. The caller holds [`lock`].
-pub(crate) fn write(host: &Host, state: &State) -> Result<(), Error> {
+/// Writes the state. The caller holds [`lock`].
+pub(crate) fn write(root: &Path, state: &GuardState) -> Result<(), Error> {
     let bytes = serde_json::to_vec(state).expect("plain strings and numbers");
-    files::replace(&file(host), &bytes, 0o644)?;
+    files::replace(&root.join(FILE), &bytes, 0o644)?;
     Ok(())
 }
 
-/// Forgets everything.
-pub(crate) fn clear(host: &Host) {
-    _ = fs::remove_file(file(host));
+/// Removes the file.
+pub(crate) fn clear(root: &Path) {
+    _ = fs::remove_file(root.join(FILE));
 }
 
-/// Ours alone until dropped, so that no two of us write to iptables or to the memory at once.
-pub(crate) fn lock(host: &Host, patience: Duration) -> Result<Flock<File>, Error> {
-    let path = folder(host).join("guard.lock");
-    let open = || fs::create_dir_all(folder(host)).and_then(|()| File::create(&path));
-    let mut file =
-        open().map_err(|source| Error::File { doing: "opening", path: path.clone(), source })?;
+/// Until it is dropped, no other process of this program writes to iptables or to the state.
+pub(crate) fn lock(root: &Path, timeout: Duration) -> Result<Flock<File>, Error> {
+    const INTERVAL: Duration = Duration::from_millis(10);
+    let path = root.join(LOCK);
+    let failed = |doing, source| Error::File { doing, path: path.clone(), source };
+    let open = fs::create_dir_all(root.join(FOLDER)).and_then(|()| File::create(&path));
+    let mut file = open.map_err(|source| failed("opening", source))?;
     let start = Instant::now();
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Ok(lock),
-            Err((back, nix::errno::Errno::EWOULDBLOCK)) if start.elapsed() < patience => {
-                file = back
+            Err((back, Errno::EWOULDBLOCK)) if start.elapsed() < timeout => file = back,
+            Err((_, Errno::EWOULDBLOCK)) => {
+                return Err(Error::Busy { path, seconds: timeout.as_secs() });
             }
-            Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
-                return Err(Error::Busy { path, seconds: patience.as_secs() });
-            }
-            Err((_, errno)) => {
-                return Err(Error::File { doing: "locking", path, source: io::Error::from(errno) });
-            }
+            Err((_, errno)) => return Err(failed("locking", io::Error::from(errno))),
         }
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(INTERVAL);
     }
 }

@@ -1,44 +1,50 @@
-//! What the guard is, does and does not cover on this host, as one value. Reads only.
+//! What the guard covers on this host and what it does not, as one value. Reads only.
 
-use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
+use ecs_config::Effective;
 use serde::Serialize;
 
-use super::documented::{self, Shown};
-use super::firewall::{self, Method};
+use super::documented_rule::{self, DocumentedRule};
+use super::firewall::{self, FirewallMethod};
 use super::links::{self, Link};
 use super::proof::Proof;
-use super::{Error, Host, netlink, nft, slice, state, warnings};
+use super::saved_rules::saved_rules;
+use super::{Error, host_tasks, netlink, nft, state};
+use crate::files::{HostFiles, read_text};
+use crate::paths::MAX_DOCUMENT;
 
+/// The guard on this host.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Status {
-    /// `effective`: the fence stands as wanted. `weakened`: it is there, but altered. `absent`.
+pub(crate) struct GuardStatus {
+    /// `effective`: the rules are in force as wanted. `weakened`: they are there, but altered.
+    /// `absent`.
     pub(crate) state: &'static str,
-    /// What holds the fence, if anything does. Never the documented rule.
-    pub(crate) held_by: Option<Method>,
+    /// What holds the rules, if anything does. Never the documented rule.
+    pub(crate) held_by: Option<FirewallMethod>,
     pub(crate) interface: Option<String>,
     pub(crate) rules: Vec<String>,
-    /// Packets that the fence has dropped since it was raised; unknown for iptables.
+    /// Packets that the rules have dropped since they were installed; unknown for iptables.
     pub(crate) dropped_packets: Option<u64>,
-    pub(crate) documented_rule: Shown,
-    pub(crate) networks: Vec<Covered>,
-    pub(crate) host_tasks: Covered,
-    pub(crate) awsvpc_tasks: Covered,
-    pub(crate) not_covered: Vec<&'static str>,
+    pub(crate) documented_rule: DocumentedRule,
+    pub(crate) networks: Vec<Coverage>,
+    pub(crate) host_tasks: Coverage,
+    pub(crate) awsvpc_tasks: Coverage,
+    pub(crate) not_covered: [&'static str; 4],
     pub(crate) warnings: Vec<String>,
     pub(crate) last_proof: Option<LastProof>,
 }
 
-/// A network, or a kind of task, and whether the guard covers it.
+/// A network, or a kind of task, and whether it is kept from instance metadata.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Covered {
+pub(crate) struct Coverage {
     pub(crate) name: String,
     pub(crate) covered: bool,
     pub(crate) reason: String,
 }
 
+/// The last proof since boot, and how old it is.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct LastProof {
     /// `None` if the clock went backwards.
@@ -47,60 +53,64 @@ pub(crate) struct LastProof {
     pub(crate) proof: Proof,
 }
 
-/// Beyond any rule in the host's forward path.
+/// What no rule in the host's forward path can cover.
 const NEVER_COVERED: [&str; 4] = [
-    "macvlan and ipvlan networks: their packets pass the host by",
-    "privileged containers and those with the Docker socket: they can undo any fence",
+    "macvlan and ipvlan networks: their packets bypass the host",
+    "privileged containers and those with the Docker socket: they can remove any rule",
     "rootless Docker and Podman: their packets are the host's own",
     "programs on the host, among them the ECS agent: they are meant to reach it",
 ];
 
+/// Where it is false, the agent puts tasks into no slice of their own.
+const TASK_LIMITS: &str = "ECS_ENABLE_TASK_CPU_MEM_LIMIT";
+
 /// Reads everything.
 ///
 /// # Errors
-/// Without CAP_NET_ADMIN the kernel shows no rules.
-pub(crate) fn status(host: &Host) -> Result<Status, Error> {
-    let remembered = state::read(host);
-    let interface = remembered.interface.as_deref();
-    let (state, held_by, dropped_packets) = look(host, interface)?;
+/// The kernel shows the rules only with CAP_NET_ADMIN.
+pub(crate) fn status(root: &Path) -> Result<GuardStatus, Error> {
+    let saved = state::read(root);
+    let interface = saved.interface.as_deref();
+    let (state, held_by, dropped_packets) = read_rules(interface, saved.mangle_is_ours)?;
     let links = links::read()
         .map_err(|source| Error::Probe { doing: "listing the host's links", source })?;
-    let stands = held_by.is_some() && state == "effective";
-    Ok(Status {
+    let networks = links.iter().filter(|link| link.is_network());
+    let files = HostFiles::read(root);
+    let config = files.effective();
+    let mut warnings = warnings(root, &config, false);
+    warnings.extend(saved_rules(root).iter().map(|saved| saved.text()));
+    Ok(GuardStatus {
         state,
         held_by,
         rules: rules(interface),
         dropped_packets,
-        documented_rule: documented::look(host, interface),
-        networks: links
-            .iter()
-            .filter(|link| link.is_network())
-            .map(|link| network(link, stands, interface))
-            .collect(),
-        host_tasks: host_tasks(host),
-        awsvpc_tasks: awsvpc_tasks(host),
-        not_covered: NEVER_COVERED.to_vec(),
-        warnings: [warnings(host, false), saved_files(&host.root)].concat(),
-        last_proof: remembered.last_proof.clone().map(last_proof),
-        interface: remembered.interface.clone(),
+        documented_rule: documented_rule::find(interface),
+        networks: networks.map(|link| network(link, state == "effective", interface)).collect(),
+        host_tasks: host_tasks(root, &config),
+        awsvpc_tasks: awsvpc_tasks(&config),
+        not_covered: NEVER_COVERED,
+        warnings,
+        last_proof: saved.last_proof.map(last_proof),
+        interface: saved.interface,
     })
 }
 
-fn look(
-    host: &Host,
+/// The state of the rules, what holds them, and how many packets they have dropped.
+fn read_rules(
     interface: Option<&str>,
-) -> Result<(&'static str, Option<Method>, Option<u64>), Error> {
+    in_mangle: bool,
+) -> Result<(&'static str, Option<FirewallMethod>, Option<u64>), Error> {
     match nft::read() {
-        Ok(Some(present)) => {
-            let as_wanted = [true, false]
-                .map(|options| nft::wanted(interface, options))
-                .contains(&present.table);
-            let state = if as_wanted { "effective" } else { "weakened" };
-            Ok((state, Some(Method::NfTables), Some(present.packets)))
+        Ok(Some(loaded)) => {
+            let wanted = [true, false].map(|options| nft::wanted(interface, options));
+            let state = if wanted.contains(&loaded.table) { "effective" } else { "weakened" };
+            Ok((state, Some(FirewallMethod::NfTables), Some(loaded.packets)))
         }
-        Err(error) if !netlink::unsupported(&error) => Err(firewall::refused("reading", error)),
-        _ if state::read(host).mangle_is_ours && firewall::mangle_stands(host, interface)? => {
-            Ok(("effective", Some(Method::Mangle), None))
+        Err(error) if !netlink::unsupported(&error) => {
+            Err(firewall::netfilter_error("reading", error))
+        }
+        _ if in_mangle && firewall::mangle_is_effective(interface)? => {
+            Ok(("effective", Some(FirewallMethod::Mangle), None))
         }
         _ => Ok(("absent", None, None)),
     }
@@ -112,14 +122,18 @@ fn rules(interface: Option<&str>) -> Vec<String> {
     targets.iter().map(|target| format!("drop forwarded packets {from}{target}")).collect()
 }
 
-fn network(link: &Link, stands: bool, interface: Option<&str>) -> Covered {
+fn network(link: &Link, effective: bool, interface: Option<&str>) -> Coverage {
     let named = interface.is_none_or(|pattern| matches(pattern, &link.name));
-    let reason = match (stands, named) {
-        (true, true) => "the fence covers every packet that the host forwards from it",
-        (true, false) => "the fence is narrowed to another interface",
-        (false, _) => "no fence stands as wanted",
+    let reason = match (effective, named) {
+        (true, true) => "the rules cover every packet that the host forwards from it",
+        (true, false) => "the rules are restricted to another interface",
+        (false, _) => "the rules are not in force",
     };
-    Covered { name: link.name.clone(), covered: stands && named, reason: reason.into() }
+    coverage(&link.name, effective && named, reason)
+}
+
+fn coverage(name: &str, covered: bool, reason: impl Into<String>) -> Coverage {
+    Coverage { name: name.into(), covered, reason: reason.into() }
 }
 
 fn matches(pattern: &str, name: &str) -> bool {
@@ -129,86 +143,65 @@ fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-fn host_tasks(host: &Host) -> Covered {
-    let (covered, reason) = match (slice::present(&host.root), slice::impossible(&host.root)) {
-        (true, None) if setting(host, "ECS_ENABLE_TASK_CPU_MEM_LIMIT") == Some(false) => (
+fn host_tasks(root: &Path, config: &Effective) -> Coverage {
+    let unsupported = host_tasks::unsupported(root).is_some();
+    let (covered, reason) = match (host_tasks::is_installed(root), unsupported) {
+        (true, false) if config.boolean(TASK_LIMITS) == Some(false) => (
             false,
             "the drop-in is there, but ECS_ENABLE_TASK_CPU_MEM_LIMIT=false keeps tasks out of ecstasks.slice",
         ),
-        (true, None) => (true, "IPAddressDeny on ecstasks.slice"),
-        (true, Some(_)) => {
+        (true, false) => (true, "IPAddressDeny on ecstasks.slice"),
+        (true, true) => {
             (false, "the drop-in is there, but this host has no unified cgroup v2 hierarchy")
         }
-        (false, Some(_)) => (false, "impossible here: no unified cgroup v2 hierarchy"),
-        (false, None) => (false, "not asked for (--block-imds-host-tasks)"),
+        (false, true) => (false, "impossible on this host: no unified cgroup v2 hierarchy"),
+        (false, false) => (false, "not requested (--block-imds-host-tasks)"),
     };
-    Covered { name: "tasks in host network mode".into(), covered, reason: reason.into() }
+    coverage("tasks in host network mode", covered, reason)
 }
 
-fn awsvpc_tasks(host: &Host) -> Covered {
-    let (covered, reason) = match setting(host, "ECS_AWSVPC_BLOCK_IMDS") {
-        Some(true) => (true, "ECS_AWSVPC_BLOCK_IMDS is true in ecs.config: the agent fences them"),
-        _ => (
+/// Whether the agent blocks tasks in awsvpc network mode, whose packets no rule of the host sees.
+pub(crate) fn awsvpc_tasks(config: &Effective) -> Coverage {
+    const SWITCH: &str = "ECS_AWSVPC_BLOCK_IMDS";
+    let (covered, reason) = match config.get(SWITCH).map(|set| (set, set.boolean())) {
+        None => {
+            (false, format!("{SWITCH} is not set in ecs.config: only the agent can block them"))
+        }
+        Some((set, Some(value))) => {
+            let path = set.file.path();
+            let agent = if value { "the agent blocks them" } else { "the agent lets them pass" };
+            (value, format!("{SWITCH} is {value} in {path}: {agent}"))
+        }
+        Some((set, None)) => (
             false,
-            "ECS_AWSVPC_BLOCK_IMDS is not true in ecs.config: only the agent can fence them",
+            format!(
+                "{SWITCH} in {}, line {}, is not a boolean to the agent, for which quotes are part of the value",
+                set.file.path(),
+                set.line
+            ),
         ),
     };
-    Covered { name: "tasks in awsvpc network mode".into(), covered, reason: reason.into() }
+    coverage("tasks in awsvpc network mode", covered, reason)
 }
 
-/// A switch in the installed ecs.config, read as the agent's strconv.ParseBool does; `None`: not
-/// set, or no boolean.
-pub(crate) fn setting(host: &Host, key: &str) -> Option<bool> {
-    let text = fs::read_to_string(host.root.join("etc/ecs/ecs.config")).ok()?;
-    let mut values =
-        text.lines().filter_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='));
-    boolean(values.next_back()?.trim().trim_matches(['"', '\'']))
-}
-
-fn boolean(value: &str) -> Option<bool> {
-    const TRUE: [&str; 6] = ["1", "t", "T", "true", "TRUE", "True"];
-    const FALSE: [&str; 6] = ["0", "f", "F", "false", "FALSE", "False"];
-    TRUE.contains(&value).then_some(true).or_else(|| FALSE.contains(&value).then_some(false))
-}
-
-/// Rule sets that the distribution loads at boot or on a restart, and that would undo ours or bring
-/// a copy back.
-fn saved_files(root: &Path) -> Vec<String> {
-    const TRAPS: [(&str, &str, &str); 4] = [
-        (
-            "etc/nftables.conf",
-            "flush ruleset",
-            "loading it deletes every table, the guard's too: the verify unit brings it back",
-        ),
-        (
-            "etc/sysconfig/nftables.conf",
-            "flush ruleset",
-            "loading it deletes every table, the guard's too: the verify unit brings it back",
-        ),
-        (
-            "etc/sysconfig/iptables",
-            "169.254.169.254",
-            "it holds a saved copy of the documented rule, which outlives `guard remove`",
-        ),
-        (
-            "etc/iptables/rules.v4",
-            "169.254.169.254",
-            "it holds a saved copy of the documented rule, which outlives `guard remove`",
-        ),
-    ];
-    let holds = |path: &str, text: &str| {
-        fs::read_to_string(root.join(path))
-            .is_ok_and(|file| active(&file).any(|line| line.contains(text)))
-    };
-    TRAPS
-        .iter()
-        .filter(|(path, text, _)| holds(path, text))
-        .map(|(path, _, trap)| format!("/{path}: {trap}"))
-        .collect()
-}
-
-fn active(file: &str) -> impl Iterator<Item = &str> {
-    file.lines().filter(|line| !line.trim_start().starts_with('#'))
+/// What weakens the guard without being part of it.
+pub(crate) fn warnings(root: &Path, config: &Effective, host_tasks: bool) -> Vec<String> {
+    const SOURCE_ROUTES: &str = "/proc/sys/net/ipv4/conf/all/accept_source_route";
+    let mut warnings = Vec::new();
+    if read_text(Path::new(SOURCE_ROUTES), MAX_DOCUMENT).is_some_and(|value| value.trim() != "0") {
+        warnings.push(
+            "net.ipv4.conf.all.accept_source_route is on: a source-routed packet can pass a rule on its destination; \
+             the guard's table drops such packets where the kernel can recognise them. Set it to 0"
+                .to_owned(),
+        );
+    }
+    let host_tasks = host_tasks || host_tasks::is_installed(root);
+    if host_tasks && config.boolean(TASK_LIMITS) == Some(false) {
+        warnings.push(format!(
+            "{TASK_LIMITS} is false in ecs.config: tasks are not in ecstasks.slice, and tasks in host network mode are not blocked"
+        ));
+    }
+    warnings
 }
 
 fn last_proof(proof: Proof) -> LastProof {
@@ -221,42 +214,35 @@ fn last_proof(proof: Proof) -> LastProof {
 mod tests {
     use super::*;
 
-    fn root(files: &[(&str, &str)]) -> std::path::PathBuf {
-        let root = std::env::temp_dir().join(format!("guard-status-{:x}", fastrand::u64(..)));
-        for (path, text) in files {
-            let path = root.join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        root
+    fn awsvpc(etc: &str, var: &str) -> (bool, String) {
+        let config = Effective::new(Some(etc.as_bytes()), Some(var.as_bytes()));
+        let found = awsvpc_tasks(&config);
+        (found.covered, found.reason)
     }
 
     #[test]
-    fn a_switch_is_read_as_the_agent_reads_it_and_the_last_line_wins() {
-        let root = root(&[(
-            "etc/ecs/ecs.config",
-            "ECS_AWSVPC_BLOCK_IMDS=false\nECS_AWSVPC_BLOCK_IMDS=\"True\"\nECS_CLUSTER=yes\n",
-        )]);
-        assert_eq!(setting(&Host::at(&root), "ECS_AWSVPC_BLOCK_IMDS"), Some(true));
-        assert_eq!(setting(&Host::at(&root), "ECS_CLUSTER"), None);
-        assert_eq!(setting(&Host::at(&root), "ECS_AWSVPC"), None);
-        fs::remove_dir_all(root).unwrap();
+    fn quoted_awsvpc_switch_is_not_covered() {
+        let (covered, reason) = awsvpc("ECS_CLUSTER=c\nECS_AWSVPC_BLOCK_IMDS=\"true\"\n", "");
+        assert!(!covered);
+        assert!(reason.contains("/etc/ecs/ecs.config, line 2, is not a boolean"), "{reason}");
     }
 
     #[test]
-    fn a_saved_rule_set_that_undoes_or_doubles_ours_is_named() {
-        let root = root(&[
-            ("etc/nftables.conf", "#!/usr/sbin/nft -f\nflush ruleset\n"),
-            ("etc/sysconfig/iptables", "# -d 169.254.169.254/32 once\n*filter\nCOMMIT\n"),
-        ]);
-        let found = saved_files(&root);
-        assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].starts_with("/etc/nftables.conf: "));
-        fs::remove_dir_all(root).unwrap();
+    fn awsvpc_switch_in_the_instance_file_is_covered() {
+        let (covered, reason) = awsvpc("ECS_CLUSTER=c\n", "ECS_AWSVPC_BLOCK_IMDS=true\n");
+        assert!(covered && reason.contains("/var/lib/ecs/ecs.config"), "{reason}");
     }
 
     #[test]
-    fn an_interface_pattern_covers_only_what_it_names() {
+    fn awsvpc_switch_that_is_false_or_missing_is_not_covered() {
+        let (yes, no) = ("ECS_AWSVPC_BLOCK_IMDS=true\n", "ECS_AWSVPC_BLOCK_IMDS=false\n");
+        assert!(!awsvpc(no, yes).0);
+        assert!(!awsvpc("", "").0);
+        assert!(awsvpc(&format!("{no}{yes}"), no).0);
+    }
+
+    #[test]
+    fn interface_pattern_matches_only_what_it_names() {
         assert!(matches("docker+", "docker0") && matches("br-1", "br-1"));
         assert!(!matches("docker+", "br-1") && !matches("br-1", "br-12"));
     }

@@ -2,16 +2,16 @@
 //! network to prove them on.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-use crate::guard::{self, Error, Host, Wanted};
+use crate::guard::{self, Error, GuardRequest};
+use crate::install::process;
 use crate::paths::GUARD_UNIT;
 use crate::report::GuardReport;
 use crate::settings::Settings;
 
 /// What the settings ask for; `None` if nothing.
-pub(crate) fn wanted(settings: &Settings) -> Option<Wanted> {
-    let wanted = Wanted {
+pub(crate) fn wanted(settings: &Settings) -> Option<GuardRequest> {
+    let wanted = GuardRequest {
         bridges: settings.block_imds,
         host_tasks: settings.block_imds_host_tasks,
         interface: None,
@@ -24,24 +24,23 @@ pub(crate) fn wanted(settings: &Settings) -> Option<Wanted> {
 /// # Errors
 /// A network that leaks. One without a verdict is not an error: before Docker's first start there
 /// is none, and the guard's own unit proves it afterwards.
-pub(crate) fn install_and_prove(wanted: &Wanted, root: &Path) -> Result<GuardReport, Error> {
-    let host = Host::at(root);
-    let enforced = match guard::enforce(wanted, &host) {
+pub(crate) fn install_and_prove(wanted: &GuardRequest, root: &Path) -> Result<GuardReport, Error> {
+    let installed = match guard::install(wanted, root) {
         Err(Error::Capability) if unit_is_active() => {
             return Ok(GuardReport::installed(format!(
                 "installed by {GUARD_UNIT}, and proven by its verify unit when Docker is up"
             )));
         }
-        enforced => enforced?,
+        installed => installed?,
     };
-    let not_shown = enforced.documented_rule.iter().filter_map(|rule| rule.reason.as_ref());
-    for note in enforced.notes.iter().chain(not_shown) {
+    let not_first = installed.documented_rule.iter().filter_map(|rule| rule.reason.as_ref());
+    for note in installed.notes.iter().chain(not_first) {
         tracing::warn!("guard: {note}");
     }
     match wanted.bridges {
-        true => prove(&host),
-        false if enforced.changed => Ok(GuardReport::installed("installed")),
-        false => Ok(GuardReport::installed("stands")),
+        true => prove(root),
+        false if installed.changed => Ok(GuardReport::installed("installed")),
+        false => Ok(GuardReport::installed("unchanged")),
     }
 }
 
@@ -49,13 +48,12 @@ pub(crate) fn install_and_prove(wanted: &Wanted, root: &Path) -> Result<GuardRep
 /// systemd's word that the guard's unit, which comes before it and before Docker, has installed the
 /// rules in this boot.
 fn unit_is_active() -> bool {
-    let mut asked = Command::new("systemctl");
-    asked.args(["is-active", "--quiet", GUARD_UNIT]).stdin(Stdio::null());
-    asked.status().is_ok_and(|status| status.success())
+    let asked = process::systemctl(&["is-active", "--quiet", GUARD_UNIT]);
+    asked.is_ok_and(|output| output.status.success())
 }
 
-fn prove(host: &Host) -> Result<GuardReport, Error> {
-    match guard::prove(host).and_then(|proof| proof.outcome()) {
+fn prove(root: &Path) -> Result<GuardReport, Error> {
+    match guard::prove(root).and_then(|proof| proof.outcome()) {
         Ok(()) => Ok(GuardReport::effective("a probe packet was stopped on every network")),
         Err(leak @ Error::Leak(_)) => Err(leak),
         Err(unproven) => Ok(GuardReport::installed(unproven.to_string())),

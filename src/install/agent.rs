@@ -4,16 +4,9 @@
 //! the script that called us (aws/amazon-ecs-agent#1707, #4818).
 
 use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
 
-use tokio::process::Command;
-use tokio::time::timeout;
-
+use super::process;
 use crate::{files, paths};
-
-/// systemd answers within milliseconds; where it does not, the file is in place all the same.
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// What became of the agent.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +55,7 @@ pub(crate) async fn restart(root: &Path) -> Restarted {
 
 async fn restart_active() -> Restarted {
     for unit in paths::AGENT_UNITS {
-        match systemctl(&["is-active", "--quiet", unit]).await {
+        match systemctl(["is-active", "--quiet", unit]).await {
             Ok(true) => return ask(unit).await,
             Ok(false) => {}
             Err(why) => return Restarted::Failed(why),
@@ -72,24 +65,16 @@ async fn restart_active() -> Restarted {
 }
 
 async fn ask(unit: &'static str) -> Restarted {
-    match systemctl(&["restart", "--no-block", unit]).await {
+    match systemctl(["restart", "--no-block", unit]).await {
         Ok(true) => Restarted::Asked(unit),
         Ok(false) => Restarted::Failed(format!("systemctl restart --no-block {unit} was refused")),
         Err(why) => Restarted::Failed(why),
     }
 }
 
-async fn systemctl(args: &[&str]) -> Result<bool, String> {
-    let mut command = Command::new("systemctl");
-    command
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true);
-    match timeout(LIMIT, command.status()).await {
-        Ok(Ok(status)) => Ok(status.success()),
-        Ok(Err(error)) => Err(format!("starting systemctl: {error}")),
-        Err(_) => Err(format!("systemctl {} did not end in time", args.join(" "))),
-    }
+/// Whether it ended with success.
+async fn systemctl(arguments: [&'static str; 3]) -> Result<bool, String> {
+    let ended = tokio::task::spawn_blocking(move || process::systemctl(&arguments)).await;
+    let output = ended.map_err(std::io::Error::from).and_then(|output| output);
+    output.map(|output| output.status.success()).map_err(|error| format!("systemctl: {error}"))
 }

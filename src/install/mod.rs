@@ -4,6 +4,7 @@ pub(crate) mod agent;
 pub(crate) mod compose;
 pub(crate) mod diff;
 pub(crate) mod lock;
+pub(crate) mod process;
 pub(crate) mod stale;
 pub(crate) mod state;
 

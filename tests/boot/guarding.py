@@ -42,7 +42,7 @@ def guard(tally, cloud, machine):
         equal(machine.try_run("ecs-bootstrap guard prove")[0], 51)
     with tally.case("the verify unit repairs what was flushed, and its journal reports it"):
         machine.run("systemctl restart ecs-bootstrap-guard-verify && ecs-bootstrap guard prove")
-        contains(journal(machine, "ecs-bootstrap-guard-verify"), "fence: installed")
+        contains(journal(machine, "ecs-bootstrap-guard-verify"), "firewall: installed")
     host_tasks(tally, machine, blocked)
     with tally.case("without the guard Docker does not start, nor does the agent"):
         machine.write("/etc/systemd/system/ecs-bootstrap-guard.service.d/fails.conf", "[Service]\nExecStart=\nExecStart=/bin/false\n")

@@ -1,15 +1,18 @@
-//! Reads and replaces the fence in the kernel's nf_tables, by netlink: neither `nft` nor `iptables`
-//! need be on the host.
+//! Reads and replaces the guard's table in the kernel's nf_tables, by netlink: neither `nft` nor
+//! `iptables` need be on the host.
 //!
-//! A change is one batch, which the kernel applies whole or not at all, and in which the old table
-//! gives way to the new with no packet between them. Touches the table `inet ecs-bootstrap`, and
-//! nothing else but what [`delete_if_empty`] is told.
+//! A change is one batch, which the kernel applies whole or not at all, and in which the new table
+//! replaces the old with no packet between them. Writes to the table `inet ecs-bootstrap`, and to
+//! iptables' own table only in [`delete_filter_table_if_empty`].
 
 mod table;
 
 use std::io;
 
-use netlink_packet_core::{Emitable, NetlinkDeserializable, NetlinkHeader};
+use netlink_packet_core::{
+    Emitable, NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_NONREC,
+    NetlinkDeserializable, NetlinkHeader,
+};
 use netlink_packet_netfilter::nftables::{
     ChainAttribute, ChainFlags, ChainMessage, Hook, HookNumber, InetHookNumber, NfTablesMessage,
     RuleAttribute, RuleMessage, TableAttribute, TableMessage,
@@ -20,54 +23,49 @@ use netlink_packet_netfilter::{
 };
 use nix::libc;
 use nix::sys::socket::SockProtocol;
-pub(crate) use table::{NAME, Table, wanted};
+pub(crate) use table::{NAME, NftTable, wanted};
+use table::{NftChain, NftRule, POLICY_ACCEPT};
 
-use super::netlink::{self, ACK, APPEND, CREATE, DUMP, ONLY_IF_EMPTY};
+use super::netlink;
 
 const INET: NetfilterProtoFamily = NetfilterProtoFamily::Inet;
+/// The subsystem's number, NFNL_SUBSYS_NFTABLES of linux/netfilter/nfnetlink.h.
 const NFTABLES: u16 = 10;
 
-/// The fence as it stands in the kernel.
+/// The guard's table as it is in the kernel.
 #[derive(Debug)]
-pub(crate) struct Present {
-    pub(crate) table: Table,
+pub(crate) struct LoadedTable {
+    pub(crate) table: NftTable,
     /// Packets dropped so far, over all rules.
     pub(crate) packets: u64,
 }
 
-/// What is there, or nothing.
+/// The table, if it is there.
 ///
 /// # Errors
 /// The kernel's errno; see [`netlink::unsupported`] for those that mean "no nf_tables here".
-pub(crate) fn read() -> io::Result<Option<Present>> {
-    let Some(mut table) = get_table(INET, NAME)?.as_deref().map(table::read_table) else {
-        return Ok(None);
-    };
-    table.chain = get_chain(INET, NAME, table::CHAIN)?.as_deref().map(table::read_chain);
-    let (rules, packets): (Vec<_>, Vec<u64>) =
-        get_rules()?.into_iter().map(table::read_rule).unzip();
+pub(crate) fn read() -> io::Result<Option<LoadedTable>> {
+    let Some(mut table) = get_table(INET, NAME)? else { return Ok(None) };
+    table.chain = get_chain(INET, NAME, table::CHAIN)?;
+    let (rules, packets): (Vec<_>, Vec<u64>) = get_rules()?.into_iter().unzip();
     table.rules = rules;
-    Ok(Some(Present { table, packets: packets.iter().sum() }))
+    Ok(Some(LoadedTable { table, packets: packets.iter().sum() }))
 }
 
-/// Puts `table` in place of whatever table of this name there is, at once.
-pub(crate) fn replace(table: &Table) -> io::Result<()> {
-    let named = || vec![TableAttribute::Name(NAME.into())];
-    // Added first, so that the delete finds one; the kernel shows nobody the steps in between.
-    let fresh = [
-        step(CREATE, INET, NfTablesMessage::NewTable(TableMessage { attributes: named() })),
-        step(0, INET, NfTablesMessage::DeleteTable(TableMessage { attributes: named() })),
-        step(CREATE, INET, NfTablesMessage::NewTable(TableMessage { attributes: named() })),
-    ];
-    let chain = table.chain.iter().map(|chain| step(CREATE, INET, new_chain(chain)));
-    let rules = table.rules.iter().map(|rule| step(CREATE | APPEND, INET, new_rule(rule)));
-    commit(&fresh.into_iter().chain(chain).chain(rules).collect::<Vec<_>>())
+/// Replaces whatever table of this name there is by `table`, at once.
+pub(crate) fn replace(table: &NftTable) -> io::Result<()> {
+    let create = || encode(NLM_F_CREATE, INET, NfTablesMessage::NewTable(table_message(NAME)));
+    let chain = table.chain.iter().map(|chain| encode(NLM_F_CREATE, INET, new_chain(chain)));
+    let rules =
+        table.rules.iter().map(|rule| encode(NLM_F_CREATE | NLM_F_APPEND, INET, new_rule(rule)));
+    // Created first, so that there is one to delete; no packet sees the steps in between.
+    let steps = [create(), delete_table(), create()].into_iter().chain(chain).chain(rules);
+    commit(&steps.collect::<Vec<_>>())
 }
 
-/// Takes the fence away.
+/// Removes the table.
 pub(crate) fn delete() -> io::Result<()> {
-    let attributes = vec![TableAttribute::Name(NAME.into())];
-    commit(&[step(0, INET, NfTablesMessage::DeleteTable(TableMessage { attributes }))])
+    commit(&[delete_table()])
 }
 
 /// The IPv4 table in which `iptables` keeps FORWARD, with the chains it makes on first use.
@@ -79,60 +77,58 @@ pub(crate) fn has_filter_table() -> io::Result<bool> {
     Ok(get_table(FILTER.0, FILTER.1)?.is_some())
 }
 
-/// Takes iptables' filter table away if it is as empty as iptables makes it on first use; else
-/// leaves it alone.
+/// Removes iptables' filter table if it is as empty as iptables makes it on first use.
 ///
-/// The kernel refuses the whole batch when a chain or the table holds anything, so that a rule
-/// which somebody adds at this moment is safe.
+/// The kernel refuses the whole batch when a chain or the table holds anything, so that a rule that
+/// another program adds at this moment is safe.
 pub(crate) fn delete_filter_table_if_empty() -> io::Result<bool> {
     let (family, table, chains) = FILTER;
     let mut steps = Vec::new();
     for chain in chains {
-        let Some(found) = get_chain(family, table, chain)?.as_deref().map(table::read_chain) else {
-            continue;
-        };
-        if found.policy != 1 {
+        let Some(found) = get_chain(family, table, chain)? else { continue };
+        if found.policy != POLICY_ACCEPT {
             return Ok(false);
         }
-        let attributes =
-            vec![ChainAttribute::Table(table.into()), ChainAttribute::Name(chain.into())];
-        steps.push(step(
-            ONLY_IF_EMPTY,
-            family,
-            NfTablesMessage::DeleteChain(ChainMessage { attributes }),
-        ));
+        let delete = NfTablesMessage::DeleteChain(chain_message(table, chain));
+        steps.push(encode(NLM_F_NONREC, family, delete));
     }
-    let attributes = vec![TableAttribute::Name(table.into())];
-    steps.push(step(
-        ONLY_IF_EMPTY,
-        family,
-        NfTablesMessage::DeleteTable(TableMessage { attributes }),
-    ));
+    let delete = NfTablesMessage::DeleteTable(table_message(table));
+    steps.push(encode(NLM_F_NONREC, family, delete));
     match commit(&steps) {
         Err(error) if [Some(libc::EBUSY), Some(libc::ENOENT)].contains(&error.raw_os_error()) => {
             Ok(false)
         }
-        done => done.map(|()| true),
+        result => result.map(|()| true),
     }
 }
 
-fn new_chain(chain: &table::Chain) -> NfTablesMessage {
-    let number = HookNumber::Inet(InetHookNumber::from(chain.hook));
-    let attributes = vec![
-        ChainAttribute::Table(NAME.into()),
-        ChainAttribute::Name(table::CHAIN.into()),
-        ChainAttribute::Hook(vec![
-            Hook::Number(number),
-            Hook::Priority(chain.priority.cast_unsigned()),
-        ]),
+fn table_message(table: &str) -> TableMessage {
+    TableMessage { attributes: vec![TableAttribute::Name(table.into())] }
+}
+
+fn chain_message(table: &str, chain: &str) -> ChainMessage {
+    let names = [ChainAttribute::Table(table.into()), ChainAttribute::Name(chain.into())];
+    ChainMessage { attributes: names.to_vec() }
+}
+
+fn delete_table() -> Vec<u8> {
+    encode(0, INET, NfTablesMessage::DeleteTable(table_message(NAME)))
+}
+
+fn new_chain(chain: &NftChain) -> NfTablesMessage {
+    let number = Hook::Number(HookNumber::Inet(InetHookNumber::from(chain.hook)));
+    let priority = Hook::Priority(chain.priority.cast_unsigned());
+    let mut message = chain_message(NAME, table::CHAIN);
+    message.attributes.extend([
+        ChainAttribute::Hook(vec![number, priority]),
         ChainAttribute::Policy(chain.policy),
         ChainAttribute::Type(chain.kind.clone()),
         ChainAttribute::Flags(ChainFlags::from_bits_retain(chain.flags)),
-    ];
-    NfTablesMessage::NewChain(ChainMessage { attributes })
+    ]);
+    NfTablesMessage::NewChain(message)
 }
 
-fn new_rule(rule: &table::Rule) -> NfTablesMessage {
+fn new_rule(rule: &NftRule) -> NfTablesMessage {
     let attributes = vec![
         RuleAttribute::Table(NAME.into()),
         RuleAttribute::Chain(rule.chain.clone()),
@@ -142,16 +138,13 @@ fn new_rule(rule: &table::Rule) -> NfTablesMessage {
     NfTablesMessage::NewRule(RuleMessage { attributes })
 }
 
-fn step(flags: u16, family: NetfilterProtoFamily, message: NfTablesMessage) -> Vec<u8> {
+fn encode(flags: u16, family: NetfilterProtoFamily, message: NfTablesMessage) -> Vec<u8> {
     let kind = NFTABLES << 8 | u16::from(u8::from(message.message_type()));
-    netlink::request(
-        kind,
-        flags | ACK,
-        &body(NetfilterMessage::new(NetfilterHeader::new(family, 0, 0), message)),
-    )
+    let message = NetfilterMessage::new(NetfilterHeader::new(family, 0, 0), message);
+    netlink::request(kind, flags | NLM_F_ACK, &body(&message))
 }
 
-fn body(message: NetfilterMessage) -> Vec<u8> {
+fn body(message: &NetfilterMessage) -> Vec<u8> {
     let mut bytes = vec![0; message.buffer_len()];
     message.emit(&mut bytes);
     bytes
@@ -162,67 +155,63 @@ fn commit(steps: &[Vec<u8>]) -> io::Result<()> {
     let edge = |message: ControlMessage| {
         let kind = u16::from(u8::from(message.message_type()));
         let header = NetfilterHeader::new(NetfilterProtoFamily::Unspec, 0, NFTABLES);
-        netlink::request(kind, 0, &body(NetfilterMessage::new(header, message)))
+        netlink::request(kind, 0, &body(&NetfilterMessage::new(header, message)))
     };
     let batch =
         [edge(ControlMessage::BatchBegin), steps.concat(), edge(ControlMessage::BatchEnd)].concat();
     netlink::ask(SockProtocol::NetlinkNetFilter, &batch, steps.len()).map(drop)
 }
 
-fn get_table(family: NetfilterProtoFamily, name: &str) -> io::Result<Option<Vec<TableAttribute>>> {
-    let attributes = vec![TableAttribute::Name(name.into())];
-    let answer = get(step(0, family, NfTablesMessage::GetTable(TableMessage { attributes })))?;
-    Ok(answer.into_iter().find_map(|message| match message {
-        NfTablesMessage::NewTable(table) => Some(table.attributes),
+fn get_table(family: NetfilterProtoFamily, name: &str) -> io::Result<Option<NftTable>> {
+    let request = encode(0, family, NfTablesMessage::GetTable(table_message(name)));
+    let table = |message| match message {
+        NfTablesMessage::NewTable(table) => Some(table::read_table(&table.attributes)),
         _ => None,
-    }))
+    };
+    get(&request, table).map(|mut tables| tables.pop())
 }
 
 fn get_chain(
     family: NetfilterProtoFamily,
     table: &str,
     chain: &str,
-) -> io::Result<Option<Vec<ChainAttribute>>> {
-    let attributes = vec![ChainAttribute::Table(table.into()), ChainAttribute::Name(chain.into())];
-    let answer = get(step(0, family, NfTablesMessage::GetChain(ChainMessage { attributes })))?;
-    Ok(answer.into_iter().find_map(|message| match message {
-        NfTablesMessage::NewChain(chain) => Some(chain.attributes),
+) -> io::Result<Option<NftChain>> {
+    let request = encode(0, family, NfTablesMessage::GetChain(chain_message(table, chain)));
+    let chain = |message| match message {
+        NfTablesMessage::NewChain(chain) => Some(table::read_chain(&chain.attributes)),
         _ => None,
-    }))
+    };
+    get(&request, chain).map(|mut chains| chains.pop())
 }
 
-/// All rules of our table, of whichever chain.
-fn get_rules() -> io::Result<Vec<Vec<RuleAttribute>>> {
-    let attributes = vec![RuleAttribute::Table(NAME.into())];
-    let answer = get(step(DUMP, INET, NfTablesMessage::GetRule(RuleMessage { attributes })))?;
-    let rules = answer.into_iter().filter_map(|message| match message {
-        NfTablesMessage::NewRule(rule) => Some(rule.attributes),
+/// All rules of the guard's table, whichever chain they are in, and their packets.
+fn get_rules() -> io::Result<Vec<(NftRule, u64)>> {
+    let table = RuleAttribute::Table(NAME.into());
+    let message = RuleMessage { attributes: vec![table.clone()] };
+    let request = encode(NLM_F_DUMP, INET, NfTablesMessage::GetRule(message));
+    // Kernels before 4.9 do not filter a dump by table.
+    get(&request, |message| match message {
+        NfTablesMessage::NewRule(rule) if rule.attributes.contains(&table) => {
+            Some(table::read_rule(rule.attributes))
+        }
         _ => None,
-    });
-    // Kernels before 4.9 do not filter a dump: what is not ours is left out here.
-    Ok(rules.filter(|attributes| attributes.contains(&RuleAttribute::Table(NAME.into()))).collect())
+    })
 }
 
-/// Asks for objects; that there is none is an empty answer.
-fn get(request: Vec<u8>) -> io::Result<Vec<NfTablesMessage>> {
-    let messages = match netlink::ask(SockProtocol::NetlinkNetFilter, &request, 1) {
+/// Asks for objects; the answer is empty if there are none.
+fn get<T>(request: &[u8], read: impl Fn(NfTablesMessage) -> Option<T>) -> io::Result<Vec<T>> {
+    let messages = match netlink::ask(SockProtocol::NetlinkNetFilter, request, 1) {
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(vec![]),
         answer => answer?,
     };
-    messages
-        .iter()
-        .map(decode)
-        .collect::<io::Result<Vec<_>>>()
-        .map(|all| all.into_iter().flatten().collect())
-}
-
-fn decode(message: &netlink::Message) -> io::Result<Option<NfTablesMessage>> {
-    let mut header = NetlinkHeader::default();
-    header.message_type = message.kind;
-    let message =
-        NetfilterMessage::deserialize(&header, &message.payload).map_err(io::Error::other)?;
-    Ok(match message.inner {
-        NetfilterMessageInner::NfTables(message) => Some(message),
-        _ => None,
-    })
+    let mut objects = Vec::new();
+    for message in messages {
+        let mut header = NetlinkHeader::default();
+        header.message_type = message.kind;
+        let message = NetfilterMessage::deserialize(&header, &message.payload);
+        if let NetfilterMessageInner::NfTables(message) = message.map_err(io::Error::other)?.inner {
+            objects.extend(read(message));
+        }
+    }
+    Ok(objects)
 }

@@ -1,5 +1,5 @@
-//! The fence as a table of nf_tables: what we want, and what a dump says is there, in the same
-//! types, so that `==` compares them in full. Pure.
+//! The guard's table of nf_tables: the wanted one, and one read from a dump, in the same types, so
+//! that `==` compares them in full. Pure.
 //!
 //! As `nft list` shows it:
 //!
@@ -14,24 +14,24 @@
 //! }
 //! ```
 //! A drop is final in any base chain and an accept ends only its own, so no other program's rules
-//! can overtake these, and the forward hook means "not the host's own traffic" by definition.
+//! can let a packet pass these, and the forward hook excludes the host's own traffic by definition.
 //!
-//! The first rule closes a detour: a source-routed packet carries the host's own address here and
-//! is given metadata's only afterwards (possible where `net.ipv4.conf.all.accept_source_route` is
-//! 1). No other packet is forwarded to an address of the forwarder. Matching the option instead
+//! The first rule closes a detour: a source-routed packet has the host's own address as destination
+//! here and gets metadata's only afterwards (possible where `net.ipv4.conf.all.accept_source_route`
+//! is 1). No other packet is forwarded to an address of the forwarder. Matching the option instead
 //! (`ip option lsrr exists`) misses a packet whose route pointer is already advanced: the kernel
 //! parses it for a match as it would a packet of its own, and finds none.
 
 use std::net::IpAddr;
 
-use netlink_packet_core::DefaultNla;
+use netlink_packet_core::{DefaultNla, Nla};
 use netlink_packet_netfilter::nftables::{
     ChainAttribute, Cmp, DataAttribute, ExpressionAttribute, Expressions, Hook, Immediate,
     InetHookNumber, ListAttribute, Meta, MetaKey, Operator, Payload, Register, RuleAttribute,
     TableAttribute, Verdict, VerdictAttribute,
 };
 
-use super::super::rules::Family;
+use super::super::addresses::IpFamily;
 
 /// The table's name; its family is inet.
 pub(crate) const NAME: &str = "ecs-bootstrap";
@@ -40,23 +40,23 @@ pub(crate) const CHAIN: &str = "forward";
 
 const COMMENT: &str = "ecs-bootstrap: containers stay away from instance metadata";
 const BEFORE_OTHER_FILTERS: i32 = -10;
-const POLICY_ACCEPT: u32 = 1;
+pub(crate) const POLICY_ACCEPT: u32 = 1;
 const BASE_CHAIN: u32 = 1;
 const DROP: u32 = 0;
 
 /// One table with the one chain it should have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Table {
-    /// Dormant is a flag: a table may be listed and switched off.
+pub(crate) struct NftTable {
+    /// Dormant is a flag: a table may be listed and disabled.
     pub(crate) flags: u32,
-    /// Chains, sets and objects inside: more than one is somebody else's addition.
+    /// Chains, sets and objects inside: more than one means that another program added some.
     pub(crate) members: u32,
-    pub(crate) chain: Option<Chain>,
-    pub(crate) rules: Vec<Rule>,
+    pub(crate) chain: Option<NftChain>,
+    pub(crate) rules: Vec<NftRule>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Chain {
+pub(crate) struct NftChain {
     pub(crate) kind: String,
     pub(crate) hook: u32,
     pub(crate) priority: i32,
@@ -65,77 +65,65 @@ pub(crate) struct Chain {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Rule {
+pub(crate) struct NftRule {
     pub(crate) chain: String,
     pub(crate) expressions: Vec<Expressions>,
     /// The comment, in the layout of libnftnl.
     pub(crate) userdata: Vec<u8>,
 }
 
-/// The table we want. `source_routes` is false only for kernels that lack the `fib` expression for
-/// inet.
-pub(crate) fn wanted(interface: Option<&str>, source_routes: bool) -> Table {
+/// The table that is wanted. `source_routes` is false only for kernels that lack the `fib`
+/// expression for inet.
+pub(crate) fn wanted(interface: Option<&str>, source_routes: bool) -> NftTable {
     let detour = source_routes.then(to_the_forwarder);
-    let addresses = Family::ALL.into_iter().map(|family| to(family.metadata()));
-    let rules =
-        detour.into_iter().chain(addresses).map(|condition| rule(interface, condition)).collect();
+    let conditions = detour.into_iter().chain(IpFamily::ALL.map(to_metadata));
+    let rules = conditions.map(|condition| rule(interface, condition)).collect();
     let hook = InetHookNumber::Forward.into();
-    let chain = Chain {
+    let chain = NftChain {
         kind: "filter".into(),
         hook,
         priority: BEFORE_OTHER_FILTERS,
         policy: POLICY_ACCEPT,
         flags: BASE_CHAIN,
     };
-    Table { flags: 0, members: 1, chain: Some(chain), rules }
+    NftTable { flags: 0, members: 1, chain: Some(chain), rules }
 }
 
-fn rule(interface: Option<&str>, condition: Vec<Expressions>) -> Rule {
+fn rule(interface: Option<&str>, condition: Vec<Expressions>) -> NftRule {
     let expressions = interface
         .map_or(vec![], from_interface)
         .into_iter()
         .chain(condition)
-        .chain([counter(), drop()]);
-    Rule { chain: CHAIN.into(), expressions: expressions.collect(), userdata: comment() }
+        .chain([counter(), drop_packet()]);
+    NftRule { chain: CHAIN.into(), expressions: expressions.collect(), userdata: comment() }
 }
 
 /// `ip daddr ADDRESS`, which in family inet begins with the protocol.
-fn to(address: IpAddr) -> Vec<Expressions> {
-    const AT_V4: u32 = 16;
-    const AT_V6: u32 = 24;
-    match address {
-        IpAddr::V4(address) => {
-            [protocol(Family::V4), destination(AT_V4, &address.octets())].concat()
-        }
-        IpAddr::V6(address) => {
-            [protocol(Family::V6), destination(AT_V6, &address.octets())].concat()
-        }
-    }
+fn to_metadata(family: IpFamily) -> Vec<Expressions> {
+    const NETWORK_HEADER: u32 = 1;
+    let (offset, octets) = match family.metadata() {
+        IpAddr::V4(address) => (16, address.octets().to_vec()),
+        IpAddr::V6(address) => (24, address.octets().to_vec()),
+    };
+    let load = vec![
+        Payload::DestinationRegister(Register::Reg1),
+        Payload::Base(NETWORK_HEADER),
+        Payload::Offset(offset),
+        Payload::Len(octets.len() as u32),
+    ];
+    [protocol(family), vec![Expressions::Payload(load), equals(&octets)]].concat()
 }
 
-fn protocol(family: Family) -> Vec<Expressions> {
-    const NFPROTO_IPV4: u8 = 2;
-    const NFPROTO_IPV6: u8 = 10;
+/// `meta nfproto`: NFPROTO_IPV4 or NFPROTO_IPV6 of linux/netfilter.h.
+fn protocol(family: IpFamily) -> Vec<Expressions> {
     let number = match family {
-        Family::V4 => NFPROTO_IPV4,
-        Family::V6 => NFPROTO_IPV6,
+        IpFamily::V4 => 2,
+        IpFamily::V6 => 10,
     };
     vec![meta(MetaKey::Nfproto), equals(&[number])]
 }
 
-fn destination(offset: u32, octets: &[u8]) -> Vec<Expressions> {
-    const NETWORK_HEADER: u32 = 1;
-    let length = octets.len() as u32;
-    let load = [
-        Payload::DestinationRegister(Register::Reg1),
-        Payload::Base(NETWORK_HEADER),
-        Payload::Offset(offset),
-        Payload::Len(length),
-    ];
-    vec![Expressions::Payload(load.to_vec()), equals(octets)]
-}
-
-/// `iifname NAME`; a trailing `+` or `*` means any ending, as iptables and nft say it.
+/// `iifname NAME`; a trailing `+` or `*` matches any ending, as in iptables and nft.
 fn from_interface(name: &str) -> Vec<Expressions> {
     const IFNAMSIZ: usize = 16;
     let mut bytes = name.trim_end_matches(['+', '*']).as_bytes().to_vec();
@@ -154,7 +142,7 @@ fn to_the_forwarder() -> Vec<Expressions> {
     let attributes =
         vec![word(1, Register::Reg1.into()), word(2, ADDRESS_TYPE), word(3, DESTINATION)];
     let load = Expressions::Other { expression_type: "fib".into(), attributes };
-    [protocol(Family::V4), vec![load, equals(&LOCAL.to_ne_bytes())]].concat()
+    [protocol(IpFamily::V4), vec![load, equals(&LOCAL.to_ne_bytes())]].concat()
 }
 
 fn meta(key: MetaKey) -> Expressions {
@@ -166,12 +154,12 @@ fn equals(bytes: &[u8]) -> Expressions {
     Expressions::Cmp(vec![Cmp::SourceRegister(Register::Reg1), Cmp::Op(Operator::Equal), data])
 }
 
-/// A counter as wanted: without numbers, which are the kernel's business.
+/// A counter without its numbers, which the kernel counts.
 fn counter() -> Expressions {
     Expressions::Other { expression_type: "counter".into(), attributes: vec![] }
 }
 
-fn drop() -> Expressions {
+fn drop_packet() -> Expressions {
     let verdict = DataAttribute::Verdict(vec![VerdictAttribute::Code(Verdict::Other(DROP))]);
     Expressions::Immediate(vec![
         Immediate::DestinationRegister(Register::Verdict),
@@ -185,9 +173,9 @@ fn comment() -> Vec<u8> {
     [&[0, length], COMMENT.as_bytes(), &[0]].concat()
 }
 
-/// What a dumped table says of itself.
-pub(crate) fn read_table(attributes: &[TableAttribute]) -> Table {
-    let mut table = Table { flags: 0, members: 0, chain: None, rules: vec![] };
+/// Reads the attributes of a dumped table.
+pub(crate) fn read_table(attributes: &[TableAttribute]) -> NftTable {
+    let mut table = NftTable { flags: 0, members: 0, chain: None, rules: vec![] };
     for attribute in attributes {
         match attribute {
             TableAttribute::Flags(flags) => table.flags = flags.bits(),
@@ -198,35 +186,29 @@ pub(crate) fn read_table(attributes: &[TableAttribute]) -> Table {
     table
 }
 
-/// What a dumped chain says of itself.
-pub(crate) fn read_chain(attributes: &[ChainAttribute]) -> Chain {
-    let mut chain = Chain::default();
+/// Reads the attributes of a dumped chain.
+pub(crate) fn read_chain(attributes: &[ChainAttribute]) -> NftChain {
+    let mut chain = NftChain::default();
     for attribute in attributes {
         match attribute {
             ChainAttribute::Type(kind) => chain.kind.clone_from(kind),
             ChainAttribute::Policy(policy) => chain.policy = *policy,
             ChainAttribute::Flags(flags) => chain.flags = flags.bits(),
-            ChainAttribute::Hook(hook) => {
-                hook.iter().for_each(|attribute| read_hook(attribute, &mut chain))
-            }
+            ChainAttribute::Hook(hook) => hook.iter().for_each(|hook| match hook {
+                Hook::Number(number) => chain.hook = (*number).into(),
+                Hook::Priority(priority) => chain.priority = priority.cast_signed(),
+                _ => {}
+            }),
             _ => {}
         }
     }
     chain
 }
 
-fn read_hook(attribute: &Hook, chain: &mut Chain) {
-    match attribute {
-        Hook::Number(number) => chain.hook = (*number).into(),
-        Hook::Priority(priority) => chain.priority = priority.cast_signed(),
-        _ => {}
-    }
-}
-
-/// A dumped rule, and how many packets its counter has seen.
-pub(crate) fn read_rule(attributes: Vec<RuleAttribute>) -> (Rule, u64) {
+/// Reads a dumped rule, and how many packets its counter has counted.
+pub(crate) fn read_rule(attributes: Vec<RuleAttribute>) -> (NftRule, u64) {
     let (mut rule, mut packets) =
-        (Rule { chain: String::new(), expressions: vec![], userdata: vec![] }, 0);
+        (NftRule { chain: String::new(), expressions: vec![], userdata: vec![] }, 0);
     for attribute in attributes {
         match attribute {
             RuleAttribute::Chain(chain) => rule.chain = chain,
@@ -255,32 +237,25 @@ fn read_expression(item: ListAttribute<ExpressionAttribute>, packets: &mut u64) 
     }
 }
 
-/// Expressions that the crate has no types for: the counter without its numbers, the others in the
-/// order of their attributes' kinds.
+/// Expressions that netlink-packet-netfilter has no types for: the counter without its numbers, the
+/// others in the order of their attributes' kinds.
 fn read_other(
     expression_type: String,
     mut attributes: Vec<DefaultNla>,
     packets: &mut u64,
 ) -> Expressions {
-    use netlink_packet_core::Nla;
     const PACKETS: u16 = 2;
     if expression_type == "counter" {
-        let number = attributes
-            .iter()
-            .find(|attribute| attribute.kind() == PACKETS)
-            .and_then(|attribute| value(attribute).try_into().ok());
-        *packets += number.map_or(0, u64::from_be_bytes);
+        let mut number = [0; 8];
+        let count = attributes.iter().find(|attribute| attribute.kind() == PACKETS);
+        if let Some(count) = count.filter(|count| count.value_len() == number.len()) {
+            count.emit_value(&mut number);
+        }
+        *packets += u64::from_be_bytes(number);
         return counter();
     }
     attributes.sort_by_key(Nla::kind);
     Expressions::Other { expression_type, attributes }
-}
-
-fn value(attribute: &DefaultNla) -> Vec<u8> {
-    use netlink_packet_core::Nla;
-    let mut bytes = vec![0; attribute.value_len()];
-    attribute.emit_value(&mut bytes);
-    bytes
 }
 
 #[cfg(test)]
@@ -288,19 +263,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_that_is_switched_off_or_has_guests_is_not_the_one_we_want() {
-        let ours = wanted(None, true);
-        assert_eq!(ours.rules.len(), 3);
-        assert_ne!(ours, Table { flags: 1, ..ours.clone() });
-        assert_ne!(ours, Table { members: 2, ..ours.clone() });
+    fn altered_table_is_not_equal_to_the_wanted_one() {
+        let table = wanted(None, true);
+        assert_eq!(table.rules.len(), 3);
+        assert_ne!(table, NftTable { flags: 1, ..table.clone() });
+        assert_ne!(table, NftTable { members: 2, ..table.clone() });
         assert_ne!(
-            ours,
-            Table { rules: ours.rules.iter().rev().cloned().collect(), ..ours.clone() }
+            table,
+            NftTable { rules: table.rules.iter().rev().cloned().collect(), ..table.clone() }
         );
     }
 
     #[test]
-    fn numbers_in_a_counter_make_no_difference_and_are_added_up() {
+    fn counters_are_equal_whatever_they_count() {
         let numbers = vec![
             DefaultNla::new(1, 840u64.to_be_bytes().to_vec()),
             DefaultNla::new(2, 14u64.to_be_bytes().to_vec()),
@@ -311,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interface_matches_whole_unless_it_ends_in_a_plus() {
+    fn interface_matches_whole_unless_it_ends_in_a_plus() {
         let compared = |name| match &from_interface(name)[1] {
             Expressions::Cmp(parts) => format!("{:?}", parts[2]).matches(',').count() + 1,
             other => panic!("{other:?}"),

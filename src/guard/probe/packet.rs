@@ -1,13 +1,13 @@
-//! The packets of the proof: a TCP SYN as a container would send it, and what is read off a watched
-//! wire. Pure.
+//! The packets of a probe: encodes a TCP SYN as a container would send it, and decodes what the
+//! host sends. Pure.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 const TCP: u8 = 6;
 const ARP: [u8; 2] = [0x08, 0x06];
 
-/// An Ethernet frame with a SYN from `from` to `to`. The sequence number is what it is known by:
-/// NAT keeps it, and the destination.
+/// An Ethernet frame with a SYN from `from` to `to`. It is recognised by its destination and its
+/// sequence number, which NAT does not change.
 pub(crate) fn syn(
     macs: (&[u8; 6], &[u8; 6]),
     from: SocketAddr,
@@ -15,23 +15,19 @@ pub(crate) fn syn(
     sequence: u32,
 ) -> Vec<u8> {
     let (own, bridge) = macs;
-    let (ethertype, packet) = match (from.ip(), to.ip()) {
+    let (ethertype, header, pseudo) = match (from.ip(), to.ip()) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
             let pseudo = [source.octets(), destination.octets(), [0, TCP, 0, 20]].concat();
-            (
-                [0x08, 0x00],
-                [ipv4(source, destination), tcp(from.port(), to.port(), sequence, &pseudo)]
-                    .concat(),
-            )
+            ([0x08, 0x00], ipv4(source, destination), pseudo)
         }
         (source, destination) => {
             let addresses = [octets(source), octets(destination)].concat();
-            let pseudo = [&addresses[..], &[0, 0, 0, 20, 0, 0, 0, TCP]].concat();
-            let header = [&[0x60, 0, 0, 0, 0, 20, TCP, 64], &addresses[..]].concat();
-            ([0x86, 0xdd], [header, tcp(from.port(), to.port(), sequence, &pseudo)].concat())
+            let header = [&[0x60, 0, 0, 0, 0, 20, TCP, 64], &*addresses].concat();
+            ([0x86, 0xdd], header, [&*addresses, &[0, 0, 0, 20, 0, 0, 0, TCP]].concat())
         }
     };
-    [&bridge[..], own, &ethertype, &packet].concat()
+    let tcp = tcp(from.port(), to.port(), sequence, &pseudo);
+    [&bridge[..], own, &ethertype, &header, &tcp].concat()
 }
 
 fn octets(address: IpAddr) -> Vec<u8> {
@@ -72,7 +68,7 @@ fn with_checksum(mut header: Vec<u8>, at: usize, pseudo: &[u8]) -> Vec<u8> {
 
 /// Destination and sequence number of a TCP packet without its Ethernet header; `None` for anything
 /// else.
-pub(crate) fn flight(packet: &[u8]) -> Option<(IpAddr, u32)> {
+pub(crate) fn destination_and_sequence(packet: &[u8]) -> Option<(IpAddr, u32)> {
     let (destination, transport) = match packet.first()? >> 4 {
         4 if packet.get(9) == Some(&TCP) => {
             (IpAddr::from(*packet.get(16..)?.first_chunk::<4>()?), usize::from(packet[0] & 15) * 4)
@@ -86,9 +82,9 @@ pub(crate) fn flight(packet: &[u8]) -> Option<(IpAddr, u32)> {
     Some((destination, u32::from_be_bytes(*sequence)))
 }
 
-/// The address that an Ethernet frame asks for by ARP: the host looks for it because it has
-/// something to send there.
-pub(crate) fn asked_by_arp(frame: &[u8]) -> Option<Ipv4Addr> {
+/// The address whose MAC an Ethernet frame asks for by ARP: the host asks because it has something
+/// to send there.
+pub(crate) fn arp_target(frame: &[u8]) -> Option<Ipv4Addr> {
     const REQUEST: [u8; 2] = [0, 1];
     let is_request = frame.get(12..14)? == ARP && frame.get(20..22)? == REQUEST;
     let target = *frame.get(38..)?.first_chunk::<4>()?;
@@ -101,58 +97,58 @@ mod tests {
 
     const MACS: (&[u8; 6], &[u8; 6]) = (&[2, 0, 0, 0, 0, 1], &[2, 0, 0, 0, 0, 2]);
 
-    fn built(from: &str, to: &str) -> Vec<u8> {
+    fn syn_frame(from: &str, to: &str) -> Vec<u8> {
         syn(MACS, from.parse().unwrap(), to.parse().unwrap(), 0x0102_0304)
     }
 
-    /// A correct header sums to nought, its checksum included.
-    fn sums_to_nought(bytes: &[u8]) -> bool {
+    /// A correct header sums to zero in one's complement, its checksum included.
+    fn sums_to_zero(bytes: &[u8]) -> bool {
         let sum: u32 =
             bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum();
         (sum & 0xffff) + (sum >> 16) == 0xffff
     }
 
     #[test]
-    fn a_syn_is_recognised_by_destination_and_sequence() {
+    fn syn_is_recognised_by_destination_and_sequence() {
         for (from, to) in [
             ("172.17.0.9:40000", "169.254.169.254:80"),
             ("[fd00:1ab::9]:40000", "[fd00:ec2::254]:80"),
         ] {
-            let frame = built(from, to);
+            let frame = syn_frame(from, to);
             let to: SocketAddr = to.parse().unwrap();
-            assert_eq!(flight(&frame[14..]), Some((to.ip(), 0x0102_0304)));
+            assert_eq!(destination_and_sequence(&frame[14..]), Some((to.ip(), 0x0102_0304)));
             assert_eq!(frame[..6], MACS.1[..]);
         }
     }
 
     #[test]
-    fn checksums_are_right_or_the_kernel_would_drop_the_probe_itself() {
-        let frame = built("172.17.0.9:40000", "169.254.169.254:80");
-        assert!(sums_to_nought(&frame[14..34]));
+    fn syn_has_correct_checksums() {
+        let frame = syn_frame("172.17.0.9:40000", "169.254.169.254:80");
+        assert!(sums_to_zero(&frame[14..34]));
         let pseudo = [&frame[26..34], &[0, TCP, 0, 20], &frame[34..]].concat();
-        assert!(sums_to_nought(&pseudo));
-        let frame = built("[fd00:1ab::9]:40000", "[fd00:ec2::254]:80");
+        assert!(sums_to_zero(&pseudo));
+        let frame = syn_frame("[fd00:1ab::9]:40000", "[fd00:ec2::254]:80");
         let pseudo = [&frame[22..54], &[0, 0, 0, 20, 0, 0, 0, TCP], &frame[54..]].concat();
-        assert!(sums_to_nought(&pseudo));
+        assert!(sums_to_zero(&pseudo));
     }
 
     #[test]
-    fn short_or_foreign_packets_are_nothing() {
-        assert_eq!(flight(&[]), None);
-        assert_eq!(flight(&[0x45; 20]), None);
+    fn short_and_other_packets_are_ignored() {
+        assert_eq!(destination_and_sequence(&[]), None);
+        assert_eq!(destination_and_sequence(&[0x45; 20]), None);
         let udp = [&[0x45, 0, 0, 40, 0, 0, 0, 0, 64, 17][..], &[0; 30]].concat();
-        assert_eq!(flight(&udp), None);
-        assert_eq!(asked_by_arp(&[0; 20]), None);
+        assert_eq!(destination_and_sequence(&udp), None);
+        assert_eq!(arp_target(&[0; 20]), None);
     }
 
     #[test]
-    fn an_arp_request_names_whom_it_looks_for() {
+    fn arp_target_is_read_from_requests_only() {
         let mut frame = vec![0; 42];
         frame[12..14].copy_from_slice(&ARP);
         frame[21] = 1;
         frame[38..].copy_from_slice(&[172, 17, 255, 253]);
-        assert_eq!(asked_by_arp(&frame), Some(Ipv4Addr::new(172, 17, 255, 253)));
+        assert_eq!(arp_target(&frame), Some(Ipv4Addr::new(172, 17, 255, 253)));
         frame[21] = 2; // an answer
-        assert_eq!(asked_by_arp(&frame), None);
+        assert_eq!(arp_target(&frame), None);
     }
 }

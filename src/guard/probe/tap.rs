@@ -1,5 +1,5 @@
-//! A guest on a bridge for under a second: a TAP device that dies with the process, so that not
-//! even SIGKILL leaves it behind.
+//! Stands in for a container on a bridge: a TAP device, which the kernel removes when the process
+//! ends, even by SIGKILL.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -13,40 +13,40 @@ use super::super::links::{self, Link};
 
 const DEVICE: &str = "/dev/net/tun";
 
-/// One port of one bridge.
+/// A port of a bridge.
 pub(crate) struct Tap {
     file: File,
     pub(crate) index: u32,
-    /// The guest's MAC, which is not the port's: a bridge drops frames that seem to come from its
-    /// own port.
+    /// The MAC that the probe sends from. It is not the port's: a bridge drops frames that seem to
+    /// come from its own port.
     pub(crate) mac: [u8; 6],
 }
 
 impl Tap {
-    /// Plugs a new guest into `bridge`.
+    /// Adds a port to `bridge`.
     ///
     /// # Errors
     /// `NotFound` without the tun module, `PermissionDenied` without CAP_NET_ADMIN.
-    pub(crate) fn plug(bridge: &Link) -> io::Result<Tap> {
+    pub(crate) fn new(bridge: &Link) -> io::Result<Tap> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
             .open(DEVICE)?;
-        let name = attach(&file)?;
+        let name = create_device(&file)?;
         let index = if_nametoindex(name.as_str())?;
         // The port has a high MAC, since a bridge without a fixed one takes the lowest of its
         // ports; and the bridge's MTU, since a bridge shrinks to the smallest.
-        links::plug(index, bridge, mac(0xfe))?;
+        links::attach(index, bridge, mac(0xfe))?;
         Ok(Tap { file, index, mac: mac(0x02) })
     }
 
-    /// Sends a frame into the bridge. One that is lost is sent again by the next round.
+    /// Sends a frame into the bridge. If it is lost, the next round sends it again.
     pub(crate) fn send(&self, frame: &[u8]) {
         _ = (&self.file).write(frame);
     }
 
-    /// The next frame that the bridge sent to the guest, if any.
+    /// The next frame that the bridge sent to this port, if any.
     pub(crate) fn receive(&self) -> Option<Vec<u8>> {
         let mut buffer = vec![0; 2048];
         let length = (&self.file).read(&mut buffer).ok()?;
@@ -72,9 +72,9 @@ nix::ioctl_readwrite_bad!(
     set_interface, libc::TUNSETIFF, libc::ifreq
 );
 
-/// Turns the descriptor into a device, and gives the name that the kernel chose.
+/// Turns the descriptor into a device, and returns the name that the kernel chose.
 #[allow(unsafe_code)]
-fn attach(file: &File) -> io::Result<String> {
+fn create_device(file: &File) -> io::Result<String> {
     const NAME: &[u8] = b"ecsb-probe%d";
     // SAFETY: ifreq is plain old data, for which all zeros is a value.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
@@ -85,10 +85,6 @@ fn attach(file: &File) -> io::Result<String> {
     // SAFETY: the descriptor is open, and the kernel reads and writes one whole ifreq, which
     // `request` is and which lives on.
     unsafe { set_interface(file.as_raw_fd(), &raw mut request) }?;
-    let name = request
-        .ifr_name
-        .iter()
-        .take_while(|letter| **letter != 0)
-        .map(|letter| *letter as u8 as char);
-    Ok(name.collect())
+    let name = request.ifr_name.iter().map(|letter| *letter as u8 as char);
+    Ok(name.take_while(|letter| *letter != '\0').collect())
 }

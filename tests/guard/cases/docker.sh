@@ -107,7 +107,7 @@ after() { # WHAT...: is guarded afterwards, without any repair
 }
 
 sunk() {
-  prints "sunk to FORWARD" guard status && prints "put at FORWARD 1" guard install && shown_first &&
+  prints ", below: -j DOCKER" guard status && prints "inserted at FORWARD 1" guard install && shown_first &&
     (($(host iptables -S FORWARD | grep -c -- "-d $V4/32 -i docker+ -j DROP") == 1))
 }
 
@@ -124,7 +124,7 @@ t15() {
 t9() {
   host nft flush ruleset
   dockerd_restart && lab_containers
-  leaks && prints "fence: installed" guard install && is_guarded
+  leaks && prints "firewall: installed" guard install && is_guarded
 }
 
 weakened() {
@@ -132,7 +132,7 @@ weakened() {
   for spoil in "insert rule inet ecs-bootstrap forward accept" "add table inet ecs-bootstrap { flags dormant; }" \
     "flush chain inet ecs-bootstrap forward" "add chain inet ecs-bootstrap guest"; do
     host nft "$spoil" || return
-    prints "fence: weakened" guard status && prints "fence: repaired" guard install && prints "fence: effective" guard status || { echo "after: $spoil"; return 1; }
+    prints "firewall: weakened" guard status && prints "firewall: repaired" guard install && prints "firewall: effective" guard status || { echo "after: $spoil"; return 1; }
   done
   # An accept above the guard's rules opens it for containers, and prove finds that.
   host iptables -D FORWARD -i docker+ -d $V4/32 -j DROP
@@ -167,7 +167,7 @@ t12() {
   before=$(firewall)
   guard install >/dev/null && exits 0 guard remove || return
   [[ $before == "$(firewall)" ]] || { diff <(echo "$before") <(firewall); return 1; }
-  leaks && exits 0 guard remove && prints "was not there" guard remove
+  leaks && exits 0 guard remove && prints "was not installed" guard remove
 }
 
 t23() {

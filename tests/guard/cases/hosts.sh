@@ -38,7 +38,7 @@ group_d() {
 without_path() { host env -i PATH=/nonexistent "$BIN" --root "$LAB/root" guard "$@"; }
 
 t19() {
-  prints "not shown: this host has no iptables" without_path install && exits 0 without_path prove && is_guarded && without_path remove >/dev/null && leaks
+  prints "not in FORWARD: this host has no iptables" without_path install && exits 0 without_path prove && is_guarded && without_path remove >/dev/null && leaks
 }
 
 without_capability() { host setpriv --bounding-set=-net_admin --inh-caps=-net_admin "$BIN" --root "$LAB/root" guard "$@"; }
@@ -70,7 +70,7 @@ held_legacy_lock() {
   local status
   legacy guard remove >/dev/null
   hold_lock 60
-  legacy prints "documented rule: not shown" guard install && is_held && exits 0 guard prove
+  legacy prints "documented rule: not in FORWARD" guard install && is_held && exits 0 guard prove
   status=$?
   kill "$(cat "$LAB/holder")"
   legacy guard install >/dev/null
@@ -88,7 +88,7 @@ mangle() {
 }
 
 narrowed() {
-  exits 0 guard install --interface docker0 && cells blocked open open open && exits 51 guard prove && prints "narrowed" guard install --interface docker0 || return
+  exits 0 guard install --interface docker0 && cells blocked open open open && exits 51 guard prove && prints "restricted" guard install --interface docker0 || return
   exits 0 guard install && is_guarded && (($(host iptables -S FORWARD | grep -c $V4) == 1))
 }
 
@@ -141,7 +141,7 @@ quiet_calls() {
   [[ -z $(quiet install)$(quiet prove) ]] || { echo "printed: $(quiet install)$(quiet prove)"; return 1; }
   host nft flush ruleset
   # Without Docker's own rules too, its networks are open.
-  exits 51 quiet prove && prints "fence: installed" quiet install && [[ $(proves_all) != *open* ]]
+  exits 51 quiet prove && prints "firewall: installed" quiet install && [[ $(proves_all) != *open* ]]
 }
 
 # On a folder that looks like a host with cgroup v2 and systemd.

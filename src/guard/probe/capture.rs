@@ -1,5 +1,5 @@
-//! Sees what leaves the host: a packet socket over all interfaces, with a filter in the kernel so
-//! that a busy host does not drown it.
+//! Captures what leaves the host: a packet socket over all interfaces, with a filter in the kernel
+//! so that a busy host does not overflow it.
 
 use std::io;
 use std::net::IpAddr;
@@ -10,48 +10,50 @@ use nix::sys::socket::{self, AddressFamily, LinkAddr, SockFlag, SockProtocol, So
 
 use super::packet;
 
-/// A TCP packet on its way out, to one of the addresses that the proof sends to.
-pub(crate) struct Sighting {
+/// A TCP packet that left by an interface, to one of the networks that a probe sends to.
+pub(crate) struct Observation {
     pub(crate) interface: u32,
     pub(crate) destination: IpAddr,
     pub(crate) sequence: u32,
 }
 
 /// The socket; without promiscuous mode, address or route, so that closing it leaves nothing.
-pub(crate) struct Watch {
+pub(crate) struct PacketCapture {
     socket: OwnedFd,
 }
 
-impl Watch {
+impl PacketCapture {
     /// # Errors
     /// `PermissionDenied` without CAP_NET_RAW.
-    pub(crate) fn open() -> io::Result<Watch> {
+    pub(crate) fn open() -> io::Result<PacketCapture> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let socket =
             socket::socket(AddressFamily::Packet, SockType::Datagram, flags, SockProtocol::EthAll)?;
         attach(&socket)?;
         // Best effort: the filter already keeps the rest of the traffic out.
         _ = socket::setsockopt(&socket, sockopt::RcvBufForce, &(4 << 20));
-        Ok(Watch { socket })
+        Ok(PacketCapture { socket })
     }
 
-    /// Everything seen since the last call.
-    pub(crate) fn sightings(&self) -> impl Iterator<Item = Sighting> {
-        std::iter::from_fn(|| self.next()).flatten()
-    }
-
-    /// `None`: nothing is waiting. `Some(None)`: something that is no TCP.
-    fn next(&self) -> Option<Option<Sighting>> {
-        let mut buffer = [0; 128];
-        let (length, from) =
-            socket::recvfrom::<LinkAddr>(self.socket.as_raw_fd(), &mut buffer).ok()?;
-        let interface = from.map_or(0, |link| link.ifindex() as u32);
-        let seen = packet::flight(&buffer[..length.min(128)]);
-        Some(seen.map(|(destination, sequence)| Sighting { interface, destination, sequence }))
+    /// Everything captured since the last call.
+    pub(crate) fn observations(&self) -> Vec<Observation> {
+        let (mut buffer, mut observations) = ([0; 128], Vec::new());
+        while let Ok((length, from)) =
+            socket::recvfrom::<LinkAddr>(self.socket.as_raw_fd(), &mut buffer)
+        {
+            let interface = from.map_or(0, |link| link.ifindex() as u32);
+            let packet = packet::destination_and_sequence(&buffer[..length.min(128)]);
+            observations.extend(packet.map(|(destination, sequence)| Observation {
+                interface,
+                destination,
+                sequence,
+            }));
+        }
+        observations
     }
 }
 
-impl AsFd for Watch {
+impl AsFd for PacketCapture {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
