@@ -1,269 +1,253 @@
-//! The configuration as it lies on the disk, and the agent that has perhaps started with another.
+//! The configuration as it is on the disk, and the cluster that the agent has joined with it.
 
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
+use ecs_config::Effective;
 use ecs_config::lint::{self, Context, File, Finding, Place, Severity};
 use nix::unistd::geteuid;
 
-use super::Patient;
+use super::Target;
 use super::check::{Check, Verdict, check};
-use crate::files::sha256;
-use crate::identity::host_kind;
-use crate::install::state::{self, State, boot_id};
-use crate::paths::{self, AGENT_DB, ECS_CONFIG, JSON_CONFIG};
+use crate::files;
+use crate::install::state::{State, boot_id};
+use crate::paths::{AGENT_DB, ECS_CONFIG, INSTANCE_CONFIG, JSON_CONFIG, MAX_CONFIG, STATE};
 
-pub(crate) const CHECKS: [Check; 5] = [
-    check("file", "/etc/ecs/ecs.config: there, root's, and nobody else's to read or write", file),
-    check("digest", "the installed file against what the last run verified", digest)
+pub(super) const CHECKS: &[Check] = &[
+    check("file", "owner and mode of /etc/ecs/ecs.config", check_file),
+    check("digest", "the installed file against what the last run verified", check_digest)
         .needs(&["file"]),
     check(
         "lint",
-        "ecs.config with /var/lib/ecs/ecs.config and ecs.config.json, as their readers read them",
-        lint,
+        "ecs.config with /var/lib/ecs/ecs.config and ecs.config.json, as their readers parse them",
+        check_lint,
     )
     .needs(&["file"]),
     check(
         "other-files",
-        "who may write what ecs-init reads beside it: /var/lib/ecs/ecs.config, ecs.config.json, the folders",
-        other_files,
+        "who can write what ecs-init reads beside it: /var/lib/ecs/ecs.config, ecs.config.json, the folders",
+        check_other_files,
     ),
     check(
         "agent-cluster",
         "the cluster that the agent has joined before, in its agent.db",
-        agent_cluster,
+        check_agent_cluster,
     )
     .needs(&["file"]),
 ];
-const RUN: &str = "run `ecs-bootstrap run`: it puts the verified file there, or says why it cannot";
 
-/// Whose the files may be: root's, or on a folder that stands for a host, those of whoever works on
+const RUN: &str =
+    "run `ecs-bootstrap run`: it puts the verified file there, or tells why it cannot";
+
+/// Whose the files may be: root's, or below another root than `/`, those of the user who works on
 /// it.
-fn is_trusted(uid: u32, patient: &Patient) -> bool {
-    uid == 0 || !patient.is_this_host() && uid == geteuid().as_raw()
+fn is_trusted(uid: u32, target: &Target) -> bool {
+    uid == 0 || target.root() != Path::new("/") && uid == geteuid().as_raw()
 }
 
-fn file(patient: &Patient) -> Verdict {
-    let found = match fs::symlink_metadata(patient.settings.path(ECS_CONFIG)) {
+fn check_file(target: &Target) -> Verdict {
+    let found = match fs::symlink_metadata(target.path(ECS_CONFIG)) {
         Ok(found) => found,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Verdict::failure(
-                format!("{ECS_CONFIG} is not there: the agent would join the cluster `default`"),
-                RUN,
-            );
-        }
-        Err(error) => {
-            return Verdict::skipped(format!("{ECS_CONFIG} cannot be looked at: {error}"));
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => return missing(),
+        Err(error) => return Verdict::skipped(format!("{ECS_CONFIG}: {error}")),
     };
     let (uid, mode) = (found.uid(), found.mode() & 0o7777);
-    match (found.is_file(), is_trusted(uid, patient), mode & 0o022, mode & 0o044) {
-        (false, ..) => Verdict::failure(
+    if !found.is_file() {
+        return Verdict::failure(
             format!("{ECS_CONFIG} is a link or a folder, not a file"),
             format!("remove it, and {RUN}"),
-        ),
-        (_, false, ..) => Verdict::failure(
+        );
+    }
+    if !is_trusted(uid, target) {
+        return Verdict::failure(
             format!("{ECS_CONFIG} belongs to user id {uid}"),
             format!("chown root:root {ECS_CONFIG}"),
-        ),
-        (_, _, 1.., _) => Verdict::failure(
-            format!("{ECS_CONFIG} may be written by others (mode {mode:04o})"),
-            format!("chmod 0600 {ECS_CONFIG}"),
-        ),
-        (_, _, _, 1..) => Verdict::warning(
+        );
+    }
+    let chmod = format!("chmod 0600 {ECS_CONFIG}");
+    match (mode & 0o022, mode & 0o044) {
+        (0, 0) => Verdict::ok(format!("mode {mode:04o}, {} bytes", found.len())),
+        (0, _) => Verdict::warning(
             format!(
-                "{ECS_CONFIG} may be read by others (mode {mode:04o}), and may hold registry credentials"
+                "{ECS_CONFIG} can be read by others (mode {mode:04o}), and may hold registry credentials"
             ),
-            format!("chmod 0600 {ECS_CONFIG}"),
+            chmod,
         ),
-        _ => Verdict::ok(format!("mode {mode:04o}, {} bytes", found.len())),
-    }
-}
-
-/// What cannot be read for want of privilege is skipped; what is not there is `None`.
-fn read(patient: &Patient, path: &str) -> Result<Option<Vec<u8>>, Verdict> {
-    match fs::read(patient.settings.path(path)) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(unreadable(path, &error)),
-    }
-}
-
-fn unreadable(path: &str, error: &io::Error) -> Verdict {
-    match error.kind() {
-        ErrorKind::PermissionDenied => Verdict::skipped(format!("only root may read {path}")),
         _ => Verdict::failure(
+            format!("{ECS_CONFIG} can be written by others (mode {mode:04o})"),
+            chmod,
+        ),
+    }
+}
+
+fn missing() -> Verdict {
+    Verdict::failure(
+        format!("{ECS_CONFIG} is missing: the agent would join the cluster `default`"),
+        RUN,
+    )
+}
+
+/// The bytes of a file, `None` if it is missing; what only root may read is skipped.
+fn read(target: &Target, path: &str, limit: usize) -> Result<Option<Vec<u8>>, Verdict> {
+    match files::read(&target.path(path), limit) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.is_missing() => Ok(None),
+        Err(error) if error.is_denied() => {
+            Err(Verdict::skipped(format!("only root may read {path}")))
+        }
+        Err(error) => Err(Verdict::failure(
             format!("{path} cannot be read: {error}"),
             "see what kind of file it is, and `dmesg` for the disk's errors",
-        ),
+        )),
     }
 }
 
-/// The verdict, whichever way it was come to.
-fn either(verdict: Result<Verdict, Verdict>) -> Verdict {
-    verdict.unwrap_or_else(|early| early)
+/// ecs-init's two files.
+pub(super) struct ConfigFiles {
+    etc: Option<Vec<u8>>,
+    var: Option<Vec<u8>>,
 }
 
-fn digest(patient: &Patient) -> Verdict {
-    either(read(patient, ECS_CONFIG).and_then(|file| {
-        let bytes =
-            file.ok_or_else(|| Verdict::failure(format!("{ECS_CONFIG} is not there"), RUN))?;
-        read(patient, paths::STATE)?;
-        let Some(known) = State::read(&patient.settings.path(paths::STATE)).installed else {
-            return Err(Verdict::warning(
-                format!("no run of this program has installed {ECS_CONFIG}"),
-                RUN,
-            ));
-        };
-        Ok(match (known.sha256 == sha256(&bytes), known.boot_id == boot_id()) {
-            (false, _) => {
-                Verdict::failure(format!("{ECS_CONFIG} was changed after the last run"), RUN)
-            }
-            (true, false) => {
-                Verdict::warning(format!("no run of this boot has verified {ECS_CONFIG}"), RUN)
-            }
-            (true, true) => Verdict::ok("as the last run of this boot verified it"),
-        })
-    }))
-}
-
-fn lint(patient: &Patient) -> Verdict {
-    either(linted(patient))
-}
-
-fn linted(patient: &Patient) -> Result<Verdict, Verdict> {
-    let bytes = read(patient, ECS_CONFIG)?
-        .ok_or_else(|| Verdict::failure(format!("{ECS_CONFIG} is not there"), RUN))?;
-    let (instance_file, json_file) =
-        (read(patient, paths::INSTANCE_CONFIG)?, read(patient, JSON_CONFIG)?);
-    let blank = |bytes: &[u8]| bytes.trim_ascii().is_empty();
-    if json_file.as_deref().is_some_and(|json| {
-        !blank(json) && serde_json::from_slice::<serde_json::Value>(json).is_err()
-    }) {
-        return Err(Verdict::failure(
-            format!(
-                "{JSON_CONFIG} is no JSON: the agent ends at each start, and its unit stays `active`"
-            ),
-            format!("correct it, or empty it: `jq . {JSON_CONFIG}` says where it breaks"),
-        ));
+impl ConfigFiles {
+    pub(super) fn read(target: &Target) -> Result<Self, Verdict> {
+        let read = |path| read(target, path, MAX_CONFIG);
+        Ok(ConfigFiles { etc: read(ECS_CONFIG)?, var: read(INSTANCE_CONFIG)? })
     }
+
+    pub(super) fn effective(&self) -> Effective<'_> {
+        Effective::new(self.etc.as_deref(), self.var.as_deref())
+    }
+}
+
+fn check_digest(target: &Target) -> Verdict {
+    digest(target).unwrap_or_else(|unreadable| unreadable)
+}
+
+fn digest(target: &Target) -> Result<Verdict, Verdict> {
+    let bytes = read(target, ECS_CONFIG, MAX_CONFIG)?.ok_or_else(missing)?;
+    read(target, STATE, MAX_CONFIG)?;
+    Ok(match State::read(&target.path(STATE)).installed {
+        None => Verdict::warning(format!("no run of this program has installed {ECS_CONFIG}"), RUN),
+        Some(known) if known.sha256 != files::sha256(&bytes) => {
+            Verdict::failure(format!("{ECS_CONFIG} was changed after the last run"), RUN)
+        }
+        Some(known) if known.boot_id != boot_id() => {
+            Verdict::warning(format!("no run of this boot has verified {ECS_CONFIG}"), RUN)
+        }
+        Some(_) => Verdict::ok("as the last run of this boot verified it"),
+    })
+}
+
+fn check_lint(target: &Target) -> Verdict {
+    lint(target).map_or_else(|unreadable| unreadable, |findings| worst(&findings))
+}
+
+fn lint(target: &Target) -> Result<Vec<Finding>, Verdict> {
+    let files = ConfigFiles::read(target)?;
+    let bytes = files.etc.as_deref().ok_or_else(missing)?;
+    let json = read(target, JSON_CONFIG, MAX_CONFIG)?;
     let context = Context {
         whole: true,
-        instance_file: instance_file.as_deref(),
-        json_file: json_file.as_deref(),
-        allow_default_cluster: patient.settings.allow_default_cluster,
-        block_host_tasks: patient.settings.block_imds_host_tasks,
-        external: patient.external(),
+        instance_file: files.var.as_deref(),
+        json_file: json.as_deref(),
+        allow_default_cluster: target.settings.allow_default_cluster,
+        block_host_tasks: target.settings.block_imds_host_tasks,
+        external: target.is_external(),
         ..Context::default()
     };
-    let mut findings = lint::check(&File { source: ECS_CONFIG, bytes: &bytes }, &context);
-    // The units of the packages for hosts outside EC2 load this file; Amazon Linux' does not.
-    let unit = if patient.external() { "external".parse().ok() } else { None };
-    let beside = Context {
-        place: Place::Var,
-        host: unit,
-        external: patient.external(),
-        ..Context::default()
-    };
-    let other = instance_file.iter().flat_map(|bytes| {
-        lint::check_layer(&File { source: paths::INSTANCE_CONFIG, bytes }, &beside)
-    });
-    findings.extend(other);
-    Ok(worst(&findings))
+    let mut findings = lint::check(&File { source: ECS_CONFIG, bytes }, &context);
+    // The units of the packages for hosts outside EC2 load this file; Amazon Linux's does not.
+    let host = if target.is_external() { "external".parse().ok() } else { None };
+    let context =
+        Context { place: Place::Var, host, external: target.is_external(), ..Context::default() };
+    if let Some(bytes) = files.var.as_deref() {
+        findings.extend(lint::check_layer(&File { source: INSTANCE_CONFIG, bytes }, &context));
+    }
+    Ok(findings)
 }
 
+/// The first finding of the worst kind, and how many there are of that kind.
 fn worst(findings: &[Finding]) -> Verdict {
-    let of = |severity| findings.iter().filter(move |finding| finding.severity == severity);
-    let more = |finding: &Finding, severity: Severity| {
-        let line = finding.line.map(|line| format!(", line {line}")).unwrap_or_default();
-        let found = format!("{}{line}: {} ({})", finding.source, finding.message, finding.id);
-        let all = format!(
-            "`ecs-bootstrap lint {}` shows all {} {}s",
-            finding.source,
-            of(severity).count(),
-            severity.word()
-        );
-        (found, finding.fix.as_ref().map_or(all.clone(), |fix| format!("{fix}; {all}")))
+    let grave = findings.iter().filter(|finding| finding.severity != Severity::Note);
+    let Some(first) = grave.min_by_key(|finding| finding.severity) else {
+        return Verdict::ok("every reader sets what its lines say");
     };
-    for (severity, verdict) in [
-        (Severity::Error, Verdict::failure as fn(String, String) -> Verdict),
-        (Severity::Warning, Verdict::warning),
-    ] {
-        if let Some(first) = of(severity).next() {
-            let (found, remedy) = more(first, severity);
-            return verdict(found, remedy);
-        }
+    let Finding { source, severity, .. } = first;
+    let count = findings.iter().filter(|finding| finding.severity == *severity).count();
+    let line = first.line.map(|line| format!(", line {line}")).unwrap_or_default();
+    let found = format!("{source}{line}: {} ({})", first.message, first.id);
+    let fix = first.fix.as_ref().map(|fix| format!("{fix}; ")).unwrap_or_default();
+    let kind = severity.word();
+    let remedy = format!("{fix}`ecs-bootstrap lint {source}` shows all {count} {kind}s");
+    match severity {
+        Severity::Error => Verdict::failure(found, remedy),
+        _ => Verdict::warning(found, remedy),
     }
-    Verdict::ok("every reader sets what its lines say")
 }
 
-/// Each may be root's only: what stands in them reaches a service that runs as root.
-fn other_files(patient: &Patient) -> Verdict {
-    let wrong = [paths::INSTANCE_CONFIG, JSON_CONFIG, "/etc/ecs", "/var/lib/ecs"].into_iter().find_map(|path| {
-        let found = fs::symlink_metadata(patient.settings.path(path)).ok()?;
+/// Each must be writable for root only: what they say reaches a service that runs as root.
+fn check_other_files(target: &Target) -> Verdict {
+    let wrong = |path: &str| {
+        let found = fs::symlink_metadata(target.path(path)).ok()?;
         let (uid, mode) = (found.uid(), found.mode() & 0o7777);
-        match (is_trusted(uid, patient), mode & 0o022) {
-            (false, _) => Some((path, format!("{path} belongs to user id {uid}, who can change what root's services read"))),
-            (_, 1..) => Some((path, format!("{path} may be written by others (mode {mode:04o}), and root's services read it"))),
-            _ => None,
-        }
-    });
-    match wrong {
-        Some((path, finding)) => {
-            Verdict::failure(finding, format!("chown root:root {path}; chmod go-w {path}"))
-        }
-        None => Verdict::ok("nobody but root"),
-    }
+        let what = match mode & 0o022 {
+            _ if !is_trusted(uid, target) => format!("belongs to user id {uid}"),
+            0 => return None,
+            _ => format!("can be written by others (mode {mode:04o})"),
+        };
+        Some(Verdict::failure(
+            format!("{path} {what}, and root's services read it"),
+            format!("chown root:root {path}; chmod go-w {path}"),
+        ))
+    };
+    let paths = [INSTANCE_CONFIG, JSON_CONFIG, "/etc/ecs", "/var/lib/ecs"];
+    let first = paths.into_iter().find_map(wrong);
+    first.unwrap_or_else(|| Verdict::ok("only root can write them"))
 }
 
-/// The agent remembers its cluster, and exits with status 5 if it is to join another
-/// (agent/app/agent.go). Its database is bbolt's, which keeps a key's JSON value right behind the
-/// key, and old pages until they are needed again: so there may be several.
-fn agent_cluster(patient: &Patient) -> Verdict {
-    let readable = [ECS_CONFIG, paths::INSTANCE_CONFIG]
-        .into_iter()
-        .try_for_each(|path| read(patient, path).map(drop));
-    match readable.and_then(|()| read(patient, AGENT_DB)) {
-        Ok(Some(bytes)) => joined(patient, &bytes),
-        Ok(None) => Verdict::ok("no agent has started here yet"),
-        Err(verdict) => verdict,
-    }
+fn check_agent_cluster(target: &Target) -> Verdict {
+    agent_cluster(target).unwrap_or_else(|unreadable| unreadable)
 }
 
-fn joined(patient: &Patient, bytes: &[u8]) -> Verdict {
-    let (clusters, hosts) =
-        (remembered(bytes, "cluster-name"), remembered(bytes, "ec2-instance-id"));
-    let here = patient
-        .heard
-        .claim
-        .get()
-        .and_then(|claim| claim.as_ref().ok())
-        .map(|claim| claim.instance_id.as_str());
-    let configured =
-        host_kind::configured(&patient.settings, "ECS_CLUSTER").unwrap_or_else(|| "default".into());
-    let name = |cluster: &str| cluster.rsplit('/').next().unwrap_or_default().to_owned();
+/// The agent's database grows with the tasks it has seen.
+const MAX_AGENT_DB: usize = 64 << 20;
+
+/// The agent remembers its cluster, and exits with status 5 if it is to join another one
+/// (aws/amazon-ecs-agent: agent/app/agent.go).
+fn agent_cluster(target: &Target) -> Result<Verdict, Verdict> {
+    let files = ConfigFiles::read(target)?;
+    let Some(db) = read(target, AGENT_DB, MAX_AGENT_DB)? else {
+        return Ok(Verdict::ok("no agent has started here yet"));
+    };
+    let clusters = stored(&db, "cluster-name");
     if clusters.is_empty() {
-        return Verdict::ok("an agent has started here, and joined no cluster yet");
+        return Ok(Verdict::ok("an agent has started here, and joined no cluster yet"));
     }
-    if here.is_some_and(|here| !hosts.is_empty() && !hosts.iter().any(|host| host == here)) {
-        return Verdict::ok(
-            "its state is another instance's, of which this one is an image: it will drop it",
-        );
+    let hosts = stored(&db, "ec2-instance-id");
+    let claim = target.observed.claim.get().and_then(|claim| claim.as_ref().ok());
+    if claim.is_some_and(|here| !hosts.is_empty() && !hosts.contains(&here.instance_id)) {
+        return Ok(Verdict::ok(
+            "its state is another instance's, of which this one is an image: the agent will drop it",
+        ));
     }
-    match clusters.iter().any(|cluster| name(cluster) == name(configured.trim())) {
-        true => Verdict::ok("the one that is configured"),
-        false => Verdict::failure(
-            "the agent has joined another cluster than the one that is configured: it exits with status 5",
-            format!(
-                "launch a new instance for the other cluster; or stop the agent, deregister the instance and remove {AGENT_DB}"
-            ),
+    let name = |cluster: &str| cluster.rsplit('/').next().unwrap_or_default().trim().to_owned();
+    let configured = files.effective().text("ECS_CLUSTER").unwrap_or_else(|| "default".into());
+    if clusters.iter().any(|cluster| name(cluster) == name(&configured)) {
+        return Ok(Verdict::ok("the configured one"));
+    }
+    Ok(Verdict::failure(
+        "the agent has joined another cluster than the configured one: it exits with status 5",
+        format!(
+            "launch a new instance for the other cluster; or stop the agent, deregister the instance and remove {AGENT_DB}"
         ),
-    }
+    ))
 }
 
-/// The strings that a bbolt file has, or had, under a key.
-fn remembered(bytes: &[u8], key: &str) -> Vec<String> {
+/// The strings that a bbolt file has, or had, under a key. bbolt keeps a key's JSON value right
+/// behind the key, and old pages until they are needed again: so there may be several.
+fn stored(bytes: &[u8], key: &str) -> Vec<String> {
     let start = format!("{key}\"");
     let found =
         bytes.windows(start.len()).enumerate().filter(|(_, window)| *window == start.as_bytes());
@@ -280,9 +264,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_found_right_behind_its_key_and_nowhere_else() {
+    fn stored_finds_values_right_behind_their_key() {
         let page = b"\x00\x01cluster-name\"prod\"container-instance-arn\"arn\"\x00cluster-name\"\"cluster-names\"no\"cluster-name\"cut";
-        assert_eq!(remembered(page, "cluster-name"), ["prod"]);
-        assert!(remembered(b"", "cluster-name").is_empty());
+        assert_eq!(stored(page, "cluster-name"), ["prod"]);
+        assert!(stored(b"", "cluster-name").is_empty());
     }
 }

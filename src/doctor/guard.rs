@@ -1,100 +1,98 @@
-//! The fence around instance metadata: wanted, raised, raised again at the next boot, and what it
+//! The guard of instance metadata: wanted, installed, installed again at the next boot, and what it
 //! cannot cover.
 
 use std::fs;
 
 use serde_json::Value;
 
-use super::Patient;
+use super::Target;
 use super::check::{Check, Verdict, check};
+use super::config_file::ConfigFiles;
 use super::unit_files::{self, is_enabled};
-use super::words;
-use crate::error::Diagnostic;
-use crate::guard::step;
-use crate::guard::{self, Host, status::setting};
-use crate::paths::GUARD_UNIT;
+use crate::files;
+use crate::guard::{self, Host, step};
+use crate::paths::{DOCKER_CONFIG, GUARD_UNIT, GUARD_VERIFY_UNITS, MAX_CONFIG};
 
-pub(crate) const CHECKS: [Check; 5] = [
-    check("guard", "the fence in the kernel, if the settings ask for one", guard_stands),
+pub(super) const CHECKS: &[Check] = &[
+    check("guard", "the firewall rules in the kernel, if the settings ask for them", check_rules),
     check(
         "guard-unit",
-        "ecs-bootstrap-guard.service, which raises the fence before Docker starts",
-        guard_unit,
+        "ecs-bootstrap-guard.service, which sets the rules before Docker starts",
+        check_guard_unit,
     ),
     check(
         "guard-awsvpc",
-        "ECS_AWSVPC_BLOCK_IMDS: tasks with a network interface of their own pass our fence by",
-        awsvpc,
+        "ECS_AWSVPC_BLOCK_IMDS: tasks with a network interface of their own bypass the guard",
+        check_awsvpc,
     ),
     check("saved-rules", "rules saved by hand, which come back at boot", saved_rules),
-    check("docker-firewall", "which firewall Docker keeps (daemon.json)", docker_firewall),
+    check("docker-firewall", "which firewall Docker uses (daemon.json)", check_docker_firewall),
 ];
 
-const NOT_WANTED: &str = "no setting asks for a fence (block_imds)";
+const NOT_WANTED: &str = "no setting asks for the guard (block_imds)";
 
-/// No packet is sent: `guard prove` does that.
-fn guard_stands(patient: &Patient) -> Verdict {
-    if step::wanted(&patient.settings).is_none() {
+/// Sends no packet: `guard prove` does that.
+fn check_rules(target: &Target) -> Verdict {
+    let settings = &target.settings;
+    if step::wanted(settings).is_none() {
         return Verdict::skipped(format!(
             "{NOT_WANTED}: containers reach this host's role unless the hop limit keeps them from it"
         ));
     }
-    let raise = "run `ecs-bootstrap guard install`, then `ecs-bootstrap guard prove`";
-    match guard::status(&Host::at(&patient.settings.root)) {
-        Err(guard::Error::Capability) => Verdict::skipped("only root may look at the firewall"),
-        Err(error) => Verdict::failure(words(&error), error.remedy()),
-        Ok(found) if patient.settings.block_imds && found.state != "effective" => {
-            Verdict::failure(format!("it is asked for, and {}", found.state), raise)
+    let found = match guard::status(&Host::at(target.root())) {
+        Err(guard::Error::Capability) => {
+            return Verdict::skipped("only root can read the firewall");
         }
-        Ok(found) if patient.settings.block_imds_host_tasks && !found.host_tasks.covered => {
-            Verdict::failure(
-                format!("tasks in host network mode are not covered: {}", found.host_tasks.reason),
-                "run `ecs-bootstrap guard install --block-imds-host-tasks`",
-            )
-        }
-        Ok(found) => match found
-            .networks
-            .iter()
-            .find(|network| patient.settings.block_imds && !network.covered)
-        {
-            Some(network) => Verdict::warning(
-                format!("{} is not covered: {}", network.name, network.reason),
-                raise,
-            ),
-            None => Verdict::ok("it stands; `ecs-bootstrap guard prove` sends a packet against it"),
-        },
+        Err(error) => return Verdict::failed(&error),
+        Ok(found) => found,
+    };
+    let install = "run `ecs-bootstrap guard install`, then `ecs-bootstrap guard prove`";
+    if settings.block_imds && found.state != "effective" {
+        return Verdict::failure(format!("it is asked for, and {}", found.state), install);
+    }
+    if settings.block_imds_host_tasks && !found.host_tasks.covered {
+        return Verdict::failure(
+            format!("tasks in host network mode are not covered: {}", found.host_tasks.reason),
+            "run `ecs-bootstrap guard install --block-imds-host-tasks`",
+        );
+    }
+    let mut networks = found.networks.iter().filter(|_| settings.block_imds);
+    match networks.find(|network| !network.covered) {
+        Some(network) => Verdict::warning(
+            format!("{} is not covered: {}", network.name, network.reason),
+            install,
+        ),
+        None => Verdict::ok("in effect; `ecs-bootstrap guard prove` tests it with a packet"),
     }
 }
 
-fn guard_unit(patient: &Patient) -> Verdict {
-    let root = &patient.settings.root;
-    if !patient.settings.block_imds {
+fn check_guard_unit(target: &Target) -> Verdict {
+    if !target.settings.block_imds {
         return Verdict::skipped(NOT_WANTED);
     }
-    match (unit_files::read(root, GUARD_UNIT).is_some(), is_enabled(root, GUARD_UNIT)) {
-        (_, true) => Verdict::ok("enabled"),
-        (true, false) => Verdict::failure(
-            format!(
-                "{GUARD_UNIT} is not enabled: after the next boot containers start without a fence"
-            ),
-            format!(
-                "systemctl enable --now {GUARD_UNIT} ecs-bootstrap-guard-verify.service ecs-bootstrap-guard-verify.timer"
-            ),
+    if is_enabled(target.root(), GUARD_UNIT) {
+        return Verdict::ok("enabled");
+    }
+    match unit_files::read(target.root(), GUARD_UNIT) {
+        Some(_) => Verdict::failure(
+            format!("{GUARD_UNIT} is not enabled: after the next boot containers start without it"),
+            format!("systemctl enable --now {GUARD_UNIT} {}", GUARD_VERIFY_UNITS.join(" ")),
         ),
-        (false, false) => Verdict::skipped(format!(
+        None => Verdict::skipped(format!(
             "{GUARD_UNIT} is not installed: something else runs this program, user data perhaps"
         )),
     }
 }
 
-fn awsvpc(patient: &Patient) -> Verdict {
+fn check_awsvpc(target: &Target) -> Verdict {
     const SWITCH: &str = "ECS_AWSVPC_BLOCK_IMDS";
-    if !patient.settings.block_imds {
+    if !target.settings.block_imds {
         return Verdict::skipped(NOT_WANTED);
     }
-    match setting(&Host::at(&patient.settings.root), SWITCH) {
-        Some(true) => Verdict::ok("true: the agent fences them"),
-        _ => Verdict::warning(
+    match ConfigFiles::read(target).map(|files| files.effective().boolean(SWITCH)) {
+        Err(unreadable) => unreadable,
+        Ok(Some(true)) => Verdict::ok("true: the agent keeps them from metadata"),
+        Ok(_) => Verdict::warning(
             format!(
                 "{SWITCH} is not true in ecs.config: tasks in awsvpc network mode reach instance metadata"
             ),
@@ -111,9 +109,9 @@ const SAVED: [&str; 4] = [
     "/etc/iptables/rules.v6",
 ];
 
-fn saved_rules(patient: &Patient) -> Verdict {
+fn saved_rules(target: &Target) -> Verdict {
     let holds = |path: &str, words: [&str; 2]| {
-        let text = fs::read_to_string(patient.settings.path(path)).unwrap_or_default();
+        let text = fs::read_to_string(target.settings.path(path)).unwrap_or_default();
         text.lines()
             .filter(|line| !line.trim_start().starts_with('#'))
             .any(|line| words.iter().any(|word| line.contains(word)))
@@ -134,33 +132,32 @@ fn saved_rules(patient: &Patient) -> Verdict {
                 "{path} holds a saved copy of the documented rule: it comes back at boot, below Docker's own rules"
             ),
             format!(
-                "take the line out of {path}: ecs-bootstrap-guard.service raises the fence at boot"
+                "take the line out of {path}: ecs-bootstrap-guard.service sets its own rules at boot"
             ),
         ),
         None => Verdict::ok("none"),
     }
 }
 
-fn docker_firewall(patient: &Patient) -> Verdict {
-    const FILE: &str = "/etc/docker/daemon.json";
-    let Ok(text) = fs::read(patient.settings.path(FILE)) else {
+fn check_docker_firewall(target: &Target) -> Verdict {
+    let Ok(text) = files::read(&target.path(DOCKER_CONFIG), MAX_CONFIG) else {
         return Verdict::ok("iptables, Docker's default");
     };
     let Ok(daemon) = serde_json::from_slice::<Value>(&text) else {
         return Verdict::failure(
-            format!("{FILE} is no JSON: Docker does not start"),
-            format!("correct it: `jq . {FILE}` says where"),
+            format!("{DOCKER_CONFIG} is not valid JSON: Docker does not start"),
+            format!("correct it: `jq . {DOCKER_CONFIG}` shows where"),
         );
     };
     match (daemon["iptables"].as_bool(), daemon["firewall-backend"].as_str()) {
         (Some(false), _) => Verdict::warning(
             format!(
-                "{FILE} switches Docker's rules off: bridge networks have no way out and ports are not published, unless somebody else's rules do it"
+                "{DOCKER_CONFIG} switches Docker's rules off: bridge networks have no way out and ports are not published, unless other rules do it"
             ),
-            format!("remove `\"iptables\": false` from {FILE}"),
+            format!("remove `\"iptables\": false` from {DOCKER_CONFIG}"),
         ),
         (_, Some("nftables")) => {
-            Verdict::ok("nftables: there is no DOCKER-USER chain, which our fence does not need")
+            Verdict::ok("nftables: there is no DOCKER-USER chain, which the guard does not need")
         }
         _ => Verdict::ok("iptables, Docker's default"),
     }

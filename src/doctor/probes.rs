@@ -1,272 +1,229 @@
-//! Listens to the network: asks everybody at once, and keeps whatever was answered before time was
-//! up.
+//! Probes the network: everything at once, and keeps whatever was answered before time was up.
 //!
-//! Who depends on whom: session token, then region and role; with the role's credentials STS, the
-//! sources, ECS and ECR; with the answer of ECS the agent's two endpoints.
+//! The order: session token, then region and role; with the role's credentials STS, the sources,
+//! ECS and ECR; with the answer of ECS the agent's two endpoints.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
+use tokio::runtime::Runtime;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::Patient;
-use crate::error::Diagnostic;
+use super::{Target, with_causes};
+use crate::error::{Diagnostic, Error, RuntimeFailed};
+use crate::files::HostFiles;
 use crate::identity::host_kind;
-use crate::identity::{self, Claim, Expected, External, Identity, Imds, Witness, imds};
+use crate::identity::{self, Claim, Clients, Expected, Identity, imds};
 use crate::net::aws::Service;
 use crate::net::endpoint::{self, Knock, Place, SERVICES};
 use crate::net::signed::{self, Action, Answer, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
-use crate::net::{self, Http, Proxies};
-use crate::settings::{self, Given, Settings};
+use crate::net::{self, Proxies};
+use crate::settings::{Given, Settings};
 use crate::source::{self, Fetched};
 
-/// What was heard. An empty cell: nobody was asked, or nobody answered in time.
+/// What the probes observed. An empty cell: not asked, or not answered in time.
 #[derive(Default)]
-pub(crate) struct Heard {
-    /// Why nobody can be asked, and what would mend it.
-    pub(crate) unusable: OnceLock<(String, String)>,
+pub(super) struct Observations {
+    /// Why nothing can be asked, and the remedy.
+    pub(super) unreachable: OnceLock<(String, String)>,
     /// The endpoint that gave a token.
-    pub(crate) metadata: OnceLock<Result<String, imds::Error>>,
+    pub(super) imds: OnceLock<Result<String, imds::Error>>,
     /// The status of a request without a token.
-    pub(crate) version_1: OnceLock<Option<u16>>,
-    pub(crate) ipv6: OnceLock<Option<bool>>,
+    pub(super) imds_v1: OnceLock<Option<u16>>,
+    pub(super) imds_ipv6: OnceLock<Option<bool>>,
     /// The names of the instance's tags, one a line, if metadata shows them.
-    pub(crate) tags: OnceLock<Result<Option<String>, imds::Error>>,
-    pub(crate) claim: OnceLock<Result<Claim, identity::Error>>,
-    pub(crate) identity: OnceLock<Result<Identity, identity::Error>>,
-    pub(crate) sources: OnceLock<Vec<Result<Fetched, source::Error>>>,
-    pub(crate) ecs: OnceLock<Result<Answer, String>>,
-    pub(crate) ecr: OnceLock<Result<Answer, String>>,
-    knocks: Mutex<BTreeMap<Place, Knock>>,
+    pub(super) imds_tags: OnceLock<Result<Option<String>, imds::Error>>,
+    pub(super) claim: OnceLock<Result<Claim, identity::Error>>,
+    pub(super) identity: OnceLock<Result<Identity, identity::Error>>,
+    pub(super) sources: OnceLock<Vec<Result<Fetched, source::Error>>>,
+    pub(super) ecs: OnceLock<Result<Answer, String>>,
+    pub(super) ecr: OnceLock<Result<Answer, String>>,
+    endpoints: Mutex<BTreeMap<Place, Knock>>,
 }
 
-impl Heard {
-    pub(crate) fn not_to_be_asked(
-        &self,
-        error: &(dyn std::error::Error + 'static),
-        remedy: String,
-    ) {
-        // The first reason stands.
-        let _known = self.unusable.set((super::words(error), remedy));
+impl Observations {
+    /// Nothing will be asked, for this reason; the first one counts.
+    pub(super) fn set_unreachable(&self, error: &impl Diagnostic) {
+        keep(&self.unreachable, (with_causes(error), error.remedy()));
     }
 
     /// Whether the instance has a tag of this name, as far as metadata shows tags.
-    pub(crate) fn is_tagged(&self, name: &str) -> bool {
-        matches!(self.tags.get(), Some(Ok(Some(names))) if names.lines().any(|line| line.trim() == name))
+    pub(super) fn is_tagged(&self, name: &str) -> bool {
+        matches!(self.imds_tags.get(), Some(Ok(Some(names))) if names.lines().any(|line| line.trim() == name))
     }
 
-    pub(crate) fn knock(&self, place: Place) -> Option<Knock> {
-        self.knocks.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned()
-    }
-
-    fn knocked(&self, place: Place, knock: Knock) {
-        self.knocks.lock().unwrap_or_else(PoisonError::into_inner).insert(place, knock);
+    /// What came of connecting to an endpoint of AWS.
+    pub(super) fn endpoint(&self, place: Place) -> Option<Knock> {
+        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned()
     }
 }
 
-/// Keeps the first answer to each question; every question is asked once.
-fn keep<T>(cell: &OnceLock<T>, heard: T) {
-    let _first = cell.set(heard);
+/// Keeps the first answer; everything is asked once.
+fn keep<T>(cell: &OnceLock<T>, answer: T) {
+    let _first_counts = cell.set(answer);
 }
 
-/// How this host reaches the network.
-struct Ways {
-    http: Http,
-    proxies: Proxies,
-    imds: Imds,
-    external: Option<External>,
-    deadline: Instant,
-}
-
-impl Ways {
-    fn new(patient: &Patient, limit: Duration) -> Result<Self, (String, String)> {
-        let bad_http = |error: net::Error| (super::words(&error), error.remedy());
-        let began = Instant::now();
-        let variables =
-            || patient.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let options = imds::Options::new(variables())
-            .map_err(|why| (why, "correct or unset the variable".to_owned()))?;
-        let network =
-            net::Options::from_vars(patient.variables.iter().cloned()).map_err(bad_http)?;
-        let metadata_until = began + limit.mul_f32(0.4);
-        Ok(Ways {
-            http: Http::new(&network).map_err(bad_http)?,
-            proxies: network.proxies,
-            imds: Imds::new(net::direct().map_err(bad_http)?, options, metadata_until),
-            external: patient
-                .external()
-                .then(|| External::new(&patient.settings, variables(), metadata_until)),
-            deadline: began + limit.mul_f32(0.9),
-        })
-    }
-
-    fn witness(&self) -> Witness<'_> {
-        self.external.as_ref().map_or(Witness::Ec2(&self.imds), Witness::External)
-    }
-}
-
-/// Asks, for at most so long. Name look-ups that hang are left behind in threads of their own.
-pub(crate) fn listen(patient: &mut Patient, limit: Duration) {
-    if patient.heard.unusable.get().is_some() {
+/// Probes, for at most so long. Name look-ups that hang are left behind in threads of their own.
+pub(super) fn run_probes(target: &mut Target, limit: Duration) {
+    if target.observed.unreachable.get().is_some() {
         return;
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
+    let (runtime, network) = match Network::new(target, limit) {
+        Ok(network) => network,
         Err(error) => {
-            return patient
-                .heard
-                .not_to_be_asked(&error, "look for a lack of memory or file descriptors".into());
+            let failure = error.failure();
+            return keep(&target.observed.unreachable, (failure.why(), failure.remedy));
         }
     };
-    let ways = match Ways::new(patient, limit) {
-        Ok(ways) => ways,
-        Err(why) => return keep(&patient.heard.unusable, why),
-    };
     runtime.block_on(async {
-        patient.settings =
-            settled(patient, &ways).await.unwrap_or_else(|| patient.settings.clone());
-        // What came in time is kept; what did not is told as such.
-        let _out_of_time =
-            timeout_at(ways.deadline + limit.mul_f32(0.1), hear(patient, &ways)).await;
+        if let Some(settings) = settings_with_tags(target, &network).await {
+            target.settings = settings;
+        }
+        let probes = Probes { target, network: &network, observed: &target.observed };
+        // What came in time is kept; what did not is reported as such.
+        let _out_of_time = timeout_at(network.deadline + limit.mul_f32(0.1), probes.all()).await;
     });
     runtime.shutdown_background();
 }
 
-/// The settings with those that instance tags give, if tags are asked for and can be read.
-async fn settled(patient: &Patient, ways: &Ways) -> Option<Settings> {
-    if !patient.settings.from_tags {
+/// How this host reaches the network, and until when.
+struct Network {
+    clients: Clients,
+    proxies: Proxies,
+    deadline: Instant,
+}
+
+impl Network {
+    fn new(target: &Target, limit: Duration) -> Result<(Runtime, Self), Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(RuntimeFailed)?;
+        let (began, files) = (Instant::now(), HostFiles::read(target.root()));
+        let (metadata, all) = (began + limit.mul_f32(0.4), began + limit.mul_f32(0.9));
+        let clients = Clients::new(&target.settings, &files, &target.variables, metadata)?;
+        let proxies = net::Options::from_vars(target.variables.iter().cloned())?.proxies;
+        Ok((runtime, Network { clients, proxies, deadline: all }))
+    }
+}
+
+/// The settings with those of instance tags, if they are asked for and can be read.
+async fn settings_with_tags(target: &Target, network: &Network) -> Option<Settings> {
+    if !target.settings.from_tags {
         return None;
     }
-    let tags =
-        timeout(Duration::from_secs(2), identity::tags(ways.witness())).await.ok()?.ok()??;
+    let asked = network.clients.source.tags();
+    let tags = timeout(Duration::from_secs(2), asked).await.ok()?.ok()??;
     let tags = tags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    patient.settings.clone().with_tags(Given::tags(tags).ok()?).ok()
+    target.settings.clone().with_tags(Given::tags(tags).ok()?).ok()
 }
 
-async fn hear(patient: &Patient, ways: &Ways) {
-    if !patient.external() {
-        let began = ways.imds.session_began().await;
-        keep(&patient.heard.metadata, began.map(|()| ways.imds.endpoint().unwrap_or_default()));
+#[derive(Clone, Copy)]
+struct Probes<'p> {
+    target: &'p Target,
+    network: &'p Network,
+    observed: &'p Observations,
+}
+
+impl Probes<'_> {
+    async fn all(self) {
+        if let Some(imds) = self.network.clients.source.imds() {
+            let began = imds.session_began().await;
+            keep(&self.observed.imds, began.map(|()| imds.endpoint().unwrap_or_default()));
+        }
+        tokio::join!(self.metadata(), self.services(), self.role());
     }
-    tokio::join!(metadata(patient, ways), doors(patient, ways), role(patient, ways));
-}
 
-async fn metadata(patient: &Patient, ways: &Ways) {
-    if patient.external() || !matches!(patient.heard.metadata.get(), Some(Ok(_))) {
-        return;
+    async fn metadata(self) {
+        let (observed, imds) = (self.observed, self.network.clients.source.imds());
+        let Some((imds, Ok(_))) = imds.zip(observed.imds.get()) else { return };
+        tokio::join!(
+            async { keep(&observed.imds_v1, imds.status_without_token().await) },
+            async { keep(&observed.imds_ipv6, imds.answers_ipv6().await) },
+            async { keep(&observed.imds_tags, imds.get("meta-data/tags/instance/").await) },
+        );
     }
-    let (version_1, ipv6, tags) = tokio::join!(
-        ways.imds.status_without_token(),
-        ways.imds.answers_ipv6(),
-        ways.imds.get("meta-data/tags/instance/")
-    );
-    keep(&patient.heard.version_1, version_1);
-    keep(&patient.heard.ipv6, ipv6);
-    keep(&patient.heard.tags, tags);
-}
 
-async fn doors(patient: &Patient, ways: &Ways) {
-    let region = region(patient, ways).await;
-    let urls = SERVICES.into_iter().map(|(place, service)| {
-        (place, endpoint::url(place, service, &patient.settings.aws, region.as_deref()))
-    });
-    let knocks = urls
-        .filter_map(|(place, url)| Some((place, url?)))
-        .map(|(place, url)| knock(patient, ways, place, url));
-    futures_util::future::join_all(knocks).await;
-}
-
-async fn knock(patient: &Patient, ways: &Ways, place: Place, url: reqwest::Url) {
-    patient.heard.knocked(place, endpoint::knock(&ways.http, &ways.proxies, &url).await);
-}
-
-async fn region(patient: &Patient, ways: &Ways) -> Option<String> {
-    let settings = &patient.settings;
-    if settings.aws.region.is_some() {
-        return settings.aws.region.clone();
+    async fn services(self) {
+        let (aws, region) = (&self.target.settings.aws, self.region().await);
+        let url = |place, service| endpoint::url(place, service, aws, region.as_deref());
+        join_all(SERVICES.map(|(place, service)| self.connect(place, url(place, service)))).await;
     }
-    if patient.external() {
-        return host_kind::configured(settings, "AWS_DEFAULT_REGION")
-            .or_else(|| host_kind::registration(settings)?.region);
+
+    async fn connect(self, place: Place, url: Option<reqwest::Url>) {
+        let Some(url) = url else { return };
+        let answer = endpoint::knock(&self.network.clients.http, &self.network.proxies, &url).await;
+        let mut endpoints = self.observed.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        endpoints.insert(place, answer);
     }
-    ways.imds.get("meta-data/placement/region").await.ok().flatten()
-}
 
-/// The role's credentials, and what they open.
-async fn role(patient: &Patient, ways: &Ways) {
-    let heard = &patient.heard;
-    keep(&heard.claim, identity::claim(ways.witness()).await);
-    let Some(Ok(claim)) = heard.claim.get() else { return };
-    tokio::join!(
-        async { keep(&heard.identity, identity(patient, ways, claim).await) },
-        async { keep(&heard.sources, sources(patient, ways, claim).await) },
-        ecs(patient, ways, claim),
-        async {
-            keep(
-                &heard.ecr,
-                attempt(&GET_AUTHORIZATION_TOKEN, (Place::Ecr, Service::Ecr), patient, ways, claim)
-                    .await,
-            )
-        },
-    );
-}
+    async fn region(self) -> Option<String> {
+        let settings = &self.target.settings;
+        if settings.aws.region.is_some() {
+            return settings.aws.region.clone();
+        }
+        match self.network.clients.source.imds() {
+            Some(imds) => imds.get("meta-data/placement/region").await.ok().flatten(),
+            None => host_kind::configured(settings, "AWS_DEFAULT_REGION")
+                .or_else(|| host_kind::registration(settings)?.region),
+        }
+    }
 
-async fn identity(
-    patient: &Patient,
-    ways: &Ways,
-    claim: &Claim,
-) -> Result<Identity, identity::Error> {
-    let settings = &patient.settings;
-    let expected = Expected {
-        role: settings.expect_role.as_deref(),
-        account: settings.expect_account.as_deref(),
-    };
-    identity::confirm(claim, expected, &settings.aws, &ways.http, ways.deadline).await
-}
+    /// The role's credentials, and what they give access to.
+    async fn role(self) {
+        let observed = self.observed;
+        keep(&observed.claim, self.network.clients.source.facts().await);
+        let Some(Ok(claim)) = observed.claim.get() else { return };
+        let ecr = (Place::Ecr, Service::Ecr);
+        tokio::join!(
+            async { keep(&observed.identity, self.identity(claim).await) },
+            async { keep(&observed.sources, self.sources(claim).await) },
+            async { keep(&observed.ecr, self.attempt(&GET_AUTHORIZATION_TOKEN, ecr, claim).await) },
+            self.ecs(claim),
+        );
+    }
 
-async fn sources(
-    patient: &Patient,
-    ways: &Ways,
-    claim: &Claim,
-) -> Vec<Result<Fetched, source::Error>> {
-    let access = source::Access {
-        http: &ways.http,
-        aws: &patient.settings.aws,
-        credentials: Some(&claim.credentials),
-        region: claim.region.clone(),
-        deadline: ways.deadline,
-        held: None,
-    };
-    futures_util::future::join_all(
-        patient.settings.config.iter().map(|source| source::fetch(source, &access)),
-    )
-    .await
-}
+    async fn identity(self, claim: &Claim) -> Result<Identity, identity::Error> {
+        let Settings { expect_role, expect_account, aws, .. } = &self.target.settings;
+        let expected =
+            Expected { role: expect_role.as_deref(), account: expect_account.as_deref() };
+        identity::confirm(claim, expected, aws, &self.network.clients.http, self.network.deadline).await
+    }
 
-async fn ecs(patient: &Patient, ways: &Ways, claim: &Claim) {
-    let answer =
-        attempt(&DISCOVER_POLL_ENDPOINT, (Place::Ecs, Service::Ecs), patient, ways, claim).await;
-    let named = |field| answer.as_ref().ok().and_then(|answer| answer.url(field));
-    let places =
-        [(Place::Agent, named("endpoint")), (Place::Telemetry, named("telemetryEndpoint"))];
-    keep(&patient.heard.ecs, answer);
-    let knocks =
-        places.into_iter().filter_map(|(place, url)| Some(knock(patient, ways, place, url?)));
-    futures_util::future::join_all(knocks).await;
-}
+    async fn sources(self, claim: &Claim) -> Vec<Result<Fetched, source::Error>> {
+        let access = source::Access {
+            http: &self.network.clients.http,
+            aws: &self.target.settings.aws,
+            credentials: Some(&claim.credentials),
+            region: claim.region.clone(),
+            deadline: self.network.deadline,
+            held: None,
+        };
+        let sources = &self.target.settings.config;
+        join_all(sources.iter().map(|source| source::fetch(source, &access))).await
+    }
 
-async fn attempt(
-    action: &Action,
-    at: (Place, Service),
-    patient: &Patient,
-    ways: &Ways,
-    claim: &Claim,
-) -> Result<Answer, String> {
-    let aws = &patient.settings.aws;
-    let region = aws.region.as_deref().or(claim.region.as_deref());
-    let url = endpoint::url(at.0, at.1, aws, region);
-    let (Some(url), Some(region)) = (url, region) else { return Err("no region is known".into()) };
-    signed::attempt(action, &url, region, &claim.credentials, &ways.http).await
+    async fn ecs(self, claim: &Claim) {
+        let ecs = (Place::Ecs, Service::Ecs);
+        let answer = self.attempt(&DISCOVER_POLL_ENDPOINT, ecs, claim).await;
+        let url = |field| answer.as_ref().ok().and_then(|answer| answer.url(field));
+        let (agent, telemetry) = (url("endpoint"), url("telemetryEndpoint"));
+        keep(&self.observed.ecs, answer);
+        tokio::join!(self.connect(Place::Agent, agent), self.connect(Place::Telemetry, telemetry));
+    }
+
+    async fn attempt(
+        self,
+        action: &Action,
+        (place, service): (Place, Service),
+        claim: &Claim,
+    ) -> Result<Answer, String> {
+        let aws = &self.target.settings.aws;
+        let region = aws.region.as_deref().or(claim.region.as_deref());
+        let url = endpoint::url(place, service, aws, region);
+        let (Some(url), Some(region)) = (url, region) else {
+            return Err("the region is unknown".into());
+        };
+        signed::attempt(action, &url, region, &claim.credentials, &self.network.clients.http).await
+    }
 }
