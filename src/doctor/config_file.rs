@@ -5,13 +5,12 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use ecs_config::Effective;
 use ecs_config::lint::{self, Context, File, Finding, Place, Severity};
 use nix::unistd::geteuid;
 
 use super::Target;
 use super::check::{Check, Verdict, check};
-use crate::files;
+use crate::files::{self, HostFiles, ReadError};
 use crate::install::state::{State, boot_id};
 use crate::paths::{AGENT_DB, ECS_CONFIG, INSTANCE_CONFIG, JSON_CONFIG, MAX_CONFIG, STATE};
 
@@ -89,35 +88,32 @@ fn missing() -> Verdict {
     )
 }
 
-/// The bytes of a file, `None` if it is missing; what only root may read is skipped.
+/// The bytes of a file, `None` if it is missing.
 fn read(target: &Target, path: &str, limit: usize) -> Result<Option<Vec<u8>>, Verdict> {
     match files::read(&target.path(path), limit) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.is_missing() => Ok(None),
-        Err(error) if error.is_denied() => {
-            Err(Verdict::skipped(format!("only root may read {path}")))
-        }
-        Err(error) => Err(Verdict::failure(
-            format!("{path} cannot be read: {error}"),
-            "see what kind of file it is, and `dmesg` for the disk's errors",
-        )),
+        Err(error) => Err(unreadable(path, &error)),
     }
 }
 
-/// ecs-init's two files.
-pub(super) struct ConfigFiles {
-    etc: Option<Vec<u8>>,
-    var: Option<Vec<u8>>,
+/// What only root may read is skipped.
+fn unreadable(path: &str, error: &ReadError) -> Verdict {
+    if error.is_denied() {
+        return Verdict::skipped(format!("only root may read {path}"));
+    }
+    Verdict::failure(
+        format!("{path} cannot be read: {error}"),
+        "see what kind of file it is, and `dmesg` for the disk's errors",
+    )
 }
 
-impl ConfigFiles {
-    pub(super) fn read(target: &Target) -> Result<Self, Verdict> {
-        let read = |path| read(target, path, MAX_CONFIG);
-        Ok(ConfigFiles { etc: read(ECS_CONFIG)?, var: read(INSTANCE_CONFIG)? })
-    }
-
-    pub(super) fn effective(&self) -> Effective<'_> {
-        Effective::new(self.etc.as_deref(), self.var.as_deref())
+/// The agent's files, if all that are there can be read.
+fn host_files(target: &Target) -> Result<HostFiles, Verdict> {
+    let files = HostFiles::read(target.root());
+    match files.unreadable() {
+        Some((path, error)) => Err(unreadable(path, error)),
+        None => Ok(files),
     }
 }
 
@@ -145,13 +141,12 @@ fn check_lint(target: &Target) -> Verdict {
 }
 
 fn lint(target: &Target) -> Result<Vec<Finding>, Verdict> {
-    let files = ConfigFiles::read(target)?;
-    let bytes = files.etc.as_deref().ok_or_else(missing)?;
-    let json = read(target, JSON_CONFIG, MAX_CONFIG)?;
+    let files = host_files(target)?;
+    let bytes = files.ecs_config().ok_or_else(missing)?;
     let context = Context {
         whole: true,
-        instance_file: files.var.as_deref(),
-        json_file: json.as_deref(),
+        instance_file: files.instance_config(),
+        json_file: files.json_config(),
         allow_default_cluster: target.settings.allow_default_cluster,
         block_host_tasks: target.settings.block_imds_host_tasks,
         external: target.is_external(),
@@ -162,7 +157,7 @@ fn lint(target: &Target) -> Result<Vec<Finding>, Verdict> {
     let host = if target.is_external() { "external".parse().ok() } else { None };
     let context =
         Context { place: Place::Var, host, external: target.is_external(), ..Context::default() };
-    if let Some(bytes) = files.var.as_deref() {
+    if let Some(bytes) = files.instance_config() {
         findings.extend(lint::check_layer(&File { source: INSTANCE_CONFIG, bytes }, &context));
     }
     Ok(findings)
@@ -217,7 +212,7 @@ const MAX_AGENT_DB: usize = 64 << 20;
 /// The agent remembers its cluster, and exits with status 5 if it is to join another one
 /// (aws/amazon-ecs-agent: agent/app/agent.go).
 fn agent_cluster(target: &Target) -> Result<Verdict, Verdict> {
-    let files = ConfigFiles::read(target)?;
+    let files = host_files(target)?;
     let Some(db) = read(target, AGENT_DB, MAX_AGENT_DB)? else {
         return Ok(Verdict::ok("no agent has started here yet"));
     };

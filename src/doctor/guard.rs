@@ -7,9 +7,8 @@ use serde_json::Value;
 
 use super::Target;
 use super::check::{Check, Verdict, check};
-use super::config_file::ConfigFiles;
 use super::unit_files::{self, is_enabled};
-use crate::files;
+use crate::files::{self, HostFiles};
 use crate::guard::{self, Host, step};
 use crate::paths::{DOCKER_CONFIG, GUARD_UNIT, GUARD_VERIFY_UNITS, MAX_CONFIG};
 
@@ -89,10 +88,9 @@ fn check_awsvpc(target: &Target) -> Verdict {
     if !target.settings.block_imds {
         return Verdict::skipped(NOT_WANTED);
     }
-    match ConfigFiles::read(target).map(|files| files.effective().boolean(SWITCH)) {
-        Err(unreadable) => unreadable,
-        Ok(Some(true)) => Verdict::ok("true: the agent keeps them from metadata"),
-        Ok(_) => Verdict::warning(
+    match HostFiles::read(target.root()).effective().boolean(SWITCH) {
+        Some(true) => Verdict::ok("true: the agent keeps them from metadata"),
+        _ => Verdict::warning(
             format!(
                 "{SWITCH} is not true in ecs.config: tasks in awsvpc network mode reach instance metadata"
             ),

@@ -187,7 +187,8 @@ impl Probes<'_> {
         let Settings { expect_role, expect_account, aws, .. } = &self.target.settings;
         let expected =
             Expected { role: expect_role.as_deref(), account: expect_account.as_deref() };
-        identity::confirm(claim, expected, aws, &self.network.clients.http, self.network.deadline).await
+        identity::confirm(claim, expected, aws, &self.network.clients.http, self.network.deadline)
+            .await
     }
 
     async fn sources(self, claim: &Claim) -> Vec<Result<Fetched, source::Error>> {
