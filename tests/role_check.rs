@@ -2,22 +2,22 @@
 //! can do is the evidence. Needs the feature `role-check`: tests/role/run.
 #![cfg(feature = "role-check")]
 
-#[path = "support/ward.rs"]
-mod ward;
+#[path = "support/doctor_host.rs"]
+mod doctor_host;
 
 use std::process::Command;
 
+use doctor_host::{DENIED, DoctorHost, POLL, TOKEN};
 use serde_json::Value;
-use ward::{DENIED, POLL, TOKEN, Ward};
 
 /// The name of IAM's requests here: they have no target.
 const IAM: &str = "";
 const NO_IAM: &str = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no iam:GetRole</Message></Error></ErrorResponse>";
 const SOURCE: &str = "s3://fleet-config/ecs.config";
 
-fn host() -> Ward {
-    let mut ward = Ward::healthy();
-    ward.ecs.says(IAM, 403, NO_IAM);
+fn host() -> DoctorHost {
+    let mut ward = DoctorHost::healthy();
+    ward.ecs.answers(IAM, 403, NO_IAM);
     let address = ward.ecs.address.clone();
     ward.set("AWS_ENDPOINT_URL_IAM", address);
     ward.set("AWS_REGION", "eu-west-1");
@@ -25,7 +25,7 @@ fn host() -> Ward {
 }
 
 /// The report, whose exit status is that of the process; and no secret is in it.
-fn check(ward: &Ward, args: &[&str]) -> Value {
+fn check(ward: &DoctorHost, args: &[&str]) -> Value {
     let mut command: Command =
         ward.machine.command_with(ward.env.iter().map(|(name, value)| (name, value)));
     let output = command
@@ -75,7 +75,7 @@ fn a_role_that_may_do_all_is_found_right_and_what_was_not_seen_is_said() {
 #[test]
 fn what_ecs_refuses_is_an_error_with_the_command_that_attaches_the_policy() {
     let ward = host();
-    ward.ecs.says(POLL, 400, DENIED);
+    ward.ecs.answers(POLL, 400, DENIED);
     let report = check(&ward, &[]);
     let finding = only(&report);
     assert_eq!(
@@ -94,7 +94,7 @@ fn what_ecs_refuses_is_an_error_with_the_command_that_attaches_the_policy() {
             && fix.contains("AmazonEC2ContainerServiceforEC2Role"),
         "{fix}"
     );
-    ward.ecs.says(TOKEN, 400, DENIED);
+    ward.ecs.answers(TOKEN, 400, DENIED);
     let report = check(&ward, &["--custom", "--with-task-execution"]);
     let (message, fix) = (only(&report)["message"].to_string(), only(&report)["fix"].to_string());
     assert!(
@@ -114,7 +114,7 @@ fn what_ecs_refuses_is_an_error_with_the_command_that_attaches_the_policy() {
 #[test]
 fn what_ecr_refuses_is_an_error_only_where_tasks_need_it_of_the_host() {
     let ward = host();
-    ward.ecs.says(TOKEN, 400, DENIED);
+    ward.ecs.answers(TOKEN, 400, DENIED);
     for (args, status, severity) in
         [(&[][..], 0, "warning"), (&["--with-task-execution"], 70, "error")]
     {
@@ -135,7 +135,7 @@ fn what_ecr_refuses_is_an_error_only_where_tasks_need_it_of_the_host() {
 #[test]
 fn what_could_not_be_tried_is_not_vouched_for_and_is_no_finding() {
     let mut ward = host();
-    ward.ecs.says(TOKEN, 500, "{}");
+    ward.ecs.answers(TOKEN, 500, "{}");
     ward.set("AWS_ENDPOINT_URL_ECS", "http://127.0.0.1:1");
     let report = check(&ward, &[]);
     assert_eq!(report["findings"].as_array().unwrap().len(), 0, "{report:#}");

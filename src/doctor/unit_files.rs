@@ -73,16 +73,14 @@ pub(super) fn read(root: &Path, name: &str) -> Option<Unit> {
         .map(|folder| root.join(folder).join(name))
         .find(|path| path.symlink_metadata().is_ok())?;
     let target = fs::read_link(&main).ok();
-    if target.as_deref() == Some(Path::new("/dev/null")) {
-        return Some(Unit { masked: true, ..Unit::default() });
-    }
+    let masked = target.as_deref() == Some(Path::new("/dev/null"));
     // An absolute link below the root leads to a path below the root.
     let absolute = target.as_deref().and_then(|target| target.strip_prefix("/").ok());
     let main = absolute.map_or(main, |target| root.join(target));
     let files = std::iter::once(main).chain(drop_ins(root, name).into_values());
     let texts = files.filter_map(|path| read_text(&path, MAX_CONFIG));
     let assignments = texts.flat_map(|text| assignments(&text)).collect();
-    Some(Unit { masked: false, assignments })
+    Some(Unit { masked, assignments })
 }
 
 /// By file name, which is the order in which they are read; the file of the strongest folder
