@@ -1,4 +1,4 @@
-//! `doctor --bundle`: an archive that helps whoever reads the ticket, and in which nobody finds a
+//! `doctor --bundle`: an archive that helps the engineer who reads the ticket, and contains no
 //! secret.
 
 #[path = "support/doctor_host.rs"]
@@ -17,7 +17,7 @@ const BUNDLE: &str = "/tmp/bundle.tar.gz";
 /// What is planted; every secret of this file has the mark in it.
 const MARK: &str = "PLANTED";
 
-/// The forms in which the text could stand in a file: itself, in any case; base64, wherever in it;
+/// The forms that a secret could have in a file: itself, in any case; base64, wherever in it;
 /// and with every byte as %XX.
 fn forms(text: &str) -> Vec<String> {
     let percent = text.bytes().fold(String::new(), |mut all, byte| {
@@ -45,13 +45,13 @@ fn base64(bytes: &[u8]) -> String {
     letters.collect()
 }
 
-fn holds(text: &str, secret: &str) -> bool {
+fn contains_secret(text: &str, secret: &str) -> bool {
     let text = text.to_lowercase();
     forms(secret).iter().any(|form| text.contains(form))
 }
 
 #[test]
-fn holds_finds_secrets_in_any_case_and_encoding() {
+fn secrets_are_found_in_any_case_and_encoding() {
     for hidden in [
         "x PLANTED-1",
         "planted-1",
@@ -60,13 +60,13 @@ fn holds_finds_secrets_in_any_case_and_encoding() {
         "QUxBTlRFRC1QTEFOVEVELTE=",
         "%50%4c%41%4e%54%45%44%2D%31",
     ] {
-        assert!(holds(hidden, "PLANTED-1"), "{hidden}");
+        assert!(contains_secret(hidden, "PLANTED-1"), "{hidden}");
     }
     assert_eq!(base64(b"AAPLANTED-1"), "QUFQTEFOVEVELTE".to_owned() + "A");
-    assert!(!holds("PLANTE D-1, UExBTlQ", "PLANTED-1"));
+    assert!(!contains_secret("PLANTE D-1, UExBTlQ", "PLANTED-1"));
 }
 
-/// How `doctor --bundle` ended, and what the archive holds.
+/// How `doctor --bundle` ended, and what the archive contains.
 struct Bundled {
     output: Output,
     folder: tempfile::TempDir,
@@ -176,7 +176,7 @@ fn no_secret_is_in_the_bundle_and_harmless_lines_are() {
     texts.push(("names".into(), bundled.list.clone()));
     for (name, text) in &texts {
         for secret in &secrets {
-            assert!(!holds(text, secret), "a secret is in {}: {text}", name.display());
+            assert!(!contains_secret(text, secret), "a secret is in {}: {text}", name.display());
         }
     }
     let mut expected = Vec::new();
@@ -305,18 +305,18 @@ fn special_and_large_files_are_left_out_without_waiting() {
     assert!(bundled.files().iter().all(|(_, text)| !text.contains("PLANTED")));
 }
 
-/// The exit status, what was said, and what is at the path afterhosts.
+/// The exit status, what was printed, and what is at the path afterwards.
 #[track_caller]
-fn refused(host: &DoctorHost, path: &str, status: i32, says: &str) {
+fn refused(host: &DoctorHost, path: &str, status: i32, words: &str) {
     let output = host.doctor().args(["--bundle", path]).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(status), "{path}: {said}");
-    assert!(said.contains(says), "{path}: {said}");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(status), "{path}: {stderr}");
+    assert!(stderr.contains(words), "{path}: {stderr}");
     assert!(
         status == 2
-            || said.contains("what:   failed while writing the support bundle")
-                && said.contains("remedy: "),
-        "{said}"
+            || stderr.contains("what:   failed while writing the support bundle")
+                && stderr.contains("remedy: "),
+        "{stderr}"
     );
     assert_eq!(output.stdout.is_empty(), status == 2, "the checks are printed all the same");
 }
@@ -350,7 +350,7 @@ fn a_full_disk_leaves_the_old_bundle_in_place() {
     host.tiny_disk = true;
     let path = host.machine.path("/etc/ecs/bundle.tar.gz");
     fs::write(&path, "old").unwrap();
-    // What is on the tiny disk is gone with the command: it looks itself.
+    // The tiny disk is gone with the command, so the look is part of it.
     let mut command = host.doctor();
     command.arg("--bundle").arg(&path);
     let mut inside = Command::new("sh");
@@ -368,12 +368,12 @@ fn a_full_disk_leaves_the_old_bundle_in_place() {
         .arg(&path)
         .args(&args[5..]);
     let output = inside.output().unwrap();
-    let (said, told) = (
+    let (stderr, stdout) = (
         String::from_utf8_lossy(&output.stderr).into_owned(),
         String::from_utf8_lossy(&output.stdout).into_owned(),
     );
-    assert_eq!(told.trim(), "40\nold1", "{said}");
-    assert!(said.contains("make room"), "{said}");
+    assert_eq!(stdout.trim(), "40\nold1", "{stderr}");
+    assert!(stderr.contains("make room"), "{stderr}");
 }
 
 #[test]

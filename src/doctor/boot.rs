@@ -13,21 +13,9 @@ use crate::files;
 use crate::paths::{CLOUD_INIT_RESULTS, MAX_DOCUMENT};
 
 pub(super) const CHECKS: &[Check] = &[
-    check(
-        "cloud-init",
-        "cloud-init's result.json: did it find the user data, and did it run without errors",
-        check_cloud_init,
-    ),
-    check(
-        "disk",
-        "space, inodes and write access below /etc/ecs, /var/lib and /run, where this program writes",
-        check_disk,
-    ),
-    check(
-        "denials",
-        "SELinux's and AppArmor's denials that name our paths, in audit.log",
-        check_denials,
-    ),
+    check("cloud-init", "whether cloud-init found user data and ran it", check_cloud_init),
+    check("disk", "space, inodes and write access where this program writes", check_disk),
+    check("denials", "denials of SELinux and AppArmor that name our paths", check_denials),
 ];
 
 /// The agent makes the same check for the first case only, and joins `default` in all others
@@ -92,7 +80,7 @@ fn check_disk(target: &Target) -> Verdict {
         .into_iter()
         .filter_map(|folder| Some(space_verdict(folder, Space::of(&existing(target, folder))?)));
     let worst = verdicts.max_by_key(|verdict| verdict.outcome);
-    worst.unwrap_or_else(|| Verdict::skipped("the kernel does not tell"))
+    worst.unwrap_or_else(|| Verdict::skipped("the kernel reports none"))
 }
 
 /// The folder, or the nearest one above it that exists.

@@ -2,7 +2,7 @@
 //! a secret.
 //!
 //! Takes the report and where the host's files are; reads files, and the firewall as `guard status`
-//! does. What goes in is in tables, each file with the function that tells what of it may leave
+//! does. What goes in is in tables, each file with the function that decides what of it may leave
 //! ([`redact`]); there is no list of what may not.
 //!
 //! Every file of the table, the units and the firewall are read in a thread of their own, so that a
@@ -44,43 +44,27 @@ const fn row(path: &'static str, what: &'static str, redact: fn(&str) -> Redacte
     Row { path, what, redact }
 }
 
-const VARIABLES: &str = "the names that ecs-init reads, by line; every value is redacted";
+const NAMES_BY_LINE: &str = "the names that ecs-init reads, by line; every value is redacted";
+const DOCKER: &str = "names; values of what decides over networks, cgroups and logs";
+const SETTINGS: &str = "sources without their query, of `set` the names, no comments";
+const STAGES: &str = "cloud-init's stages, and how many errors";
+const RESULT: &str = "cloud-init's data source, and how many errors";
 
 const FILES: [Row; 14] = [
     row(paths::REPORT, "the last run's report; it has no field for a value", redact::report),
-    row(
-        paths::STATE,
-        "what that run installed: digest, names, sources; it has no field for a value",
-        redact::state,
-    ),
+    row(paths::STATE, "what that run installed: digest, names, sources", redact::state),
     row(paths::GUARD_STATE, "what the guard has set, and its last proof", redact::guard),
-    row(paths::ECS_CONFIG, VARIABLES, redact::variables),
-    row(paths::INSTANCE_CONFIG, VARIABLES, redact::variables),
+    row(paths::ECS_CONFIG, NAMES_BY_LINE, redact::variables),
+    row(paths::INSTANCE_CONFIG, NAMES_BY_LINE, redact::variables),
     row(paths::JSON_CONFIG, "names; every value is redacted", redact::agent_json),
-    row(
-        paths::DOCKER_CONFIG,
-        "names; the values of what decides over networks, cgroups and logs, all others redacted",
-        redact::daemon_json,
-    ),
-    row(
-        paths::CLOUD_INIT_RESULTS[0],
-        "cloud-init's data source, and how many errors",
-        redact::cloud_init,
-    ),
-    row(
-        "/var/lib/cloud/data/status.json",
-        "cloud-init's stages, and how many errors",
-        redact::cloud_init,
-    ),
+    row(paths::DOCKER_CONFIG, DOCKER, redact::daemon_json),
+    row(paths::CLOUD_INIT_RESULTS[0], RESULT, redact::cloud_init),
+    row("/var/lib/cloud/data/status.json", STAGES, redact::cloud_init),
     row(paths::CLOUD_INIT_RESULTS[1], "the same, of this boot", redact::cloud_init),
     row("/run/cloud-init/status.json", "the same, of this boot", redact::cloud_init),
     row("/usr/lib/os-release", "the distribution", redact::os_release),
     row("/etc/os-release", "the same, where it is a file of its own", redact::os_release),
-    row(
-        paths::SETTINGS,
-        "the settings file: sources without their query, of `set` the names, no comments",
-        redact::settings,
-    ),
+    row(paths::SETTINGS, SETTINGS, redact::settings),
 ];
 
 const UNIT: &str = "a unit or a drop-in: order and limits; of commands the program and its flags, of Environment= the names";
@@ -100,7 +84,7 @@ const UNITS: [&str; 9] = [
 const GUARD_STATUS: &str = "guard-status.json";
 
 /// What is never read, and why.
-const NEVER: &str = "Never taken, since no program can tell what in them is secret: user data, credentials of any kind, variables of\n\
+const NEVER: &str = "Never included, since no program can tell what in them is secret: user data, credentials of any kind, variables of\n\
     processes, ecs.config.previous, the agent's database, logs and the journal.\n";
 
 /// Where the host's files begin, and where the settings file is.

@@ -16,29 +16,15 @@ use crate::paths::{AGENT_DB, ECS_CONFIG, INSTANCE_CONFIG, JSON_CONFIG, MAX_CONFI
 
 pub(super) const CHECKS: &[Check] = &[
     check("file", "owner and mode of /etc/ecs/ecs.config", check_file),
-    check("digest", "the installed file against what the last run verified", check_digest)
+    check("digest", "the file against what the last run verified", check_digest).needs(&["file"]),
+    check("lint", "the agent's files, as their readers parse them", check_lint).needs(&["file"]),
+    check("other-files", "who can write what ecs-init reads beside it", check_other_files),
+    check("agent-cluster", "the cluster that the agent has joined before", check_cluster)
         .needs(&["file"]),
-    check(
-        "lint",
-        "ecs.config with /var/lib/ecs/ecs.config and ecs.config.json, as their readers parse them",
-        check_lint,
-    )
-    .needs(&["file"]),
-    check(
-        "other-files",
-        "who can write what ecs-init reads beside it: /var/lib/ecs/ecs.config, ecs.config.json, the folders",
-        check_other_files,
-    ),
-    check(
-        "agent-cluster",
-        "the cluster that the agent has joined before, in its agent.db",
-        check_agent_cluster,
-    )
-    .needs(&["file"]),
 ];
 
 const RUN: &str =
-    "run `ecs-bootstrap run`: it puts the verified file there, or tells why it cannot";
+    "run `ecs-bootstrap run`: it installs the verified file, or reports why it cannot";
 
 /// Whose the files may be: root's, or below another root than `/`, those of the user who works on
 /// it.
@@ -167,7 +153,7 @@ fn lint(target: &Target) -> Result<Vec<Finding>, Verdict> {
 fn worst(findings: &[Finding]) -> Verdict {
     let grave = findings.iter().filter(|finding| finding.severity != Severity::Note);
     let Some(first) = grave.min_by_key(|finding| finding.severity) else {
-        return Verdict::ok("every reader sets what its lines say");
+        return Verdict::ok("every reader sets what the lines mean");
     };
     let Finding { source, severity, .. } = first;
     let count = findings.iter().filter(|finding| finding.severity == *severity).count();
@@ -182,7 +168,7 @@ fn worst(findings: &[Finding]) -> Verdict {
     }
 }
 
-/// Each must be writable for root only: what they say reaches a service that runs as root.
+/// Each must be writable for root only: a service that runs as root reads them.
 fn check_other_files(target: &Target) -> Verdict {
     let wrong = |path: &str| {
         let found = fs::symlink_metadata(target.path(path)).ok()?;
@@ -202,7 +188,7 @@ fn check_other_files(target: &Target) -> Verdict {
     first.unwrap_or_else(|| Verdict::ok("only root can write them"))
 }
 
-fn check_agent_cluster(target: &Target) -> Verdict {
+fn check_cluster(target: &Target) -> Verdict {
     agent_cluster(target).unwrap_or_else(|unreadable| unreadable)
 }
 

@@ -12,16 +12,8 @@ use crate::paths::{AGENT_UNITS, DOCKER_UNIT, SSM_REGISTRATION};
 pub(super) const CHECKS: &[Check] = &[
     check("settings", "flags, ECS_BOOTSTRAP_* and the settings file", check_settings),
     check("environment", "AWS's own variables, and those of proxies and CAs", check_environment),
-    check(
-        "proxy",
-        "whether a proxy would get requests for metadata: here, from the agent or from Docker",
-        check_proxy,
-    ),
-    check(
-        "host-kind",
-        "SSM registration, ECS_EXTERNAL and the firmware, in this order; the marks of AWS Batch",
-        check_host_kind,
-    ),
+    check("proxy", "whether a proxy would get requests for instance metadata", check_proxy),
+    check("host-kind", "EC2, AWS Batch or external, and what shows it", check_host_kind),
 ];
 
 fn check_settings(target: &Target) -> Verdict {
@@ -115,7 +107,7 @@ fn check_host_kind(target: &Target) -> Verdict {
     match (target.is_external(), registered) {
         (true, false) => Verdict::failure(
             format!(
-                "it is to be an external host, and the SSM agent is not registered: {SSM_REGISTRATION} holds no mi- id"
+                "it is to be an external host, and the SSM agent is not registered: {SSM_REGISTRATION} has no mi- id"
             ),
             "register it: `amazon-ssm-agent -register -code CODE -id ID -region REGION`, or set host to `ec2`",
         ),

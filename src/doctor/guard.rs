@@ -14,16 +14,8 @@ use crate::paths::{DOCKER_CONFIG, GUARD_UNIT, GUARD_VERIFY_UNITS, MAX_CONFIG};
 
 pub(super) const CHECKS: &[Check] = &[
     check("guard", "the firewall rules in the kernel, if the settings ask for them", check_rules),
-    check(
-        "guard-unit",
-        "ecs-bootstrap-guard.service, which sets the rules before Docker starts",
-        check_guard_unit,
-    ),
-    check(
-        "guard-awsvpc",
-        "ECS_AWSVPC_BLOCK_IMDS: tasks with a network interface of their own bypass the guard",
-        check_awsvpc,
-    ),
+    check("guard-unit", "whether the rules come back at the next boot", check_guard_unit),
+    check("guard-awsvpc", "ECS_AWSVPC_BLOCK_IMDS: tasks that bypass the rules", check_awsvpc),
     check("saved-rules", "rules saved by hand, which come back at boot", saved_rules),
     check("docker-firewall", "which firewall Docker uses (daemon.json)", check_docker_firewall),
 ];

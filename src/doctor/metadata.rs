@@ -30,7 +30,7 @@ fn failed(error: &imds::Error) -> Verdict {
 fn check_imds(target: &Target) -> Verdict {
     unless_external(target, || match target.observed.imds.get() {
         None => Verdict::unanswered(),
-        Some(Ok(endpoint)) => Verdict::ok(format!("{endpoint} gives session tokens")),
+        Some(Ok(endpoint)) => Verdict::ok(format!("{endpoint} grants session tokens")),
         Some(Err(error)) => failed(error),
     })
 }

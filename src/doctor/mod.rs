@@ -66,7 +66,7 @@ pub(crate) fn checks() -> impl Iterator<Item = &'static Check> {
     TABLE.into_iter().flatten()
 }
 
-/// What is examined: a host, or a folder that stands for one.
+/// What is examined: a host, or a folder with the files of one.
 pub(crate) struct Target {
     settings: Settings,
     /// Why the settings cannot be used, and the remedy; then the defaults are used.

@@ -12,17 +12,9 @@ use crate::paths::SSM_CREDENTIALS;
 use crate::source::{self, Fetched};
 
 pub(super) const CHECKS: &[Check] = &[
-    check("role", "the host's role and its credentials", check_role).needs(&[
-        "environment",
-        "host-kind",
-        "imds",
-    ]),
-    check(
-        "credentials",
-        "how long the credentials are valid; on an external host, the SSM agent's file",
-        check_credentials,
-    )
-    .needs(&["role"]),
+    check("role", "the role of this host, and whether there are credentials for it", check_role)
+        .needs(&["environment", "host-kind", "imds"]),
+    check("credentials", "how long the credentials are valid", check_credentials).needs(&["role"]),
     check("clock", "this host's clock against the Date of AWS's answers", check_clock)
         .needs(&["environment"]),
     check("dns", "the names of AWS's endpoints", check_dns).needs(&["environment"]),
@@ -34,7 +26,7 @@ pub(super) const CHECKS: &[Check] = &[
         .needs(&["environment"]),
     check("reach-ecr", "any answer from ECR", |target| check_reach(target, Place::Ecr))
         .needs(&["environment"]),
-    check("identity", "what STS says, and expect_role and expect_account", check_identity)
+    check("identity", "what STS answers, and expect_role and expect_account", check_identity)
         .needs(&["role", "reach-sts", "clock"]),
     check("sources", "every source, fetched as `run` would", check_sources)
         .needs(&["settings", "role", "reach-s3", "clock"]),
@@ -42,14 +34,10 @@ pub(super) const CHECKS: &[Check] = &[
         .needs(&["role", "reach-ecs", "clock"]),
     check("permission-ecr", "ecr:GetAuthorizationToken, by trying it", check_ecr_permission)
         .needs(&["role", "reach-ecr", "clock"]),
-    check("reach-agent", "the endpoint to which the agent listens", |target| {
-        check_reach_named(target, Place::Agent)
-    })
-    .needs(&["permission-ecs"]),
-    check("reach-telemetry", "the endpoint to which the agent sends its metrics", |target| {
-        check_reach_named(target, Place::Telemetry)
-    })
-    .needs(&["permission-ecs"]),
+    check("reach-agent", "where the agent connects", |target| check_named(target, Place::Agent))
+        .needs(&["permission-ecs"]),
+    check("reach-telemetry", "where metrics go", |target| check_named(target, Place::Telemetry))
+        .needs(&["permission-ecs"]),
 ];
 
 fn check_role(target: &Target) -> Verdict {
@@ -116,7 +104,7 @@ fn check_clock(target: &Target) -> Verdict {
     let answers = SERVICES
         .into_iter()
         .find_map(|(place, _)| Some((place.name(), target.observed.endpoint(place)?.ahead?)));
-    let Some((name, ahead)) = answers else { return Verdict::skipped("no server told the time") };
+    let Some((name, ahead)) = answers else { return Verdict::skipped("no server sent its time") };
     let (off, side) = (ahead.unsigned_abs(), if ahead > 0 { "ahead of" } else { "behind" });
     let remedy = "let chrony or timesyncd use 169.254.169.123 (Amazon Time Sync); `chronyc makestep` sets the clock at once";
     match off {
@@ -188,7 +176,7 @@ fn unknown_region(target: &Target) -> Verdict {
     }
 }
 
-fn check_reach_named(target: &Target, place: Place) -> Verdict {
+fn check_named(target: &Target, place: Place) -> Verdict {
     match target.observed.endpoint(place) {
         None => Verdict::failure(
             format!("ECS did not name {}, or it did not answer in time", place.name()),

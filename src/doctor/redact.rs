@@ -34,7 +34,7 @@ pub(super) fn variables(text: &str) -> Redacted {
     Ok(lines.collect())
 }
 
-/// Only names that somebody has published: a piece of a value over several lines can look like a
+/// Only published names: a piece of a value over several lines can look like a
 /// name, too.
 fn name(name: &str) -> &str {
     let ours = ["ECS_", "AWS_"].iter().any(|start| name.starts_with(start)) && name.len() <= 64;

@@ -11,26 +11,10 @@ use crate::files;
 use crate::paths::{AGENT_UNITS, DOCKER_UNIT, ECS_CONFIG, GUARD_UNIT, MAX_CONFIG, RUN_UNIT};
 
 pub(super) const CHECKS: &[Check] = &[
-    check(
-        "agent-unit",
-        "the agent's unit: installed, enabled, and with ecs.config",
-        check_agent_unit,
-    ),
-    check(
-        "order",
-        "After=, Before= and the targets' links of our units, Docker, the agent and cloud-final",
-        check_order,
-    ),
-    check(
-        "user-data",
-        "user data that waits for the agent, which waits for user data",
-        check_user_data,
-    ),
-    check(
-        "interlock",
-        "the start condition: the drop-in and the link that keep the agent from starting without a verified file",
-        check_start_condition,
-    ),
+    check("agent-unit", "the agent's unit: enabled, and with ecs.config", check_agent_unit),
+    check("order", "ordering cycles among our units and those of the agent", check_order),
+    check("user-data", "user data that waits for the agent, which waits for it", check_user_data),
+    check("interlock", "the start condition of the agent's unit", check_start_condition),
 ];
 
 const CLOUD_FINAL: &str = "cloud-final.service";
