@@ -10,7 +10,8 @@ pub(crate) fn below(root: &Path, absolute: &str) -> PathBuf {
 
 /// The agent's configuration, which systemd, ecs-init and this program read: what `run` installs.
 pub(crate) const ECS_CONFIG: &str = "/etc/ecs/ecs.config";
-/// The second file of ecs-init, for one instance: image builds and the ECS Anywhere script write it.
+/// The second file of ecs-init, for one instance: image builds and the ECS Anywhere script write
+/// it.
 pub(crate) const INSTANCE_CONFIG: &str = "/var/lib/ecs/ecs.config";
 /// The agent's JSON file (`ECS_AGENT_CONFIG_FILE_PATH`, which ecs-init sets to this path).
 pub(crate) const JSON_CONFIG: &str = "/etc/ecs/ecs.config.json";
@@ -33,6 +34,8 @@ pub(crate) const RESTART_OWED: &str = "/run/ecs-bootstrap/restart-owed";
 /// The files that a run replaces.
 pub(crate) const REPLACED: [&str; 6] =
     [ECS_CONFIG, STATE, PREVIOUS_CONFIG, REPORT, REFUSAL, RESTART_OWED];
+/// What the guard has set, and its last proof.
+pub(crate) const GUARD_STATE: &str = "/run/ecs-bootstrap/guard.json";
 /// One run at a time.
 pub(crate) const LOCK: &str = "/run/ecs-bootstrap/lock";
 
@@ -42,10 +45,22 @@ pub(crate) const SSM_REGISTRATION: &str = "/var/lib/amazon/ssm/Vault/Store/Regis
 /// Where the SSM agent writes the credentials of an external host.
 pub(crate) const SSM_CREDENTIALS: &str = "/root/.aws/credentials";
 
+/// What cloud-init reports of its run, the one of the instance and the one of this boot.
+pub(crate) const CLOUD_INIT_RESULTS: [&str; 2] =
+    ["/var/lib/cloud/data/result.json", "/run/cloud-init/result.json"];
+/// The settings of the Docker daemon.
+pub(crate) const DOCKER_CONFIG: &str = "/etc/docker/daemon.json";
+
 /// The agent's units: Amazon Linux, Debian and Red Hat call it `ecs`, SUSE `amazon-ecs`.
 pub(crate) const AGENT_UNITS: [&str; 2] = ["ecs.service", "amazon-ecs.service"];
+/// The unit of `ecs-bootstrap run`, which the agent's unit waits for.
+pub(crate) const RUN_UNIT: &str = "ecs-bootstrap.service";
+pub(crate) const DOCKER_UNIT: &str = "docker.service";
 /// The unit that keeps containers from instance metadata, before Docker starts.
 pub(crate) const GUARD_UNIT: &str = "ecs-bootstrap-guard.service";
+/// The units that prove the guard again and again.
+pub(crate) const GUARD_VERIFY_UNITS: [&str; 2] =
+    ["ecs-bootstrap-guard-verify.service", "ecs-bootstrap-guard-verify.timer"];
 
 /// More than this is not read of any layer or local file, in bytes.
 pub(crate) const MAX_CONFIG: usize = 1 << 20;

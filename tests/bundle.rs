@@ -1,8 +1,8 @@
-//! `doctor --bundle`: an archive that helps whoever reads the ticket, and in which nobody finds a
+//! `doctor --bundle`: an archive that helps the engineer who reads the ticket, and contains no
 //! secret.
 
-#[path = "support/ward.rs"]
-mod ward;
+#[path = "support/doctor_host.rs"]
+mod doctor_host;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,14 +10,14 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use ward::{CONFIG, POLL, SETTINGS, SOURCE, UNITS, VAR, Ward, is_root};
+use doctor_host::{DoctorHost, POLL, SOURCE, UNITS, is_root, link, tests_folder};
 
 const BUNDLE: &str = "/tmp/bundle.tar.gz";
 
 /// What is planted; every secret of this file has the mark in it.
 const MARK: &str = "PLANTED";
 
-/// The forms in which the text could stand in a file: itself, in any case; base64, wherever in it;
+/// The forms that a secret could have in a file: itself, in any case; base64, wherever in it;
 /// and with every byte as %XX.
 fn forms(text: &str) -> Vec<String> {
     let percent = text.bytes().fold(String::new(), |mut all, byte| {
@@ -45,13 +45,13 @@ fn base64(bytes: &[u8]) -> String {
     letters.collect()
 }
 
-fn holds(text: &str, secret: &str) -> bool {
+fn contains_secret(text: &str, secret: &str) -> bool {
     let text = text.to_lowercase();
     forms(secret).iter().any(|form| text.contains(form))
 }
 
 #[test]
-fn the_search_finds_a_secret_however_it_is_written() {
+fn secrets_are_found_in_any_case_and_encoding() {
     for hidden in [
         "x PLANTED-1",
         "planted-1",
@@ -60,13 +60,13 @@ fn the_search_finds_a_secret_however_it_is_written() {
         "QUxBTlRFRC1QTEFOVEVELTE=",
         "%50%4c%41%4e%54%45%44%2D%31",
     ] {
-        assert!(holds(hidden, "PLANTED-1"), "{hidden}");
+        assert!(contains_secret(hidden, "PLANTED-1"), "{hidden}");
     }
     assert_eq!(base64(b"AAPLANTED-1"), "QUFQTEFOVEVELTE".to_owned() + "A");
-    assert!(!holds("PLANTE D-1, UExBTlQ", "PLANTED-1"));
+    assert!(!contains_secret("PLANTE D-1, UExBTlQ", "PLANTED-1"));
 }
 
-/// How `doctor --bundle` ended, and what the archive holds.
+/// How `doctor --bundle` ended, and what the archive contains.
 struct Bundled {
     output: Output,
     folder: tempfile::TempDir,
@@ -75,11 +75,11 @@ struct Bundled {
 }
 
 impl Bundled {
-    fn of(ward: &mut Ward) -> Self {
-        let path = ward.machine.path(BUNDLE);
+    fn of(host: &mut DoctorHost) -> Self {
+        let path = host.machine.path(BUNDLE);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        ward.args.extend(["--bundle".into(), path.display().to_string()]);
-        let output = ward.doctor().output().unwrap();
+        host.args.extend(["--bundle".into(), path.display().to_string()]);
+        let output = host.doctor().output().unwrap();
         assert!(path.is_file(), "{}", String::from_utf8_lossy(&output.stderr));
         let folder = tempfile::tempdir().unwrap();
         let tar = |args: &[&str]| {
@@ -134,84 +134,19 @@ fn walk(folder: &Path, files: &mut Vec<(PathBuf, String)>) {
 }
 
 /// A host with a secret in every place where people have been seen to keep one, beside something
-/// harmless.
-fn indiscreet() -> Ward {
-    let mut ward = Ward::healthy();
-    let machine = &ward.machine;
-    let seen = |path: &str, old: &str, new: &str| {
+/// harmless: `tests/bundle/host`, and what cannot be a file there.
+fn indiscreet() -> DoctorHost {
+    let mut host = DoctorHost::healthy();
+    host.overlay(&tests_folder("bundle/host"));
+    let machine = &host.machine;
+    for path in ["/run/ecs-bootstrap/report.json", "/var/lib/ecs-bootstrap/state.json"] {
         let text = String::from_utf8(machine.read(path).unwrap()).unwrap();
-        assert!(text.contains(old), "{text}");
-        machine.write(path, text.replacen(old, new, 1));
-    };
-    machine.write(
-        "/etc/ecs/ecs.config",
-        format!(
-            "{CONFIG}# PLANTED-COMMENT\nECS_ENGINE_AUTH_DATA={{\"r.test\":{{\"password\":\"PLANTED-PASSWORD\"}}}}\nECS_ENGINE_AUTH_DATA PLANTED-NONE\n\
-             PLANTED-NAME=1\nPLANTEDNAME=x\nECS_INSTANCE_ATTRIBUTES={{\\\n\"PLANTED\": \"x=y\"}}\nHTTP_PROXY=http://u:PLANTED-PROXY@p:1\n"
-        ),
-    );
-    machine.write(VAR, "ECS_DATADIR=/data/PLANTED\n");
-    machine.write(
-        "/etc/ecs/ecs.config.json",
-        "{\"Cluster\": \"PLANTED\", \"EngineAuthData\": {\"r\": \"PLANTED\"}, \"PLANTED-KEY\": 1}",
-    );
-    machine.write(
-        "/var/lib/ecs-bootstrap/ecs.config.previous",
-        "ECS_ENGINE_AUTH_DATA=PLANTED-BEFORE\n",
-    );
-    machine.write(
-        SETTINGS,
-        "# PLANTED-REMARK\nconfig = [\"s3://fleet-config/ecs.config\", \"https://u:PLANTED@127.0.0.1:1/layer?X-Amz-Signature=PLANTED\"]\n\
-         keep = [\"NO_PROXY\"]\nmax_age = \"36h\"\n[set]\nECS_ENGINE_AUTH_DATA = \"PLANTED-SET\"\n",
-    );
-    machine.write(
-        "/etc/systemd/system/ecs-bootstrap.service.d/proxy.conf",
-        "[Service]\n# PLANTED\nEnvironment=HTTPS_PROXY=http://u:PLANTED@p:1 NO_PROXY=PLANTED\n",
-    );
-    machine.write(
-        "/etc/systemd/system/docker.service.d/10-options.conf",
-        "[Unit]\nDescription=PLANTED\nAfter=secrets.service\n[Service]\nExecStart=\nExecStart=/usr/bin/dockerd --registry-mirror https://u:PLANTED@m \\\n  \
-         After=PLANTED\nEnvironment=\"HTTP_PROXY=http://u:PLANTED@p:1\"\nSetCredential=x:PLANTED\nPLANTED\n",
-    );
-    machine.write("/root/.aws/credentials", "[default]\naws_secret_access_key = PLANTED\n");
-    machine.write(
-        "/etc/docker/daemon.json",
-        "{\"live-restore\": true, \"proxies\": {\"http-proxy\": \"http://u:PLANTED@p\"}, \"log-opts\": {\"splunk-token\": \"PLANTED\"}, \"PLANTED\": 1}",
-    );
-    machine.write(
-        "/var/lib/cloud/instance/user-data.txt",
-        "#!/bin/sh\nexport TOKEN=PLANTED\nsystemctl start ecs # PLANTED\n",
-    );
-    machine.write(
-        "/var/lib/cloud/data/result.json",
-        "{\"v1\": {\"datasource\": \"DataSourceEc2Local [PLANTED]\", \"errors\": [\"PLANTED\"], \"other\": \"PLANTED\"}}",
-    );
-    machine.write(
-        "/var/lib/cloud/data/status.json",
-        "{\"v1\": {\"stage\": null, \"init\": {\"start\": 1.5, \"finished\": 2.5, \"errors\": [\"PLANTED\"], \"recoverable_errors\": {\"PLANTED\": []}}}}",
-    );
-    machine.write(
-        "/usr/lib/os-release",
-        "ID=amzn\nVERSION_ID=\"2023\"\nBUG_REPORT_URL=\"https://PLANTED\"\n",
-    );
-    machine.write(
-        "/var/log/audit/audit.log",
-        "type=AVC avc: denied { read } comm=\"ecs-bootstrap\" name=\"PLANTED\"\n",
-    );
-    machine.write(
-        "/run/ecs-bootstrap/guard.json",
-        "{\"interface\": \"docker+\", \"planted\": \"PLANTED\"}",
-    );
-    seen("/run/ecs-bootstrap/report.json", "{", "{\"planted\": \"PLANTED\",");
-    seen("/var/lib/ecs-bootstrap/state.json", "{", "{\"planted\": \"PLANTED\",");
+        machine.write(path, text.replacen('{', "{\"planted\": \"PLANTED\",", 1));
+    }
     machine.write("/PLANTED", "PLANTED");
-    symlink(
-        machine.path("/PLANTED"),
-        machine.path("/etc/systemd/system/docker.service.d/link.conf"),
-    )
-    .unwrap();
-    machine
-        .write(&format!("{UNITS}/docker.service.d/\u{1b}[2J.conf"), "[Unit]\nAfter=odd.service\n");
+    let docker = machine.path("/etc/systemd/system/docker.service.d");
+    symlink(machine.path("/PLANTED"), docker.join("link.conf")).unwrap();
+    fs::write(docker.join("\u{1b}[2J.conf"), "[Unit]\nAfter=odd.service\n").unwrap();
     for (name, value) in [
         ("HTTPS_PROXY", "http://u:PLANTED@127.0.0.1:1"),
         ("NO_PROXY", "127.0.0.1,169.254.169.254,169.254.170.2"),
@@ -219,136 +154,57 @@ fn indiscreet() -> Ward {
         ("AWS_SESSION_TOKEN", "PLANTED"),
         ("ECS_BOOTSTRAP_SET", "ECS_ENGINE_AUTH_DATA=PLANTED"),
     ] {
-        ward.set(name, value);
+        host.set(name, value);
     }
     let quoted = "{\"__type\": \"InvalidSignatureException\", \"message\": \"The signature does not match.\\n\\nThe Canonical String\\nx-amz-security-token:PLANTED\"}";
-    ward.ecs.says(POLL, 403, quoted);
-    ward
+    host.ecs.answers(POLL, 403, quoted);
+    host
 }
 
-/// In the words of each file; a bundle that holds none of them would hold no secret either.
-const HARMLESS: &[(&str, &[&str])] = &[
-    ("MANIFEST", &["doctor.json", "etc/ecs/ecs.config", "Left out", "Never taken"]),
-    (
-        "doctor.json",
-        &[
-            "\"command\": \"doctor\"",
-            "InvalidSignatureException",
-            "https://127.0.0.1:1/layer",
-            "AWS_SECRET_ACCESS_KEY",
-        ],
-    ),
-    ("versions.json", &[env!("CARGO_PKG_VERSION"), "\"kernel\": \""]),
-    (
-        "run/ecs-bootstrap/report.json",
-        &["\"outcome\": \"installed\"", "\"ECS_CLUSTER\"", "s3://fleet-config/ecs.config"],
-    ),
-    ("var/lib/ecs-bootstrap/state.json", &["\"installed\"", "\"sha256\""]),
-    ("run/ecs-bootstrap/guard.json", &["docker+"]),
-    (
-        "etc/ecs/ecs.config",
-        &[
-            "   1  ECS_CLUSTER=[redacted]",
-            "   3  [comment]",
-            "   4  ECS_ENGINE_AUTH_DATA=[redacted]",
-            "   5  [no assignment]",
-            "  10  HTTP_PROXY=[redacted]",
-        ],
-    ),
-    ("var/lib/ecs/ecs.config", &["ECS_DATADIR=[redacted]"]),
-    (
-        "etc/ecs/ecs.config.json",
-        &[
-            "\"Cluster\": \"[redacted]\"",
-            "\"EngineAuthData\": \"[redacted]\"",
-            "\"[other names]\": 1",
-        ],
-    ),
-    (
-        "etc/ecs-bootstrap/ecs-bootstrap.toml",
-        &[
-            "config = s3://fleet-config/ecs.config\n",
-            "config = https://127.0.0.1:1/layer\n",
-            "keep = NO_PROXY",
-            "max_age = 36h",
-            "set = ECS_ENGINE_AUTH_DATA=[redacted]",
-        ],
-    ),
-    (
-        "usr/lib/systemd/system/ecs.service",
-        &[
-            "After=cloud-final.service",
-            "RestartPreventExitStatus=5",
-            "EnvironmentFile=-/etc/ecs/ecs.config",
-        ],
-    ),
-    (
-        "usr/lib/systemd/system/ecs-bootstrap.service",
-        &["ExecStart=/usr/bin/ecs-bootstrap run", "ProtectSystem=strict"],
-    ),
-    ("usr/lib/systemd/system/ecs.service.d/50-ecs-bootstrap.conf", &["[Service]"]),
-    (
-        "etc/systemd/system/ecs-bootstrap.service.d/proxy.conf",
-        &["Environment=HTTPS_PROXY=[redacted] NO_PROXY=[redacted]"],
-    ),
-    (
-        "etc/systemd/system/docker.service.d/10-options.conf",
-        &[
-            "After=secrets.service",
-            "ExecStart=/usr/bin/dockerd --registry-mirror [redacted]",
-            "   9  [another directive]=[redacted]",
-        ],
-    ),
-    (
-        "etc/docker/daemon.json",
-        &["\"live-restore\": true", "\"proxies\": \"[redacted]\"", "\"[other names]\": 1"],
-    ),
-    ("var/lib/cloud/data/result.json", &["DataSourceEc2Local", "\"errors\": 1"]),
-    ("var/lib/cloud/data/status.json", &["\"finished\": 2.5", "\"errors\": 1"]),
-    ("usr/lib/os-release", &["ID=amzn", "VERSION_ID=\"2023\""]),
-];
-
+/// A bundle with none of the lines of `tests/bundle/expected` would hold no secret either.
 #[test]
-fn no_secret_of_the_host_is_in_the_bundle_and_what_stands_beside_it_is() {
-    let mut ward = indiscreet();
-    let bundled = Bundled::of(&mut ward);
-    let secrets = [ward.cloud.secrets(), vec![MARK.into(), "ASIAREHEARSAL".into()]].concat();
-    let mut said = bundled.files();
-    assert!(said.len() >= HARMLESS.len(), "{}", bundled.list);
-    said.extend(
-        [("stdout", &bundled.output.stdout), ("stderr", &bundled.output.stderr)]
-            .map(|(name, bytes)| (name.into(), String::from_utf8_lossy(bytes).into_owned())),
+fn no_secret_is_in_the_bundle_and_harmless_lines_are() {
+    let mut host = indiscreet();
+    let bundled = Bundled::of(&mut host);
+    let secrets = [host.cloud.secrets(), vec![MARK.into(), "ASIAREHEARSAL".into()]].concat();
+    let Output { stdout, stderr, .. } = &bundled.output;
+    let mut texts = bundled.files();
+    texts.extend(
+        [stdout, stderr]
+            .map(|bytes| ("output".into(), String::from_utf8_lossy(bytes).into_owned())),
     );
-    said.push(("names".into(), bundled.list.clone()));
-    for (name, text) in &said {
+    texts.push(("names".into(), bundled.list.clone()));
+    for (name, text) in &texts {
         for secret in &secrets {
-            assert!(!holds(text, secret), "a secret is in {}: {text}", name.display());
+            assert!(!contains_secret(text, secret), "a secret is in {}: {text}", name.display());
         }
     }
-    for (name, words) in HARMLESS {
-        let text = bundled.text(name);
-        assert!(
-            words.iter().all(|word| text.contains(word)),
-            "{name} lacks one of {words:?}: {text}"
-        );
+    let mut expected = Vec::new();
+    let folder = tests_folder("bundle/expected");
+    walk(&folder, &mut expected);
+    assert!(expected.len() > 15, "{expected:?}");
+    for (path, lines) in expected {
+        let name = path.strip_prefix(&folder).unwrap().to_string_lossy();
+        let text = bundled.text(&name);
+        for line in lines.lines() {
+            assert!(text.contains(line), "{name} lacks {line}: {text}");
+        }
     }
-    assert!(
-        bundled
-            .left_out("etc/systemd/system/docker.service.d/link.conf")
-            .contains("a symbolic link")
-    );
+    assert!(bundled.text("versions.json").contains(env!("CARGO_PKG_VERSION")));
+    let link = bundled.left_out("etc/systemd/system/docker.service.d/link.conf");
+    assert!(link.contains("a symbolic link"), "{link}");
     assert!(bundled.left_out("a drop-in").contains("too odd"));
 }
 
 #[test]
-fn it_says_what_doctor_says_and_changes_nothing_else() {
+fn bundle_changes_neither_the_report_nor_the_host() {
     for (plant, status) in [(None, 0), (Some("ECS_CLUSTER=other\n"), 70)] {
-        let mut ward = Ward::healthy();
+        let mut host = DoctorHost::healthy();
         if let Some(text) = plant {
-            ward.machine.write("/etc/ecs/ecs.config", text);
+            host.machine.write("/etc/ecs/ecs.config", text);
         }
-        let (before, plain) = (ward.machine.files(), ward.doctor().output().unwrap());
-        let bundled = Bundled::of(&mut ward);
+        let (before, plain) = (host.machine.files(), host.doctor().output().unwrap());
+        let bundled = Bundled::of(&mut host);
         assert_eq!(
             (bundled.output.status.code(), plain.status.code()),
             (Some(status), Some(status))
@@ -366,28 +222,28 @@ fn it_says_what_doctor_says_and_changes_nothing_else() {
             String::from_utf8_lossy(&bundled.output.stdout) == bundled.text("doctor.json"),
             "doctor.json is not what was printed"
         );
-        fs::remove_file(ward.machine.path(BUNDLE)).unwrap();
-        assert_eq!(ward.machine.files(), before);
+        fs::remove_file(host.machine.path(BUNDLE)).unwrap();
+        assert_eq!(host.machine.files(), before);
     }
 }
 
 #[test]
-fn our_own_files_are_whole_in_it() {
-    let mut ward = Ward::healthy();
-    let bundled = Bundled::of(&mut ward);
+fn report_and_state_are_whole_in_the_bundle() {
+    let mut host = DoctorHost::healthy();
+    let bundled = Bundled::of(&mut host);
     let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
     for path in ["/run/ecs-bootstrap/report.json", "/var/lib/ecs-bootstrap/state.json"] {
         assert_eq!(
             json(&bundled.text(&path[1..])),
-            json(std::str::from_utf8(&ward.machine.read(path).unwrap()).unwrap())
+            json(std::str::from_utf8(&host.machine.read(path).unwrap()).unwrap())
         );
     }
 }
 
 #[test]
-fn the_manifest_names_every_file_and_tar_shows_them_in_its_order() {
-    let mut ward = Ward::healthy();
-    let bundled = Bundled::of(&mut ward);
+fn manifest_names_every_file_in_the_order_of_tar() {
+    let mut host = DoctorHost::healthy();
+    let bundled = Bundled::of(&mut host);
     let manifest = bundled.text("MANIFEST");
     let named: Vec<String> = manifest
         .split("\nLeft out\n")
@@ -408,7 +264,7 @@ fn the_manifest_names_every_file_and_tar_shows_them_in_its_order() {
         "{}",
         bundled.list
     );
-    let mode = fs::metadata(ward.machine.path(BUNDLE)).unwrap().permissions().mode();
+    let mode = fs::metadata(host.machine.path(BUNDLE)).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o600);
     let of = |path: &Path| fs::metadata(path).unwrap().mtime();
     assert_eq!(
@@ -418,84 +274,84 @@ fn the_manifest_names_every_file_and_tar_shows_them_in_its_order() {
             .join("ecs-bootstrap-bundle")
             .join(&UNITS[1..])
             .join("ecs.service")),
-        of(&ward.machine.path(&format!("{UNITS}/ecs.service")))
+        of(&host.machine.path(&format!("{UNITS}/ecs.service")))
     );
 }
 
 #[test]
-fn what_is_no_plain_file_of_reasonable_size_is_left_out_and_not_waited_for() {
-    let mut ward = Ward::healthy();
-    let report = ward.machine.path("/run/ecs-bootstrap/report.json");
+fn special_and_large_files_are_left_out_without_waiting() {
+    let mut host = DoctorHost::healthy();
+    let report = host.machine.path("/run/ecs-bootstrap/report.json");
     fs::remove_file(&report).unwrap();
     nix::unistd::mkfifo(&report, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    ward.machine.write("/elsewhere", "ID=PLANTED\n");
-    symlink("/elsewhere", ward.machine.path("/etc/os-release")).unwrap();
-    fs::create_dir_all(ward.machine.path("/run/ecs-bootstrap/guard.json")).unwrap();
-    ward::link(&ward.machine, "docker.service", "/dev/null");
-    ward.machine.write("/usr/lib/os-release", "x".repeat((1 << 20) + 1));
-    ward.machine.write("/etc/docker/daemon.json", "{\"debug\": PLANTED");
-    let bundled = Bundled::of(&mut ward);
+    host.machine.write("/elsewhere", "ID=PLANTED\n");
+    symlink("/elsewhere", host.machine.path("/etc/os-release")).unwrap();
+    fs::create_dir_all(host.machine.path("/run/ecs-bootstrap/guard.json")).unwrap();
+    link(&host.machine, "docker.service", "/dev/null");
+    host.machine.write("/usr/lib/os-release", "x".repeat((1 << 20) + 1));
+    host.machine.write("/etc/docker/daemon.json", "{\"debug\": PLANTED");
+    let bundled = Bundled::of(&mut host);
     for (name, why) in [
-        ("run/ecs-bootstrap/report.json", "no plain file"),
-        ("run/ecs-bootstrap/guard.json", "no plain file"),
+        ("run/ecs-bootstrap/report.json", "it is a named pipe"),
+        ("run/ecs-bootstrap/guard.json", "it is a folder"),
         ("etc/os-release", "a symbolic link"),
         ("etc/systemd/system/docker.service", "masked"),
-        ("usr/lib/os-release", "longer than"),
-        ("etc/docker/daemon.json", "no JSON object"),
-        ("run/cloud-init/status.json", "not there"),
+        ("usr/lib/os-release", "larger than"),
+        ("etc/docker/daemon.json", "not a JSON object"),
+        ("run/cloud-init/status.json", "missing"),
     ] {
         assert!(bundled.left_out(name).contains(why), "{name}: {}", bundled.left_out(name));
     }
     assert!(bundled.files().iter().all(|(_, text)| !text.contains("PLANTED")));
 }
 
-/// The exit status, what was said, and what is at the path afterwards.
+/// The exit status, what was printed, and what is at the path afterwards.
 #[track_caller]
-fn refused(ward: &Ward, path: &str, status: i32, says: &str) {
-    let output = ward.doctor().args(["--bundle", path]).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(status), "{path}: {said}");
-    assert!(said.contains(says), "{path}: {said}");
+fn refused(host: &DoctorHost, path: &str, status: i32, words: &str) {
+    let output = host.doctor().args(["--bundle", path]).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(status), "{path}: {stderr}");
+    assert!(stderr.contains(words), "{path}: {stderr}");
     assert!(
         status == 2
-            || said.contains("what:   failed while writing the support bundle")
-                && said.contains("remedy: "),
-        "{said}"
+            || stderr.contains("what:   failed while writing the support bundle")
+                && stderr.contains("remedy: "),
+        "{stderr}"
     );
     assert_eq!(output.stdout.is_empty(), status == 2, "the checks are printed all the same");
 }
 
 #[test]
-fn a_path_that_cannot_be_a_bundle_is_refused_and_what_is_there_stays() {
-    let ward = Ward::healthy();
-    ward.machine.write("/theirs", "theirs");
-    symlink("theirs", ward.machine.path("/link")).unwrap();
-    let at = |path: &str| ward.machine.path(path).display().to_string();
+fn bad_paths_are_refused_and_stay_unchanged() {
+    let host = DoctorHost::healthy();
+    host.machine.write("/theirs", "theirs");
+    symlink("theirs", host.machine.path("/link")).unwrap();
+    let at = |path: &str| host.machine.path(path).display().to_string();
     for path in ["-", "/", "..", ""] {
-        refused(&ward, path, 2, "--bundle");
+        refused(&host, path, 2, "--bundle");
     }
-    refused(&ward, &at("/missing/bundle.tar.gz"), 40, "No such file or directory");
-    refused(&ward, &at("/link"), 40, "is a symbolic link");
-    refused(&ward, &at("/etc"), 40, "is not a plain file");
-    assert!(!ward.machine.path("/missing").exists());
-    assert_eq!(ward.machine.read("/theirs").unwrap(), b"theirs");
+    refused(&host, &at("/missing/bundle.tar.gz"), 40, "No such file or directory");
+    refused(&host, &at("/link"), 40, "is a symbolic link");
+    refused(&host, &at("/etc"), 40, "is not a plain file");
+    assert!(!host.machine.path("/missing").exists());
+    assert_eq!(host.machine.read("/theirs").unwrap(), b"theirs");
 }
 
 #[test]
-fn a_bundle_is_replaced_only_by_a_good_one() {
-    let mut ward = Ward::healthy();
-    ward.machine.write(BUNDLE, "old");
-    Bundled::of(&mut ward);
-    assert_ne!(ward.machine.read(BUNDLE).unwrap(), b"old");
+fn a_full_disk_leaves_the_old_bundle_in_place() {
+    let mut host = DoctorHost::healthy();
+    host.machine.write(BUNDLE, "old");
+    Bundled::of(&mut host);
+    assert_ne!(host.machine.read(BUNDLE).unwrap(), b"old");
     if !is_root("a disk that is full") {
         return;
     }
-    let mut ward = Ward::healthy();
-    ward.tiny = true;
-    let path = ward.machine.path("/etc/ecs/bundle.tar.gz");
+    let mut host = DoctorHost::healthy();
+    host.tiny_disk = true;
+    let path = host.machine.path("/etc/ecs/bundle.tar.gz");
     fs::write(&path, "old").unwrap();
-    // What is on the tiny disk is gone with the command: it looks itself.
-    let mut command = ward.doctor();
+    // The tiny disk is gone with the command, so the look is part of it.
+    let mut command = host.doctor();
     command.arg("--bundle").arg(&path);
     let mut inside = Command::new("sh");
     let look = "set -- \"$@\"; status=0; \"$@\" >/dev/null || status=$?; echo; echo \"$status\"; cat \"$0\"; ls -A \"${0%/*}\" | grep -c bundle";
@@ -512,19 +368,19 @@ fn a_bundle_is_replaced_only_by_a_good_one() {
         .arg(&path)
         .args(&args[5..]);
     let output = inside.output().unwrap();
-    let (said, told) = (
+    let (stderr, stdout) = (
         String::from_utf8_lossy(&output.stderr).into_owned(),
         String::from_utf8_lossy(&output.stdout).into_owned(),
     );
-    assert_eq!(told.trim(), "40\nold1", "{said}");
-    assert!(said.contains("make room"), "{said}");
+    assert_eq!(stdout.trim(), "40\nold1", "{stderr}");
+    assert!(stderr.contains("make room"), "{stderr}");
 }
 
 #[test]
-fn the_settings_file_that_is_named_is_the_one_that_is_shown() {
-    let mut ward = Ward::healthy();
-    ward.machine.write("/other.toml", format!("{SOURCE}max_age = \"48h\"\n"));
-    ward.args = vec!["--settings".into(), ward.machine.path("/other.toml").display().to_string()];
-    let bundled = Bundled::of(&mut ward);
+fn the_settings_file_given_by_name_is_in_the_bundle() {
+    let mut host = DoctorHost::healthy();
+    host.machine.write("/other.toml", format!("{SOURCE}max_age = \"48h\"\n"));
+    host.args = vec!["--settings".into(), host.machine.path("/other.toml").display().to_string()];
+    let bundled = Bundled::of(&mut host);
     assert!(bundled.text("etc/ecs-bootstrap/ecs-bootstrap.toml").contains("max_age = 48h"));
 }

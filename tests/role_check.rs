@@ -3,8 +3,8 @@
 //! without it names the package that has it.
 
 #[cfg(feature = "role-check")]
-#[path = "support/ward.rs"]
-mod ward;
+#[path = "support/doctor_host.rs"]
+mod doctor_host;
 
 #[cfg(not(feature = "role-check"))]
 mod without_the_feature {
@@ -48,7 +48,7 @@ mod without_the_feature {
 mod on_the_host {
     use serde_json::Value;
 
-    use super::ward::{DENIED, POLL, TOKEN, Ward};
+    use super::doctor_host::{DENIED, DoctorHost, POLL, TOKEN};
 
     /// The name of IAM's requests here: they have no target.
     const IAM: &str = "";
@@ -56,9 +56,9 @@ mod on_the_host {
          <Message>no iam:GetRole</Message></Error></ErrorResponse>";
     const SOURCE: &str = "s3://fleet-config/ecs.config";
 
-    fn host() -> Ward {
-        let mut host = Ward::healthy();
-        host.ecs.says(IAM, 403, NO_IAM);
+    fn host() -> DoctorHost {
+        let mut host = DoctorHost::healthy();
+        host.ecs.answers(IAM, 403, NO_IAM);
         let address = host.ecs.address.clone();
         host.set("AWS_ENDPOINT_URL_IAM", address);
         host.set("AWS_REGION", "eu-west-1");
@@ -67,7 +67,7 @@ mod on_the_host {
 
     /// The report, whose exit status is that of the process; and no secret is in it.
     #[track_caller]
-    fn check(host: &Ward, args: &[&str]) -> Value {
+    fn check(host: &DoctorHost, args: &[&str]) -> Value {
         let variables = host.env.iter().map(|(name, value)| (name, value));
         let mut command = host.machine.command_with(variables);
         let role_check = ["role", "check", "--config", SOURCE, "--output", "json"];
@@ -112,7 +112,7 @@ mod on_the_host {
     #[test]
     fn ecs_refusal_is_an_error_fixed_by_attaching_the_policy() {
         let host = host();
-        host.ecs.says(POLL, 400, DENIED);
+        host.ecs.answers(POLL, 400, DENIED);
         let report = check(&host, &[]);
         let finding = only_finding(&report);
         assert_eq!(report["exit_status"], 70);
@@ -127,8 +127,8 @@ mod on_the_host {
     #[test]
     fn custom_role_is_fixed_by_writing_its_whole_policy() {
         let host = host();
-        host.ecs.says(POLL, 400, DENIED);
-        host.ecs.says(TOKEN, 400, DENIED);
+        host.ecs.answers(POLL, 400, DENIED);
+        host.ecs.answers(TOKEN, 400, DENIED);
         let report = check(&host, &["--custom", "--with-task-execution"]);
         let finding = only_finding(&report);
         let refused = ["ecs:DiscoverPollEndpoint", "ecr:GetAuthorizationToken"];
@@ -141,7 +141,7 @@ mod on_the_host {
     #[test]
     fn ecr_refusal_is_an_error_only_with_task_execution() {
         let host = host();
-        host.ecs.says(TOKEN, 400, DENIED);
+        host.ecs.answers(TOKEN, 400, DENIED);
         for (args, status, severity) in
             [(&[][..], 0, "warning"), (&["--with-task-execution"], 70, "error")]
         {
@@ -157,7 +157,7 @@ mod on_the_host {
     #[test]
     fn actions_that_could_not_be_tried_are_listed_as_unseen() {
         let mut host = host();
-        host.ecs.says(TOKEN, 500, "{}");
+        host.ecs.answers(TOKEN, 500, "{}");
         host.set("AWS_ENDPOINT_URL_ECS", "http://127.0.0.1:1");
         let report = check(&host, &[]);
         assert_no_findings(&report);

@@ -7,7 +7,7 @@ use super::Output;
 use super::call::Call;
 use super::flags::SettingFlags;
 use super::output::print;
-use crate::doctor::{self, Patient, bundle};
+use crate::doctor::{self, Target, bundle};
 use crate::error::{Error, Step};
 use crate::log;
 use crate::settings::DOCTOR;
@@ -40,14 +40,14 @@ fn bundle_path(text: &str) -> Result<PathBuf, String> {
 /// Settings that cannot be used are one of its findings.
 pub(crate) fn run(call: &Call<'_>, args: &DoctorArgs) -> u8 {
     let began = Instant::now();
-    let target = Patient::new(call.root.clone(), call.given(), call.environment.variables());
-    let examined = doctor::examine(target);
+    let target = Target::new(call.root.clone(), call.given(), call.environment.variables());
+    let report = doctor::examine(target);
     log::clear();
-    let text = if call.output == Output::Json { examined.json() } else { examined.text() };
-    let status = print(&text).max(examined.exit_status());
+    let text = if call.output == Output::Json { report.json() } else { report.text() };
+    let status = print(&text).max(report.exit_status());
     let Some(path) = &args.bundle else { return status };
-    let place = bundle::Place { root: call.root.clone(), settings: call.settings_file() };
-    match bundle::leave(path, &examined, place, began) {
+    let host = bundle::HostPaths { root: call.root.clone(), settings: call.settings_file() };
+    match bundle::write(path, &report, host, began) {
         Ok(()) => {
             tracing::info!("the support bundle is {}", path.display());
             status

@@ -1,24 +1,26 @@
-//! A `.tar.gz` of a few small files: POSIX ustar, in gzip without compression. Pure.
+//! A `.tar.gz` of a few small files: POSIX ustar, in gzip with stored blocks, so nothing is
+//! compressed. Pure.
 //!
-//! Numbers and names are those of POSIX.1-2017 (pax, "ustar Interchange Format") and of RFC 1952
-//! and 1951.
+//! A bundle is some 50 KiB of text, of which a compressor would save less than it adds to the
+//! binary, and no dependency brings one. Numbers and names are those of POSIX.1-2017 (pax, "ustar
+//! Interchange Format") and of RFC 1952 and 1951.
 
 use crc_fast::{CrcAlgorithm, checksum};
 
 /// A file in the archive.
-pub(crate) struct File {
-    pub(crate) name: String,
-    pub(crate) bytes: Vec<u8>,
+pub(super) struct Member {
+    pub(super) name: String,
+    pub(super) bytes: Vec<u8>,
     /// In seconds since 1970.
-    pub(crate) modified: u64,
+    pub(super) modified: u64,
 }
 
 const BLOCK: usize = 512;
-/// The longest that a block of DEFLATE without compression holds.
+/// The most bytes that a stored block of DEFLATE holds.
 const STORED: usize = 65535;
 
 /// The files in their order, below one folder. Every name fits: see [`fits`].
-pub(crate) fn tar_gz(folder: &str, files: &[File]) -> Vec<u8> {
+pub(super) fn tar_gz(folder: &str, files: &[Member]) -> Vec<u8> {
     let mut tar = Vec::new();
     let newest = files.iter().map(|file| file.modified).max().unwrap_or_default();
     tar.extend(header(&format!("{folder}/"), 0, newest));
@@ -31,9 +33,8 @@ pub(crate) fn tar_gz(folder: &str, files: &[File]) -> Vec<u8> {
     gzip(&tar)
 }
 
-/// Whether a name can be written down without being cut. There is a longer form; no name of ours
-/// needs it.
-pub(crate) fn fits(folder: &str, name: &str) -> bool {
+/// Whether a name fits into its field. There is a longer form, which no name of ours needs.
+pub(super) fn fits(folder: &str, name: &str) -> bool {
     folder.len() + 1 + name.len() <= 100
 }
 
@@ -48,7 +49,7 @@ fn header(name: &str, size: usize, modified: u64) -> [u8; BLOCK] {
     put(156, kind);
     put(257, b"ustar\x0000root");
     put(297, b"root");
-    // The sum is made as if its own eight places held blanks.
+    // The sum counts its own eight bytes as blanks.
     let sum = header.iter().map(|byte| u32::from(*byte)).sum::<u32>() + 8 * u32::from(b' ');
     header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
     header
@@ -83,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gzip_itself_gives_the_bytes_back_also_where_a_block_ends() {
+    fn gzip_unpacks_every_length_around_a_block() {
         for length in [1, STORED - 1, STORED, STORED + 1, 3 * STORED] {
             let bytes: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
             let mut child = Command::new("gzip")
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_s_numbers_are_octal_and_its_sum_is_right() {
+    fn header_has_octal_numbers_and_the_right_checksum() {
         let header = header("folder/file", 8, 1);
         assert_eq!(&header[124..148], b"00000000010\x0000000000001\0");
         let sum: u32 = header

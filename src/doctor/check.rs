@@ -1,37 +1,38 @@
-//! One row of the doctor's table, what it may say, and what follows from what.
+//! One row of the doctor's table, its verdict, and which verdicts are consequences of others.
 
-use serde::{Serialize, Serializer};
+use ecs_config::lint::Severity;
 
-use super::Patient;
+use super::Target;
+use crate::error::Diagnostic;
 
 /// One row of the table.
 pub(crate) struct Check {
     pub(crate) id: &'static str,
-    /// What is looked at, in one line.
+    /// What is checked, in one line.
     pub(crate) looked_at: &'static str,
-    /// Checks whose failure would make this one fail as well: then it is skipped, and the cause is
-    /// named once.
-    pub(crate) needs: &'static [&'static str],
-    pub(crate) look: fn(&Patient) -> Verdict,
+    /// Checks whose failure makes this one fail as well: then it is skipped, and the cause is
+    /// reported once.
+    needs: &'static [&'static str],
+    pub(super) run: fn(&Target) -> Verdict,
 }
 
-/// A row whose verdict depends on no other.
-pub(crate) const fn check(
+/// A check that depends on no other.
+pub(super) const fn check(
     id: &'static str,
     looked_at: &'static str,
-    look: fn(&Patient) -> Verdict,
+    run: fn(&Target) -> Verdict,
 ) -> Check {
-    Check { id, looked_at, needs: &[], look }
+    Check { id, looked_at, needs: &[], run }
 }
 
 impl Check {
-    pub(crate) const fn needs(self, needs: &'static [&'static str]) -> Self {
+    pub(super) const fn needs(self, needs: &'static [&'static str]) -> Self {
         Check { needs, ..self }
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Outcome {
+pub(super) enum Outcome {
     Ok,
     Skipped,
     Warning,
@@ -39,86 +40,86 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn word(self) -> &'static str {
+    /// As reports and people write it.
+    pub(super) fn name(self) -> &'static str {
         ["ok", "skipped", "warning", "failure"][self as usize]
     }
-}
 
-impl Serialize for Outcome {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.word())
+    /// As a finding, if it is one.
+    pub(super) fn severity(self) -> Option<Severity> {
+        [None, None, Some(Severity::Warning), Some(Severity::Error)][self as usize]
     }
 }
 
-/// What a check says. Names, lines and paths only; never a value of a configuration key.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// The result of a check. Names, lines and paths only; never a value of a configuration key.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Verdict {
-    pub(crate) outcome: Outcome,
+    pub(super) outcome: Outcome,
     /// What was found; of a skipped check, why it was skipped.
-    pub(crate) finding: String,
-    pub(crate) remedy: Option<String>,
+    pub(super) finding: String,
+    pub(super) remedy: Option<String>,
     /// It is a consequence of another check's failure.
-    #[serde(skip)]
-    pub(crate) follows: bool,
+    pub(super) is_consequence: bool,
 }
 
 impl Verdict {
     fn new(outcome: Outcome, finding: impl Into<String>, remedy: Option<String>) -> Self {
-        Verdict { outcome, finding: finding.into(), remedy, follows: false }
+        Verdict { outcome, finding: finding.into(), remedy, is_consequence: false }
     }
 
-    pub(crate) fn ok(finding: impl Into<String>) -> Self {
+    pub(super) fn ok(finding: impl Into<String>) -> Self {
         Verdict::new(Outcome::Ok, finding, None)
     }
 
-    pub(crate) fn skipped(reason: impl Into<String>) -> Self {
+    pub(super) fn skipped(reason: impl Into<String>) -> Self {
         Verdict::new(Outcome::Skipped, reason, None)
     }
 
-    pub(crate) fn warning(finding: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(super) fn warning(finding: impl Into<String>, remedy: impl Into<String>) -> Self {
         Verdict::new(Outcome::Warning, finding, Some(remedy.into()))
     }
 
-    pub(crate) fn failure(finding: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(super) fn failure(finding: impl Into<String>, remedy: impl Into<String>) -> Self {
         Verdict::new(Outcome::Failure, finding, Some(remedy.into()))
     }
 
-    /// Nothing to say beyond what the check of that name says.
-    pub(crate) fn follows(from: &str) -> Self {
-        Verdict { follows: true, ..Verdict::skipped(format!("follows from `{from}`")) }
+    /// The failure that a step of `run` would end with.
+    pub(super) fn failed(error: &impl Diagnostic) -> Self {
+        Verdict::failure(super::with_causes(error), error.remedy())
     }
 
-    /// The network did not say in time.
-    pub(crate) fn unanswered() -> Self {
+    /// Nothing to report beyond what the check of that name reports.
+    pub(super) fn consequence_of(id: &str) -> Self {
+        Verdict { is_consequence: true, ..Verdict::skipped(format!("follows from `{id}`")) }
+    }
+
+    /// The network did not answer in time.
+    pub(super) fn unanswered() -> Self {
         Verdict::failure(
             "no answer in time",
-            "look what stands between this host and the address; then run `ecs-bootstrap doctor` again",
+            "check the network between this host and the address; then run `ecs-bootstrap doctor` again",
         )
-    }
-
-    fn is_bad(&self) -> bool {
-        self.outcome >= Outcome::Warning
-    }
-
-    fn is_broken(&self) -> bool {
-        self.outcome == Outcome::Failure || self.follows
     }
 }
 
-/// Takes back what merely follows from an earlier failure. The rows stand in the order of the boot,
-/// so causes come first.
-pub(crate) fn settle(rows: Vec<(&'static Check, Verdict)>) -> Vec<(&'static Check, Verdict)> {
+/// Skips what merely follows from an earlier failure. The rows are in the order of the boot, so
+/// causes come first.
+pub(super) fn skip_consequences(
+    rows: Vec<(&'static Check, Verdict)>,
+) -> Vec<(&'static Check, Verdict)> {
     let mut settled: Vec<(&'static Check, Verdict)> = Vec::new();
     for (check, verdict) in rows {
-        let broken = |id: &&str| {
-            settled.iter().find(|(other, verdict)| other.id == *id && verdict.is_broken())
+        let failed =
+            |verdict: &Verdict| verdict.outcome == Outcome::Failure || verdict.is_consequence;
+        let broken =
+            |id: &&str| settled.iter().find(|(other, found)| other.id == *id && failed(found));
+        let cause = check.needs.iter().find_map(broken);
+        // A consequence of a consequence follows from the first cause.
+        let consequence = |(other, found): &(&Check, Verdict)| {
+            if found.is_consequence { found.clone() } else { Verdict::consequence_of(other.id) }
         };
-        let cause = check.needs.iter().find_map(broken).filter(|_| verdict.is_bad());
-        // What follows from a consequence follows from its cause.
-        let follows = |(other, of): &(&Check, Verdict)| {
-            if of.follows { of.clone() } else { Verdict::follows(other.id) }
-        };
-        settled.push((check, cause.map_or(verdict, follows)));
+        let is_finding = verdict.outcome.severity().is_some();
+        settled.push((check, cause.filter(|_| is_finding).map_or(verdict, consequence)));
     }
     settled
 }
@@ -136,7 +137,7 @@ mod tests {
 
     #[track_caller]
     fn check_settled(given: [Verdict; 3], outcomes: [Outcome; 3]) {
-        let settled = settle(ROWS.iter().zip(given).collect());
+        let settled = skip_consequences(ROWS.iter().zip(given).collect());
         assert_eq!(
             settled.iter().map(|(_, verdict)| verdict.outcome).collect::<Vec<_>>(),
             outcomes
@@ -146,12 +147,12 @@ mod tests {
     #[test]
     fn a_consequence_names_the_first_cause() {
         let bad = || Verdict::failure("", "");
-        let settled = settle(ROWS.iter().zip([bad(), bad(), bad()]).collect());
+        let settled = skip_consequences(ROWS.iter().zip([bad(), bad(), bad()]).collect());
         assert_eq!(settled[2].1.finding, "follows from `cause`");
     }
 
     #[test]
-    fn what_follows_from_a_failure_is_skipped_however_far_and_nothing_else() {
+    fn consequences_of_failures_are_skipped_and_nothing_else() {
         use Outcome::{Failure, Ok, Skipped, Warning};
         let bad = || Verdict::failure("", "");
         check_settled([bad(), bad(), bad()], [Failure, Skipped, Skipped]);

@@ -1,98 +1,85 @@
-//! The fence around instance metadata: wanted, raised, raised again at the next boot, and what it
+//! The guard of instance metadata: wanted, installed, installed again at the next boot, and what it
 //! cannot cover.
 
 use std::fs;
 
 use serde_json::Value;
 
-use super::Patient;
+use super::Target;
 use super::check::{Check, Verdict, check};
 use super::unit_files::{self, is_enabled};
-use super::words;
-use crate::error::Diagnostic;
-use crate::files::HostFiles;
-use crate::guard::step;
-use crate::guard::{self, SavedRulesProblem};
-use crate::paths::GUARD_UNIT;
+use crate::files::{self, HostFiles};
+use crate::guard::{self, SavedRulesProblem, step};
+use crate::paths::{DOCKER_CONFIG, GUARD_UNIT, GUARD_VERIFY_UNITS, MAX_CONFIG};
 
-pub(crate) const CHECKS: [Check; 5] = [
-    check("guard", "the fence in the kernel, if the settings ask for one", guard_stands),
-    check(
-        "guard-unit",
-        "ecs-bootstrap-guard.service, which raises the fence before Docker starts",
-        guard_unit,
-    ),
-    check(
-        "guard-awsvpc",
-        "ECS_AWSVPC_BLOCK_IMDS: tasks with a network interface of their own pass our fence by",
-        awsvpc,
-    ),
+pub(super) const CHECKS: &[Check] = &[
+    check("guard", "the firewall rules in the kernel, if the settings ask for them", check_rules),
+    check("guard-unit", "whether the rules come back at the next boot", check_guard_unit),
+    check("guard-awsvpc", "ECS_AWSVPC_BLOCK_IMDS: tasks that bypass the rules", check_awsvpc),
     check("saved-rules", "rules saved by hand, which come back at boot", saved_rules),
-    check("docker-firewall", "which firewall Docker keeps (daemon.json)", docker_firewall),
+    check("docker-firewall", "which firewall Docker uses (daemon.json)", check_docker_firewall),
 ];
 
-const NOT_WANTED: &str = "no setting asks for a fence (block_imds)";
+const NOT_WANTED: &str = "no setting asks for the guard (block_imds)";
 
-/// No packet is sent: `guard prove` does that.
-fn guard_stands(patient: &Patient) -> Verdict {
-    if step::wanted(&patient.settings).is_none() {
+/// Sends no packet: `guard prove` does that.
+fn check_rules(target: &Target) -> Verdict {
+    let settings = &target.settings;
+    if step::wanted(settings).is_none() {
         return Verdict::skipped(format!(
             "{NOT_WANTED}: containers reach this host's role unless the hop limit keeps them from it"
         ));
     }
-    let raise = "run `ecs-bootstrap guard install`, then `ecs-bootstrap guard prove`";
-    match guard::status(&patient.settings.root) {
-        Err(guard::Error::Capability) => Verdict::skipped("only root may look at the firewall"),
-        Err(error) => Verdict::failure(words(&error), error.remedy()),
-        Ok(found) if patient.settings.block_imds && found.state != "effective" => {
-            Verdict::failure(format!("it is asked for, and {}", found.state), raise)
+    let found = match guard::status(target.root()) {
+        Err(guard::Error::Capability) => {
+            return Verdict::skipped("only root can read the firewall");
         }
-        Ok(found) if patient.settings.block_imds_host_tasks && !found.host_tasks.covered => {
-            Verdict::failure(
-                format!("tasks in host network mode are not covered: {}", found.host_tasks.reason),
-                "run `ecs-bootstrap guard install --block-imds-host-tasks`",
-            )
-        }
-        Ok(found) => match found
-            .networks
-            .iter()
-            .find(|network| patient.settings.block_imds && !network.covered)
-        {
-            Some(network) => Verdict::warning(
-                format!("{} is not covered: {}", network.name, network.reason),
-                raise,
-            ),
-            None => Verdict::ok("it stands; `ecs-bootstrap guard prove` sends a packet against it"),
-        },
+        Err(error) => return Verdict::failed(&error),
+        Ok(found) => found,
+    };
+    let install = "run `ecs-bootstrap guard install`, then `ecs-bootstrap guard prove`";
+    if settings.block_imds && found.state != "effective" {
+        return Verdict::failure(format!("it is asked for, and {}", found.state), install);
+    }
+    if settings.block_imds_host_tasks && !found.host_tasks.covered {
+        return Verdict::failure(
+            format!("tasks in host network mode are not covered: {}", found.host_tasks.reason),
+            "run `ecs-bootstrap guard install --block-imds-host-tasks`",
+        );
+    }
+    let mut networks = found.networks.iter().filter(|_| settings.block_imds);
+    match networks.find(|network| !network.covered) {
+        Some(network) => Verdict::warning(
+            format!("{} is not covered: {}", network.name, network.reason),
+            install,
+        ),
+        None => Verdict::ok("in effect; `ecs-bootstrap guard prove` tests it with a packet"),
     }
 }
 
-fn guard_unit(patient: &Patient) -> Verdict {
-    let root = &patient.settings.root;
-    if !patient.settings.block_imds {
+fn check_guard_unit(target: &Target) -> Verdict {
+    if !target.settings.block_imds {
         return Verdict::skipped(NOT_WANTED);
     }
-    match (unit_files::read(root, GUARD_UNIT).is_some(), is_enabled(root, GUARD_UNIT)) {
-        (_, true) => Verdict::ok("enabled"),
-        (true, false) => Verdict::failure(
-            format!(
-                "{GUARD_UNIT} is not enabled: after the next boot containers start without a fence"
-            ),
-            format!(
-                "systemctl enable --now {GUARD_UNIT} ecs-bootstrap-guard-verify.service ecs-bootstrap-guard-verify.timer"
-            ),
+    if is_enabled(target.root(), GUARD_UNIT) {
+        return Verdict::ok("enabled");
+    }
+    match unit_files::read(target.root(), GUARD_UNIT) {
+        Some(_) => Verdict::failure(
+            format!("{GUARD_UNIT} is not enabled: after the next boot containers start without it"),
+            format!("systemctl enable --now {GUARD_UNIT} {}", GUARD_VERIFY_UNITS.join(" ")),
         ),
-        (false, false) => Verdict::skipped(format!(
+        None => Verdict::skipped(format!(
             "{GUARD_UNIT} is not installed: something else runs this program, user data perhaps"
         )),
     }
 }
 
-fn awsvpc(patient: &Patient) -> Verdict {
-    if !patient.settings.block_imds {
+fn check_awsvpc(target: &Target) -> Verdict {
+    if !target.settings.block_imds {
         return Verdict::skipped(NOT_WANTED);
     }
-    let found = guard::awsvpc_tasks(&HostFiles::read(&patient.settings.root).effective());
+    let found = guard::awsvpc_tasks(&HostFiles::read(target.root()).effective());
     if found.covered {
         return Verdict::ok(found.reason);
     }
@@ -102,8 +89,8 @@ fn awsvpc(patient: &Patient) -> Verdict {
     )
 }
 
-fn saved_rules(patient: &Patient) -> Verdict {
-    for saved in guard::saved_rules(&patient.settings.root) {
+fn saved_rules(target: &Target) -> Verdict {
+    for saved in guard::saved_rules(target.root()) {
         let remedy = match saved.problem {
             // `guard status` warns of it; the verify unit restores the guard.
             SavedRulesProblem::FlushesRuleset => continue,
@@ -121,26 +108,25 @@ fn saved_rules(patient: &Patient) -> Verdict {
     Verdict::ok("none")
 }
 
-fn docker_firewall(patient: &Patient) -> Verdict {
-    const FILE: &str = "/etc/docker/daemon.json";
-    let Ok(text) = fs::read(patient.settings.path(FILE)) else {
+fn check_docker_firewall(target: &Target) -> Verdict {
+    let Ok(text) = files::read(&target.path(DOCKER_CONFIG), MAX_CONFIG) else {
         return Verdict::ok("iptables, Docker's default");
     };
     let Ok(daemon) = serde_json::from_slice::<Value>(&text) else {
         return Verdict::failure(
-            format!("{FILE} is no JSON: Docker does not start"),
-            format!("correct it: `jq . {FILE}` says where"),
+            format!("{DOCKER_CONFIG} is not valid JSON: Docker does not start"),
+            format!("correct it: `jq . {DOCKER_CONFIG}` shows where"),
         );
     };
     match (daemon["iptables"].as_bool(), daemon["firewall-backend"].as_str()) {
         (Some(false), _) => Verdict::warning(
             format!(
-                "{FILE} switches Docker's rules off: bridge networks have no way out and ports are not published, unless somebody else's rules do it"
+                "{DOCKER_CONFIG} switches Docker's rules off: bridge networks have no way out and ports are not published, unless other rules do it"
             ),
-            format!("remove `\"iptables\": false` from {FILE}"),
+            format!("remove `\"iptables\": false` from {DOCKER_CONFIG}"),
         ),
         (_, Some("nftables")) => {
-            Verdict::ok("nftables: there is no DOCKER-USER chain, which our fence does not need")
+            Verdict::ok("nftables: there is no DOCKER-USER chain, which the guard does not need")
         }
         _ => Verdict::ok("iptables, Docker's default"),
     }

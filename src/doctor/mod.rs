@@ -1,115 +1,64 @@
 //! Everything that is wrong on this host, each with its remedy. Changes nothing; on demand it
-//! leaves a support bundle.
+//! writes a support [`bundle`].
 //!
-//! Takes a [`Patient`]: settings, variables and a root. [`examine`] first listens to the network
-//! (`hear`), everything at once and each question with an end of its own, and then walks the table
-//! of checks in the order of the boot: a check is a plain function on the files below the root and
-//! on what was heard. Files are read, never written; programs are started by the guard's `status`
-//! only.
+//! [`examine`] takes a [`Target`] (settings, variables and a root), first probes the network
+//! ([`probes`]), everything at once and each request with a limit of its own, and then runs the
+//! checks: plain functions of the files below the root and of what the probes observed. Files are
+//! read, never written; only the guard's `status` starts programs.
 //!
-//! Whatever hangs, it ends within 15 s: the network has `LISTEN`, the checks have `LOOK`, each in a
-//! thread of its own, so that a disk that hangs holds up its own check and no other; what is left
-//! is the [`bundle`]'s.
+//! Whatever hangs, it ends within 15 s: the probes have [`PROBE_LIMIT`], the checks have
+//! [`CHECK_LIMIT`], each in a thread of its own, so that a disk that hangs holds up its own check
+//! and no other; the rest is for the bundle.
+//!
+//! # Adding a check
+//!
+//! A check is registered in one place: a row in the `CHECKS` of its area, in the order of the boot,
+//! beside the function `check_…` that the row names. Then add a folder to `tests/doctor/cases` that
+//! makes it fail, and a line to the table in `packaging/man/ecs-bootstrap-doctor.8.md`; tests fail
+//! while one of them is missing.
 
 mod archive;
 mod boot;
 pub(crate) mod bundle;
 mod check;
-mod file;
+mod config_file;
+mod environment;
 mod guard;
-mod hear;
 mod metadata;
-mod place;
-mod reach;
+mod network;
+mod probes;
 mod redact;
-mod render;
+mod report;
 mod unit_files;
 mod units;
 
-use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
-pub(crate) use check::{Check, Outcome, Verdict};
-pub(crate) use render::Examination;
+pub(crate) use check::{Check, Verdict};
+pub(crate) use report::DoctorReport;
 
 use crate::error::Diagnostic;
 use crate::identity::host_kind::Evidence;
 use crate::net::aws::Aws;
 use crate::settings::{self, Given, Settings};
 
-/// How long the network may take.
-const LISTEN: Duration = Duration::from_secs(10);
-/// How long the files, and the kernel's rules, may take.
-const LOOK: Duration = Duration::from_secs(3);
-
-/// What is examined.
-pub(crate) struct Patient {
-    pub(crate) settings: Settings,
-    /// Why the settings are none, and what would mend them; the defaults stand in.
-    unsettled: Option<(String, String)>,
-    /// For instance tags to come between.
-    given: Given,
-    variables: Vec<(String, String)>,
-    /// EC2 or external, and what says so.
-    kind: Evidence,
-    heard: hear::Heard,
-}
-
-impl Patient {
-    /// The settings as they were given, the variables of the process.
-    pub(crate) fn new(
-        root: PathBuf,
-        given: Result<Given, settings::Error>,
-        variables: &[(String, String)],
-    ) -> Self {
-        let heard = hear::Heard::default();
-        let aws = Aws::from_vars(variables.iter().cloned()).unwrap_or_else(|error| {
-            heard.not_to_be_asked(&error, error.remedy());
-            Aws::default()
-        });
-        let settled = given.and_then(|given| {
-            Ok((Settings::new(root.clone(), given.clone(), aws.clone())?, given))
-        });
-        let unsettled = settled.as_ref().err().map(|error| (error.to_string(), error.remedy()));
-        let defaults = |_| {
-            (
-                Settings::new(root, Given::default(), aws).expect("the defaults are sound"),
-                Given::default(),
-            )
-        };
-        let (settings, given) = settled.unwrap_or_else(defaults);
-        let kind = Evidence::of(&settings);
-        Patient { settings, unsettled, given, variables: variables.to_vec(), kind, heard }
-    }
-
-    /// It gets its credentials from the SSM agent.
-    fn external(&self) -> bool {
-        self.kind.is_external()
-    }
-
-    fn variable(&self, name: &str) -> Option<&str> {
-        self.variables
-            .iter()
-            .find(|(known, value)| known == name && !value.is_empty())
-            .map(|(_, value)| value.as_str())
-    }
-
-    /// The host itself, not a folder that stands for one.
-    fn is_this_host(&self) -> bool {
-        self.settings.root == std::path::Path::new("/")
-    }
-}
+/// How long the probes of the network may take.
+const PROBE_LIMIT: Duration = Duration::from_secs(10);
+/// How long the checks of the files, and of the kernel's rules, may take.
+const CHECK_LIMIT: Duration = Duration::from_secs(3);
 
 /// The areas of the table, in the order of the boot.
 const TABLE: [&[Check]; 7] = [
-    &place::CHECKS,
-    &boot::CHECKS,
-    &units::CHECKS,
-    &metadata::CHECKS,
-    &reach::CHECKS,
-    &file::CHECKS,
-    &guard::CHECKS,
+    environment::CHECKS,
+    boot::CHECKS,
+    units::CHECKS,
+    metadata::CHECKS,
+    network::CHECKS,
+    config_file::CHECKS,
+    guard::CHECKS,
 ];
 
 /// Every check.
@@ -117,70 +66,106 @@ pub(crate) fn checks() -> impl Iterator<Item = &'static Check> {
     TABLE.into_iter().flatten()
 }
 
-/// Listens, looks, and says what is wrong.
-pub(crate) fn examine(mut patient: Patient) -> Examination {
-    let (began, limit) = (Instant::now(), LISTEN.min(patient.settings.timeout));
-    hear::listen(&mut patient, limit);
-    Examination::new(check::settle(look(&Arc::new(patient))), began.elapsed())
+/// What is examined: a host, or a folder with the files of one.
+pub(crate) struct Target {
+    settings: Settings,
+    /// Why the settings cannot be used, and the remedy; then the defaults are used.
+    settings_error: Option<(String, String)>,
+    variables: Vec<(String, String)>,
+    /// EC2 or external, and the evidence for it.
+    kind: Evidence,
+    observed: probes::Observations,
 }
 
-fn look(patient: &Arc<Patient>) -> Vec<(&'static Check, Verdict)> {
-    let verdicts: Arc<Mutex<Vec<Option<Verdict>>>> =
-        Arc::new(Mutex::new(checks().map(|_| None).collect()));
-    let jobs = checks().enumerate().map(|(number, check)| -> Job {
-        let (patient, verdicts) = (patient.clone(), verdicts.clone());
-        Box::new(move || {
-            let verdict = (check.look)(&patient);
-            lock(&verdicts)[number] = Some(verdict);
-        })
-    });
-    side_by_side(jobs.collect(), Instant::now() + LOOK);
-    let mut verdicts = lock(&verdicts);
-    checks()
-        .zip(verdicts.iter_mut())
-        .map(|(check, verdict)| (check, verdict.take().unwrap_or_else(stuck)))
-        .collect()
-}
-
-type Job = Box<dyn FnOnce() + Send>;
-
-/// Each job in a thread of its own, until all are done or time is up. A thread that hangs is left
-/// behind.
-fn side_by_side(jobs: Vec<Job>, until: Instant) {
-    let (left, done) = (Mutex::new(jobs.len()), Condvar::new());
-    let waiting = Arc::new((left, done));
-    for job in jobs {
-        let waiting = waiting.clone();
-        std::thread::spawn(move || {
-            job();
-            *lock(&waiting.0) -= 1;
-            waiting.1.notify_one();
+impl Target {
+    /// The settings as they were given, the variables of the process.
+    pub(crate) fn new(
+        root: PathBuf,
+        given: Result<Given, settings::Error>,
+        variables: &[(String, String)],
+    ) -> Self {
+        let observed = probes::Observations::default();
+        let aws = Aws::from_vars(variables.iter().cloned()).unwrap_or_else(|error| {
+            observed.set_unreachable(&error);
+            Aws::default()
         });
+        let checked = given.and_then(|given| Settings::new(root.clone(), given, aws.clone()));
+        let settings_error =
+            checked.as_ref().err().map(|error| (error.to_string(), error.remedy()));
+        let settings = checked.unwrap_or_else(|_| {
+            Settings::new(root, Given::default(), aws).expect("the defaults are valid")
+        });
+        let kind = Evidence::of(&settings);
+        Target { settings, settings_error, variables: variables.to_vec(), kind, observed }
     }
-    let patience = until.saturating_duration_since(Instant::now());
-    drop(waiting.1.wait_timeout_while(lock(&waiting.0), patience, |left| *left > 0));
+
+    /// It gets its credentials from the SSM agent.
+    fn is_external(&self) -> bool {
+        self.kind.is_external()
+    }
+
+    fn variable(&self, name: &str) -> Option<&str> {
+        let set = self.variables.iter().find(|(known, value)| known == name && !value.is_empty());
+        set.map(|(_, value)| value.as_str())
+    }
+
+    fn root(&self) -> &Path {
+        &self.settings.root
+    }
+
+    fn path(&self, absolute: &str) -> PathBuf {
+        self.settings.path(absolute)
+    }
 }
 
-/// What a thread that panicked left is as good as what any other did.
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
+/// Probes, checks, and reports what is wrong.
+pub(crate) fn examine(mut target: Target) -> DoctorReport {
+    let (began, limit) = (Instant::now(), PROBE_LIMIT.min(target.settings.timeout));
+    probes::run_probes(&mut target, limit);
+    let target = Arc::new(target);
+    let jobs = checks().map(|check| {
+        let target = target.clone();
+        Box::new(move || (check.run)(&target)) as Job<Verdict>
+    });
+    let verdicts = run_all(jobs.collect(), Instant::now() + CHECK_LIMIT);
+    let rows = checks().zip(verdicts).map(|(check, found)| (check, found.unwrap_or_else(hung)));
+    DoctorReport::new(check::skip_consequences(rows.collect()), began.elapsed())
 }
 
-fn stuck() -> Verdict {
-    let finding = format!("it did not end within {} s", LOOK.as_secs());
+fn hung() -> Verdict {
     Verdict::failure(
-        finding,
+        format!("it did not end within {} s", CHECK_LIMIT.as_secs()),
         "look for a file system or a lock that hangs (`dmesg`, `df`, `ps` for processes in state D)",
     )
 }
 
-/// An error and what lies under it, each once.
-fn words(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut said: Vec<String> = Vec::new();
-    for cause in crate::net::chain(error).map(ToString::to_string) {
-        if !said.iter().any(|words| words.contains(&cause)) {
-            said.push(cause);
+type Job<T> = Box<dyn FnOnce() -> T + Send>;
+
+/// Runs each job in a thread of its own, until all have ended or time is up: then those that have
+/// not are `None`, and their threads are left behind.
+fn run_all<T: Send + 'static>(jobs: Vec<Job<T>>, until: Instant) -> Vec<Option<T>> {
+    let mut results: Vec<Option<T>> = jobs.iter().map(|_| None).collect();
+    let (sender, receiver) = mpsc::channel();
+    for (number, job) in jobs.into_iter().enumerate() {
+        let sender = sender.clone();
+        // After the deadline no one receives.
+        thread::spawn(move || drop(sender.send((number, job()))));
+    }
+    drop(sender);
+    let left = || until.saturating_duration_since(Instant::now());
+    while let Ok((number, result)) = receiver.recv_timeout(left()) {
+        results[number] = Some(result);
+    }
+    results
+}
+
+/// An error and its causes, on one line, each once.
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    for cause in crate::error::chain(error).map(ToString::to_string) {
+        if !texts.iter().any(|text| text.contains(&cause)) {
+            texts.push(cause);
         }
     }
-    said.join(": ")
+    texts.join(": ")
 }

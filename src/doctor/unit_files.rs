@@ -1,11 +1,15 @@
-//! systemd's units as they lie on the disk: main file, drop-ins, and the links that `enable` makes.
-//! Asks no systemd.
+//! systemd's units as their files have them: main file, drop-ins, and the links that `enable`
+//! makes. Asks no systemd, so that it works below any root.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where units lie, strongest first (systemd.unit(5), "UNIT FILE LOAD PATH").
+use crate::files::read_text;
+use crate::paths::MAX_CONFIG;
+
+/// Folders of units, strongest first (systemd.unit(5), "UNIT FILE LOAD PATH").
 const FOLDERS: [&str; 5] = [
     "etc/systemd/system",
     "run/systemd/system",
@@ -16,78 +20,85 @@ const FOLDERS: [&str; 5] = [
 
 /// One unit with its drop-ins.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Unit {
-    pub(crate) masked: bool,
-    /// Assignments in the order in which systemd reads them.
-    set: Vec<(String, String)>,
+pub(super) struct Unit {
+    pub(super) masked: bool,
+    /// In the order in which systemd reads them.
+    assignments: Vec<(String, String)>,
 }
 
 impl Unit {
-    /// Everything a list holds; an empty assignment empties it.
-    pub(crate) fn list(&self, key: &str) -> Vec<&str> {
-        let mut list = Vec::new();
-        for (_, value) in self.set.iter().filter(|(name, _)| name == key) {
-            match value.is_empty() {
-                true => list.clear(),
-                false => list.extend(value.split_whitespace()),
+    /// What is assigned to a list; an empty assignment resets it.
+    fn values(&self, key: &str) -> Vec<&str> {
+        let mut values = Vec::new();
+        for (_, value) in self.assignments.iter().filter(|(name, _)| name == key) {
+            match value.as_str() {
+                "" => values.clear(),
+                value => values.push(value),
             }
         }
-        list
+        values
+    }
+
+    /// Whether a list has this item.
+    pub(super) fn lists(&self, key: &str, item: &str) -> bool {
+        self.values(key).into_iter().flat_map(str::split_whitespace).any(|listed| listed == item)
     }
 
     /// The last value, if it is not empty.
-    pub(crate) fn last(&self, key: &str) -> Option<&str> {
-        let last = self.set.iter().rev().find(|(name, _)| name == key);
-        last.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    pub(super) fn last(&self, key: &str) -> Option<&str> {
+        self.values(key).pop()
+    }
+
+    /// Whether a command of the unit contains this text.
+    pub(super) fn runs(&self, command: &str) -> bool {
+        let executes =
+            |(name, value): &(String, String)| name.starts_with("Exec") && value.contains(command);
+        self.assignments.iter().any(executes)
+    }
+
+    /// `Environment=`: names and values, in order.
+    pub(super) fn environment(&self) -> Vec<(String, String)> {
+        let items = self.values("Environment").into_iter().flat_map(items);
+        let split = |item: String| {
+            item.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
+        };
+        items.filter_map(split).collect()
     }
 }
 
 /// The unit of that name, if there is one.
-pub(crate) fn read(root: &Path, name: &str) -> Option<Unit> {
+pub(super) fn read(root: &Path, name: &str) -> Option<Unit> {
     let main = FOLDERS
         .iter()
         .map(|folder| root.join(folder).join(name))
         .find(|path| path.symlink_metadata().is_ok())?;
     let target = fs::read_link(&main).ok();
-    if target.as_deref() == Some(Path::new("/dev/null")) {
-        return Some(Unit { masked: true, ..Unit::default() });
-    }
-    let text = fs::read_to_string(within(root, &main, target)).unwrap_or_default();
-    let drop_ins =
-        drop_ins(root, name).into_values().filter_map(|path| fs::read_to_string(path).ok());
-    let set = std::iter::once(text).chain(drop_ins).flat_map(|text| assignments(&text)).collect();
-    Some(Unit { masked: false, set })
+    let masked = target.as_deref() == Some(Path::new("/dev/null"));
+    // An absolute link below the root leads to a path below the root.
+    let absolute = target.as_deref().and_then(|target| target.strip_prefix("/").ok());
+    let main = absolute.map_or(main, |target| root.join(target));
+    let files = std::iter::once(main).chain(drop_ins(root, name).into_values());
+    let texts = files.filter_map(|path| read_text(&path, MAX_CONFIG));
+    let assignments = texts.flat_map(|text| assignments(&text)).collect();
+    Some(Unit { masked, assignments })
 }
 
-/// An absolute link below the root means a path below the root.
-fn within(root: &Path, main: &Path, target: Option<PathBuf>) -> PathBuf {
-    match target.as_deref().and_then(|target| target.strip_prefix("/").ok()) {
-        Some(absolute) => root.join(absolute),
-        None => main.to_owned(),
-    }
+/// By file name, which is the order in which they are read; the file of the strongest folder
+/// replaces all others of its name.
+fn drop_ins(root: &Path, name: &str) -> BTreeMap<OsString, PathBuf> {
+    FOLDERS.iter().rev().flat_map(|folder| drop_ins_in(&root.join(folder), name)).collect()
 }
 
-/// By file name, which is the order in which they are read; the strongest folder's file of a name
-/// stands for all of that name.
-fn drop_ins(root: &Path, name: &str) -> BTreeMap<std::ffi::OsString, PathBuf> {
-    let mut found = BTreeMap::new();
-    for folder in FOLDERS.iter().rev() {
-        found.extend(drop_ins_in(&root.join(folder), name));
-    }
-    found
-}
-
-fn drop_ins_in(folder: &Path, name: &str) -> impl Iterator<Item = (std::ffi::OsString, PathBuf)> {
+fn drop_ins_in(folder: &Path, name: &str) -> BTreeMap<OsString, PathBuf> {
     let entries = fs::read_dir(folder.join(format!("{name}.d"))).into_iter().flatten().flatten();
-    let files = entries
-        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "conf"));
-    files.map(|entry| (entry.file_name(), entry.path()))
+    let files = entries.map(|entry| (entry.file_name(), entry.path()));
+    files.filter(|(_, path)| path.extension().is_some_and(|end| end == "conf")).collect()
 }
 
-/// Every file of the unit, in whichever folder, the strongest first; of each folder's drop-ins no
-/// more than anybody reads.
-pub(crate) fn paths(root: &Path, name: &str) -> Vec<PathBuf> {
-    const MOST: usize = 32;
+/// Every file of the unit, in whichever folder, the strongest first; of each folder's drop-ins the
+/// first 32.
+pub(super) fn paths(root: &Path, name: &str) -> Vec<PathBuf> {
+    const MAX_DROP_INS: usize = 32;
     // Where /lib is /usr/lib, the last folder is the one before it.
     let folders = FOLDERS
         .iter()
@@ -95,46 +106,75 @@ pub(crate) fn paths(root: &Path, name: &str) -> Vec<PathBuf> {
     let files = folders.flat_map(|folder| {
         let main =
             Some(root.join(folder).join(name)).filter(|path| path.symlink_metadata().is_ok());
-        let drop_ins: BTreeMap<_, _> = drop_ins_in(&root.join(folder), name).collect();
-        main.into_iter().chain(drop_ins.into_values().take(MOST))
+        let drop_ins = drop_ins_in(&root.join(folder), name).into_values();
+        main.into_iter().chain(drop_ins.take(MAX_DROP_INS))
     });
     files.collect()
 }
 
-/// Whether a drop-in of the unit has a line that holds this text.
-pub(crate) fn drop_in_holds(root: &Path, name: &str, text: &str) -> bool {
-    drop_ins(root, name)
-        .into_values()
-        .any(|path| fs::read_to_string(path).is_ok_and(|file| file.contains(text)))
-}
-
 /// What this unit pulls in by links: `kind` is `wants` or `requires`.
-pub(crate) fn links(root: &Path, name: &str, kind: &str) -> Vec<String> {
+pub(super) fn links(root: &Path, name: &str, kind: &str) -> Vec<String> {
     let folders = FOLDERS.iter().map(|folder| root.join(folder).join(format!("{name}.{kind}")));
     let entries = folders.flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
     entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
-/// Whether anything pulls the unit in at boot.
-pub(crate) fn is_enabled(root: &Path, name: &str) -> bool {
-    let folders = FOLDERS
-        .iter()
-        .flat_map(|folder| fs::read_dir(root.join(folder)).into_iter().flatten().flatten());
-    let pulls = |path: &Path| {
-        path.extension().is_some_and(|extension| extension == "wants" || extension == "requires")
-    };
-    folders
-        .map(|entry| entry.path())
-        .any(|folder| pulls(&folder) && folder.join(name).symlink_metadata().is_ok())
+/// Whether any other unit pulls this one in at boot.
+pub(super) fn is_enabled(root: &Path, name: &str) -> bool {
+    let entries = FOLDERS.iter().flat_map(|folder| fs::read_dir(root.join(folder)));
+    let mut folders = entries.flatten().flatten().map(|entry| entry.path());
+    folders.any(|folder| {
+        let kind = folder.extension().unwrap_or_default();
+        (kind == "wants" || kind == "requires") && folder.join(name).symlink_metadata().is_ok()
+    })
 }
 
-fn assignments(text: &str) -> Vec<(String, String)> {
-    let joined = text.replace("\\\n", " ");
-    let lines = joined.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
-    lines
-        .filter_map(|line| line.split_once('='))
-        .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
-        .collect()
+/// The assignments of a unit file. A line that ends in a backslash continues on the next one,
+/// comments between them left out (systemd.syntax(7)).
+pub(super) fn assignments(text: &str) -> Vec<(String, String)> {
+    let mut lines = vec![String::new()];
+    for line in text.lines().filter(|line| !line.trim_start().starts_with(['#', ';'])) {
+        let joined = lines.last_mut().expect("it begins with one line and never loses one");
+        let backslashes = line.len() - line.trim_end_matches('\\').len();
+        if backslashes % 2 == 1 {
+            *joined += &line[..line.len() - 1];
+            joined.push(' ');
+        } else {
+            *joined += line;
+            lines.push(String::new());
+        }
+    }
+    let pairs = lines.iter().filter_map(|line| line.split_once('='));
+    pairs.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned())).collect()
+}
+
+/// The items of a value, without quotes and escapes (systemd.syntax(7), "QUOTING").
+pub(super) fn items(value: &str) -> Vec<String> {
+    let (mut items, mut item, mut quote) = (Vec::new(), None::<String>, None);
+    let mut chars = value.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' | '\'' if quote.is_none() => {
+                quote = Some(c);
+                item.get_or_insert_default();
+            }
+            c if quote == Some(c) => quote = None,
+            c if quote.is_none() && c.is_whitespace() => items.extend(item.take()),
+            '\\' => item.get_or_insert_default().extend(chars.next().map(unescaped)),
+            c => item.get_or_insert_default().push(c),
+        }
+    }
+    items.extend(item);
+    items
+}
+
+fn unescaped(c: char) -> char {
+    match c {
+        's' => ' ',
+        't' => '\t',
+        'n' => '\n',
+        c => c,
+    }
 }
 
 #[cfg(test)]
@@ -148,26 +188,24 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_is_its_file_and_its_drop_ins_and_an_empty_assignment_empties() {
+    fn drop_ins_add_to_lists_and_empty_assignments_reset_them() {
         let root = tempfile::tempdir().unwrap();
+        let after = || read(root.path(), "a.service").unwrap().values("After").join(" ");
         write(
             root.path(),
             "usr/lib/systemd/system/a.service",
-            "[Unit]\n# After=no\nAfter=x.service \\\n  y.service\n",
+            "[Unit]\n# After=no\nAfter=x.service \\\n; no\n  y.service\n",
         );
         write(root.path(), "usr/lib/systemd/system/a.service.d/10.conf", "After=\n");
         write(root.path(), "etc/systemd/system/a.service.d/20.conf", "[Unit]\nAfter = z.service\n");
-        assert_eq!(read(root.path(), "a.service").unwrap().list("After"), ["z.service"]);
+        assert_eq!(after(), "z.service");
         fs::remove_file(root.path().join("usr/lib/systemd/system/a.service.d/10.conf")).unwrap();
-        assert_eq!(
-            read(root.path(), "a.service").unwrap().list("After"),
-            ["x.service", "y.service", "z.service"]
-        );
+        assert_eq!(after().split_whitespace().count(), 3, "{}", after());
         assert_eq!(read(root.path(), "b.service"), None);
     }
 
     #[test]
-    fn a_masked_unit_is_known_by_its_link_and_an_enabled_one_by_its_target_s() {
+    fn links_mask_and_enable_units() {
         let root = tempfile::tempdir().unwrap();
         write(root.path(), "usr/lib/systemd/system/a.service", "[Unit]\n");
         let etc = root.path().join("etc/systemd/system");
@@ -182,5 +220,26 @@ mod tests {
         assert_eq!(links(root.path(), "multi-user.target", "wants"), ["a.service"]);
         std::os::unix::fs::symlink("/dev/null", etc.join("a.service")).unwrap();
         assert!(read(root.path(), "a.service").unwrap().masked);
+    }
+
+    #[test]
+    fn a_double_backslash_does_not_continue_a_line() {
+        let read = assignments("After=a\\\\\nBefore=b\n");
+        assert_eq!(read, [("After".into(), "a\\\\".into()), ("Before".into(), "b".into())]);
+    }
+
+    #[test]
+    fn quotes_keep_blanks_and_escapes_are_replaced() {
+        let table: [(&str, &[&str]); 6] = [
+            (r#""NO_PROXY=a b"  C=d"#, &["NO_PROXY=a b", "C=d"]),
+            (r#"'A="b"' "C='d'""#, &["A=\"b\"", "C='d'"]),
+            (r#"A="b c" D"#, &["A=b c", "D"]),
+            (r#""A=b\"c" D\se"#, &["A=b\"c", "D e"]),
+            (r#""""#, &[""]),
+            ("  ", &[]),
+        ];
+        for (value, wanted) in table {
+            assert_eq!(items(value), wanted, "{value}");
+        }
     }
 }

@@ -1,40 +1,31 @@
-//! The order of the units, read from their files: who waits for whom, and whether anybody waits for
+//! The order of the units, read from their files: which waits for which, and whether any waits for
 //! ever.
 
 use std::fs;
 use std::path::Path;
 
-use super::Patient;
+use super::Target;
 use super::check::{Check, Verdict, check};
-use super::unit_files::{self, Unit, drop_in_holds, is_enabled, links};
-use crate::paths;
+use super::unit_files::{self, Unit, is_enabled, links};
+use crate::files;
+use crate::paths::{AGENT_UNITS, DOCKER_UNIT, ECS_CONFIG, GUARD_UNIT, MAX_CONFIG, RUN_UNIT};
 
-pub(crate) const CHECKS: [Check; 4] = [
-    check("agent-unit", "the agent's unit: there, enabled, and with ecs.config", agent_unit),
-    check(
-        "order",
-        "After=, Before= and the targets' links of our units, Docker, the agent and cloud-final",
-        order,
-    ),
-    check("user-data", "user data that waits for the agent, which waits for user data", user_data),
-    check(
-        "interlock",
-        "the drop-in and the link that keep the agent from starting without a verified file",
-        interlock,
-    ),
+pub(super) const CHECKS: &[Check] = &[
+    check("agent-unit", "the agent's unit: enabled, and with ecs.config", check_agent_unit),
+    check("order", "ordering cycles among our units and those of the agent", check_order),
+    check("user-data", "user data that waits for the agent, which waits for it", check_user_data),
+    check("interlock", "the start condition of the agent's unit", check_start_condition),
 ];
 
-const OURS: &str = "ecs-bootstrap.service";
 const CLOUD_FINAL: &str = "cloud-final.service";
 
 /// The agent's unit, by the name that it has here.
 fn agent(root: &Path) -> Option<(&'static str, Unit)> {
-    paths::AGENT_UNITS.into_iter().find_map(|name| Some((name, unit_files::read(root, name)?)))
+    AGENT_UNITS.into_iter().find_map(|name| Some((name, unit_files::read(root, name)?)))
 }
 
-fn agent_unit(patient: &Patient) -> Verdict {
-    let root = &patient.settings.root;
-    let Some((name, unit)) = agent(root) else {
+fn check_agent_unit(target: &Target) -> Verdict {
+    let Some((name, unit)) = agent(target.root()) else {
         return Verdict::warning(
             "there is no ecs.service: the ECS agent is not installed",
             "install ecs-init (`dnf install ecs-init`)",
@@ -46,122 +37,101 @@ fn agent_unit(patient: &Patient) -> Verdict {
             format!("systemctl unmask {name}"),
         );
     }
-    if !is_enabled(root, name) {
+    if !is_enabled(target.root(), name) {
         return Verdict::warning(
             format!("{name} is not enabled: the agent will not start at boot"),
             format!("systemctl enable {name}"),
         );
     }
-    let reads_config = unit
-        .list("EnvironmentFile")
-        .iter()
-        .any(|file| file.trim_start_matches('-') == "/etc/ecs/ecs.config");
-    let loops = unit.last("Restart").is_some_and(|when| when != "no")
-        && !unit.list("RestartPreventExitStatus").contains(&"5");
-    let section = |line: &str| format!("`systemctl edit {name}`, and write: [Service] {line}");
-    match (reads_config, loops) {
-        (false, _) => Verdict::warning(
+    let edit = |line: &str| format!("`systemctl edit {name}`, and write: [Service] {line}");
+    let optional = format!("-{ECS_CONFIG}");
+    if ![ECS_CONFIG, &optional].iter().any(|file| unit.lists("EnvironmentFile", file)) {
+        return Verdict::warning(
             format!(
-                "{name} does not load /etc/ecs/ecs.config: ECS_EXTERNAL, DOCKER_HOST and proxies in it have no effect on ecs-init"
+                "{name} does not load {ECS_CONFIG}: ECS_EXTERNAL, DOCKER_HOST and proxies in it have no effect on ecs-init"
             ),
-            section("EnvironmentFile=-/etc/ecs/ecs.config"),
-        ),
-        (_, true) => Verdict::warning(
-            format!(
-                "{name} restarts the agent after exit status 5, with which it says that it cannot work as it is configured"
-            ),
-            section("RestartPreventExitStatus=5"),
-        ),
-        _ => Verdict::ok(format!("{name} is enabled and loads ecs.config")),
+            edit("EnvironmentFile=-/etc/ecs/ecs.config"),
+        );
     }
+    let restarts = unit.last("Restart").is_some_and(|when| when != "no");
+    if restarts && !unit.lists("RestartPreventExitStatus", "5") {
+        return Verdict::warning(
+            format!(
+                "{name} restarts the agent after exit status 5, by which it reports that it cannot work as it is configured"
+            ),
+            edit("RestartPreventExitStatus=5"),
+        );
+    }
+    Verdict::ok(format!("{name} is enabled and loads ecs.config"))
 }
 
-/// The units among which a circle has been seen (canonical/cloud-init's After=multi-user.target,
-/// moby/moby#41767).
+/// The units among which an ordering cycle has been seen (canonical/cloud-init's
+/// After=multi-user.target, moby/moby#41767).
 const NODES: [&str; 8] = [
-    OURS,
-    "ecs-bootstrap-guard.service",
-    "ecs.service",
-    "amazon-ecs.service",
-    "docker.service",
+    RUN_UNIT,
+    GUARD_UNIT,
+    AGENT_UNITS[0],
+    AGENT_UNITS[1],
+    DOCKER_UNIT,
     CLOUD_FINAL,
     "multi-user.target",
     "network-online.target",
 ];
 
-fn order(patient: &Patient) -> Verdict {
-    let root = &patient.settings.root;
-    let present = NODES.into_iter().filter(|name| !name.ends_with(".target"));
-    if present.filter_map(|name| unit_files::read(root, name)).next().is_none() {
-        return Verdict::skipped("no units here to order");
+fn check_order(target: &Target) -> Verdict {
+    let units = NODES.map(|name| unit_files::read(target.root(), name));
+    if NODES.iter().zip(&units).all(|(name, unit)| name.ends_with(".target") || unit.is_none()) {
+        return Verdict::skipped("there are no units to order");
     }
-    let graph = NODES.map(|name| waits_for(root, name));
-    match NODES.iter().find_map(|start| circle(&graph, &[start])) {
-        None => Verdict::ok("nobody waits in a circle"),
-        Some(circle) => Verdict::failure(
+    let units = units.map(Option::unwrap_or_default);
+    let graph = std::array::from_fn(|node| waits_for(target.root(), &units, node));
+    match (0..NODES.len()).find_map(|start| cycle(&graph, &[start])) {
+        None => Verdict::ok("no unit waits for itself"),
+        Some(cycle) => Verdict::failure(
             format!(
                 "each waits for the next, and systemd will leave one of them out: {}",
-                circle.join(" → ")
+                cycle.into_iter().map(|node| NODES[node]).collect::<Vec<_>>().join(" → ")
             ),
-            "remove the After= or Before= that closes the circle; on Debian and Ubuntu nothing that the agent waits for may come \
+            "remove the After= or Before= that closes the cycle; on Debian and Ubuntu nothing that the agent waits for may come \
              After=cloud-final.service (`systemctl cat ecs-bootstrap.service` shows which file it is in)",
         ),
     }
 }
 
 /// The nodes that must be up before this one: its own After=, the others' Before=, and, of a
-/// target, what it pulls in.
-fn waits_for(root: &Path, name: &str) -> Vec<&'static str> {
-    let own = unit_files::read(root, name).unwrap_or_default();
-    let pulled = if name.ends_with(".target") {
-        [links(root, name, "wants"), links(root, name, "requires")].concat()
-    } else {
-        Vec::new()
+/// target, what it pulls in, unless that comes after the target itself.
+fn waits_for(root: &Path, units: &[Unit; NODES.len()], node: usize) -> Vec<usize> {
+    let name = NODES[node];
+    let kinds: &[&str] = if name.ends_with(".target") { &["wants", "requires"] } else { &[] };
+    let pulled: Vec<String> = kinds.iter().flat_map(|kind| links(root, name, kind)).collect();
+    let waits = |other: &usize| {
+        let pulls = pulled.iter().any(|link| link == NODES[*other]);
+        units[node].lists("After", NODES[*other])
+            || units[*other].lists("Before", name)
+            || pulls && !units[*other].lists("After", name)
     };
-    let before = |node: &str| {
-        unit_files::read(root, node).is_some_and(|unit| unit.list("Before").contains(&name))
-    };
-    // A target comes after what it pulls in, unless that says itself that it comes after the
-    // target.
-    let after_it = |node: &str| {
-        unit_files::read(root, node).is_some_and(|unit| unit.list("After").contains(&name))
-    };
-    let waits = |node: &&str| {
-        let pulls = pulled.iter().any(|link| link == node) && !after_it(node);
-        *node != name && (own.list("After").contains(node) || before(node) || pulls)
-    };
-    NODES.into_iter().filter(waits).collect()
+    (0..NODES.len()).filter(|other| *other != node).filter(waits).collect()
 }
 
-/// A way from the first node of the path back to it.
-fn circle(
-    graph: &[Vec<&'static str>; NODES.len()],
-    path: &[&'static str],
-) -> Option<Vec<&'static str>> {
+/// A path from its first node back to that node.
+fn cycle(graph: &[Vec<usize>; NODES.len()], path: &[usize]) -> Option<Vec<usize>> {
     let (first, last) = (path.first()?, path.last()?);
-    let at = NODES.iter().position(|node| node == last)?;
-    if graph[at].contains(first) {
-        return Some([path, &[first]].concat());
+    if graph[*last].contains(first) {
+        return Some([path, &[*first]].concat());
     }
-    graph[at]
-        .iter()
-        .filter(|next| !path.contains(next))
-        .find_map(|next| circle(graph, &[path, &[next]].concat()))
+    let mut unvisited = graph[*last].iter().filter(|next| !path.contains(next));
+    unvisited.find_map(|next| cycle(graph, &[path, &[*next]].concat()))
 }
 
-/// Scripts of user data run inside cloud-final. Where the agent waits for that, whoever waits for
-/// the agent there waits for ever.
-fn user_data(patient: &Patient) -> Verdict {
-    let root = &patient.settings.root;
-    let waits = agent(root).is_some_and(|(_, unit)| unit.list("After").contains(&CLOUD_FINAL));
-    if !waits {
+/// Scripts of user data run inside cloud-final. Where the agent waits for that, a script that waits
+/// for the agent waits for ever.
+fn check_user_data(target: &Target) -> Verdict {
+    if !agent(target.root()).is_some_and(|(_, unit)| unit.lists("After", CLOUD_FINAL)) {
         return Verdict::ok("the agent does not wait for user data here");
     }
-    let (files, hidden) = scripts(&root.join("var/lib/cloud/instance"));
-    let stuck = files
-        .iter()
-        .find_map(|(name, text)| Some((name, text.lines().position(waits_for_agent)? + 1)));
-    match stuck {
+    let (scripts, hidden) = scripts(&target.path("/var/lib/cloud/instance"));
+    let waits = |text: &str| text.lines().position(waits_for_agent).map(|line| line + 1);
+    match scripts.iter().find_map(|(name, text)| Some((name, waits(text)?))) {
         Some((name, line)) => Verdict::failure(
             format!(
                 "{name}, line {line} waits for the agent, and the agent waits for it (After=cloud-final.service)"
@@ -175,66 +145,62 @@ fn user_data(patient: &Patient) -> Verdict {
 
 /// The user data and its scripts, by name; and whether some could not be read.
 fn scripts(folder: &Path) -> (Vec<(String, String)>, bool) {
-    let entries = fs::read_dir(folder.join("scripts"))
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path());
-    let (mut read, mut hidden) = (Vec::new(), false);
-    for path in entries.chain([folder.join("user-data.txt")]) {
-        match fs::read(&path) {
-            Ok(bytes) => {
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                read.push((name, String::from_utf8_lossy(&bytes).into_owned()));
-            }
-            Err(error) => hidden |= error.kind() == std::io::ErrorKind::PermissionDenied,
+    let entries = fs::read_dir(folder.join("scripts")).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path()).chain([folder.join("user-data.txt")]);
+    let (mut scripts, mut hidden) = (Vec::new(), false);
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match files::read(&path, MAX_CONFIG) {
+            Ok(bytes) => scripts.push((name, String::from_utf8_lossy(&bytes).into_owned())),
+            Err(error) => hidden |= error.is_denied(),
         }
     }
-    (read, hidden)
+    (scripts, hidden)
 }
 
 fn waits_for_agent(line: &str) -> bool {
     let code = line.split('#').next().unwrap_or_default();
-    code.split([';', '&', '|']).any(is_a_start_that_waits)
+    code.split([';', '&', '|']).any(starts_agent_and_waits)
 }
 
-fn is_a_start_that_waits(command: &str) -> bool {
+fn starts_agent_and_waits(command: &str) -> bool {
     let words: Vec<&str> =
         command.split(|c: char| c.is_whitespace() || "\"'[],(){}".contains(c)).collect();
     let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
-    let starts = has(&["start", "restart", "reload-or-restart", "--now"]);
     has(&["systemctl", "service"])
-        && starts
+        && has(&["start", "restart", "reload-or-restart", "--now"])
         && has(&["ecs", "ecs.service", "amazon-ecs", "amazon-ecs.service"])
         && !has(&["--no-block"])
 }
 
-fn interlock(patient: &Patient) -> Verdict {
-    let root = &patient.settings.root;
-    if unit_files::read(root, OURS).is_none() {
-        return Verdict::skipped(
-            "ecs-bootstrap.service is not installed: something else runs this program, user data perhaps",
-        );
+fn check_start_condition(target: &Target) -> Verdict {
+    const CONDITION: &str = "ecs-bootstrap status --check";
+    let root = target.root();
+    if unit_files::read(root, RUN_UNIT).is_none() {
+        return Verdict::skipped(format!(
+            "{RUN_UNIT} is not installed: something else runs this program, user data perhaps"
+        ));
     }
-    let Some((name, _)) = agent(root) else {
+    let Some((name, unit)) = agent(root) else {
         return Verdict::skipped("there is no agent to keep from starting");
     };
-    let linked = links(root, name, "requires").iter().any(|link| link == OURS);
-    match (linked, drop_in_holds(root, name, "ecs-bootstrap status --check")) {
-        (true, true) => {
-            Verdict::ok("the agent starts only with a file that a run of this boot has verified")
-        }
-        (true, false) => Verdict::failure(
+    if !links(root, name, "requires").iter().any(|link| link == RUN_UNIT) {
+        return Verdict::warning(
             format!(
-                "{name}.d holds no drop-in with `ecs-bootstrap status --check`: the agent starts with whatever file is there"
+                "{RUN_UNIT} is not enabled: the agent starts without waiting for it, and may join the cluster `default`"
+            ),
+            format!("systemctl enable {RUN_UNIT}"),
+        );
+    }
+    if !unit.runs(CONDITION) {
+        return Verdict::failure(
+            format!(
+                "{name}.d has no drop-in with `{CONDITION}`: the agent starts with whatever file is there"
             ),
             "install the package again: it brings 50-ecs-bootstrap.conf",
-        ),
-        (false, _) => Verdict::warning(
-            "ecs-bootstrap.service is not enabled: the agent starts without waiting for it, and may join the cluster `default`",
-            "systemctl enable ecs-bootstrap.service",
-        ),
+        );
     }
+    Verdict::ok("the agent starts only with a file that a run of this boot has verified")
 }
 
 #[cfg(test)]
@@ -242,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_start_that_waits_is_a_start_that_waits() {
+    fn only_a_start_without_no_block_waits_for_the_agent() {
         let waiting = [
             "systemctl start ecs",
             "  sudo systemctl enable --now ecs.service",

@@ -13,8 +13,8 @@ use crate::paths;
 pub(crate) struct HostFiles {
     path: PathBuf,
     ecs_config: Result<Vec<u8>, ReadError>,
-    instance_config: Option<Vec<u8>>,
-    json_config: Option<Vec<u8>>,
+    instance_config: Result<Vec<u8>, ReadError>,
+    json_config: Result<Vec<u8>, ReadError>,
 }
 
 impl HostFiles {
@@ -24,8 +24,8 @@ impl HostFiles {
         HostFiles {
             path: paths::below(root, paths::ECS_CONFIG),
             ecs_config: bytes(paths::ECS_CONFIG),
-            instance_config: bytes(paths::INSTANCE_CONFIG).ok(),
-            json_config: bytes(paths::JSON_CONFIG).ok(),
+            instance_config: bytes(paths::INSTANCE_CONFIG),
+            json_config: bytes(paths::JSON_CONFIG),
         }
     }
 
@@ -41,12 +41,24 @@ impl HostFiles {
 
     /// `/var/lib/ecs/ecs.config`.
     pub(crate) fn instance_config(&self) -> Option<&[u8]> {
-        self.instance_config.as_deref()
+        self.instance_config.as_deref().ok()
     }
 
     /// `/etc/ecs/ecs.config.json`.
     pub(crate) fn json_config(&self) -> Option<&[u8]> {
-        self.json_config.as_deref()
+        self.json_config.as_deref().ok()
+    }
+
+    /// The first of them that is there and cannot be read.
+    pub(crate) fn unreadable(&self) -> Option<(&'static str, &ReadError)> {
+        let files = [
+            (paths::ECS_CONFIG, &self.ecs_config),
+            (paths::INSTANCE_CONFIG, &self.instance_config),
+            (paths::JSON_CONFIG, &self.json_config),
+        ];
+        let errors =
+            files.into_iter().filter_map(|(path, file)| Some((path, file.as_ref().err()?)));
+        errors.into_iter().find(|(_, error)| !error.is_missing())
     }
 
     /// `/etc/ecs/ecs.config`, if it is a file that may be replaced; `None` if there is no file.

@@ -4,7 +4,7 @@
 //! sparse one never ends. Whoever reads a file of the host reads it here.
 
 use std::fs::{File, FileType, OpenOptions};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -25,6 +25,11 @@ impl ReadError {
     pub(crate) fn is_missing(&self) -> bool {
         matches!(self, ReadError::Io(error) if error.kind() == ErrorKind::NotFound)
     }
+
+    /// Only another user, as a rule root, may read it.
+    pub(crate) fn is_denied(&self) -> bool {
+        matches!(self, ReadError::Io(error) if error.kind() == ErrorKind::PermissionDenied)
+    }
 }
 
 /// The bytes of the plain file at `path`, links followed; at most `limit` of them.
@@ -35,7 +40,18 @@ pub(crate) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, ReadError> {
     if bytes.len() > limit { Err(ReadError::TooLarge(limit)) } else { Ok(bytes) }
 }
 
-/// The same as text, with U+FFFD for what is not UTF-8; `None` where there is nothing to read.
+/// The end of the plain file at `path`, for logs: at most `limit` bytes.
+pub(crate) fn read_end(path: &Path, limit: usize) -> Result<Vec<u8>, ReadError> {
+    let mut file = open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(limit as u64)))?;
+    let mut bytes = Vec::new();
+    file.take(limit as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The same as [`read`], as text, with U+FFFD for what is not UTF-8; `None` where there is nothing
+/// to read.
 pub(crate) fn read_text(path: &Path, limit: usize) -> Option<String> {
     read(path, limit).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
@@ -100,6 +116,8 @@ mod tests {
         std::fs::write(&path, "12345").unwrap();
         assert_eq!(read(&path, 5).unwrap(), b"12345");
         assert!(matches!(read(&path, 4), Err(ReadError::TooLarge(4))));
+        assert_eq!(read_end(&path, 2).unwrap(), b"45");
+        assert_eq!(read_end(&path, 9).unwrap(), b"12345");
     }
 
     #[test]

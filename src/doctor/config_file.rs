@@ -1,0 +1,253 @@
+//! The configuration as it is on the disk, and the cluster that the agent has joined with it.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use ecs_config::lint::{self, Context, File, Finding, Place, Severity};
+use nix::unistd::geteuid;
+
+use super::Target;
+use super::check::{Check, Verdict, check};
+use crate::files::{self, HostFiles, ReadError};
+use crate::install::state::{State, boot_id};
+use crate::paths::{AGENT_DB, ECS_CONFIG, INSTANCE_CONFIG, JSON_CONFIG, MAX_CONFIG, STATE};
+
+pub(super) const CHECKS: &[Check] = &[
+    check("file", "owner and mode of /etc/ecs/ecs.config", check_file),
+    check("digest", "the file against what the last run verified", check_digest).needs(&["file"]),
+    check("lint", "the agent's files, as their readers parse them", check_lint).needs(&["file"]),
+    check("other-files", "who can write what ecs-init reads beside it", check_other_files),
+    check("agent-cluster", "the cluster that the agent has joined before", check_cluster)
+        .needs(&["file"]),
+];
+
+const RUN: &str =
+    "run `ecs-bootstrap run`: it installs the verified file, or reports why it cannot";
+
+/// Whose the files may be: root's, or below another root than `/`, those of the user who works on
+/// it.
+fn is_trusted(uid: u32, target: &Target) -> bool {
+    uid == 0 || target.root() != Path::new("/") && uid == geteuid().as_raw()
+}
+
+fn check_file(target: &Target) -> Verdict {
+    let found = match fs::symlink_metadata(target.path(ECS_CONFIG)) {
+        Ok(found) => found,
+        Err(error) if error.kind() == ErrorKind::NotFound => return missing(),
+        Err(error) => return Verdict::skipped(format!("{ECS_CONFIG}: {error}")),
+    };
+    let (uid, mode) = (found.uid(), found.mode() & 0o7777);
+    if !found.is_file() {
+        return Verdict::failure(
+            format!("{ECS_CONFIG} is a link or a folder, not a file"),
+            format!("remove it, and {RUN}"),
+        );
+    }
+    if !is_trusted(uid, target) {
+        return Verdict::failure(
+            format!("{ECS_CONFIG} belongs to user id {uid}"),
+            format!("chown root:root {ECS_CONFIG}"),
+        );
+    }
+    let chmod = format!("chmod 0600 {ECS_CONFIG}");
+    match (mode & 0o022, mode & 0o044) {
+        (0, 0) => Verdict::ok(format!("mode {mode:04o}, {} bytes", found.len())),
+        (0, _) => Verdict::warning(
+            format!(
+                "{ECS_CONFIG} can be read by others (mode {mode:04o}), and may hold registry credentials"
+            ),
+            chmod,
+        ),
+        _ => Verdict::failure(
+            format!("{ECS_CONFIG} can be written by others (mode {mode:04o})"),
+            chmod,
+        ),
+    }
+}
+
+fn missing() -> Verdict {
+    Verdict::failure(
+        format!("{ECS_CONFIG} is missing: the agent would join the cluster `default`"),
+        RUN,
+    )
+}
+
+/// The bytes of a file, `None` if it is missing.
+fn read(target: &Target, path: &str, limit: usize) -> Result<Option<Vec<u8>>, Verdict> {
+    match files::read(&target.path(path), limit) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.is_missing() => Ok(None),
+        Err(error) => Err(unreadable(path, &error)),
+    }
+}
+
+/// What only root may read is skipped.
+fn unreadable(path: &str, error: &ReadError) -> Verdict {
+    if error.is_denied() {
+        return Verdict::skipped(format!("only root may read {path}"));
+    }
+    Verdict::failure(
+        format!("{path} cannot be read: {error}"),
+        "see what kind of file it is, and `dmesg` for the disk's errors",
+    )
+}
+
+/// The agent's files, if all that are there can be read.
+fn host_files(target: &Target) -> Result<HostFiles, Verdict> {
+    let files = HostFiles::read(target.root());
+    match files.unreadable() {
+        Some((path, error)) => Err(unreadable(path, error)),
+        None => Ok(files),
+    }
+}
+
+fn check_digest(target: &Target) -> Verdict {
+    digest(target).unwrap_or_else(|unreadable| unreadable)
+}
+
+fn digest(target: &Target) -> Result<Verdict, Verdict> {
+    let bytes = read(target, ECS_CONFIG, MAX_CONFIG)?.ok_or_else(missing)?;
+    read(target, STATE, MAX_CONFIG)?;
+    Ok(match State::read(&target.path(STATE)).installed {
+        None => Verdict::warning(format!("no run of this program has installed {ECS_CONFIG}"), RUN),
+        Some(known) if known.sha256 != files::sha256(&bytes) => {
+            Verdict::failure(format!("{ECS_CONFIG} was changed after the last run"), RUN)
+        }
+        Some(known) if known.boot_id != boot_id() => {
+            Verdict::warning(format!("no run of this boot has verified {ECS_CONFIG}"), RUN)
+        }
+        Some(_) => Verdict::ok("as the last run of this boot verified it"),
+    })
+}
+
+fn check_lint(target: &Target) -> Verdict {
+    lint(target).map_or_else(|unreadable| unreadable, |findings| worst(&findings))
+}
+
+fn lint(target: &Target) -> Result<Vec<Finding>, Verdict> {
+    let files = host_files(target)?;
+    let bytes = files.ecs_config().ok_or_else(missing)?;
+    let context = Context {
+        whole: true,
+        instance_file: files.instance_config(),
+        json_file: files.json_config(),
+        allow_default_cluster: target.settings.allow_default_cluster,
+        block_host_tasks: target.settings.block_imds_host_tasks,
+        external: target.is_external(),
+        ..Context::default()
+    };
+    let mut findings = lint::check(&File { source: ECS_CONFIG, bytes }, &context);
+    // The units of the packages for hosts outside EC2 load this file; Amazon Linux's does not.
+    let host = if target.is_external() { "external".parse().ok() } else { None };
+    let context =
+        Context { place: Place::Var, host, external: target.is_external(), ..Context::default() };
+    if let Some(bytes) = files.instance_config() {
+        findings.extend(lint::check_layer(&File { source: INSTANCE_CONFIG, bytes }, &context));
+    }
+    Ok(findings)
+}
+
+/// The first finding of the worst kind, and how many there are of that kind.
+fn worst(findings: &[Finding]) -> Verdict {
+    let grave = findings.iter().filter(|finding| finding.severity != Severity::Note);
+    let Some(first) = grave.min_by_key(|finding| finding.severity) else {
+        return Verdict::ok("every reader sets what the lines mean");
+    };
+    let Finding { source, severity, .. } = first;
+    let count = findings.iter().filter(|finding| finding.severity == *severity).count();
+    let line = first.line.map(|line| format!(", line {line}")).unwrap_or_default();
+    let found = format!("{source}{line}: {} ({})", first.message, first.id);
+    let fix = first.fix.as_ref().map(|fix| format!("{fix}; ")).unwrap_or_default();
+    let kind = severity.word();
+    let remedy = format!("{fix}`ecs-bootstrap lint {source}` shows all {count} {kind}s");
+    match severity {
+        Severity::Error => Verdict::failure(found, remedy),
+        _ => Verdict::warning(found, remedy),
+    }
+}
+
+/// Each must be writable for root only: a service that runs as root reads them.
+fn check_other_files(target: &Target) -> Verdict {
+    let wrong = |path: &str| {
+        let found = fs::symlink_metadata(target.path(path)).ok()?;
+        let (uid, mode) = (found.uid(), found.mode() & 0o7777);
+        let what = match mode & 0o022 {
+            _ if !is_trusted(uid, target) => format!("belongs to user id {uid}"),
+            0 => return None,
+            _ => format!("can be written by others (mode {mode:04o})"),
+        };
+        Some(Verdict::failure(
+            format!("{path} {what}, and root's services read it"),
+            format!("chown root:root {path}; chmod go-w {path}"),
+        ))
+    };
+    let paths = [INSTANCE_CONFIG, JSON_CONFIG, "/etc/ecs", "/var/lib/ecs"];
+    let first = paths.into_iter().find_map(wrong);
+    first.unwrap_or_else(|| Verdict::ok("only root can write them"))
+}
+
+fn check_cluster(target: &Target) -> Verdict {
+    agent_cluster(target).unwrap_or_else(|unreadable| unreadable)
+}
+
+/// The agent's database grows with the tasks it has seen.
+const MAX_AGENT_DB: usize = 64 << 20;
+
+/// The agent remembers its cluster, and exits with status 5 if it is to join another one
+/// (aws/amazon-ecs-agent: agent/app/agent.go).
+fn agent_cluster(target: &Target) -> Result<Verdict, Verdict> {
+    let files = host_files(target)?;
+    let Some(db) = read(target, AGENT_DB, MAX_AGENT_DB)? else {
+        return Ok(Verdict::ok("no agent has started here yet"));
+    };
+    let clusters = stored(&db, "cluster-name");
+    if clusters.is_empty() {
+        return Ok(Verdict::ok("an agent has started here, and joined no cluster yet"));
+    }
+    let hosts = stored(&db, "ec2-instance-id");
+    let claim = target.observed.claim.get().and_then(|claim| claim.as_ref().ok());
+    if claim.is_some_and(|here| !hosts.is_empty() && !hosts.contains(&here.instance_id)) {
+        return Ok(Verdict::ok(
+            "its state is another instance's, of which this one is an image: the agent will drop it",
+        ));
+    }
+    let name = |cluster: &str| cluster.rsplit('/').next().unwrap_or_default().trim().to_owned();
+    let configured = files.effective().text("ECS_CLUSTER").unwrap_or_else(|| "default".into());
+    if clusters.iter().any(|cluster| name(cluster) == name(&configured)) {
+        return Ok(Verdict::ok("the configured one"));
+    }
+    Ok(Verdict::failure(
+        "the agent has joined another cluster than the configured one: it exits with status 5",
+        format!(
+            "launch a new instance for the other cluster; or stop the agent, deregister the instance and remove {AGENT_DB}"
+        ),
+    ))
+}
+
+/// The strings that a bbolt file has, or had, under a key. bbolt keeps a key's JSON value right
+/// behind the key, and old pages until they are needed again: so there may be several.
+fn stored(bytes: &[u8], key: &str) -> Vec<String> {
+    let start = format!("{key}\"");
+    let found =
+        bytes.windows(start.len()).enumerate().filter(|(_, window)| *window == start.as_bytes());
+    let value = |(at, _): (usize, &[u8])| {
+        let rest = &bytes[at + start.len()..];
+        let end = rest.iter().take(256).position(|&byte| byte == b'"')?;
+        String::from_utf8(rest[..end].to_vec()).ok()
+    };
+    found.filter_map(value).filter(|value| !value.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_finds_values_right_behind_their_key() {
+        let page = b"\x00\x01cluster-name\"prod\"container-instance-arn\"arn\"\x00cluster-name\"\"cluster-names\"no\"cluster-name\"cut";
+        assert_eq!(stored(page, "cluster-name"), ["prod"]);
+        assert!(stored(b"", "cluster-name").is_empty());
+    }
+}

@@ -1,0 +1,197 @@
+//! What the program was given, and what kind of host it is on.
+
+use std::net::Ipv4Addr;
+
+use ecs_config::text::plural;
+
+use super::check::{Check, Verdict, check};
+use super::{Target, unit_files};
+use crate::identity::host_kind::{self, Evidence};
+use crate::paths::{AGENT_UNITS, DOCKER_UNIT, SSM_REGISTRATION};
+
+pub(super) const CHECKS: &[Check] = &[
+    check("settings", "flags, ECS_BOOTSTRAP_* and the settings file", check_settings),
+    check("environment", "AWS's own variables, and those of proxies and CAs", check_environment),
+    check("proxy", "whether a proxy would get requests for instance metadata", check_proxy),
+    check("host-kind", "EC2, AWS Batch or external, and what shows it", check_host_kind),
+];
+
+fn check_settings(target: &Target) -> Verdict {
+    if let Some((message, remedy)) = &target.settings_error {
+        return Verdict::failure(message, remedy);
+    }
+    let (sources, keys) = (target.settings.config.len(), target.settings.set.len());
+    if sources + keys == 0 {
+        return Verdict::warning(
+            "no configuration is named: `run` would have nothing to install",
+            "write where ecs.config is: `config = [\"s3://BUCKET/KEY\"]` in /etc/ecs-bootstrap/ecs-bootstrap.toml",
+        );
+    }
+    Verdict::ok(format!("{}, {} set by hand", plural(sources, "source"), plural(keys, "key")))
+}
+
+fn check_environment(target: &Target) -> Verdict {
+    const KEYS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+    if let Some((message, remedy)) = target.observed.unreachable.get() {
+        return Verdict::failure(message, remedy);
+    }
+    match KEYS.into_iter().filter(|name| target.variable(name).is_some()).collect::<Vec<_>>() {
+        none if none.is_empty() => Verdict::ok("nothing in it interferes"),
+        set => Verdict::warning(
+            format!(
+                "{}: this program ignores it, other programs would use it instead of the host's role",
+                set.join(", ")
+            ),
+            format!("unset {}", set.join(" ")),
+        ),
+    }
+}
+
+/// Metadata and the agent's own endpoint for credentials of tasks. Both are plain HTTP, so
+/// HTTPS_PROXY alone does no harm. A proxy that answers a request for metadata answers with the
+/// role of its own host.
+const LINK_LOCAL: [&str; 2] = ["169.254.169.254", "169.254.170.2"];
+
+fn check_proxy(target: &Target) -> Verdict {
+    let units = AGENT_UNITS.into_iter().chain([DOCKER_UNIT]);
+    let places = [("the environment", target.variables.clone())].into_iter().chain(
+        units.filter_map(|name| Some((name, unit_files::read(target.root(), name)?.environment()))),
+    );
+    let mut proxied = places
+        .map(|(place, variables)| (place, asked_through_proxy(&variables).join(",")))
+        .filter(|(_, addresses)| !addresses.is_empty());
+    match proxied.next() {
+        None => Verdict::ok("metadata is asked directly"),
+        Some((place, missing)) => Verdict::warning(
+            format!(
+                "{place} names a proxy, and NO_PROXY lacks {missing}: other programs would ask the proxy for this host's metadata"
+            ),
+            format!("add {missing} to NO_PROXY there"),
+        ),
+    }
+}
+
+/// The link-local addresses that a program with these variables would ask through a proxy. Of
+/// several assignments the last counts.
+fn asked_through_proxy(variables: &[(String, String)]) -> Vec<&'static str> {
+    let get = |name: &str| {
+        let set = variables.iter().rev().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        set.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    };
+    if get("HTTP_PROXY").or_else(|| get("ALL_PROXY")).is_none() {
+        return Vec::new();
+    }
+    let no_proxy = get("NO_PROXY").unwrap_or_default();
+    LINK_LOCAL.into_iter().filter(|address| !bypasses_proxy(no_proxy, address)).collect()
+}
+
+/// Whether `NO_PROXY` exempts plain HTTP to an IPv4 address, as Go has it: entries between commas,
+/// each `*`, an address with or without a port, or a network; a domain never matches an address
+/// (golang.org/x/net: http/httpproxy/proxy.go).
+fn bypasses_proxy(no_proxy: &str, address: &str) -> bool {
+    let parse = |text: &str| text.parse::<Ipv4Addr>().ok().map(u32::from);
+    let matches = |entry: &str| match entry.split_once('/') {
+        Some((network, bits)) => {
+            let bits = bits.parse().ok().filter(|bits: &u32| *bits <= 32);
+            let mask = bits.map(|bits| u32::MAX.checked_shl(32 - bits).unwrap_or(0));
+            mask.zip(parse(network).zip(parse(address)))
+                .is_some_and(|(mask, (network, address))| network & mask == address & mask)
+        }
+        None => entry == "*" || entry.strip_suffix(":80").unwrap_or(entry) == address,
+    };
+    no_proxy.split(',').map(str::trim).any(matches)
+}
+
+fn check_host_kind(target: &Target) -> Verdict {
+    let registered = host_kind::registration(&target.settings).is_some();
+    match (target.is_external(), registered) {
+        (true, false) => Verdict::failure(
+            format!(
+                "it is to be an external host, and the SSM agent is not registered: {SSM_REGISTRATION} has no mi- id"
+            ),
+            "register it: `amazon-ssm-agent -register -code CODE -id ID -region REGION`, or set host to `ec2`",
+        ),
+        (true, true) if host_kind::firmware(&target.settings).is_some() => Verdict::warning(
+            "an EC2 instance that is registered as an external host: the agent may take the instance's role and be refused",
+            "detach the instance profile, or deregister from Systems Manager and use `host = \"ec2\"`",
+        ),
+        (true, true) => external(target),
+        (false, true) => Verdict::warning(
+            "taken for an EC2 instance, although the SSM agent is registered as on an external host",
+            "use `host = \"external\"`, or remove the registration that another host left",
+        ),
+        (false, false) => ec2(target),
+    }
+}
+
+fn external(target: &Target) -> Verdict {
+    match host_kind::missing(&target.settings) {
+        none if none.is_empty() => Verdict::ok(target.kind.to_string()),
+        missing => Verdict::warning(
+            missing.join("; "),
+            "add ECS_EXTERNAL=true and AWS_DEFAULT_REGION=REGION to /var/lib/ecs/ecs.config, as AWS's ecs-anywhere-install.sh does where no \
+             agent is installed yet",
+        ),
+    }
+}
+
+fn ec2(target: &Target) -> Verdict {
+    let batch = if host_kind::is_batch(&target.settings) {
+        format!("{} (the generated ECS_CLUSTER)", host_kind::OF_BATCH)
+    } else if target.observed.is_tagged(host_kind::BATCH_TAG) {
+        format!("{} (the instance's tags)", host_kind::OF_BATCH)
+    } else {
+        String::new()
+    };
+    match &target.kind {
+        Evidence::None { vendor: Some(vendor) } => Verdict::warning(
+            format!(
+                "nothing shows that it is external, but the machine's vendor is {vendor}, not Amazon EC2{batch}"
+            ),
+            "register it with Systems Manager (ECS Anywhere); if it is an EC2 instance all the same, set host to `ec2`",
+        ),
+        kind => Verdict::ok(format!("{kind}{batch}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOTH: [&str; 2] = LINK_LOCAL;
+
+    #[track_caller]
+    fn check_addresses(variables: &[(&str, &str)], proxied: &[&str]) {
+        let variables: Vec<(String, String)> =
+            variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        assert_eq!(asked_through_proxy(&variables), proxied, "{variables:?}");
+    }
+
+    #[test]
+    fn only_a_proxy_for_plain_http_gets_metadata_requests() {
+        check_addresses(&[("HTTPS_PROXY", "http://p:3128")], &[]);
+        check_addresses(&[("http_proxy", "http://p:3128")], &BOTH);
+        check_addresses(&[("ALL_PROXY", "http://p:3128"), ("NO_PROXY", "169.254.0.0/16")], &[]);
+        check_addresses(&[("HTTP_PROXY", ""), ("NO_PROXY", "")], &[]);
+        check_addresses(&[("HTTP_PROXY", "http://p"), ("HTTP_PROXY", "")], &[]);
+    }
+
+    #[test]
+    fn no_proxy_is_read_by_the_rules_of_go() {
+        let table: [(&str, &[&str]); 10] = [
+            ("localhost,169.254.169.254", &["169.254.170.2"]),
+            ("169.254.169.254:80, 169.254.170.2", &[]),
+            ("169.254.169.254:443,169.254.170.2", &["169.254.169.254"]),
+            ("169.254.169.254/32,169.254.170.2/32", &[]),
+            ("169.254.0.0/16", &[]),
+            ("0.0.0.0/0", &[]),
+            ("*", &[]),
+            ("169.254.", &BOTH),
+            ("169.254.*", &BOTH),
+            ("169.254.169.254 169.254.170.2", &BOTH),
+        ];
+        for (no_proxy, proxied) in table {
+            check_addresses(&[("HTTP_PROXY", "http://p"), ("NO_PROXY", no_proxy)], proxied);
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Role, clock, names, endpoints, identity and permissions: what it takes to work at AWS.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, SystemTime};
+
+use super::Target;
+use super::check::{Check, Outcome, Verdict, check};
+use crate::net::endpoint::{Knock, Name, Place, SERVICES};
+use crate::net::signed::{Action, Answer, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
+use crate::paths::SSM_CREDENTIALS;
+use crate::source::{self, Fetched};
+
+pub(super) const CHECKS: &[Check] = &[
+    check("role", "the role of this host, and whether there are credentials for it", check_role)
+        .needs(&["environment", "host-kind", "imds"]),
+    check("credentials", "how long the credentials are valid", check_credentials).needs(&["role"]),
+    check("clock", "this host's clock against the Date of AWS's answers", check_clock)
+        .needs(&["environment"]),
+    check("dns", "the names of AWS's endpoints", check_dns).needs(&["environment"]),
+    check("reach-sts", "any answer from STS", |target| check_reach(target, Place::Sts))
+        .needs(&["environment"]),
+    check("reach-s3", "any answer from S3", |target| check_reach(target, Place::S3))
+        .needs(&["environment"]),
+    check("reach-ecs", "any answer from ECS", |target| check_reach(target, Place::Ecs))
+        .needs(&["environment"]),
+    check("reach-ecr", "any answer from ECR", |target| check_reach(target, Place::Ecr))
+        .needs(&["environment"]),
+    check("identity", "what STS answers, and expect_role and expect_account", check_identity)
+        .needs(&["role", "reach-sts", "clock"]),
+    check("sources", "every source, fetched as `run` would", check_sources)
+        .needs(&["settings", "role", "reach-s3", "clock"]),
+    check("permission-ecs", "ecs:DiscoverPollEndpoint, by trying it", check_ecs_permission)
+        .needs(&["role", "reach-ecs", "clock"]),
+    check("permission-ecr", "ecr:GetAuthorizationToken, by trying it", check_ecr_permission)
+        .needs(&["role", "reach-ecr", "clock"]),
+    check("reach-agent", "where the agent connects", |target| check_named(target, Place::Agent))
+        .needs(&["permission-ecs"]),
+    check("reach-telemetry", "where metrics go", |target| check_named(target, Place::Telemetry))
+        .needs(&["permission-ecs"]),
+];
+
+fn check_role(target: &Target) -> Verdict {
+    match target.observed.claim.get() {
+        None => Verdict::unanswered(),
+        Some(Err(error)) => Verdict::failed(error),
+        Some(Ok(claim)) => Verdict::ok(match &claim.role {
+            Some(role) => format!("{role}, with credentials, on {}", claim.instance_id),
+            None => format!("credentials of the SSM agent for {}", claim.instance_id),
+        }),
+    }
+}
+
+/// IMDS has new credentials at least five minutes before the old ones expire; the SSM agent
+/// rotates every 30 minutes.
+const SOON: Duration = Duration::from_secs(300);
+const MAX_SSM_AGE: Duration = Duration::from_secs(3600);
+
+fn check_credentials(target: &Target) -> Verdict {
+    let Some(Ok(claim)) = target.observed.claim.get() else { return Verdict::unanswered() };
+    let Some(expiry) = claim.credentials.expiry() else { return ssm_file(target) };
+    let remedy = "compare this host's clock with the true time; if it is right, the metadata service does not renew them: stop and start the instance";
+    let left = |left: Duration| humantime::format_duration(Duration::from_secs(left.as_secs()));
+    match expiry.duration_since(SystemTime::now()) {
+        Err(_) => Verdict::failure("they have expired", remedy),
+        Ok(time) if time < SOON => Verdict::warning(
+            format!("they expire in {}, and metadata has no newer ones", left(time)),
+            remedy,
+        ),
+        Ok(time) => Verdict::ok(format!("valid for {}", left(time))),
+    }
+}
+
+fn ssm_file(target: &Target) -> Verdict {
+    let named = target.variable("AWS_SHARED_CREDENTIALS_FILE").map(Into::into);
+    let path = named.unwrap_or_else(|| target.path(SSM_CREDENTIALS));
+    let Ok(found) = fs::metadata(&path) else {
+        return Verdict::skipped("they carry no time of expiry");
+    };
+    let age = found.modified().ok().and_then(|at| at.elapsed().ok()).unwrap_or_default();
+    let (path, minutes) = (path.display(), age.as_secs() / 60);
+    if age > MAX_SSM_AGE {
+        return Verdict::failure(
+            format!(
+                "{path} was last written {minutes} min ago: the SSM agent should write it every 30"
+            ),
+            "see `systemctl status amazon-ssm-agent` and its log",
+        );
+    }
+    if found.mode() & 0o077 != 0 {
+        return Verdict::warning(
+            format!("{path} can be read by other users"),
+            format!("chmod 600 {path}"),
+        );
+    }
+    Verdict::ok(format!("the SSM agent wrote them {minutes} min ago"))
+}
+
+/// AWS refuses signatures that are more than 15 minutes off, in seconds.
+const REFUSED: u64 = 900;
+const NOTABLE: u64 = 60;
+
+fn check_clock(target: &Target) -> Verdict {
+    let answers = SERVICES
+        .into_iter()
+        .find_map(|(place, _)| Some((place.name(), target.observed.endpoint(place)?.ahead?)));
+    let Some((name, ahead)) = answers else { return Verdict::skipped("no server sent its time") };
+    let (off, side) = (ahead.unsigned_abs(), if ahead > 0 { "ahead of" } else { "behind" });
+    let remedy = "let chrony or timesyncd use 169.254.169.123 (Amazon Time Sync); `chronyc makestep` sets the clock at once";
+    match off {
+        0..NOTABLE => Verdict::ok(format!("within a minute of {name}'s")),
+        NOTABLE..REFUSED => Verdict::warning(format!("{off} s {side} {name}'s"), remedy),
+        _ => Verdict::failure(
+            format!(
+                "{off} s {side} {name}'s: AWS refuses signatures that are more than {REFUSED} s off"
+            ),
+            remedy,
+        ),
+    }
+}
+
+fn check_dns(target: &Target) -> Verdict {
+    let services = SERVICES.map(|(place, _)| place).into_iter();
+    let endpoints: Vec<Knock> = services
+        .chain([Place::Agent, Place::Telemetry])
+        .filter_map(|place| target.observed.endpoint(place))
+        .collect();
+    if endpoints.is_empty() {
+        return unknown_region(target);
+    }
+    let unresolved = |endpoint: &Knock| match &endpoint.name {
+        Name::Unresolved(why) => Some(format!("{} ({why})", endpoint.host)),
+        _ => None,
+    };
+    let failed: Vec<String> = endpoints.iter().filter_map(unresolved).collect();
+    if !failed.is_empty() {
+        return Verdict::failure(
+            format!("not resolved: {}", failed.join(", ")),
+            "see /etc/resolv.conf, and enableDnsSupport and enableDnsHostnames of the VPC (AWS's resolver is 169.254.169.253)",
+        );
+    }
+    let resolved = |endpoint: &&Knock| matches!(endpoint.name, Name::Resolved(_));
+    let private: Vec<&str> = endpoints
+        .iter()
+        .filter(|endpoint| endpoint.is_private())
+        .map(|endpoint| endpoint.host.as_str())
+        .collect();
+    match (endpoints.iter().filter(resolved).count(), private.join(", ")) {
+        (0, _) => {
+            Verdict::ok("no name to look up: the endpoints are addresses, or a proxy looks them up")
+        }
+        (count, none) if none.is_empty() => {
+            Verdict::ok(format!("{count} names resolved, to public addresses"))
+        }
+        (count, private) => {
+            Verdict::ok(format!("{count} names resolved; VPC endpoints: {private}"))
+        }
+    }
+}
+
+fn check_reach(target: &Target, place: Place) -> Verdict {
+    target
+        .observed
+        .endpoint(place)
+        .map_or_else(|| unknown_region(target), |endpoint| reached(&endpoint, place))
+}
+
+/// The region, and so the names of the endpoints, come from metadata if no variable has them.
+fn unknown_region(target: &Target) -> Verdict {
+    match target.observed.imds.get() {
+        Some(Err(_)) => Verdict::consequence_of("imds"),
+        _ => Verdict::failure(
+            "the region of this host is unknown, or came too late",
+            "set AWS_REGION",
+        ),
+    }
+}
+
+fn check_named(target: &Target, place: Place) -> Verdict {
+    match target.observed.endpoint(place) {
+        None => Verdict::failure(
+            format!("ECS did not name {}, or it did not answer in time", place.name()),
+            "check whether something other than ECS answers in its place (a proxy, AWS_ENDPOINT_URL)",
+        ),
+        Some(endpoint) => reached(&endpoint, place),
+    }
+}
+
+fn reached(endpoint: &Knock, place: Place) -> Verdict {
+    match (&endpoint.answered, &endpoint.name) {
+        (Ok(()), _) => Verdict::ok(format!(
+            "{} answers{}",
+            endpoint.host,
+            if endpoint.is_private() { ", a VPC endpoint" } else { "" }
+        )),
+        (Err(_), Name::Unresolved(_)) => Verdict::consequence_of("dns"),
+        (Err(why), _) => {
+            Verdict::failure(format!("{} does not answer: {why}", place.name()), place.remedy())
+        }
+    }
+}
+
+fn check_identity(target: &Target) -> Verdict {
+    match target.observed.identity.get() {
+        None => Verdict::unanswered(),
+        Some(Err(error)) => Verdict::failed(error),
+        Some(Ok(identity)) => Verdict::ok(format!(
+            "{} on {}, account {}",
+            identity.role, identity.instance_id, identity.account_id
+        )),
+    }
+}
+
+fn check_sources(target: &Target) -> Verdict {
+    if target.settings.config.is_empty() {
+        return Verdict::skipped("no source is configured");
+    }
+    let Some(sources) = target.observed.sources.get() else { return Verdict::unanswered() };
+    let wrong = sources.iter().find_map(|fetched| source_verdict(fetched.as_ref()));
+    wrong.unwrap_or_else(|| Verdict::ok(format!("{} fetched", sources.len())))
+}
+
+fn source_verdict(fetched: Result<&Fetched, &source::Error>) -> Option<Verdict> {
+    match fetched {
+        Err(error) => Some(Verdict::failed(error)),
+        Ok(fetched) => source::content_is_no_configuration(&fetched.bytes).map(|what| {
+            Verdict::failure(
+                format!("{}: not a configuration: {what}", fetched.source),
+                "store an ecs.config there: lines of KEY=value",
+            )
+        }),
+    }
+}
+
+fn check_ecs_permission(target: &Target) -> Verdict {
+    match target.observed.ecs.get() {
+        None => Verdict::unanswered(),
+        Some(answer) => permission(&DISCOVER_POLL_ENDPOINT, Place::Ecs, answer),
+    }
+}
+
+/// Images may come from elsewhere, or with a task execution role: a host without this permission
+/// still works.
+fn check_ecr_permission(target: &Target) -> Verdict {
+    let Some(answer) = target.observed.ecr.get() else { return Verdict::unanswered() };
+    let verdict = permission(&GET_AUTHORIZATION_TOKEN, Place::Ecr, answer);
+    if verdict.remedy.is_none() {
+        return verdict;
+    }
+    let finding = format!(
+        "{}; only tasks with an execution role of their own can pull images from ECR",
+        verdict.finding
+    );
+    Verdict { outcome: Outcome::Warning, finding, ..verdict }
+}
+
+fn permission(action: &Action, place: Place, answer: &Result<Answer, String>) -> Verdict {
+    let Action { name, .. } = action;
+    match answer {
+        Err(why) => Verdict::failure(format!("{name}: {why}"), place.remedy()),
+        Ok(Answer { status: 200, .. }) => Verdict::ok("allowed"),
+        Ok(answer) if answer.is_denied() => Verdict::failure(
+            format!("{name} is denied: {}", answer.message),
+            format!(
+                "add {{\"Effect\": \"Allow\", \"Action\": \"{name}\", \"Resource\": \"*\"}} to the role's policy \
+                 (`ecs-bootstrap role print` has all of it); if it is there, see SCPs and the VPC endpoint's policy"
+            ),
+        ),
+        Ok(Answer { status: 429 | 500.., code, .. }) => Verdict::warning(
+            format!("{} fails or asks for less traffic ({code})", place.name()),
+            "try again later",
+        ),
+        Ok(Answer { status, code, message, .. }) => Verdict::failure(
+            format!("{name}: HTTP status {status} {code} {message}"),
+            "check whether something other than AWS answers there (a proxy, AWS_ENDPOINT_URL), and whether the credentials are the role's",
+        ),
+    }
+}

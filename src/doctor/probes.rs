@@ -1,0 +1,230 @@
+//! Probes the network: everything at once, and keeps whatever was answered before time was up.
+//!
+//! The order: session token, then region and role; with the role's credentials STS, the sources,
+//! ECS and ECR; with the answer of ECS the agent's two endpoints.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::runtime::Runtime;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::{Target, with_causes};
+use crate::error::{Diagnostic, Error, RuntimeFailed};
+use crate::files::HostFiles;
+use crate::identity::host_kind;
+use crate::identity::{self, Claim, Clients, Expected, Identity, imds};
+use crate::net::aws::Service;
+use crate::net::endpoint::{self, Knock, Place, SERVICES};
+use crate::net::signed::{self, Action, Answer, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
+use crate::net::{self, Proxies};
+use crate::settings::{Given, Settings};
+use crate::source::{self, Fetched};
+
+/// What the probes observed. An empty cell: not asked, or not answered in time.
+#[derive(Default)]
+pub(super) struct Observations {
+    /// Why nothing can be asked, and the remedy.
+    pub(super) unreachable: OnceLock<(String, String)>,
+    /// The endpoint that gave a token.
+    pub(super) imds: OnceLock<Result<String, imds::Error>>,
+    /// The status of a request without a token.
+    pub(super) imds_v1: OnceLock<Option<u16>>,
+    pub(super) imds_ipv6: OnceLock<Option<bool>>,
+    /// The names of the instance's tags, one a line, if metadata shows them.
+    pub(super) imds_tags: OnceLock<Result<Option<String>, imds::Error>>,
+    pub(super) claim: OnceLock<Result<Claim, identity::Error>>,
+    pub(super) identity: OnceLock<Result<Identity, identity::Error>>,
+    pub(super) sources: OnceLock<Vec<Result<Fetched, source::Error>>>,
+    pub(super) ecs: OnceLock<Result<Answer, String>>,
+    pub(super) ecr: OnceLock<Result<Answer, String>>,
+    endpoints: Mutex<BTreeMap<Place, Knock>>,
+}
+
+impl Observations {
+    /// Nothing will be asked, for this reason; the first one counts.
+    pub(super) fn set_unreachable(&self, error: &impl Diagnostic) {
+        keep(&self.unreachable, (with_causes(error), error.remedy()));
+    }
+
+    /// Whether the instance has a tag of this name, as far as metadata shows tags.
+    pub(super) fn is_tagged(&self, name: &str) -> bool {
+        matches!(self.imds_tags.get(), Some(Ok(Some(names))) if names.lines().any(|line| line.trim() == name))
+    }
+
+    /// What came of connecting to an endpoint of AWS.
+    pub(super) fn endpoint(&self, place: Place) -> Option<Knock> {
+        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned()
+    }
+}
+
+/// Keeps the first answer; everything is asked once.
+fn keep<T>(cell: &OnceLock<T>, answer: T) {
+    let _first_counts = cell.set(answer);
+}
+
+/// Probes, for at most so long. Name look-ups that hang are left behind in threads of their own.
+pub(super) fn run_probes(target: &mut Target, limit: Duration) {
+    if target.observed.unreachable.get().is_some() {
+        return;
+    }
+    let (runtime, network) = match Network::new(target, limit) {
+        Ok(network) => network,
+        Err(error) => {
+            let failure = error.failure();
+            return keep(&target.observed.unreachable, (failure.why(), failure.remedy));
+        }
+    };
+    runtime.block_on(async {
+        if let Some(settings) = settings_with_tags(target, &network).await {
+            target.settings = settings;
+        }
+        let probes = Probes { target, network: &network, observed: &target.observed };
+        // What came in time is kept; what did not is reported as such.
+        let _out_of_time = timeout_at(network.deadline + limit.mul_f32(0.1), probes.all()).await;
+    });
+    runtime.shutdown_background();
+}
+
+/// How this host reaches the network, and until when.
+struct Network {
+    clients: Clients,
+    proxies: Proxies,
+    deadline: Instant,
+}
+
+impl Network {
+    fn new(target: &Target, limit: Duration) -> Result<(Runtime, Self), Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(RuntimeFailed)?;
+        let (began, files) = (Instant::now(), HostFiles::read(target.root()));
+        let (metadata, all) = (began + limit.mul_f32(0.4), began + limit.mul_f32(0.9));
+        let clients = Clients::new(&target.settings, &files, &target.variables, metadata)?;
+        let proxies = net::Options::from_vars(target.variables.iter().cloned())?.proxies;
+        Ok((runtime, Network { clients, proxies, deadline: all }))
+    }
+}
+
+/// The settings with those of instance tags, if they are asked for and can be read.
+async fn settings_with_tags(target: &Target, network: &Network) -> Option<Settings> {
+    if !target.settings.from_tags {
+        return None;
+    }
+    let asked = network.clients.source.tags();
+    let tags = timeout(Duration::from_secs(2), asked).await.ok()?.ok()??;
+    let tags = tags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    target.settings.clone().with_tags(Given::tags(tags).ok()?).ok()
+}
+
+#[derive(Clone, Copy)]
+struct Probes<'p> {
+    target: &'p Target,
+    network: &'p Network,
+    observed: &'p Observations,
+}
+
+impl Probes<'_> {
+    async fn all(self) {
+        if let Some(imds) = self.network.clients.source.imds() {
+            let began = imds.session_began().await;
+            keep(&self.observed.imds, began.map(|()| imds.endpoint().unwrap_or_default()));
+        }
+        tokio::join!(self.metadata(), self.services(), self.role());
+    }
+
+    async fn metadata(self) {
+        let (observed, imds) = (self.observed, self.network.clients.source.imds());
+        let Some((imds, Ok(_))) = imds.zip(observed.imds.get()) else { return };
+        tokio::join!(
+            async { keep(&observed.imds_v1, imds.status_without_token().await) },
+            async { keep(&observed.imds_ipv6, imds.answers_ipv6().await) },
+            async { keep(&observed.imds_tags, imds.get("meta-data/tags/instance/").await) },
+        );
+    }
+
+    async fn services(self) {
+        let (aws, region) = (&self.target.settings.aws, self.region().await);
+        let url = |place, service| endpoint::url(place, service, aws, region.as_deref());
+        join_all(SERVICES.map(|(place, service)| self.connect(place, url(place, service)))).await;
+    }
+
+    async fn connect(self, place: Place, url: Option<reqwest::Url>) {
+        let Some(url) = url else { return };
+        let answer = endpoint::knock(&self.network.clients.http, &self.network.proxies, &url).await;
+        let mut endpoints = self.observed.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        endpoints.insert(place, answer);
+    }
+
+    async fn region(self) -> Option<String> {
+        let settings = &self.target.settings;
+        if settings.aws.region.is_some() {
+            return settings.aws.region.clone();
+        }
+        match self.network.clients.source.imds() {
+            Some(imds) => imds.get("meta-data/placement/region").await.ok().flatten(),
+            None => host_kind::configured(settings, "AWS_DEFAULT_REGION")
+                .or_else(|| host_kind::registration(settings)?.region),
+        }
+    }
+
+    /// The role's credentials, and what they give access to.
+    async fn role(self) {
+        let observed = self.observed;
+        keep(&observed.claim, self.network.clients.source.facts().await);
+        let Some(Ok(claim)) = observed.claim.get() else { return };
+        let ecr = (Place::Ecr, Service::Ecr);
+        tokio::join!(
+            async { keep(&observed.identity, self.identity(claim).await) },
+            async { keep(&observed.sources, self.sources(claim).await) },
+            async { keep(&observed.ecr, self.attempt(&GET_AUTHORIZATION_TOKEN, ecr, claim).await) },
+            self.ecs(claim),
+        );
+    }
+
+    async fn identity(self, claim: &Claim) -> Result<Identity, identity::Error> {
+        let Settings { expect_role, expect_account, aws, .. } = &self.target.settings;
+        let expected =
+            Expected { role: expect_role.as_deref(), account: expect_account.as_deref() };
+        identity::confirm(claim, expected, aws, &self.network.clients.http, self.network.deadline)
+            .await
+    }
+
+    async fn sources(self, claim: &Claim) -> Vec<Result<Fetched, source::Error>> {
+        let access = source::Access {
+            http: &self.network.clients.http,
+            aws: &self.target.settings.aws,
+            credentials: Some(&claim.credentials),
+            region: claim.region.clone(),
+            deadline: self.network.deadline,
+            held: None,
+        };
+        let sources = &self.target.settings.config;
+        join_all(sources.iter().map(|source| source::fetch(source, &access))).await
+    }
+
+    async fn ecs(self, claim: &Claim) {
+        let ecs = (Place::Ecs, Service::Ecs);
+        let answer = self.attempt(&DISCOVER_POLL_ENDPOINT, ecs, claim).await;
+        let url = |field| answer.as_ref().ok().and_then(|answer| answer.url(field));
+        let (agent, telemetry) = (url("endpoint"), url("telemetryEndpoint"));
+        keep(&self.observed.ecs, answer);
+        tokio::join!(self.connect(Place::Agent, agent), self.connect(Place::Telemetry, telemetry));
+    }
+
+    async fn attempt(
+        self,
+        action: &Action,
+        (place, service): (Place, Service),
+        claim: &Claim,
+    ) -> Result<Answer, String> {
+        let aws = &self.target.settings.aws;
+        let region = aws.region.as_deref().or(claim.region.as_deref());
+        let url = endpoint::url(place, service, aws, region);
+        let (Some(url), Some(region)) = (url, region) else {
+            return Err("the region is unknown".into());
+        };
+        signed::attempt(action, &url, region, &claim.credentials, &self.network.clients.http).await
+    }
+}
