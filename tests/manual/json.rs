@@ -100,23 +100,9 @@ fn every_field_of_lint_and_role_is_described() {
 }
 
 #[test]
-fn every_check_and_every_field_of_doctor_is_described() {
+fn every_field_of_doctor_is_described() {
     let report = Host::default().says(&["doctor", "--output", "json"]).report;
     check_fields(&["REPORT", "DOCTOR"], &report);
-    let page = Page::named("ecs-bootstrap-doctor.8");
-    let described: Vec<String> = rows(page.section("CHECKS"))
-        .iter()
-        .flat_map(|row| code(row[0]).map(str::to_owned).collect::<Vec<_>>())
-        .collect();
-    let checks: Vec<&str> = report["checks"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(|check| check["id"].as_str())
-        .collect();
-    let (described, checks): (BTreeSet<&str>, BTreeSet<&str>) =
-        (described.iter().map(String::as_str).collect(), checks.into_iter().collect());
-    assert_eq!(described, checks, "the checks in the page (left) and in the program");
 }
 
 /// In a network namespace of its own, where nothing can be reached and nothing is changed.

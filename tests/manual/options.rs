@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use ecs_bootstrap::cli::Cli;
-use ecs_bootstrap::settings;
+use ecs_bootstrap::testing;
 
 use crate::page::{Page, code, option, pages, rows};
 
 pub fn program() -> clap::Command {
-    let mut program = <Cli as clap::CommandFactory>::command();
+    let mut program = testing::command();
     program.build();
     program
 }
@@ -26,7 +25,7 @@ fn options(command: &clap::Command) -> impl Iterator<Item = &str> {
 /// with the settings.
 fn page(command: &clap::Command, option: &str) -> &'static str {
     match command.get_name() {
-        "run" if settings::names().any(|name| name.replace('_', "-") == option) => {
+        "run" if testing::settings().any(|name| name.replace('_', "-") == option) => {
             "ecs-bootstrap.toml.5"
         }
         "run" => "ecs-bootstrap-run.8",

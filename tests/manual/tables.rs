@@ -1,12 +1,12 @@
 //! Tables that have one row for each setting, exit status, rule or command.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
-use ecs_bootstrap::error::ExitStatus;
-use ecs_bootstrap::settings;
+use ecs_bootstrap::testing;
 
 use crate::options::{program, subcommands};
-use crate::page::{Page, rows};
+use crate::page::{Page, code, rows};
 
 #[test]
 fn every_setting_has_an_entry_with_its_option_and_type() {
@@ -14,7 +14,7 @@ fn every_setting_has_an_entry_with_its_option_and_type() {
     let entries = page.section("SETTINGS").split("\n### ").skip(1);
     let entries: Vec<(&str, &str)> = entries.filter_map(|entry| entry.split_once(", ")).collect();
     let names: Vec<&str> = entries.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, settings::names().collect::<Vec<_>>());
+    assert_eq!(names, testing::settings().collect::<Vec<_>>());
     for (name, text) in entries {
         let (option, text) = text.split_once('\n').unwrap();
         assert!(option.starts_with(&format!("--{}", name.replace('_', "-"))), "{name}: {option}");
@@ -27,16 +27,15 @@ fn every_exit_status_is_in_the_table_with_word_meaning_and_remedy() {
     let page = Page::named("ecs-bootstrap.8");
     let failures: Vec<Vec<&str>> =
         rows(page.section("EXIT STATUS")).into_iter().filter(|row| row[0] != "0").collect();
-    let known: Vec<(String, String)> = ExitStatus::all()
-        .map(|one| (one.status().to_string(), format!("`{}`", one.name())))
+    let found: Vec<(&str, &str, &str)> =
+        failures.iter().map(|row| (row[0], row[1].trim_matches('`'), row[2])).collect();
+    let known: Vec<(String, &str, &str)> = testing::exit_statuses()
+        .map(|(code, word, meaning)| (code.to_string(), word, meaning))
         .collect();
-    let found: Vec<(String, String)> =
-        failures.iter().map(|row| (row[0].to_owned(), row[1].to_owned())).collect();
-    assert_eq!(found, known);
-    for (row, status) in failures.iter().zip(ExitStatus::all()) {
-        assert_eq!(row[2], status.meaning(), "{}", row[1]);
-        assert!(row[3].len() > 10, "{} has no remedy", row[1]);
-    }
+    let known: Vec<(&str, &str, &str)> =
+        known.iter().map(|(code, word, meaning)| (code.as_str(), *word, *meaning)).collect();
+    assert_eq!(found, known, "the table in the page (left) and in the program");
+    assert!(failures.iter().all(|row| row[3].len() > 10), "a remedy is missing: {failures:?}");
 }
 
 /// The unit's list of those that are not retried is the other half of the sentence in the page.
@@ -46,13 +45,23 @@ fn the_retried_exit_statuses_are_named() {
     let prevented =
         unit.lines().find_map(|line| line.strip_prefix("RestartPreventExitStatus=")).unwrap();
     let prevented: Vec<&str> = prevented.split(' ').collect();
-    let retried: Vec<String> = ExitStatus::all()
-        .map(|one| one.status().to_string())
-        .filter(|status| !prevented.contains(&status.as_str()))
+    let retried: Vec<String> = testing::exit_statuses()
+        .map(|(code, ..)| code.to_string())
+        .filter(|code| !prevented.contains(&code.as_str()))
         .collect();
     let (last, first) = retried.split_last().unwrap();
     let page = Page::named("ecs-bootstrap.8").text;
     assert!(page.contains(&format!("{} and {last} can pass with time", first.join(", "))));
+}
+
+#[test]
+fn every_check_of_doctor_has_an_entry() {
+    let page = Page::named("ecs-bootstrap-doctor.8");
+    let rows = rows(page.section("CHECKS"));
+    let found: BTreeSet<&str> =
+        rows.iter().flat_map(|row| code(row[0]).collect::<Vec<_>>()).collect();
+    let known: BTreeSet<&str> = testing::doctor_checks().collect();
+    assert_eq!(found, known, "the checks in the page (left) and in the program");
 }
 
 #[test]
@@ -72,7 +81,7 @@ fn man_prints_every_command_and_exit_status() {
     for command in subcommands(&program()) {
         assert!(page.contains(&format!("ecs-bootstrap {}", command.get_name())), "{page}");
     }
-    for status in ExitStatus::all() {
-        assert!(page.contains(&format!("{status}: ")), "{status}");
+    for (_, word, meaning) in testing::exit_statuses() {
+        assert!(page.contains(&format!("{word}: {meaning}")), "{word}");
     }
 }
