@@ -12,7 +12,7 @@ mod tables;
 use std::fs;
 use std::path::Path;
 
-use page::{Page, pages};
+use page::{Page, pages, rows};
 use support::{skip, works};
 
 #[test]
@@ -30,12 +30,40 @@ fn readme_is_short_and_links_to_every_page() {
 
 #[test]
 fn every_relative_link_leads_to_a_file() {
-    let others = ["README.md", "tests/README.md", "packaging/README.md", ".github/CONTRIBUTING.md"];
+    let others = [
+        "README.md",
+        "tests/README.md",
+        "packaging/README.md",
+        ".github/CONTRIBUTING.md",
+        ".github/SECURITY.md",
+    ];
     for page in pages().into_iter().chain(others.map(Page::at)) {
         let targets = page.text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for target in targets.filter(|target| !target.contains("://")) {
             let file = page.path.parent().unwrap().join(target.split('#').next().unwrap());
             assert!(file.exists(), "{}: {target}", page.path.display());
+        }
+    }
+}
+
+#[test]
+fn every_layer_of_the_tests_is_in_their_readme() {
+    let page = Page::at("tests/README.md");
+    let rows = rows(page.section("Layers"));
+    let described: Vec<&str> = rows.iter().map(|row| row[0].trim_matches('`')).collect();
+    let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run");
+    let listed = works(run.to_str().unwrap(), &["--list"]).unwrap();
+    assert_eq!(described, listed.split_whitespace().collect::<Vec<_>>());
+}
+
+#[test]
+fn units_name_pages_that_exist() {
+    let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd");
+    for unit in fs::read_dir(units).unwrap().map(|entry| entry.unwrap().path()) {
+        let text = fs::read_to_string(&unit).unwrap();
+        for page in text.lines().filter_map(|line| line.strip_prefix("Documentation=man:")) {
+            let (name, section) = page.trim_end_matches(')').split_once('(').unwrap();
+            let _there = Page::named(&format!("{name}.{section}"));
         }
     }
 }
