@@ -80,6 +80,16 @@ fn every_field_of_a_report_is_described_and_no_other_is() {
 }
 
 #[test]
+fn a_refused_run_is_described() {
+    let host = Host::default();
+    host.boots("installed");
+    assert_eq!(host.run(&["--timeout", "soon"]).status, 2);
+    let status = host.says(&["status", "--output", "json"]).report;
+    assert!(status["refused"].is_object(), "{status:#}");
+    check_fields(&["REPORT", "STATUS"], &status);
+}
+
+#[test]
 fn every_field_of_lint_and_role_is_described() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ecs.config");
