@@ -41,7 +41,7 @@ fn leaves(value: &Value, path: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-/// A null, or an empty list, stands for all that is described below it.
+/// A null or an empty list counts as described if what is below it is.
 fn is_described(leaf: &str, fields: &BTreeSet<String>) -> bool {
     let (dot, brackets) = (format!("{leaf}."), format!("{leaf}["));
     fields
