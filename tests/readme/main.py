@@ -1,4 +1,4 @@
-"""Runs the commands of README.md in order, and prints the sums."""
+"""Runs the commands of the tutorial, of README.md and of guard(8) in order, and prints the sums."""
 
 import base64
 import contextlib
@@ -16,17 +16,18 @@ from commands import commands
 from world import BIN, world
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
-# Where the commands below a heading are run. After the ten steps, those of other headings.
-STEP = re.compile(r"\d+\. ")
-ON_THE_HOST = ("9. On the host", "Install the package", "The fence around instance metadata")
-ON_THE_WORKSTATION = ("Lint", "The role")
 
-# What makes the host as the reader of a section has it before.
-BEFOREHAND = {"sudo ecs-bootstrap guard install": "ecs-bootstrap guard remove"}
+# The pages whose commands are run, in this order, and where: the first heading that matches decides.
+PAGES = {
+    "packaging/man/ecs-bootstrap-tutorial.7.md": {r"9\.": "host", r"\d+\.": "workstation"},
+    "README.md": {"Try it|Install|One host|Roll it out": "host"},
+    "packaging/man/ecs-bootstrap-guard.8.md": {"EXAMPLES": "host"},
+}
 
-# All others are run by other layers: which file has them, and by which words.
+# All others are run elsewhere: which file runs them, and by which words.
 ELSEWHERE = {
     "packaging/build": ("tests/readme/run", "  packaging/build\n"),
+    "cargo run -q -- lint FILE": ("tests/manual/examples.rs", 'env!("CARGO_BIN_EXE_ecs-bootstrap")'),
     "cargo run -p rehearsal": ("tests/rehearsal/tests/every_boot_ends_as_promised.rs", 'env!("CARGO_BIN_EXE_rehearsal")'),
     "tests/run": (".ci/run", "step tests/run"),
     "aws s3 cp s3://my-bucket/ecs.config /etc/ecs/ecs.config": ("tests/peers/machine.py", '"s3", "cp"'),
@@ -88,9 +89,9 @@ class Workstation:
 
     def open_to_the_vpc(self):
         """What the bucket's policy lets hosts read who have no credentials yet, if they come by the endpoint that was made."""
-        [bucket], [door] = self.cloud.moto.s3.list_buckets()["Buckets"], self.ec2.describe_vpc_endpoints()["VpcEndpoints"]
+        [bucket], [endpoint] = self.cloud.moto.s3.list_buckets()["Buckets"], self.ec2.describe_vpc_endpoints()["VpcEndpoints"]
         [statement] = json.loads(self.cloud.moto.s3.get_bucket_policy(Bucket=bucket["Name"])["Policy"])["Statement"]
-        hosts.equal(statement["Condition"], {"StringEquals": {"aws:SourceVpce": door["VpcEndpointId"]}})
+        hosts.equal(statement["Condition"], {"StringEquals": {"aws:SourceVpce": endpoint["VpcEndpointId"]}})
         hosts.equal((statement["Effect"], statement["Principal"], statement["Action"]), ("Allow", "*", "s3:GetObject"))
         return statement["Resource"].removeprefix("arn:aws:s3:::").removesuffix("*")
 
@@ -110,7 +111,7 @@ class Host:
         cloud.open_to_all(workstation.open_to_the_vpc())
         shipping.with_user_data(self.machine, workstation.user_data())
         shipping.like_amazon_linux(self.machine)
-        # sudo takes the laboratory's authority away, which on a real host is built in.
+        # sudo drops the variable that names the laboratory's CA; on a real host the CA is built in.
         self.machine.write("/etc/sudoers.d/lab", 'Defaults env_keep += "AWS_CA_BUNDLE"\n', 0o440)
         lab.sh("cp", deb, self.machine.root / "root")
         self.machine.boot()
@@ -120,32 +121,31 @@ class Host:
         workstation.register(hosts.agents_variables(self.machine)["ECS_CLUSTER"])
 
     def try_run(self, text):
-        self.machine.run(BEFOREHAND.get(text, "true"))
         return self.machine.try_run(f"cd /root && {text}")
 
 
 def run(command, where):
-    """Runs a command, which must succeed, print what is said of it, and be marked if, and only if, it cannot be run."""
+    """Runs a command, which must succeed, print what the page says, and be marked if, and only if, it cannot be run."""
     hosts.expect(where, "there is no host")
     status, printed = where.try_run(command.text)
     if command.marked:
         return hosts.expect(status != 0, "it is marked, and yet it can be run here")
     hosts.expect(status == 0 or command.printed is not None and "echo $?" in command.text, f"exit status {status}: {printed[-2000:]}")
-    hosts.expect(command.printed is None or command.prints(printed), f"README.md has\n{command.printed}\nand it prints\n{printed}")
+    hosts.expect(command.printed is None or command.prints(printed), f"the page has\n{command.printed}\nand it prints\n{printed}")
 
 
 def is_run_elsewhere(command):
-    """Whether the layer that is said to run it has still the words that do."""
-    hosts.expect(command.name in ELSEWHERE, "no test runs it: mark it, or say in tests/readme/main.py who does")
+    """Whether the file that is said to run it still has the words that do."""
+    hosts.expect(command.name in ELSEWHERE, "no test runs it: mark it, or say in tests/readme/main.py which one does")
     file, words = ELSEWHERE[command.name]
     hosts.contains((PROJECT / file).read_text(), words)
 
 
 def where(command):
     """Host or workstation, or nowhere here."""
-    if command.heading.startswith(ON_THE_HOST) and not command.marked:
-        return "host"
-    return "workstation" if STEP.match(command.heading) or command.heading in ON_THE_WORKSTATION else None
+    places = PAGES[command.page]
+    place = next((place for heading, place in places.items() if re.match(heading, command.heading)), None)
+    return "workstation" if place and command.marked else place
 
 
 def main(made):
@@ -155,18 +155,17 @@ def main(made):
     lab.isolate()
     lab.sh("ip", "link", "set", "lo", "up")
     tally, places = hosts.Tally(), {}
-    every = commands((PROJECT / "README.md").read_text())
-    every.sort(key=lambda command: not STEP.match(command.heading))  # the ten steps first
+    every = [command for page in PAGES for command in commands((PROJECT / page).read_text(), page)]
     [deb] = (made / "dist").glob("ecs-bootstrap_*_amd64.deb")
     with contextlib.ExitStack() as life:
         places["workstation"] = Workstation(life.enter_context(world(made)), made)
         for command in every:
             place = where(command)
             if place == "host" and "host" not in places:
-                with tally.case("the user data that README makes boots a host, and its agent starts"):
+                with tally.case("the user data that the tutorial makes boots a host, and its agent starts"):
                     places["host"] = None
                     places["host"] = Host(places["workstation"], deb, life)
-            with tally.case(f"README.md, line {command.line}: {command.name}"):
+            with tally.case(f"{command.place}: {command.name}"):
                 if place and command.name not in ELSEWHERE:
                     run(command, places[place])
                 else:
