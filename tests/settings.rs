@@ -218,11 +218,11 @@ fn settings_file_and_root_have_flag_and_variable() {
 #[test]
 fn one_deadline_applies_to_the_whole_run() {
     let host = Host::default().with_fault("s3-hang");
-    host.cloud.fault("late-imds", std::time::Duration::from_secs(4));
-    let ended = host.run(&["--config", SOURCE, "--timeout", "5s"]);
+    host.cloud.fault("late-imds", std::time::Duration::from_secs(3));
+    let ended = host.run(&["--config", SOURCE, "--timeout", "12s"]);
     ended.fails_as("source_unreachable", 22, &[]);
-    // 4 s of waiting for IMDS, and not as many as the timeout for S3.
-    assert!(ended.report["duration_ms"].as_u64().unwrap() < 9000, "{:#}", ended.report);
+    // 3 s of waiting for IMDS are part of the 12: S3 did not get 12 of its own.
+    assert!(ended.report["duration_ms"].as_u64().unwrap() < 14_900, "{:#}", ended.report);
 }
 
 #[test]

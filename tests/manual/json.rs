@@ -84,7 +84,7 @@ fn a_refused_run_is_described() {
     let host = Host::default();
     host.boots("installed");
     assert_eq!(host.run(&["--timeout", "soon"]).status, 2);
-    let status = host.says(&["status", "--output", "json"]).report;
+    let status = host.call(&["status", "--output", "json"]).report;
     assert!(status["refused"].is_object(), "{status:#}");
     check_fields(&["REPORT", "STATUS"], &status);
 }
@@ -111,7 +111,7 @@ fn every_field_of_lint_and_role_is_described() {
 
 #[test]
 fn every_field_of_doctor_is_described() {
-    let report = Host::default().says(&["doctor", "--output", "json"]).report;
+    let report = Host::default().call(&["doctor", "--output", "json"]).report;
     check_fields(&["REPORT", "DOCTOR"], &report);
 }
 
