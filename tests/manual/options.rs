@@ -88,6 +88,13 @@ fn check_call(line: &str, program: &clap::Command, page: &Path) {
     let words = words.take_while(|word| !["|", "||", "&&", "#", ">"].contains(word));
     let mut command = program;
     for word in words {
+        // `role check` is in the administrators' build only.
+        if command.get_name() == "role"
+            && word == "check"
+            && command.find_subcommand(word).is_none()
+        {
+            return;
+        }
         match option(word) {
             Some(name) => assert!(
                 command.get_arguments().any(|one| one.get_long() == Some(name)),
