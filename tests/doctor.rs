@@ -3,9 +3,9 @@
 //!
 //! A case is a folder in `tests/doctor/cases`: files that are put onto the healthy host, and in
 //! `expected` what differs then, one line a check: `failure ID: WORDS`, `warning ID: WORDS`,
-//! `ok ID: WORDS` or `skipped ID...`. Beside it there may be `environment` (NAME=VALUE), `arguments`
-//! and `removed` (paths), one a line. What no file can show (faults of the cloud, permissions) is
-//! in [`FAULTS`].
+//! `ok ID: WORDS` or `skipped ID...`. Beside it there may be `environment` (NAME=VALUE),
+//! `arguments` and `removed` (paths), one a line. What no file can show (faults of the cloud,
+//! permissions) is in [`FAULTS`].
 
 #[path = "support/doctor_host.rs"]
 mod doctor_host;

@@ -53,7 +53,7 @@ impl Outcome {
 
 /// The result of a check. Names, lines and paths only; never a value of a configuration key.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Verdict {
+pub(super) struct Verdict {
     pub(super) outcome: Outcome,
     /// What was found; of a skipped check, why it was skipped.
     pub(super) finding: String,

@@ -47,18 +47,13 @@ fn check_environment(target: &Target) -> Verdict {
     }
 }
 
-/// Metadata and the agent's own endpoint for credentials of tasks. Both are plain HTTP, so
-/// HTTPS_PROXY alone does no harm. A proxy that answers a request for metadata answers with the
-/// role of its own host.
-const LINK_LOCAL: [&str; 2] = ["169.254.169.254", "169.254.170.2"];
-
 fn check_proxy(target: &Target) -> Verdict {
     let units = AGENT_UNITS.into_iter().chain([DOCKER_UNIT]);
     let places = [("the environment", target.variables.clone())].into_iter().chain(
         units.filter_map(|name| Some((name, unit_files::read(target.root(), name)?.environment()))),
     );
     let mut proxied = places
-        .map(|(place, variables)| (place, asked_through_proxy(&variables).join(",")))
+        .map(|(place, variables)| (place, exposed(|name| variable(&variables, name)).join(",")))
         .filter(|(_, addresses)| !addresses.is_empty());
     match proxied.next() {
         None => Verdict::ok("metadata is asked directly"),
@@ -71,18 +66,29 @@ fn check_proxy(target: &Target) -> Verdict {
     }
 }
 
-/// The link-local addresses that a program with these variables would ask through a proxy. Of
-/// several assignments the last counts.
-fn asked_through_proxy(variables: &[(String, String)]) -> Vec<&'static str> {
-    let get = |name: &str| {
-        let set = variables.iter().rev().find(|(known, _)| known.eq_ignore_ascii_case(name));
-        set.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+/// The last value of a variable counts. ALL_PROXY is a proxy for plain HTTP too, as curl has it.
+fn variable(variables: &[(String, String)], name: &str) -> Option<String> {
+    let last = |wanted: &str| variables.iter().rev().find(|(name, _)| name == wanted);
+    let all = || match name {
+        "HTTP_PROXY" => last("ALL_PROXY"),
+        "http_proxy" => last("all_proxy"),
+        _ => None,
     };
-    if get("HTTP_PROXY").or_else(|| get("ALL_PROXY")).is_none() {
-        return Vec::new();
-    }
-    let no_proxy = get("NO_PROXY").unwrap_or_default();
-    LINK_LOCAL.into_iter().filter(|address| !bypasses_proxy(no_proxy, address)).collect()
+    last(name).or_else(all).map(|(_, value)| value.clone())
+}
+
+/// Metadata and the agent's own endpoint for credentials of tasks: those that a program with these
+/// variables would ask through a proxy. A proxy that answers for them answers with its own host's
+/// role. Both are plain HTTP, so HTTPS_PROXY does not matter.
+fn exposed(variable: impl Fn(&str) -> Option<String>) -> Vec<&'static str> {
+    let either = |name: &str| {
+        let filled = |name: &str| variable(name).filter(|value| !value.is_empty());
+        filled(name).or_else(|| filled(&name.to_lowercase()))
+    };
+    let no_proxy = either("NO_PROXY").unwrap_or_default();
+    let proxied = either("HTTP_PROXY").is_some();
+    let exposed = |address: &&str| proxied && !bypasses_proxy(&no_proxy, address);
+    ["169.254.169.254", "169.254.170.2"].into_iter().filter(exposed).collect()
 }
 
 /// Whether `NO_PROXY` exempts plain HTTP to an IPv4 address, as Go has it: entries between commas,
@@ -158,13 +164,13 @@ fn ec2(target: &Target) -> Verdict {
 mod tests {
     use super::*;
 
-    const BOTH: [&str; 2] = LINK_LOCAL;
+    const BOTH: [&str; 2] = ["169.254.169.254", "169.254.170.2"];
 
     #[track_caller]
     fn check_addresses(variables: &[(&str, &str)], proxied: &[&str]) {
-        let variables: Vec<(String, String)> =
+        let owned: Vec<(String, String)> =
             variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        assert_eq!(asked_through_proxy(&variables), proxied, "{variables:?}");
+        assert_eq!(exposed(|name| variable(&owned, name)), proxied, "{variables:?}");
     }
 
     #[test]
@@ -172,6 +178,7 @@ mod tests {
         check_addresses(&[("HTTPS_PROXY", "http://p:3128")], &[]);
         check_addresses(&[("http_proxy", "http://p:3128")], &BOTH);
         check_addresses(&[("ALL_PROXY", "http://p:3128"), ("NO_PROXY", "169.254.0.0/16")], &[]);
+        check_addresses(&[("all_proxy", "http://p:3128")], &BOTH);
         check_addresses(&[("HTTP_PROXY", ""), ("NO_PROXY", "")], &[]);
         check_addresses(&[("HTTP_PROXY", "http://p"), ("HTTP_PROXY", "")], &[]);
     }

@@ -1,8 +1,6 @@
 //! The guard of instance metadata: wanted, installed, installed again at the next boot, and what it
 //! cannot cover.
 
-use std::fs;
-
 use serde_json::Value;
 
 use super::Target;
@@ -16,7 +14,7 @@ pub(super) const CHECKS: &[Check] = &[
     check("guard", "the firewall rules in the kernel, if the settings ask for them", check_rules),
     check("guard-unit", "whether the rules come back at the next boot", check_guard_unit),
     check("guard-awsvpc", "ECS_AWSVPC_BLOCK_IMDS: tasks that bypass the rules", check_awsvpc),
-    check("saved-rules", "rules saved by hand, which come back at boot", saved_rules),
+    check("saved-rules", "rules saved by hand, which come back at boot", check_saved_rules),
     check("docker-firewall", "which firewall Docker uses (daemon.json)", check_docker_firewall),
 ];
 
@@ -89,19 +87,18 @@ fn check_awsvpc(target: &Target) -> Verdict {
     )
 }
 
-fn saved_rules(target: &Target) -> Verdict {
+fn check_saved_rules(target: &Target) -> Verdict {
     for saved in guard::saved_rules(target.root()) {
+        let path = saved.path;
         let remedy = match saved.problem {
             // `guard status` warns of it; the verify unit restores the guard.
             SavedRulesProblem::FlushesRuleset => continue,
             SavedRulesProblem::DockerRules => format!(
-                "remove {0}, or delete Docker's lines from it: Docker makes its own rules when it starts",
-                saved.path
+                "remove {path}, or delete Docker's lines from it: Docker makes its own rules when it starts"
             ),
-            SavedRulesProblem::DocumentedRule => format!(
-                "delete the line from {}: ecs-bootstrap-guard.service installs the rules at boot",
-                saved.path
-            ),
+            SavedRulesProblem::DocumentedRule => {
+                format!("delete the line from {path}: {GUARD_UNIT} installs the rules at boot")
+            }
         };
         return Verdict::warning(saved.text(), remedy);
     }

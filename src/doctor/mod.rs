@@ -37,7 +37,8 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub(crate) use check::{Check, Verdict};
+pub(crate) use check::Check;
+use check::Verdict;
 pub(crate) use report::DoctorReport;
 
 use crate::error::Diagnostic;
