@@ -49,7 +49,7 @@ variable "settings" {
 
   validation {
     condition     = length(setintersection(keys(var.settings), ["config", "block_imds", "from_tags"])) == 0
-    error_message = "config and block_imds are variables of their own, and from_tags cannot be a tag."
+    error_message = "The settings config and block_imds are variables of their own, and from_tags cannot be a tag."
   }
 }
 

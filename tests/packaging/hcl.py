@@ -219,7 +219,7 @@ class Evaluation:
         elif path[0] == "local":
             value, rest = self.module.local(path[1]), path[2:]
         elif path[0] == "path":
-            return self.module.path
+            return str(self.module.path)
         else:
             length = 3 if path[0] == "data" else 2
             value, rest = self.module.reference(".".join(path[:length])), path[length:]
