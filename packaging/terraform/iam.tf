@@ -3,7 +3,7 @@
 ################################################################################
 
 locals {
-  # s3://BUCKET/KEY?versionId=ID&owner=ACCOUNT#sha256=DIGEST, of which IAM knows these parts.
+  # IAM needs these parts of s3://BUCKET/KEY?versionId=ID&owner=ACCOUNT&region=REGION#sha256=DIGEST.
   objects = [
     for source in var.config : {
       bucket  = regex("^s3://([^/]+)/", source)[0]
@@ -24,7 +24,7 @@ locals {
     )
   ]
 
-  # Only S3 may use the key for the role. How S3 is named there is documented for two partitions.
+  # Only S3 may use the key for the role. The value of kms:ViaService is documented for two partitions.
   key_statements = [
     for arn in var.kms_key_arns : merge(
       {
@@ -166,7 +166,7 @@ resource "aws_iam_instance_profile" "this" {
 }
 
 ################################################################################
-# Bucket policy: TLS only, and only the role and the named readers read a layer
+# Bucket policy: TLS only, and only the role and the named readers may read a layer
 ################################################################################
 
 locals {
@@ -209,7 +209,7 @@ resource "aws_s3_bucket_policy" "this" {
   lifecycle {
     precondition {
       condition     = length(local.bucket_readers) > 0
-      error_message = "The bucket policy would let nobody read the configuration: name the role in bucket_policy_reader_arns."
+      error_message = "The bucket policy would deny the configuration to every principal. Name the role of the hosts in bucket_policy_reader_arns."
     }
   }
 }

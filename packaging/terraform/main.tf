@@ -17,7 +17,7 @@ locals {
 ################################################################################
 
 locals {
-  # Settings of ecs-bootstrap are instance tags, which the host reads from instance metadata.
+  # The host reads the settings of ecs-bootstrap from its tags in instance metadata.
   instance_tags = merge(
     var.tags,
     { Name = var.name },
@@ -99,12 +99,12 @@ resource "aws_launch_template" "this" {
 
     precondition {
       condition     = alltrue([for key in keys(local.instance_tags) : can(regex("^[0-9A-Za-z_+=,.@:-]{1,255}$", key))])
-      error_message = "With tags in instance metadata, EC2 launches no instance that has a tag key with a blank, a slash or another character than letters, digits and _+=,.@:-."
+      error_message = "Tags of the instances are in instance metadata, so their keys may have letters, digits and _+=,.@:- only. EC2 does not launch instances with other keys."
     }
 
     precondition {
       condition     = alltrue([for value in values(local.instance_tags) : length(value) <= 256])
-      error_message = "A tag holds at most 256 characters: fewer layers, or shorter keys."
+      error_message = "A tag has at most 256 characters. Use fewer layers or shorter keys."
     }
   }
 }
@@ -116,7 +116,7 @@ resource "aws_launch_template" "this" {
 locals {
   group_name = coalesce(var.autoscaling_group_name, var.name)
 
-  # ECS ends instances without tasks only if the group does not end them by itself.
+  # Managed termination protection requires it.
   protect_from_scale_in = local.create_capacity_provider && var.managed_termination_protection
 }
 
@@ -144,8 +144,8 @@ resource "aws_autoscaling_group" "this" {
     version = aws_launch_template.this[0].latest_version
   }
 
-  # A host completes the action with ABANDON if it cannot be prepared, and otherwise not at all: so
-  # it comes into service when the time is up.
+  # A host that cannot be prepared completes the action with ABANDON. Other hosts do not complete
+  # it, and come into service after the timeout.
   dynamic "initial_lifecycle_hook" {
     for_each = local.create_hook ? [1] : []
 
@@ -183,7 +183,7 @@ resource "aws_autoscaling_group" "this" {
     }
   }
 
-  # ECS sets it when the capacity provider is made; hosts that started before need it too.
+  # ECS adds it to the group; instances that were launched before need it too.
   dynamic "tag" {
     for_each = local.create_capacity_provider ? [1] : []
 
@@ -194,7 +194,7 @@ resource "aws_autoscaling_group" "this" {
     }
   }
 
-  # A host that starts before its role has its policies is refused, and does not try again.
+  # A host that starts before its role has its policies is refused, and does not retry.
   depends_on = [
     aws_iam_role_policy.this,
     aws_iam_role_policy_attachment.this,
@@ -234,13 +234,13 @@ resource "aws_ecs_capacity_provider" "this" {
   lifecycle {
     precondition {
       condition     = !can(regex("(?i)^(aws|ecs|fargate)", coalesce(var.capacity_provider_name, var.name)))
-      error_message = "ECS takes no capacity provider whose name begins with aws, ecs or fargate: set capacity_provider_name."
+      error_message = "ECS accepts no name of a capacity provider that begins with aws, ecs or fargate. Set capacity_provider_name."
     }
   }
 }
 
 ################################################################################
-# Refresh by Systems Manager, so many hosts at a time
+# Refresh by Systems Manager, with rate control
 ################################################################################
 
 locals {

@@ -5,12 +5,12 @@ variable "create" {
 }
 
 variable "name" {
-  description = "Name of everything that has no name of its own below"
+  description = "Name of everything whose own name is not set below"
   type        = string
 
   validation {
     condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9_-]{0,36}$", var.name))
-    error_message = "The name is 1 to 37 letters, digits, - and _: IAM allows no longer prefix of a role's name."
+    error_message = "The name has 1 to 37 letters, digits, - and _, since IAM limits the prefix of a role's name to 38."
   }
 }
 
@@ -21,7 +21,7 @@ variable "use_name_prefix" {
 }
 
 variable "tags" {
-  description = "Tags of all resources, instances and volumes. In keys EC2 takes only letters, digits and `_+=,.@:-`, because the instance's tags are in its metadata"
+  description = "Tags of all resources, instances and volumes. Their keys may have letters, digits and `_+=,.@:-` only, because the instance's tags are in its metadata"
   type        = map(string)
   default     = {}
 }
@@ -31,19 +31,19 @@ variable "tags" {
 ################################################################################
 
 variable "config" {
-  description = "Layers of ecs.config, in order: `s3://BUCKET/KEY`, if wanted with `?versionId=ID`, `owner=ACCOUNT`, `region=REGION` (joined by `&`) and `#sha256=DIGEST`. Empty where the settings in the image name them"
+  description = "Layers of ecs.config, in order: `s3://BUCKET/KEY`, optionally with `?versionId=ID`, `owner=ACCOUNT`, `region=REGION` (joined by `&`) and `#sha256=DIGEST`. Empty if the settings in the image name them"
   type        = list(string)
 
   validation {
     condition = alltrue([
       for source in var.config : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^\\s%*$?#]+(\\?(versionId=[A-Za-z0-9._-]+|owner=[0-9]{12}|region=[a-z0-9-]+)(&(versionId=[A-Za-z0-9._-]+|owner=[0-9]{12}|region=[a-z0-9-]+))*)?(#sha256=[0-9A-Fa-f]{64})?$", source))
     ])
-    error_message = "A layer is s3://BUCKET/KEY, without %, *, $ and blanks in the key. Name other sources in the settings of the image, and create their role with `ecs-bootstrap role print --format terraform`."
+    error_message = "A layer is s3://BUCKET/KEY, without %, *, $ and blanks in the key. For other sources use the settings of the image and a role from `ecs-bootstrap role print --format terraform`."
   }
 }
 
 variable "settings" {
-  description = "Further settings of ecs-bootstrap, such as `{ expect_account = \"123456789012\" }`. They become instance tags, which `from_tags = true` in the image makes the host read"
+  description = "Further settings of ecs-bootstrap, such as `{ expect_account = \"123456789012\" }`. They become instance tags, which the host reads if the image has `from_tags = true`"
   type        = map(string)
   default     = {}
 
@@ -70,7 +70,7 @@ variable "create_iam_instance_profile" {
 }
 
 variable "iam_instance_profile_arn" {
-  description = "ARN of an instance profile that exists, where `create_iam_instance_profile` is false"
+  description = "ARN of an existing instance profile, if `create_iam_instance_profile` is false"
   type        = string
   default     = null
 }
@@ -94,13 +94,13 @@ variable "iam_role_description" {
 }
 
 variable "iam_role_permissions_boundary" {
-  description = "ARN of the policy that is the role's permissions boundary"
+  description = "ARN of the permissions boundary of the role"
   type        = string
   default     = null
 }
 
 variable "iam_role_policies" {
-  description = "Further managed policies of the role: a name of your choice, and the ARN. Systems Manager needs AmazonSSMManagedInstanceCore, or its default host management"
+  description = "Further managed policies of the role, ARNs by names of your choice. Systems Manager needs AmazonSSMManagedInstanceCore, or default host management"
   type        = map(string)
   default     = {}
 }
@@ -112,7 +112,7 @@ variable "iam_role_tags" {
 }
 
 variable "kms_key_arns" {
-  description = "ARNs of the KMS keys with which layers are encrypted (`role print --kms-key`)"
+  description = "ARNs of the KMS keys that encrypt layers (`role print --kms-key`)"
   type        = list(string)
   default     = []
 
@@ -123,7 +123,7 @@ variable "kms_key_arns" {
 }
 
 variable "iam_role_custom_agent_policy" {
-  description = "Whether the role has only the actions that the ECS agent calls, in place of AmazonEC2ContainerServiceforEC2Role (`role print --custom`). The next three add to it"
+  description = "Whether the role has only the actions that the ECS agent calls, in place of AmazonEC2ContainerServiceforEC2Role (`role print --custom`). The next three inputs add to it"
   type        = bool
   default     = false
 }
@@ -157,13 +157,13 @@ variable "iam_role_allow_abandon" {
 ################################################################################
 
 variable "create_bucket_policy" {
-  description = "Whether to set the policy of the layers' buckets: TLS only, and only the role and `bucket_policy_reader_arns` read the layers. Replaces a policy that is there; to merge it into yours, use the output `bucket_policies`"
+  description = "Whether to set the policy of the layers' buckets: TLS only, and only the role and `bucket_policy_reader_arns` may read the layers. Replaces an existing policy; to merge it into yours, use the output `bucket_policies`"
   type        = bool
   default     = false
 }
 
 variable "bucket_policy_reader_arns" {
-  description = "ARNs, with * and ? as wildcards, of who else may read the layers: at least who uploads them with Terraform, which reads them again"
+  description = "ARNs, with * and ? as wildcards, of other principals that may read the layers: at least the one that uploads them with Terraform, which reads them again"
   type        = list(string)
   default     = []
 }
@@ -202,24 +202,24 @@ variable "user_data" {
 }
 
 variable "vpc_security_group_ids" {
-  description = "Security groups of the instances. Without any EC2 takes the VPC's default"
+  description = "Security groups of the instances. EC2 uses the default of the VPC if there are none"
   type        = list(string)
   default     = []
 }
 
 variable "metadata_hop_limit" {
-  description = "How many hops an answer of instance metadata may take. The agent is in the host's network and needs one; every further one is for containers"
+  description = "Hop limit of instance metadata. The agent is in the host's network and needs one hop; further hops are for containers"
   type        = number
   default     = 1
 
   validation {
     condition     = var.metadata_hop_limit >= 1 && var.metadata_hop_limit <= 64
-    error_message = "EC2 takes 1 to 64 hops."
+    error_message = "EC2 accepts 1 to 64 hops."
   }
 }
 
 variable "block_device_mappings" {
-  description = "Volumes, which are always encrypted. The default is the root volume of the ECS-optimized Amazon Linux in the size that the image has"
+  description = "Volumes, which are always encrypted. The default is the root volume of the ECS-optimized Amazon Linux, in the size of the image"
   type = list(object({
     device_name           = string
     kms_key_id            = optional(string)
@@ -231,7 +231,7 @@ variable "block_device_mappings" {
 }
 
 variable "enable_monitoring" {
-  description = "Whether CloudWatch gets detailed metrics of the instances"
+  description = "Whether detailed monitoring is on"
   type        = bool
   default     = false
 }
@@ -259,49 +259,49 @@ variable "autoscaling_group_name" {
 }
 
 variable "subnet_ids" {
-  description = "Subnets in which instances are launched. They need ways to S3, STS and Amazon ECS"
+  description = "Subnets in which instances are launched. They need routes to S3, STS and Amazon ECS"
   type        = list(string)
   default     = []
 }
 
 variable "min_size" {
-  description = "Fewest instances"
+  description = "Smallest size of the group"
   type        = number
   default     = 0
 }
 
 variable "max_size" {
-  description = "Most instances"
+  description = "Largest size of the group"
   type        = number
   default     = 1
 }
 
 variable "desired_capacity" {
-  description = "How many instances. Leave it out where a capacity provider scales the group"
+  description = "Size of the group. Leave it null if a capacity provider scales the group"
   type        = number
   default     = null
 }
 
 variable "wait_for_capacity_timeout" {
-  description = "How long Terraform waits for `min_size` instances in service: longer than the lifecycle hook lasts. \"0\" is not at all"
+  description = "How long Terraform waits for `min_size` instances in service, which takes longer than the lifecycle hook. `0` does not wait"
   type        = string
   default     = "15m"
 }
 
 variable "health_check_grace_period" {
-  description = "Seconds in service before the health of an instance counts. More than 0 also holds up a host that asks to be replaced"
+  description = "Seconds in service before Auto Scaling acts on the health of an instance. Also delays the replacement of a host that cannot be prepared"
   type        = number
   default     = 0
 }
 
 variable "max_instance_lifetime" {
-  description = "Seconds after which an instance is replaced, from 86400"
+  description = "Seconds after which an instance is replaced, at least 86400"
   type        = number
   default     = null
 }
 
 variable "instance_refresh" {
-  description = "How instances are replaced when the launch template changes. null: not at all"
+  description = "How instances are replaced when the launch template changes; null does not replace them. Auto Scaling rolls back only if `image_id` is an id"
   type = object({
     min_healthy_percentage = optional(number, 90)
     max_healthy_percentage = optional(number, 110)
@@ -312,7 +312,7 @@ variable "instance_refresh" {
 }
 
 variable "create_lifecycle_hook" {
-  description = "Whether a new instance waits before it is in service, so that a host that cannot be prepared never is. Needs `packaging/lifecycle` in the image, with the command for a lifecycle hook"
+  description = "Whether a new instance waits before it comes into service, so that a host that cannot be prepared never does. Needs `packaging/lifecycle` in the image, with the command for a lifecycle hook"
   type        = bool
   default     = false
 }
@@ -324,24 +324,24 @@ variable "lifecycle_hook_name" {
 }
 
 variable "lifecycle_hook_default_result" {
-  description = "What becomes of an instance when the time is up. `packaging/lifecycle` completes the action for hosts that failed only, so anything else than CONTINUE replaces good hosts too"
+  description = "What Auto Scaling does after the timeout. `packaging/lifecycle` completes the action only on hosts that failed, so ABANDON would replace good hosts too"
   type        = string
   default     = "CONTINUE"
 
   validation {
     condition     = contains(["CONTINUE", "ABANDON"], var.lifecycle_hook_default_result)
-    error_message = "CONTINUE or ABANDON."
+    error_message = "The result is CONTINUE or ABANDON."
   }
 }
 
 variable "lifecycle_hook_heartbeat_timeout" {
-  description = "Seconds that an instance waits: longer than it takes to boot, and than the setting `timeout` (5 minutes)"
+  description = "Seconds that an instance waits: more than the boot takes, and more than the setting `timeout` (5 minutes)"
   type        = number
   default     = 420
 
   validation {
     condition     = var.lifecycle_hook_heartbeat_timeout >= 30 && var.lifecycle_hook_heartbeat_timeout <= 7200
-    error_message = "Auto Scaling takes 30 to 7200 seconds."
+    error_message = "Auto Scaling accepts 30 to 7200 seconds."
   }
 }
 
@@ -368,19 +368,19 @@ variable "managed_termination_protection" {
 }
 
 variable "target_capacity" {
-  description = "How full, in percent, ECS keeps the instances"
+  description = "Target utilization of the instances, in percent"
   type        = number
   default     = 100
 }
 
 variable "minimum_scaling_step_size" {
-  description = "Fewest instances that ECS adds at a time"
+  description = "Smallest number of instances that ECS adds at once"
   type        = number
   default     = 1
 }
 
 variable "maximum_scaling_step_size" {
-  description = "Most instances that ECS adds at a time"
+  description = "Largest number of instances that ECS adds at once"
   type        = number
   default     = 10000
 }
@@ -396,7 +396,7 @@ variable "instance_warmup_period" {
 ################################################################################
 
 variable "create_refresh_association" {
-  description = "Whether Systems Manager has the hosts fetch their configuration again by schedule, so many at a time, and stops where it fails. In place of `ecs-bootstrap-refresh.timer`, not beside it"
+  description = "Whether hosts fetch their configuration again by a schedule of Systems Manager, a few at a time, which stops if they fail. Use it instead of `ecs-bootstrap-refresh.timer`"
   type        = bool
   default     = false
 }
@@ -408,19 +408,19 @@ variable "refresh_name" {
 }
 
 variable "refresh_schedule_expression" {
-  description = "How often: State Manager takes rates from 30 minutes"
+  description = "Schedule of the refresh. State Manager accepts rates from 30 minutes"
   type        = string
   default     = "rate(30 minutes)"
 }
 
 variable "refresh_max_concurrency" {
-  description = "How many hosts at the same time: a number or a percentage"
+  description = "Number or percentage of hosts that are refreshed at the same time"
   type        = string
   default     = "10%"
 }
 
 variable "refresh_max_errors" {
-  description = "After how many failures no further host is asked: a number or a percentage"
+  description = "Number or percentage of failures after which no further host is refreshed"
   type        = string
   default     = "5%"
 }

@@ -1,4 +1,4 @@
-"""The Terraform module, the CloudFormation stack and the Systems Manager files, judged without a network.
+"""Checks of the Terraform module, the CloudFormation stack and the Systems Manager files, without a network.
 
     infrastructure.py BINARY          one line a case, and a count; BINARY prints the role that both must make
     infrastructure.py --write-tables  writes the tables of packaging/terraform/README.md
@@ -37,7 +37,7 @@ ALL = {"iam_role_custom_agent_policy": True, "iam_role_create_cluster": True, "i
 ALL_STACK = {"CustomAgentPolicy": "true", "CreateCluster": "true", "TagAuthorization": "true", "TaskExecution": "true"}
 ALL_FLAGS = ["--custom", "--create-cluster", "--tag-authorization", "--with-task-execution"]
 
-# What is typed after `role print --for ec2`, the module's variables, the stack's parameters (None: it has no such), the partition.
+# Flags of `role print --for ec2`, variables of the module, parameters of the stack (None: it has none for this), and the partition.
 ROLES = {
     "one layer": (["--config", ONE], {"config": [ONE]}, {"Config": ONE}, "aws"),
     "two layers": (["--config", ONE, "--config", TWO], {"config": [ONE, TWO]}, {"Config": ONE, "ConfigOverlay": TWO}, "aws"),
@@ -86,7 +86,7 @@ def stack(partition="aws", **parameters):
 
 
 def statements(document):
-    """Each statement as one for each action and resource: which of them stand together in one does not matter."""
+    """One triple for each action and resource, so that grouping does not matter."""
     many = lambda value: value if isinstance(value, list) else [value]
     equal(document["Version"], "2012-10-17", "the version of the policy")
     rest = lambda one: json.dumps({name: value for name, value in one.items() if name not in ("Action", "Resource")}, sort_keys=True)
@@ -138,7 +138,7 @@ def role_of_stack(resources):
 
 
 def same_role(made, wanted):
-    """Shows what one has and the other has not, as whole roles are long."""
+    """Reports only what differs, since whole roles are long."""
     for part in ("trust", "managed"):
         equal(made[part] ^ wanted[part], set(), f"the difference in {part}")
     equal(set(made["inline"]), set(wanted["inline"]), "the names of the policies")
@@ -159,7 +159,7 @@ def the_stack_makes_the_printed_role(binary, name):
 
 
 @case
-def a_role_of_ones_own_is_left_alone(_):
+def an_existing_instance_profile_replaces_the_role(_):
     arn = "arn:aws:iam::123456789012:instance-profile/mine"
     resources = module(create_iam_instance_profile=False, iam_instance_profile_arn=arn).resources()
     equal([address for address in resources if "aws_iam" in address], [], "what the module makes in IAM")
@@ -183,7 +183,7 @@ def abandoning(role):
 
 
 @case
-def hosts_may_call_what_packaging_lifecycle_calls(_):
+def the_role_allows_what_packaging_lifecycle_calls(_):
     unit = (LIFECYCLE / "ecs-bootstrap-abandon.service").read_text()
     command = calls("".join(line for line in unit.splitlines() if line.startswith("ExecStart=")))
     true(command and command < calls(unit), f"the unit calls {command}, and names {calls(unit)}")
@@ -194,7 +194,7 @@ def hosts_may_call_what_packaging_lifecycle_calls(_):
 
 
 @case
-def hosts_may_do_so_in_their_own_group_only(_):
+def the_abandon_policy_covers_only_the_own_group(_):
     wanted = {"arn:aws:autoscaling:*:*:autoScalingGroup:*:autoScalingGroupName/hosts-*"}
     for role in (role_of_module(module(create_lifecycle_hook=True).resources()), role_of_stack(stack(LifecycleHook="true"))):
         equal({resource for _, resource, _ in role["inline"]["ecs-bootstrap-abandon"]}, wanted, "the groups")
@@ -204,8 +204,8 @@ def hosts_may_do_so_in_their_own_group_only(_):
 
 
 @case
-def the_hook_continues_because_no_host_says_so(_):
-    """Hosts report failure only. The grace period would hold up the report of one that is in service."""
+def the_lifecycle_hook_continues_by_default(_):
+    """Hosts report failures only, and Auto Scaling ignores the report during a grace period."""
     said = "".join(file.read_text() for file in LIFECYCLE.iterdir())
     true("CONTINUE" not in said and "ABANDON" in said, "packaging/lifecycle completes the action for good hosts too")
     group = module(create_lifecycle_hook=True).resources()["aws_autoscaling_group.this[0]"]
@@ -240,7 +240,7 @@ def the_drop_in_for_a_hook_completes_the_action(_):
 
 
 @case
-def only_imds_version_2_answers_one_hop_away(_):
+def imds_requires_version_2_and_one_hop(_):
     [options] = module().resources()["aws_launch_template.this[0]"]["metadata_options"]
     wanted = {"http_endpoint": "enabled", "http_tokens": "required", "http_put_response_hop_limit": 1, "instance_metadata_tags": "enabled"}
     equal(options, wanted, "the module's metadata options")
@@ -272,7 +272,7 @@ def settings_are_instance_tags(_):
 
 
 @case
-def the_bucket_policy_takes_tls_and_the_readers_only(_):
+def the_bucket_policy_requires_tls_and_limits_readers(_):
     policies = module(create_bucket_policy=True, bucket_policy_reader_arns=["arn:aws:iam::123456789012:role/ci"]).resources()
     policy = json.loads(policies['aws_s3_bucket_policy.this["config"]']["policy"])
     made = stack(BucketPolicy="true", BucketReaderArns="arn:aws:iam::123456789012:role/ci")["ConfigBucketPolicy"]
@@ -341,7 +341,7 @@ def the_module_refuses(_, variables):
     except hcl.Invalid as error:
         true(re.match(r"^[A-Z].*\.$", str(error), re.S), f"no sentence: {error}")
     else:
-        raise AssertionError("it was taken")
+        raise AssertionError("it was accepted")
 
 
 # --- the form of the module -------------------------------------------------------------------------------------------
@@ -358,7 +358,7 @@ def the_file_is_formatted(_, path):
 
 
 @case
-def resources_have_only_arguments_that_the_provider_takes(_):
+def resources_use_only_arguments_of_the_provider(_):
     known = json.loads(Path("tests/packaging/aws-provider.json").read_text())["resources"]
     for folder in (MODULE, EXAMPLE):
         for kind in ("resource", "data"):
@@ -379,7 +379,7 @@ def arguments(known, body, where, more=frozenset()):
 
 
 @case
-def whatever_takes_tags_has_them(_):
+def every_taggable_resource_has_tags(_):
     known = json.loads(Path("tests/packaging/aws-provider.json").read_text())["resources"]
     for labels, body in hcl.parse(MODULE).of("resource"):
         if "tags" in known[labels[0]]["arguments"] and labels[0] != "aws_ssm_association":
@@ -471,14 +471,14 @@ def the_step_fails_if_the_refresh_does(_, how):
 
 
 @case
-def module_and_stack_carry_the_document_of_packaging_ssm(_):
+def module_and_stack_have_the_document_of_packaging_ssm(_):
     resources = module(create_refresh_association=True).resources()
     equal(resources["aws_ssm_document.refresh[0]"]["content"], DOCUMENT.read_text(), "the module's document")
     equal(stack(Refresh="true")["RefreshDocument"]["Content"], yaml.safe_load(DOCUMENT.read_text()), "the stack's document")
 
 
 @case
-def systems_manager_takes_the_association(_):
+def the_association_matches_the_api_model(_):
     """As botocore's model of the API has it, patterns included."""
     association = yaml.safe_load(ASSOCIATION.read_text())
     service = botocore.session.get_session().get_service_model("ssm")
