@@ -1,0 +1,518 @@
+"""Checks of the Terraform module, the CloudFormation stack and the Systems Manager files, without a network.
+
+    infrastructure.py BINARY          one line a case, and a count; BINARY prints the role that both must make
+    infrastructure.py --write-tables  writes the tables of packaging/terraform/README.md
+
+The module and the stack are evaluated (hcl.py, intrinsics.py) for the same hosts.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import botocore.session
+import botocore.validate
+import yaml
+
+sys.path.insert(0, "tests/peers")
+import hcl
+import hcl_format
+import intrinsics
+from harness import Cases, equal, true
+
+case = Cases()
+
+MODULE, EXAMPLE = Path("packaging/terraform"), Path("packaging/terraform/examples/complete")
+STACK, LIFECYCLE = Path("packaging/cloudformation/ecs-bootstrap.yaml"), Path("packaging/lifecycle")
+DOCUMENT, ASSOCIATION = Path("packaging/ssm/refresh.yaml"), Path("packaging/ssm/association.yaml")
+
+KEY = "arn:aws:kms:us-west-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+ONE, TWO = "s3://config/prod/ecs.config", "s3://config/common.config"
+ALL = {"iam_role_custom_agent_policy": True, "iam_role_create_cluster": True, "iam_role_tag_authorization": True, "iam_role_task_execution": True}
+ALL_STACK = {"CustomAgentPolicy": "true", "CreateCluster": "true", "TagAuthorization": "true", "TaskExecution": "true"}
+ALL_FLAGS = ["--custom", "--create-cluster", "--tag-authorization", "--with-task-execution"]
+
+# Flags of `role print --for ec2`, variables of the module, parameters of the stack (None: it has none for this), and the partition.
+ROLES = {
+    "one layer": (["--config", ONE], {"config": [ONE]}, {"Config": ONE}, "aws"),
+    "two layers": (["--config", ONE, "--config", TWO], {"config": [ONE, TWO]}, {"Config": ONE, "ConfigOverlay": TWO}, "aws"),
+    "an owner": (
+        ["--config", f"{ONE}?owner=123456789012", "--config", f"{TWO}?owner=123456789012"],
+        {"config": [f"{ONE}?owner=123456789012", f"{TWO}?owner=123456789012"]},
+        {"Config": ONE, "ConfigOverlay": TWO, "ConfigOwner": "123456789012"},
+        "aws",
+    ),
+    "a version, a region and a digest": (
+        ["--config", f"{ONE}?region=eu-west-1&versionId=3HL4.k_q-R#sha256={'a' * 64}", "--config", TWO],
+        {"config": [f"{ONE}?region=eu-west-1&versionId=3HL4.k_q-R#sha256={'a' * 64}", TWO]},
+        None,
+        "aws",
+    ),
+    "a key": (["--config", ONE, "--kms-key", KEY], {"config": [ONE], "kms_key_arns": [KEY]}, {"Config": ONE, "KmsKeyArn": KEY}, "aws"),
+    "a key in China": (
+        ["--config", ONE, "--region", "cn-north-1", "--kms-key", KEY.replace("aws", "aws-cn").replace("us-west-2", "cn-north-1")],
+        {"config": [ONE], "kms_key_arns": [KEY.replace("aws", "aws-cn").replace("us-west-2", "cn-north-1")]},
+        {"Config": ONE, "KmsKeyArn": KEY.replace("aws", "aws-cn").replace("us-west-2", "cn-north-1")},
+        "aws-cn",
+    ),
+    "a key in GovCloud": (
+        ["--config", ONE, "--region", "us-gov-west-1", "--kms-key", KEY.replace("aws", "aws-us-gov").replace("us-west-2", "us-gov-west-1")],
+        {"config": [ONE], "kms_key_arns": [KEY.replace("aws", "aws-us-gov").replace("us-west-2", "us-gov-west-1")]},
+        {"Config": ONE, "KmsKeyArn": KEY.replace("aws", "aws-us-gov").replace("us-west-2", "us-gov-west-1")},
+        "aws-us-gov",
+    ),
+    "a custom policy": (["--config", ONE, "--custom"], {"config": [ONE], "iam_role_custom_agent_policy": True}, {"Config": ONE, "CustomAgentPolicy": "true"}, "aws"),
+    "a custom policy with everything": (["--config", ONE, *ALL_FLAGS], {"config": [ONE], **ALL}, {"Config": ONE, **ALL_STACK}, "aws"),
+    "no layer": ([], {"config": []}, None, "aws"),
+}
+
+
+def module(partition="aws", **variables):
+    given = {"name": "hosts", "config": [ONE], "image_id": "ami-0123456789abcdef0", "subnet_ids": ["subnet-1"]} | variables
+    return hcl.Module(MODULE, given, {"data.aws_partition.current": {"partition": partition}})
+
+
+def stack(partition="aws", **parameters):
+    given = {"Config": ONE, "ImageId": "ami-0123456789abcdef0", "SubnetIds": "subnet-1"} | parameters
+    return intrinsics.Stack(STACK, given, {"Partition": partition, "StackName": "hosts"}).resources()
+
+
+# --- roles ------------------------------------------------------------------------------------------------------------
+
+
+def statements(document):
+    """One triple for each action and resource, so that grouping does not matter."""
+    many = lambda value: value if isinstance(value, list) else [value]
+    equal(document["Version"], "2012-10-17", "the version of the policy")
+    rest = lambda one: json.dumps({name: value for name, value in one.items() if name not in ("Action", "Resource")}, sort_keys=True)
+    return {
+        (action, resource, rest(one))
+        for one in document["Statement"]
+        for action in many(one["Action"])
+        for resource in many(one.get("Resource", ""))
+    }
+
+
+def printed(binary, flags):
+    """The role that the program prints, without this machine's environment and settings."""
+    with tempfile.TemporaryDirectory() as root:
+        command = [binary, "role", "print", "--root", root, "--for", "ec2", "--format", "json", *flags]
+        done = subprocess.run(command, env={}, capture_output=True, text=True, timeout=60)
+    true(done.returncode == 0, done.stderr)
+    role = json.loads(done.stdout)
+    true(role["instance_profile"], "no instance profile is printed")
+    return {
+        "trust": statements(role["trust_policy"]),
+        "managed": set(role["managed_policies"]),
+        "inline": {name: statements(document) for name, document in role["inline_policies"].items()},
+    }
+
+
+def role_of_module(resources):
+    of = lambda kind: [value for address, value in resources.items() if address.startswith(f"{kind}.")]
+    [role] = of("aws_iam_role")
+    [profile] = of("aws_iam_instance_profile")
+    policies, attached = of("aws_iam_role_policy"), of("aws_iam_role_policy_attachment")
+    owners = {one["role"] for one in [profile, *policies, *attached]}
+    true(owners <= {"<aws_iam_role.this[0].name>", "<aws_iam_role.this[0].id>", role.get("name")}, f"policies and profile belong to {owners}")
+    return {
+        "trust": statements(json.loads(role["assume_role_policy"])),
+        "managed": {one["policy_arn"] for one in attached},
+        "inline": {one["name"]: statements(json.loads(one["policy"])) for one in policies},
+    }
+
+
+def role_of_stack(resources):
+    role = resources["Role"]
+    equal(resources["InstanceProfile"], {"Roles": ["<Role>"]}, "the instance profile")
+    return {
+        "trust": statements(role["AssumeRolePolicyDocument"]),
+        "managed": set(role.get("ManagedPolicyArns", [])),
+        "inline": {one["PolicyName"]: statements(one["PolicyDocument"]) for one in role["Policies"]},
+    }
+
+
+def same_role(made, wanted):
+    """Reports only what differs, since whole roles are long."""
+    for part in ("trust", "managed"):
+        equal(made[part] ^ wanted[part], set(), f"the difference in {part}")
+    equal(set(made["inline"]), set(wanted["inline"]), "the names of the policies")
+    for name, document in wanted["inline"].items():
+        equal(made["inline"][name] ^ document, set(), f"the difference in {name}")
+
+
+@case(each=list(ROLES))
+def the_module_makes_the_printed_role(binary, name):
+    flags, variables, _, partition = ROLES[name]
+    same_role(role_of_module(module(partition, **variables).resources()), printed(binary, flags))
+
+
+@case(each=[name for name, role in ROLES.items() if role[2]])
+def the_stack_makes_the_printed_role(binary, name):
+    flags, _, parameters, partition = ROLES[name]
+    same_role(role_of_stack(stack(partition, **parameters)), printed(binary, flags))
+
+
+@case
+def an_existing_instance_profile_replaces_the_role(_):
+    arn = "arn:aws:iam::123456789012:instance-profile/mine"
+    resources = module(create_iam_instance_profile=False, iam_instance_profile_arn=arn).resources()
+    equal([address for address in resources if "aws_iam" in address], [], "what the module makes in IAM")
+    equal(resources["aws_launch_template.this[0]"]["iam_instance_profile"], [{"arn": arn}], "the instance profile")
+    resources = stack(InstanceProfileArn=arn)
+    true("Role" not in resources and "InstanceProfile" not in resources, "the stack makes a role")
+    equal(resources["LaunchTemplate"]["LaunchTemplateData"]["IamInstanceProfile"], {"Arn": arn}, "the instance profile")
+
+
+# --- what packaging/lifecycle does ----------------------------------------------------------------------------------------
+
+
+def calls(text):
+    """The actions of IAM that commands of the AWS CLI take."""
+    verbs = re.findall(r"\baws autoscaling ([a-z-]+)", text)
+    return {"autoscaling:" + "".join(word.capitalize() for word in verb.split("-")) for verb in verbs}
+
+
+def abandoning(role):
+    return {action for action, *_ in role["inline"].get("ecs-bootstrap-abandon", set())}
+
+
+@case
+def the_role_allows_what_packaging_lifecycle_calls(_):
+    unit = (LIFECYCLE / "ecs-bootstrap-abandon.service").read_text()
+    command = calls("".join(line for line in unit.splitlines() if line.startswith("ExecStart=")))
+    true(command and command < calls(unit), f"the unit calls {command}, and names {calls(unit)}")
+    equal(abandoning(role_of_module(module(iam_role_allow_abandon=True).resources())), command, "the module's actions")
+    equal(abandoning(role_of_stack(stack(AllowAbandon="true"))), command, "the stack's actions")
+    equal(abandoning(role_of_module(module(create_lifecycle_hook=True).resources())), calls(unit), "the module's actions with a hook")
+    equal(abandoning(role_of_stack(stack(LifecycleHook="true"))), calls(unit), "the stack's actions with a hook")
+
+
+@case
+def the_abandon_policy_covers_only_the_own_group(_):
+    wanted = {"arn:aws:autoscaling:*:*:autoScalingGroup:*:autoScalingGroupName/hosts-*"}
+    for role in (role_of_module(module(create_lifecycle_hook=True).resources()), role_of_stack(stack(LifecycleHook="true"))):
+        equal({resource for _, resource, _ in role["inline"]["ecs-bootstrap-abandon"]}, wanted, "the groups")
+    resources = module(create_lifecycle_hook=True, use_name_prefix=False, autoscaling_group_name="mine").resources()
+    resource = {resource for _, resource, _ in role_of_module(resources)["inline"]["ecs-bootstrap-abandon"]}
+    equal(resource, {"arn:aws:autoscaling:*:*:autoScalingGroup:*:autoScalingGroupName/mine"}, "the group with a name")
+
+
+@case
+def the_lifecycle_hook_continues_by_default(_):
+    """Hosts report failures only, and Auto Scaling ignores the report during a grace period."""
+    said = "".join(file.read_text() for file in LIFECYCLE.iterdir())
+    true("CONTINUE" not in said and "ABANDON" in said, "packaging/lifecycle completes the action for good hosts too")
+    group = module(create_lifecycle_hook=True).resources()["aws_autoscaling_group.this[0]"]
+    [hook] = group["initial_lifecycle_hook"]
+    equal((hook["lifecycle_transition"], hook["default_result"]), ("autoscaling:EC2_INSTANCE_LAUNCHING", "CONTINUE"), "the module's hook")
+    equal(group["health_check_grace_period"], 0, "the module's grace period")
+    group = stack(LifecycleHook="true")["AutoScalingGroup"]
+    [hook] = group["LifecycleHookSpecificationList"]
+    equal((hook["LifecycleTransition"], hook["DefaultResult"]), ("autoscaling:EC2_INSTANCE_LAUNCHING", "CONTINUE"), "the stack's hook")
+    equal(group["HealthCheckGracePeriod"], 0, "the stack's grace period")
+
+
+@case
+def the_drop_in_for_a_hook_completes_the_action(_):
+    [command] = re.findall(r"^ExecStart=/bin/sh -c '(.*)'$", (MODULE / "README.md").read_text(), re.M)
+    with tempfile.TemporaryDirectory() as folder:
+        command = command.replace("$$", "$").replace("/var/lib/cloud/data/instance-id", f"{folder}/id")
+        Path(folder, "id").write_text("i-1234567890abcdef0\n")
+        stub(folder, "curl", 'case $* in *api/token) echo token ;; *"token: token"*/tags/instance/aws:autoscaling:groupName) echo hosts-1 ;; *) exit 22 ;; esac')
+        stub(folder, "aws", f'echo "$*" >{folder}/told')
+        subprocess.run(["/bin/sh", "-c", command], env={"PATH": f"{folder}:/usr/bin:/bin"}, check=True, timeout=30)
+        told = Path(folder, "told").read_text()
+    equal(
+        told,
+        "autoscaling complete-lifecycle-action --lifecycle-action-result ABANDON --instance-id i-1234567890abcdef0"
+        " --auto-scaling-group-name hosts-1 --lifecycle-hook-name hosts-launching\n",
+        "what the aws CLI is told",
+    )
+
+
+# --- defaults ---------------------------------------------------------------------------------------------------------
+
+
+@case
+def imds_requires_version_2_and_one_hop(_):
+    [options] = module().resources()["aws_launch_template.this[0]"]["metadata_options"]
+    wanted = {"http_endpoint": "enabled", "http_tokens": "required", "http_put_response_hop_limit": 1, "instance_metadata_tags": "enabled"}
+    equal(options, wanted, "the module's metadata options")
+    options = stack()["LaunchTemplate"]["LaunchTemplateData"]["MetadataOptions"]
+    wanted = {"HttpEndpoint": "enabled", "HttpTokens": "required", "HttpPutResponseHopLimit": "1", "InstanceMetadataTags": "enabled"}
+    equal(options, wanted, "the stack's metadata options")
+
+
+@case
+def every_volume_is_encrypted(_):
+    volumes = [{"device_name": "/dev/xvda"}, {"device_name": "/dev/xvdb", "volume_size": 100, "volume_type": "io2", "kms_key_id": KEY}]
+    for mapping in module(block_device_mappings=volumes).resources()["aws_launch_template.this[0]"]["block_device_mappings"]:
+        equal(mapping["ebs"][0]["encrypted"], True, mapping["device_name"])
+    for mapping in stack()["LaunchTemplate"]["LaunchTemplateData"]["BlockDeviceMappings"]:
+        equal(mapping["Ebs"]["Encrypted"], True, mapping["DeviceName"])
+
+
+@case
+def settings_are_instance_tags(_):
+    variables = {"config": [f"{ONE}?owner=123456789012", f"{TWO}?owner=123456789012"], "settings": {"timeout": "2m"}}
+    wanted = {"ecs-bootstrap:config": f"{ONE}?owner=123456789012 {TWO}?owner=123456789012", "ecs-bootstrap:block_imds": "true"}
+    ours = lambda tags: {key: value for key, value in tags.items() if key.startswith("ecs-bootstrap:")}
+    template = module(**variables).resources()["aws_launch_template.this[0]"]
+    [tags] = [one["tags"] for one in template["tag_specifications"] if one["resource_type"] == "instance"]
+    equal(ours(tags), wanted | {"ecs-bootstrap:timeout": "2m"}, "the module's tags")
+    template = stack(Config=ONE, ConfigOverlay=TWO, ConfigOwner="123456789012")["LaunchTemplate"]["LaunchTemplateData"]
+    [tags] = [one["Tags"] for one in template["TagSpecifications"] if one["ResourceType"] == "instance"]
+    equal(ours({tag["Key"]: tag["Value"] for tag in tags}), wanted, "the stack's tags")
+
+
+@case
+def the_bucket_policy_requires_tls_and_limits_readers(_):
+    policies = module(create_bucket_policy=True, bucket_policy_reader_arns=["arn:aws:iam::123456789012:role/ci"]).resources()
+    policy = json.loads(policies['aws_s3_bucket_policy.this["config"]']["policy"])
+    made = stack(BucketPolicy="true", BucketReaderArns="arn:aws:iam::123456789012:role/ci")["ConfigBucketPolicy"]
+    equal(made["Bucket"], "config", "the stack's bucket")
+    for policy, role in ((policy, "<aws_iam_role.this[0].arn>"), (made["PolicyDocument"], "<Role.Arn>")):
+        tls = json.dumps({"Condition": {"Bool": {"aws:SecureTransport": "false"}}, "Effect": "Deny", "Principal": "*", "Sid": "TlsOnly"})
+        readers = {"ArnNotLike": {"aws:PrincipalArn": [role, "arn:aws:iam::123456789012:role/ci"]}}
+        readers = json.dumps({"Condition": readers, "Effect": "Deny", "Principal": "*", "Sid": "ReadersOnly"})
+        wanted = {("s3:*", f"arn:aws:s3:::config{all_}", tls) for all_ in ("", "/*")}
+        wanted |= {(f"s3:{action}", ONE.replace("s3://", "arn:aws:s3:::"), readers) for action in ("GetObject", "GetObjectVersion")}
+        equal(statements(policy), wanted, "the bucket policy")
+
+
+@case
+def each_bucket_has_a_policy_of_its_own(_):
+    made = module(create_bucket_policy=True, config=[ONE, "s3://other/k?versionId=7"])
+    policies = {address: one for address, one in made.resources().items() if address.startswith("aws_s3_bucket_policy.")}
+    equal({one["bucket"] for one in policies.values()}, {"config", "other"}, "the buckets")
+    for one in policies.values():
+        buckets = {re.match("arn:aws:s3:::([^/]+)", resource)[1] for _, resource, _ in statements(json.loads(one["policy"]))}
+        equal(buckets, {one["bucket"]}, "the buckets in a policy")
+    equal(made.outputs()["bucket_policies"], {one["bucket"]: one["policy"] for one in policies.values()}, "the output")
+
+
+@case
+def every_part_can_be_left_out(_):
+    equal(module(create=False).resources(), {}, "what is made without create")
+    module(create=False).outputs()
+    kinds = lambda **variables: {address.split(".")[0] for address in module(**variables).resources()}
+    everything = kinds(create_bucket_policy=True, create_refresh_association=True)
+    for name, gone in {
+        "create_iam_instance_profile": {"aws_iam_role", "aws_iam_instance_profile", "aws_iam_role_policy", "aws_iam_role_policy_attachment"},
+        "create_bucket_policy": {"aws_s3_bucket_policy"},
+        "create_autoscaling_group": {"aws_autoscaling_group", "aws_ecs_capacity_provider", "aws_ssm_document", "aws_ssm_association"},
+        "create_capacity_provider": {"aws_ecs_capacity_provider"},
+        "create_refresh_association": {"aws_ssm_document", "aws_ssm_association"},
+    }.items():
+        given = {"create_bucket_policy": True, "create_refresh_association": True, "bucket_policy_reader_arns": ["arn:x"], "iam_instance_profile_arn": "arn:x"}
+        equal(everything - kinds(**given | {name: False}), gone, f"what goes with {name}")
+
+
+@case(
+    each=[
+        {"config": ["s3://config/a%20b"]},
+        {"config": ["s3://config/${key}"]},
+        {"config": ["s3://config"]},
+        {"config": ["https://config.example/ecs.config"]},
+        {"config": ["s3://config/k?version=1"]},
+        {"config": ["s3://config/" + "k" * 250]},
+        {"settings": {"from_tags": "true"}},
+        {"kms_key_arns": ["arn:aws:kms:us-west-2:123456789012:alias/config"]},
+        {"tags": {"cost center": "1"}},
+        {"tags": {"app/owner": "me"}},
+        {"create_iam_instance_profile": False},
+        {"create_bucket_policy": True, "create_iam_instance_profile": False, "iam_instance_profile_arn": "arn:x"},
+        {"metadata_hop_limit": 0},
+        {"lifecycle_hook_heartbeat_timeout": 10},
+        {"lifecycle_hook_default_result": "WAIT"},
+        {"capacity_provider_name": "ECS-hosts"},
+        {"name": "a b"},
+    ]
+)
+def the_module_refuses(_, variables):
+    try:
+        module(**variables).resources()
+    except hcl.Invalid as error:
+        true(re.match(r"^[A-Z].*\.$", str(error), re.S), f"no sentence: {error}")
+    else:
+        raise AssertionError("it was accepted")
+
+
+# --- the form of the module -------------------------------------------------------------------------------------------
+
+
+@case(each=[str(path) for path in sorted(MODULE.rglob("*.tf"))])
+def the_file_is_formatted(_, path):
+    equal(hcl_format.faults(Path(path).read_text()), [], "faults")
+    if shutil.which("terraform"):
+        command = ["terraform", "fmt", "-check", "-diff", path]
+        environment = {"PATH": os.environ["PATH"], "CHECKPOINT_DISABLE": "1"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        true(done.returncode == 0, done.stdout + done.stderr)
+
+
+@case
+def resources_use_only_arguments_of_the_provider(_):
+    known = json.loads(Path("tests/packaging/aws-provider.json").read_text())["resources"]
+    for folder in (MODULE, EXAMPLE):
+        for kind in ("resource", "data"):
+            for labels, body in hcl.parse(folder).of(kind):
+                name = labels[0] if kind == "resource" else f"data.{labels[0]}"
+                arguments(known[name], body, f"{folder} {'.'.join(labels)}", {"count", "for_each", "depends_on"})
+
+
+def arguments(known, body, where, more=frozenset()):
+    blocks = [(labels[0], inner.of("content")[0][1]) if kind == "dynamic" else (kind, inner) for kind, labels, inner in body.blocks]
+    blocks = [(kind, inner) for kind, inner in blocks if kind != "lifecycle"]
+    given = set(body.attributes) | {kind for kind, _ in blocks}
+    equal(set(body.attributes) - set(known["arguments"]) - more, set(), f"unknown arguments of {where}")
+    equal(set(known["required"]) - given, set(), f"missing arguments of {where}")
+    for kind, inner in blocks:
+        true(kind in known.get("blocks", {}), f"{where} has a block {kind}")
+        arguments(known["blocks"][kind], inner, f"{where} {kind}")
+
+
+@case
+def every_taggable_resource_has_tags(_):
+    known = json.loads(Path("tests/packaging/aws-provider.json").read_text())["resources"]
+    for labels, body in hcl.parse(MODULE).of("resource"):
+        if "tags" in known[labels[0]]["arguments"] and labels[0] != "aws_ssm_association":
+            true("tags" in body.attributes, f"{'.'.join(labels)} has no tags")
+
+
+@case
+def every_input_is_described_typed_and_used(_):
+    text = "".join(file.read_text() for file in MODULE.glob("*.tf") if file.name != "variables.tf")
+    for labels, body in hcl.parse(MODULE).of("variable"):
+        true({"description", "type"} <= set(body.attributes), f"{labels[0]} has no description or type")
+        true(re.search(rf"\bvar\.{labels[0]}\b", text), f"{labels[0]} is used nowhere")
+    for _, body in hcl.parse(MODULE).of("locals"):
+        for name in body.attributes:
+            true(re.search(rf"\blocal\.{name}\b", text), f"local.{name} is used nowhere")
+
+
+@case
+def the_example_names_every_input_and_output(_):
+    [call] = [body for _, body in hcl.parse(EXAMPLE).of("module")]
+    inputs = {labels[0] for labels, _ in hcl.parse(MODULE).of("variable")}
+    equal(set(call.attributes), inputs | {"source"}, "the inputs in the example")
+    names = lambda folder: {labels[0] for labels, _ in hcl.parse(folder).of("output")}
+    equal(names(EXAMPLE), names(MODULE), "the outputs of the example")
+
+
+@case
+def the_readme_lists_requirements_inputs_and_outputs(_):
+    equal(between_marks(), tables(), "the tables (`infrastructure.py --write-tables` writes them)")
+
+
+MARKS = ("<!-- BEGIN_TF_DOCS -->\n", "<!-- END_TF_DOCS -->\n")
+
+
+def between_marks():
+    return (MODULE / "README.md").read_text().split(MARKS[0])[1].split(MARKS[1])[0]
+
+
+def tables():
+    """As terraform-docs makes them, of what is written in the files."""
+    text = (MODULE / "variables.tf").read_text()
+    inputs = ["## Inputs", "", "| name | description | type | default | required |", "|---|---|---|---|---|"]
+    for name, body in re.findall(r'^variable "(\w+)" \{\n(.*?)^\}', text, re.M | re.S):
+        default = argument(body, "default")
+        shown = f"`{default}`" if default else ""
+        description = json.loads(argument(body, "description"))
+        inputs.append(f"| `{name}` | {description} | `{argument(body, 'type')}` | {shown} | {'no' if default else 'yes'} |")
+    outputs = ["## Outputs", "", "| name | description |", "|---|---|"]
+    for name, description in re.findall(r'^output "(\w+)" \{\n  description = "(.*)"$', (MODULE / "outputs.tf").read_text(), re.M):
+        outputs.append(f"| `{name}` | {description} |")
+    versions = re.findall(r'^ *(?:required_)?version *= "(.*)"$', (MODULE / "versions.tf").read_text(), re.M)
+    needs = ["## Requirements", "", "| name | version |", "|---|---|", *(f"| {name} | {version} |" for name, version in zip(("Terraform", "hashicorp/aws"), versions))]
+    return "\n".join([*needs, "", *inputs, "", *outputs, ""])
+
+
+def argument(body, name):
+    """An argument's text, on one line."""
+    found = re.search(rf"^  {name} += (.*?)(?=\n  \w|\n\n|\n\Z)", body, re.M | re.S)
+    text = re.sub(r"\n +(?=\w+ += )", ", ", found[1]) if found else None
+    return text and re.sub(r"\s+", " ", text).replace("({,", "({").replace("( {", "({")
+
+
+# --- refresh ----------------------------------------------------------------------------------------------------------
+
+
+def refresh_script():
+    [step] = yaml.safe_load(DOCUMENT.read_text())["mainSteps"]
+    [script] = step["inputs"]["runCommand"]
+    return script
+
+
+def stub(folder, name, script):
+    Path(folder, name).write_text(f"#!/bin/sh\n{script}\n")
+    Path(folder, name).chmod(0o755)
+
+
+@case(each=[("false", 0, 0), ("false", 1, 1), ("true", 1, 0)])
+def the_step_fails_if_the_refresh_does(_, how):
+    dry_run, refresh, wanted = how
+    with tempfile.TemporaryDirectory() as folder:
+        stub(folder, "systemctl", f'echo "systemctl $*" >>{folder}/told; exit {refresh}')
+        stub(folder, "ecs-bootstrap", f'echo "ecs-bootstrap $*" >>{folder}/told')
+        script = refresh_script().replace("{{ DryRun }}", dry_run)
+        done = subprocess.run(["/bin/sh", "-c", script], env={"PATH": f"{folder}:/usr/bin:/bin"}, timeout=30)
+        told = Path(folder, "told").read_text().splitlines()
+    equal(done.returncode, wanted, "the exit status")
+    usual = ["systemctl start ecs-bootstrap-refresh", "ecs-bootstrap status"]
+    equal(told, ["ecs-bootstrap run --dry-run"] if dry_run == "true" else usual, "what was run")
+
+
+@case
+def module_and_stack_have_the_document_of_packaging_ssm(_):
+    resources = module(create_refresh_association=True).resources()
+    equal(resources["aws_ssm_document.refresh[0]"]["content"], DOCUMENT.read_text(), "the module's document")
+    equal(stack(Refresh="true")["RefreshDocument"]["Content"], yaml.safe_load(DOCUMENT.read_text()), "the stack's document")
+
+
+@case
+def the_association_matches_the_api_model(_):
+    """As botocore's model of the API has it, patterns included."""
+    association = yaml.safe_load(ASSOCIATION.read_text())
+    service = botocore.session.get_session().get_service_model("ssm")
+    shape = service.operation_model("CreateAssociation").input_shape
+    report = botocore.validate.ParamValidator().validate(association, shape)
+    true(not report.has_errors(), report.generate_report())
+    for name in ("MaxConcurrency", "MaxErrors", "AssociationName"):
+        true(re.search(shape.members[name].metadata["pattern"], association[name]), f"{name} may not be {association[name]}")
+    true(association["ComplianceSeverity"] in shape.members["ComplianceSeverity"].enum, association["ComplianceSeverity"])
+
+
+@case
+def all_associations_have_the_same_rate_control(_):
+    association = yaml.safe_load(ASSOCIATION.read_text())
+    names = ("ScheduleExpression", "MaxConcurrency", "MaxErrors", "ComplianceSeverity")
+    wanted = [association[name] for name in names]
+    made = stack(Refresh="true")["RefreshAssociation"]
+    equal([made[name] for name in names], wanted, "the stack's")
+    equal(made["Targets"], [{"Key": "tag:aws:autoscaling:groupName", "Values": ["<AutoScalingGroup>"]}], "the stack's targets")
+    made = module(create_refresh_association=True).resources()["aws_ssm_association.refresh[0]"]
+    snake = [re.sub("(?<=.)([A-Z])", r"_\1", name).lower() for name in names]
+    equal([made[name] for name in snake], wanted, "the module's")
+    equal(made["targets"], [{"key": "tag:aws:autoscaling:groupName", "values": ["<aws_autoscaling_group.this[0].name>"]}], "the module's targets")
+
+
+def main():
+    if sys.argv[1] == "--write-tables":
+        readme = MODULE / "README.md"
+        readme.write_text(readme.read_text().replace(between_marks().join(MARKS), tables().join(MARKS)))
+        return 0
+    passed, failed = case.run("infrastructure", sys.argv[1])
+    print(f"{passed} passed, {failed} failed")
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
