@@ -37,7 +37,7 @@ impl Clients {
             IdentitySource::External(External::new(settings, &config, &vars, deadline))
         } else {
             let kind = if host_kind::is_batch(files) { HostKind::Batch } else { HostKind::Ec2 };
-            IdentitySource::Ec2(Imds::new(Http::direct()?, options, deadline), kind)
+            IdentitySource::Ec2(Box::new(Imds::new(Http::direct()?, options, deadline)), kind)
         };
         Ok(Clients { http, source, evidence })
     }
@@ -46,7 +46,7 @@ impl Clients {
 /// What reports which host this is.
 pub(crate) enum IdentitySource {
     /// Instance metadata, of an instance of this kind.
-    Ec2(Imds, HostKind),
+    Ec2(Box<Imds>, HostKind),
     /// The SSM agent.
     External(External),
 }
@@ -57,6 +57,14 @@ impl IdentitySource {
         match self {
             IdentitySource::Ec2(imds, kind) => ec2::facts(imds, *kind).await,
             IdentitySource::External(external) => external.facts().await,
+        }
+    }
+
+    /// What kind of host it is.
+    pub(crate) fn kind(&self) -> HostKind {
+        match self {
+            IdentitySource::Ec2(_, kind) => *kind,
+            IdentitySource::External(_) => HostKind::External,
         }
     }
 

@@ -14,7 +14,7 @@ mod sts;
 use std::path::PathBuf;
 
 use aws_credential_types::Credentials;
-pub(crate) use clients::{Clients, IdentitySource};
+pub(crate) use clients::Clients;
 pub(crate) use external::External;
 pub(crate) use imds::Imds;
 use serde::{Serialize, Serializer};

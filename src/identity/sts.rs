@@ -261,7 +261,7 @@ mod tests {
         let http = Http::new(&Default::default()).unwrap();
         let confirmed = run(async {
             let deadline = Instant::now() + Duration::from_secs(20);
-            let settings = Settings::new("/".into(), &Default::default(), aws).unwrap();
+            let settings = Settings::new("/".into(), Default::default(), aws).unwrap();
             confirm(&facts(), &settings, &http, deadline).await
         });
         (confirmed, server.exchanges().iter().map(|exchange| exchange.sent).sum())
@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn request_that_cannot_be_made_is_a_settings_error() {
         let facts = HostFacts { region: Some("not a host name".into()), ..facts() };
-        let settings = Settings::new("/".into(), &Default::default(), Aws::default()).unwrap();
+        let settings = Settings::new("/".into(), Default::default(), Aws::default()).unwrap();
         let http = Http::new(&Default::default()).unwrap();
         let deadline = Instant::now() + Duration::from_secs(20);
         let error = run(async { confirm(&facts, &settings, &http, deadline).await }).unwrap_err();

@@ -47,6 +47,11 @@ impl Poll {
         Poll { interval, deadline }
     }
 
+    /// From now on, for at most so long.
+    pub(crate) fn lasting(interval: Duration, timeout: Duration) -> Self {
+        Poll::new(interval, Instant::now() + timeout)
+    }
+
     fn pause(&self) -> Option<Duration> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         (!left.is_zero()).then(|| self.interval.min(left))
