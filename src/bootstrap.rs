@@ -16,7 +16,7 @@ use crate::error::{Error, ExitStatus, Step};
 use crate::files::{self, HostFiles};
 use crate::guard::{GuardRequest, step as guard};
 use crate::identity::host_kind::{self, Evidence};
-use crate::identity::{self, Claim, Clients, Expected, Identity};
+use crate::identity::{self, Clients, HostFacts, HostKind, Identity};
 use crate::install::compose::{self, Surroundings, Values};
 use crate::install::lock::{self, Lock};
 use crate::install::stale::{self, Kept};
@@ -123,7 +123,7 @@ pub(crate) async fn verify(settings: Settings, environment: &Environment) -> Rep
         announce(&clients, environment);
         results.settings = settings.origins();
         if clients.source.imds().is_none() {
-            let missing = host_kind::missing(&settings);
+            let missing = host_kind::missing(&files.effective());
             missing.iter().for_each(|what| tracing::warn!("host: {what}"));
         }
         timeline.enter(Step::Identity);
@@ -159,7 +159,7 @@ async fn with_tags(settings: &Settings, clients: &Clients) -> Result<Settings, E
     }
     let tags = clients.source.tags().await?.ok_or(settings::Error::NoTags)?;
     let is_batch = tags.iter().any(|(name, _)| name == host_kind::BATCH_TAG);
-    if is_batch && !host_kind::is_batch(settings) {
+    if is_batch && clients.source.kind() != HostKind::Batch {
         tracing::warn!(
             "host: AWS Batch launched this instance, and its user data has not written ECS_CLUSTER \
              yet: run after user data (/usr/share/ecs-bootstrap/after-user-data.conf)"
@@ -224,7 +224,7 @@ struct Host<'a> {
 
 /// Who the host is, and what its sources gave.
 struct Verified {
-    claim: Claim,
+    facts: HostFacts,
     identity: Identity,
     layers: Vec<Fetched>,
 }
@@ -236,62 +236,58 @@ impl Host<'_> {
     async fn identity_and_fetch(&self, timeline: &Timeline) -> Result<Verified, Error> {
         timeline.enter(Step::Identity);
         loop {
-            let claim = self.clients.source.facts().await?;
+            let facts = self.clients.source.facts().await?;
             timeline.enter(Step::Fetch);
-            let identity = timeline.timed(self.prove(&claim));
-            let layers = timeline.timed(self.fetch(&claim));
+            let identity = timeline.timed(self.prove(&facts));
+            let layers = timeline.timed(self.fetch(&facts));
             let ((identity, proven), (layers, fetched)) =
                 match identity_first(identity, layers).await {
-                    Err(error) if self.awaits_rotation(&claim, &error) => continue,
+                    Err(error) if self.awaits_rotation(&facts, &error) => continue,
                     ended => ended?,
                 };
             let repeats = self.clients.source.repeats();
             timeline.done_at(proven, Step::Identity, 1 + repeats, self.who(&identity));
             timeline.done_at(fetched, Step::Fetch, attempts(&layers), summary(&layers));
-            return Ok(Verified { claim, identity, layers });
+            return Ok(Verified { facts, identity, layers });
         }
     }
 
     /// The identity alone, likewise.
-    async fn identity(&self) -> Result<(Claim, Identity), Error> {
+    async fn identity(&self) -> Result<(HostFacts, Identity), Error> {
         loop {
-            let claim = self.clients.source.facts().await?;
-            match self.prove(&claim).await {
-                Err(error) if self.awaits_rotation(&claim, &error) => {}
-                proven => return Ok((claim, proven?)),
+            let facts = self.clients.source.facts().await?;
+            match self.prove(&facts).await {
+                Err(error) if self.awaits_rotation(&facts, &error) => {}
+                proven => return Ok((facts, proven?)),
             }
         }
     }
 
     /// Who on what, for people.
     fn who(&self, identity: &Identity) -> String {
-        let is_batch = identity.kind == "ec2" && host_kind::is_batch(self.settings);
-        let of_batch = if is_batch { OF_BATCH } else { "" };
+        let of_batch = if identity.kind == HostKind::Batch { OF_BATCH } else { "" };
         format!("{} on {}{of_batch}", identity.role, identity.instance_id)
     }
 
-    fn awaits_rotation(&self, claim: &Claim, error: &Error) -> bool {
+    fn awaits_rotation(&self, facts: &HostFacts, error: &Error) -> bool {
         let source = &self.clients.source;
-        error.cause().is_some_and(|error| source.will_rotate(&claim.credentials, error))
+        error.cause().is_some_and(|error| source.will_rotate(&facts.credentials, error))
     }
 
     /// Confirms with STS who we are, within the deadline.
-    async fn prove(&self, claim: &Claim) -> Result<Identity, Error> {
-        let Settings { expect_role, expect_account, aws, .. } = self.settings;
-        let expected =
-            Expected { role: expect_role.as_deref(), account: expect_account.as_deref() };
-        Ok(identity::confirm(claim, expected, aws, &self.clients.http, self.deadline).await?)
+    async fn prove(&self, facts: &HostFacts) -> Result<Identity, Error> {
+        Ok(identity::confirm(facts, self.settings, &self.clients.http, self.deadline).await?)
     }
 
-    async fn fetch(&self, claim: &Claim) -> Result<Vec<Fetched>, Error> {
+    async fn fetch(&self, facts: &HostFacts) -> Result<Vec<Fetched>, Error> {
         let cached = install::cached(self.files, self.state);
         let access = Access {
             http: &self.clients.http,
             aws: &self.settings.aws,
-            credentials: Some(&claim.credentials),
-            region: claim.region.clone(),
+            credentials: Some(&facts.credentials),
+            region: facts.region.clone(),
             deadline: self.deadline,
-            held: cached.as_ref(),
+            cached: cached.as_ref(),
         };
         Ok(source::fetch_all(&self.settings.config, &access).await?)
     }
@@ -330,7 +326,7 @@ impl Host<'_> {
     /// What `${…}` stands for on this host. Tags are asked for one by one, and only those that some
     /// layer names.
     async fn values(&self, verified: &Verified) -> Result<Values, Error> {
-        let Verified { claim, identity, layers } = verified;
+        let Verified { facts, identity, layers } = verified;
         let mut values = Values::default();
         if !self.settings.expand {
             return Ok(values);
@@ -340,8 +336,8 @@ impl Host<'_> {
                 Placeholder::Region => identity.region.clone(),
                 Placeholder::AvailabilityZone => identity.availability_zone.clone(),
                 Placeholder::InstanceId => Some(identity.instance_id.clone()),
-                Placeholder::InstanceType => claim.instance_type.clone(),
-                Placeholder::AmiId => claim.image_id.clone(),
+                Placeholder::InstanceType => facts.instance_type.clone(),
+                Placeholder::AmiId => facts.image_id.clone(),
                 Placeholder::AccountId => Some(identity.account_id.clone()),
                 Placeholder::Tag(name) => self.clients.source.tag(name).await?,
             };

@@ -114,3 +114,44 @@ fn expired_and_misnamed_certificates_are_refused() {
         &["certificate of another name"],
     );
 }
+
+/// Sources that cannot be understood, each with the remedy that the user reads.
+const INVALID: [(&str, &str); 16] = [
+    ("s4://bucket/key", "write s3://BUCKET/KEY, arn:PARTITION:s3:::BUCKET/KEY"),
+    ("arn:aws:sqs:::bucket/key", "write arn:PARTITION:s3:::BUCKET/KEY or arn:"),
+    ("s3://bucket/a\tb", "write control characters in keys as %XX"),
+    ("http://store.test/ecs.config", "write https://: http:// is for loopback addresses only"),
+    ("s3://Bucket/key", "compare the name with the S3 console"),
+    ("s3://bucket", "add the object's key, as in s3://BUCKET/path/ecs.config"),
+    ("s3://bucket/folder/", "add the object's name; if the key itself ends in a slash"),
+    ("s3://bucket/a/../b", "copy the object to another key"),
+    ("s3://bucket/100%", "write a % in a key as %25"),
+    ("s3://bucket/%FF", "write each character's UTF-8 bytes, or the character itself"),
+    ("s3://bucket/key?versionID=1", "write options as in ?versionId=V&region=R&owner="),
+    ("s3://bucket/key?owner=1", "correct the option, or leave it out"),
+    ("s3://bucket/key#sha256=1", "write #sha256= and 64 hexadecimal digits"),
+    ("file://etc/ecs.config", "write three slashes before an absolute path"),
+    ("file:///etc/ecs.config?owner=1", "leave the options out; write a ? in a path as %3F"),
+    ("https://", "write s3://BUCKET/KEY, arn:PARTITION:s3:::BUCKET/KEY"),
+];
+
+#[test]
+fn every_remedy_for_an_invalid_source_reaches_the_user() {
+    for_each(
+        &INVALID,
+        |(source, _)| (*source).into(),
+        |(source, remedy)| {
+            let host = Host::default();
+            let ended = host.run(&["--config", source]);
+            ended.fails_as("settings", 2, &[remedy]);
+            assert!(ended.stderr.contains(&format!("remedy: {remedy}")), "{}", ended.stderr);
+        },
+    );
+}
+
+#[test]
+fn lint_shows_the_remedy_for_an_invalid_source() {
+    let ended = Host::default().call(&["lint", "s3://bucket/100%"]);
+    assert_eq!(ended.status, 2, "{}", ended.stderr);
+    assert!(ended.stderr.contains("remedy: write a % in a key as %25"), "{}", ended.stderr);
+}

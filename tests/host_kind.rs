@@ -37,8 +37,8 @@ fn host_kind_is_decided_by_the_strongest_evidence() {
             &[],
             "external (ECS Anywhere): /var/lib/ecs/ecs.config sets ECS_EXTERNAL=true",
         ),
-        (&[REGISTERED], &["--host", "ec2"], "EC2: the setting `host` says so"),
-        (&[AMAZON], &["--host", "external"], "external (ECS Anywhere): the setting `host` says so"),
+        (&[REGISTERED], &["--host", "ec2"], "EC2: by the setting `host`"),
+        (&[AMAZON], &["--host", "external"], "external (ECS Anywhere): by the setting `host`"),
         (&[CONFIGURED, OVERRULED, AMAZON], &[], "EC2: the firmware's sys_vendor is Amazon EC2"),
         (
             &[(REGISTRATION, "{\"instanceID\":\"i-0123456789abcdef0\"}"), AMAZON],
@@ -63,12 +63,12 @@ fn host_kind_is_decided_by_the_strongest_evidence() {
         (
             &[QEMU],
             &[],
-            "EC2: nothing says that it is external, though the machine's vendor is QEMU; instance metadata has the last word",
+            "EC2: no sign that it is external, though the machine's vendor is QEMU; instance metadata decides",
         ),
         (
             &[],
             &[],
-            "EC2: nothing says that it is external, and there is no firmware to ask; instance metadata has the last word",
+            "EC2: no sign that it is external, and no firmware to read; instance metadata decides",
         ),
     ];
     support::for_each(

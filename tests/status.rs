@@ -43,7 +43,7 @@ fn status_of_a_failed_run_shows_cause_and_remedy() {
     assert_eq!(ended.status, 0, "the report is there");
     assert!(
         ended.stdout.contains("run: access_denied")
-            && ended.stdout.contains("remedy: Allow the role s3:GetObject: add the statement"),
+            && ended.stdout.contains("remedy: allow the role s3:GetObject: add the statement"),
         "{}",
         ended.stdout
     );

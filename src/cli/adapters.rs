@@ -49,13 +49,13 @@ async fn fetch(call: &Call<'_>, settings: &Settings, source: &str) -> Result<Vec
         Credentials::new(id, secret, own("AWS_SESSION_TOKEN"), None, "environment")
     });
     let variables = call.environment.variables();
-    let http = Http::new(&net::Options::from_vars(variables.iter().cloned())?)?;
+    let http = Http::new(&net::vars(variables))?;
     let (credentials, region) = match own {
         None if source.needs_credentials() => {
             let files = HostFiles::read(&settings.root);
             let clients = Clients::new(settings, &files, variables, deadline)?;
-            let claim = clients.source.facts().await?;
-            (Some(claim.credentials), claim.region)
+            let facts = clients.source.facts().await?;
+            (Some(facts.credentials), facts.region)
         }
         own => (own, None),
     };
@@ -65,7 +65,7 @@ async fn fetch(call: &Call<'_>, settings: &Settings, source: &str) -> Result<Vec
         credentials: credentials.as_ref(),
         region,
         deadline,
-        held: None,
+        cached: None,
     };
     Ok(source::fetch(&source, &access).await?.bytes)
 }

@@ -8,7 +8,7 @@ use super::{Global, Output};
 use crate::error::{Error, RuntimeFailed};
 use crate::files;
 use crate::log::{self, LogFormat, Volume};
-use crate::net::aws::Aws;
+use crate::net::{self, aws::Aws};
 use crate::paths;
 use crate::settings::{self, Environment, Given, Settings, location};
 
@@ -73,7 +73,7 @@ impl<'a> Call<'a> {
     /// The settings, checked.
     pub(crate) fn settings(&self) -> Result<Settings, Error> {
         let given = self.given()?;
-        let aws = Aws::from_vars(self.environment.variables().iter().cloned())?;
+        let aws = Aws::from_vars(&net::vars(self.environment.variables()))?;
         Ok(Settings::new(self.root.clone(), given, aws)?)
     }
 

@@ -101,10 +101,10 @@ fn printed(call: &Call<'_>, args: &PrintArgs) -> Result<(String, u8), Error> {
 
 #[cfg(feature = "role-check")]
 fn checked(call: &Call<'_>, args: &CheckArgs) -> Result<(String, u8), Error> {
-    use crate::net::{Http, Options};
+    use crate::net::{Http, vars};
 
     let settings = call.settings()?;
-    let http = Http::new(&Options::from_vars(call.environment.variables().iter().cloned())?)?;
+    let http = Http::new(&vars(call.environment.variables()))?;
     let check =
         crate::role::check::check(args.request.clone(), args.role.clone(), &settings, &http);
     let report = super::call::runtime()?.block_on(check)?;

@@ -207,7 +207,7 @@ fn agent_cluster(target: &Target) -> Result<Verdict, Verdict> {
         return Ok(Verdict::ok("an agent has started here, and joined no cluster yet"));
     }
     let hosts = stored(&db, "ec2-instance-id");
-    let claim = target.observed.claim.get().and_then(|claim| claim.as_ref().ok());
+    let claim = target.observed.facts.get().and_then(|claim| claim.as_ref().ok());
     if claim.is_some_and(|here| !hosts.is_empty() && !hosts.contains(&here.instance_id)) {
         return Ok(Verdict::ok(
             "its state is another instance's, of which this one is an image: the agent will drop it",

@@ -6,6 +6,7 @@ use ecs_config::text::plural;
 
 use super::check::{Check, Verdict, check};
 use super::{Target, unit_files};
+use crate::files::HostFiles;
 use crate::identity::host_kind::{self, Evidence};
 use crate::paths::{AGENT_UNITS, DOCKER_UNIT, SSM_REGISTRATION};
 
@@ -131,7 +132,7 @@ fn check_host_kind(target: &Target) -> Verdict {
 }
 
 fn external(target: &Target) -> Verdict {
-    match host_kind::missing(&target.settings) {
+    match host_kind::missing(&HostFiles::read(target.root()).effective()) {
         none if none.is_empty() => Verdict::ok(target.kind.to_string()),
         missing => Verdict::warning(
             missing.join("; "),
@@ -142,7 +143,7 @@ fn external(target: &Target) -> Verdict {
 }
 
 fn ec2(target: &Target) -> Verdict {
-    let batch = if host_kind::is_batch(&target.settings) {
+    let batch = if host_kind::is_batch(&HostFiles::read(target.root())) {
         format!("{} (the generated ECS_CLUSTER)", host_kind::OF_BATCH)
     } else if target.observed.is_tagged(host_kind::BATCH_TAG) {
         format!("{} (the instance's tags)", host_kind::OF_BATCH)

@@ -2,6 +2,7 @@
 
 use super::check::{Check, Verdict, check};
 use super::{Target, with_causes};
+use crate::error::Diagnostic;
 use crate::identity::imds;
 
 pub(super) const CHECKS: &[Check] = &[

@@ -42,8 +42,9 @@ use check::Verdict;
 pub(crate) use report::DoctorReport;
 
 use crate::error::Diagnostic;
+use crate::files::HostFiles;
 use crate::identity::host_kind::Evidence;
-use crate::net::aws::Aws;
+use crate::net::{aws::Aws, vars};
 use crate::settings::{self, Given, Settings};
 
 /// How long the probes of the network may take.
@@ -86,7 +87,7 @@ impl Target {
         variables: &[(String, String)],
     ) -> Self {
         let observed = probes::Observations::default();
-        let aws = Aws::from_vars(variables.iter().cloned()).unwrap_or_else(|error| {
+        let aws = Aws::from_vars(&vars(variables)).unwrap_or_else(|error| {
             observed.set_unreachable(&error);
             Aws::default()
         });
@@ -96,7 +97,7 @@ impl Target {
         let settings = checked.unwrap_or_else(|_| {
             Settings::new(root, Given::default(), aws).expect("the defaults are valid")
         });
-        let kind = Evidence::of(&settings);
+        let kind = Evidence::of(&settings, &HostFiles::read(&settings.root).effective());
         Target { settings, settings_error, variables: variables.to_vec(), kind, observed }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::Target;
 use super::check::{Check, Outcome, Verdict, check};
-use crate::net::endpoint::{Knock, Name, Place, SERVICES};
+use crate::net::endpoint::{ProbeResult, Resolution, SERVICES, Service};
 use crate::net::signed::{Action, Answer, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
 use crate::paths::SSM_CREDENTIALS;
 use crate::source::{self, Fetched};
@@ -18,13 +18,13 @@ pub(super) const CHECKS: &[Check] = &[
     check("clock", "this host's clock against the Date of AWS's answers", check_clock)
         .needs(&["environment"]),
     check("dns", "the names of AWS's endpoints", check_dns).needs(&["environment"]),
-    check("reach-sts", "any answer from STS", |target| check_reach(target, Place::Sts))
+    check("reach-sts", "any answer from STS", |target| check_reach(target, Service::Sts))
         .needs(&["environment"]),
-    check("reach-s3", "any answer from S3", |target| check_reach(target, Place::S3))
+    check("reach-s3", "any answer from S3", |target| check_reach(target, Service::S3))
         .needs(&["environment"]),
-    check("reach-ecs", "any answer from ECS", |target| check_reach(target, Place::Ecs))
+    check("reach-ecs", "any answer from ECS", |target| check_reach(target, Service::Ecs))
         .needs(&["environment"]),
-    check("reach-ecr", "any answer from ECR", |target| check_reach(target, Place::Ecr))
+    check("reach-ecr", "any answer from ECR", |target| check_reach(target, Service::Ecr))
         .needs(&["environment"]),
     check("identity", "what STS answers, and expect_role and expect_account", check_identity)
         .needs(&["role", "reach-sts", "clock"]),
@@ -34,14 +34,18 @@ pub(super) const CHECKS: &[Check] = &[
         .needs(&["role", "reach-ecs", "clock"]),
     check("permission-ecr", "ecr:GetAuthorizationToken, by trying it", check_ecr_permission)
         .needs(&["role", "reach-ecr", "clock"]),
-    check("reach-agent", "where the agent connects", |target| check_named(target, Place::Agent))
-        .needs(&["permission-ecs"]),
-    check("reach-telemetry", "where metrics go", |target| check_named(target, Place::Telemetry))
-        .needs(&["permission-ecs"]),
+    check("reach-agent", "where the agent connects", |target| {
+        check_named(target, Service::EcsAgent)
+    })
+    .needs(&["permission-ecs"]),
+    check("reach-telemetry", "where metrics go", |target| {
+        check_named(target, Service::EcsTelemetry)
+    })
+    .needs(&["permission-ecs"]),
 ];
 
 fn check_role(target: &Target) -> Verdict {
-    match target.observed.claim.get() {
+    match target.observed.facts.get() {
         None => Verdict::unanswered(),
         Some(Err(error)) => Verdict::failed(error),
         Some(Ok(claim)) => Verdict::ok(match &claim.role {
@@ -57,7 +61,7 @@ const SOON: Duration = Duration::from_secs(300);
 const MAX_SSM_AGE: Duration = Duration::from_secs(3600);
 
 fn check_credentials(target: &Target) -> Verdict {
-    let Some(Ok(claim)) = target.observed.claim.get() else { return Verdict::unanswered() };
+    let Some(Ok(claim)) = target.observed.facts.get() else { return Verdict::unanswered() };
     let Some(expiry) = claim.credentials.expiry() else { return ssm_file(target) };
     let remedy = "compare this host's clock with the true time; if it is right, the metadata service does not renew them: stop and start the instance";
     let left = |left: Duration| humantime::format_duration(Duration::from_secs(left.as_secs()));
@@ -103,7 +107,7 @@ const NOTABLE: u64 = 60;
 fn check_clock(target: &Target) -> Verdict {
     let answers = SERVICES
         .into_iter()
-        .find_map(|(place, _)| Some((place.name(), target.observed.endpoint(place)?.ahead?)));
+        .find_map(|service| Some((service.name(), target.observed.endpoint(service)?.ahead?)));
     let Some((name, ahead)) = answers else { return Verdict::skipped("no server sent its time") };
     let (off, side) = (ahead.unsigned_abs(), if ahead > 0 { "ahead of" } else { "behind" });
     let remedy = "let chrony or timesyncd use 169.254.169.123 (Amazon Time Sync); `chronyc makestep` sets the clock at once";
@@ -120,16 +124,16 @@ fn check_clock(target: &Target) -> Verdict {
 }
 
 fn check_dns(target: &Target) -> Verdict {
-    let services = SERVICES.map(|(place, _)| place).into_iter();
-    let endpoints: Vec<Knock> = services
-        .chain([Place::Agent, Place::Telemetry])
-        .filter_map(|place| target.observed.endpoint(place))
+    let services = SERVICES.into_iter();
+    let endpoints: Vec<ProbeResult> = services
+        .chain([Service::EcsAgent, Service::EcsTelemetry])
+        .filter_map(|service| target.observed.endpoint(service))
         .collect();
     if endpoints.is_empty() {
         return unknown_region(target);
     }
-    let unresolved = |endpoint: &Knock| match &endpoint.name {
-        Name::Unresolved(why) => Some(format!("{} ({why})", endpoint.host)),
+    let unresolved = |endpoint: &ProbeResult| match &endpoint.name {
+        Resolution::Unresolved(why) => Some(format!("{} ({why})", endpoint.host)),
         _ => None,
     };
     let failed: Vec<String> = endpoints.iter().filter_map(unresolved).collect();
@@ -139,7 +143,7 @@ fn check_dns(target: &Target) -> Verdict {
             "see /etc/resolv.conf, and enableDnsSupport and enableDnsHostnames of the VPC (AWS's resolver is 169.254.169.253)",
         );
     }
-    let resolved = |endpoint: &&Knock| matches!(endpoint.name, Name::Resolved(_));
+    let resolved = |endpoint: &&ProbeResult| matches!(endpoint.name, Resolution::Resolved(_));
     let private: Vec<&str> = endpoints
         .iter()
         .filter(|endpoint| endpoint.is_private())
@@ -158,11 +162,11 @@ fn check_dns(target: &Target) -> Verdict {
     }
 }
 
-fn check_reach(target: &Target, place: Place) -> Verdict {
+fn check_reach(target: &Target, service: Service) -> Verdict {
     target
         .observed
-        .endpoint(place)
-        .map_or_else(|| unknown_region(target), |endpoint| reached(&endpoint, place))
+        .endpoint(service)
+        .map_or_else(|| unknown_region(target), |endpoint| reached(&endpoint, service))
 }
 
 /// The region, and so the names of the endpoints, come from metadata if no variable has them.
@@ -176,26 +180,26 @@ fn unknown_region(target: &Target) -> Verdict {
     }
 }
 
-fn check_named(target: &Target, place: Place) -> Verdict {
-    match target.observed.endpoint(place) {
+fn check_named(target: &Target, service: Service) -> Verdict {
+    match target.observed.endpoint(service) {
         None => Verdict::failure(
-            format!("ECS did not name {}, or it did not answer in time", place.name()),
-            "check whether something other than ECS answers in its place (a proxy, AWS_ENDPOINT_URL)",
+            format!("ECS did not name {}, or it did not answer in time", service.name()),
+            "check whether something other than ECS answers in its service (a proxy, AWS_ENDPOINT_URL)",
         ),
-        Some(endpoint) => reached(&endpoint, place),
+        Some(endpoint) => reached(&endpoint, service),
     }
 }
 
-fn reached(endpoint: &Knock, place: Place) -> Verdict {
+fn reached(endpoint: &ProbeResult, service: Service) -> Verdict {
     match (&endpoint.answered, &endpoint.name) {
         (Ok(()), _) => Verdict::ok(format!(
             "{} answers{}",
             endpoint.host,
             if endpoint.is_private() { ", a VPC endpoint" } else { "" }
         )),
-        (Err(_), Name::Unresolved(_)) => Verdict::consequence_of("dns"),
+        (Err(_), Resolution::Unresolved(_)) => Verdict::consequence_of("dns"),
         (Err(why), _) => {
-            Verdict::failure(format!("{} does not answer: {why}", place.name()), place.remedy())
+            Verdict::failure(format!("{} does not answer: {why}", service.name()), service.remedy())
         }
     }
 }
@@ -223,9 +227,9 @@ fn check_sources(target: &Target) -> Verdict {
 fn source_verdict(fetched: Result<&Fetched, &source::Error>) -> Option<Verdict> {
     match fetched {
         Err(error) => Some(Verdict::failed(error)),
-        Ok(fetched) => source::content_is_no_configuration(&fetched.bytes).map(|what| {
+        Ok(fetched) => source::not_a_configuration(&fetched.bytes).map(|what| {
             Verdict::failure(
-                format!("{}: not a configuration: {what}", fetched.source),
+                format!("{}: not a configuration: {what}", fetched.layer.source),
                 "store an ecs.config there: lines of KEY=value",
             )
         }),
@@ -235,7 +239,7 @@ fn source_verdict(fetched: Result<&Fetched, &source::Error>) -> Option<Verdict> 
 fn check_ecs_permission(target: &Target) -> Verdict {
     match target.observed.ecs.get() {
         None => Verdict::unanswered(),
-        Some(answer) => permission(&DISCOVER_POLL_ENDPOINT, Place::Ecs, answer),
+        Some(answer) => permission(&DISCOVER_POLL_ENDPOINT, Service::Ecs, answer),
     }
 }
 
@@ -243,7 +247,7 @@ fn check_ecs_permission(target: &Target) -> Verdict {
 /// still works.
 fn check_ecr_permission(target: &Target) -> Verdict {
     let Some(answer) = target.observed.ecr.get() else { return Verdict::unanswered() };
-    let verdict = permission(&GET_AUTHORIZATION_TOKEN, Place::Ecr, answer);
+    let verdict = permission(&GET_AUTHORIZATION_TOKEN, Service::Ecr, answer);
     if verdict.remedy.is_none() {
         return verdict;
     }
@@ -254,10 +258,10 @@ fn check_ecr_permission(target: &Target) -> Verdict {
     Verdict { outcome: Outcome::Warning, finding, ..verdict }
 }
 
-fn permission(action: &Action, place: Place, answer: &Result<Answer, String>) -> Verdict {
+fn permission(action: &Action, service: Service, answer: &Result<Answer, String>) -> Verdict {
     let Action { name, .. } = action;
     match answer {
-        Err(why) => Verdict::failure(format!("{name}: {why}"), place.remedy()),
+        Err(why) => Verdict::failure(format!("{name}: {why}"), service.remedy()),
         Ok(Answer { status: 200, .. }) => Verdict::ok("allowed"),
         Ok(answer) if answer.is_denied() => Verdict::failure(
             format!("{name} is denied: {}", answer.message),
@@ -267,7 +271,7 @@ fn permission(action: &Action, place: Place, answer: &Result<Answer, String>) ->
             ),
         ),
         Ok(Answer { status: 429 | 500.., code, .. }) => Verdict::warning(
-            format!("{} fails or asks for less traffic ({code})", place.name()),
+            format!("{} fails or asks for less traffic ({code})", service.name()),
             "try again later",
         ),
         Ok(Answer { status, code, message, .. }) => Verdict::failure(

@@ -14,12 +14,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::{Target, with_causes};
 use crate::error::{Diagnostic, Error, RuntimeFailed};
 use crate::files::HostFiles;
-use crate::identity::host_kind;
-use crate::identity::{self, Claim, Clients, Expected, Identity, imds};
-use crate::net::aws::Service;
-use crate::net::endpoint::{self, Knock, Place, SERVICES};
+use crate::identity::{self, Clients, HostFacts, Identity, imds};
+use crate::net::endpoint::{self, ProbeResult, SERVICES, Service};
 use crate::net::signed::{self, Action, Answer, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
-use crate::net::{self, Proxies};
 use crate::settings::{Given, Settings};
 use crate::source::{self, Fetched};
 
@@ -35,12 +32,12 @@ pub(super) struct Observations {
     pub(super) imds_ipv6: OnceLock<Option<bool>>,
     /// The names of the instance's tags, one a line, if metadata shows them.
     pub(super) imds_tags: OnceLock<Result<Option<String>, imds::Error>>,
-    pub(super) claim: OnceLock<Result<Claim, identity::Error>>,
+    pub(super) facts: OnceLock<Result<HostFacts, identity::Error>>,
     pub(super) identity: OnceLock<Result<Identity, identity::Error>>,
     pub(super) sources: OnceLock<Vec<Result<Fetched, source::Error>>>,
     pub(super) ecs: OnceLock<Result<Answer, String>>,
     pub(super) ecr: OnceLock<Result<Answer, String>>,
-    endpoints: Mutex<BTreeMap<Place, Knock>>,
+    endpoints: Mutex<BTreeMap<Service, ProbeResult>>,
 }
 
 impl Observations {
@@ -55,8 +52,8 @@ impl Observations {
     }
 
     /// What came of connecting to an endpoint of AWS.
-    pub(super) fn endpoint(&self, place: Place) -> Option<Knock> {
-        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned()
+    pub(super) fn endpoint(&self, service: Service) -> Option<ProbeResult> {
+        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner).get(&service).cloned()
     }
 }
 
@@ -91,7 +88,6 @@ pub(super) fn run_probes(target: &mut Target, limit: Duration) {
 /// How this host reaches the network, and until when.
 struct Network {
     clients: Clients,
-    proxies: Proxies,
     deadline: Instant,
 }
 
@@ -102,8 +98,7 @@ impl Network {
         let (began, files) = (Instant::now(), HostFiles::read(target.root()));
         let (metadata, all) = (began + limit.mul_f32(0.4), began + limit.mul_f32(0.9));
         let clients = Clients::new(&target.settings, &files, &target.variables, metadata)?;
-        let proxies = net::Options::from_vars(target.variables.iter().cloned())?.proxies;
-        Ok((runtime, Network { clients, proxies, deadline: all }))
+        Ok((runtime, Network { clients, deadline: all }))
     }
 }
 
@@ -128,7 +123,7 @@ struct Probes<'p> {
 impl Probes<'_> {
     async fn all(self) {
         if let Some(imds) = self.network.clients.source.imds() {
-            let began = imds.session_began().await;
+            let began = imds.begin_session().await;
             keep(&self.observed.imds, began.map(|()| imds.endpoint().unwrap_or_default()));
         }
         tokio::join!(self.metadata(), self.services(), self.role());
@@ -146,85 +141,70 @@ impl Probes<'_> {
 
     async fn services(self) {
         let (aws, region) = (&self.target.settings.aws, self.region().await);
-        let url = |place, service| endpoint::url(place, service, aws, region.as_deref());
-        join_all(SERVICES.map(|(place, service)| self.connect(place, url(place, service)))).await;
+        let url = |service: Service| service.url(aws, region.as_deref());
+        join_all(SERVICES.map(|service| self.connect(service, url(service)))).await;
     }
 
-    async fn connect(self, place: Place, url: Option<reqwest::Url>) {
+    async fn connect(self, service: Service, url: Option<reqwest::Url>) {
         let Some(url) = url else { return };
-        let answer = endpoint::knock(&self.network.clients.http, &self.network.proxies, &url).await;
+        let answer = endpoint::probe(&self.network.clients.http, &url).await;
         let mut endpoints = self.observed.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
-        endpoints.insert(place, answer);
+        endpoints.insert(service, answer);
     }
 
     async fn region(self) -> Option<String> {
-        let settings = &self.target.settings;
-        if settings.aws.region.is_some() {
-            return settings.aws.region.clone();
-        }
-        match self.network.clients.source.imds() {
-            Some(imds) => imds.get("meta-data/placement/region").await.ok().flatten(),
-            None => host_kind::configured(settings, "AWS_DEFAULT_REGION")
-                .or_else(|| host_kind::registration(settings)?.region),
+        match &self.target.settings.aws.region {
+            Some(region) => Some(region.clone()),
+            None => self.network.clients.source.region().await,
         }
     }
 
     /// The role's credentials, and what they give access to.
     async fn role(self) {
         let observed = self.observed;
-        keep(&observed.claim, self.network.clients.source.facts().await);
-        let Some(Ok(claim)) = observed.claim.get() else { return };
-        let ecr = (Place::Ecr, Service::Ecr);
+        keep(&observed.facts, self.network.clients.source.facts().await);
+        let Some(Ok(facts)) = observed.facts.get() else { return };
         tokio::join!(
-            async { keep(&observed.identity, self.identity(claim).await) },
-            async { keep(&observed.sources, self.sources(claim).await) },
-            async { keep(&observed.ecr, self.attempt(&GET_AUTHORIZATION_TOKEN, ecr, claim).await) },
-            self.ecs(claim),
+            async { keep(&observed.identity, self.identity(facts).await) },
+            async { keep(&observed.sources, self.sources(facts).await) },
+            async { keep(&observed.ecr, self.attempt(&GET_AUTHORIZATION_TOKEN, facts).await) },
+            self.ecs(facts),
         );
     }
 
-    async fn identity(self, claim: &Claim) -> Result<Identity, identity::Error> {
-        let Settings { expect_role, expect_account, aws, .. } = &self.target.settings;
-        let expected =
-            Expected { role: expect_role.as_deref(), account: expect_account.as_deref() };
-        identity::confirm(claim, expected, aws, &self.network.clients.http, self.network.deadline)
-            .await
+    async fn identity(self, facts: &HostFacts) -> Result<Identity, identity::Error> {
+        let Network { clients, deadline, .. } = self.network;
+        identity::confirm(facts, &self.target.settings, &clients.http, *deadline).await
     }
 
-    async fn sources(self, claim: &Claim) -> Vec<Result<Fetched, source::Error>> {
+    async fn sources(self, facts: &HostFacts) -> Vec<Result<Fetched, source::Error>> {
         let access = source::Access {
             http: &self.network.clients.http,
             aws: &self.target.settings.aws,
-            credentials: Some(&claim.credentials),
-            region: claim.region.clone(),
+            credentials: Some(&facts.credentials),
+            region: facts.region.clone(),
             deadline: self.network.deadline,
-            held: None,
+            cached: None,
         };
         let sources = &self.target.settings.config;
         join_all(sources.iter().map(|source| source::fetch(source, &access))).await
     }
 
-    async fn ecs(self, claim: &Claim) {
-        let ecs = (Place::Ecs, Service::Ecs);
-        let answer = self.attempt(&DISCOVER_POLL_ENDPOINT, ecs, claim).await;
+    async fn ecs(self, facts: &HostFacts) {
+        let answer = self.attempt(&DISCOVER_POLL_ENDPOINT, facts).await;
         let url = |field| answer.as_ref().ok().and_then(|answer| answer.url(field));
         let (agent, telemetry) = (url("endpoint"), url("telemetryEndpoint"));
         keep(&self.observed.ecs, answer);
-        tokio::join!(self.connect(Place::Agent, agent), self.connect(Place::Telemetry, telemetry));
+        tokio::join!(
+            self.connect(Service::EcsAgent, agent),
+            self.connect(Service::EcsTelemetry, telemetry)
+        );
     }
 
-    async fn attempt(
-        self,
-        action: &Action,
-        (place, service): (Place, Service),
-        claim: &Claim,
-    ) -> Result<Answer, String> {
+    async fn attempt(self, action: &Action, facts: &HostFacts) -> Result<Answer, String> {
         let aws = &self.target.settings.aws;
-        let region = aws.region.as_deref().or(claim.region.as_deref());
-        let url = endpoint::url(place, service, aws, region);
-        let (Some(url), Some(region)) = (url, region) else {
-            return Err("the region is unknown".into());
-        };
-        signed::attempt(action, &url, region, &claim.credentials, &self.network.clients.http).await
+        let region = aws.region.as_deref().or(facts.region.as_deref());
+        let http = &self.network.clients.http;
+        signed::attempt(action, aws, region, &facts.credentials, http).await
     }
 }

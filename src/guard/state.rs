@@ -8,7 +8,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use super::proof::Proof;
 use crate::files;
+use crate::net::backoff::Poll;
 use crate::paths::MAX_CONFIG;
 
 /// What the file holds.
@@ -63,16 +64,15 @@ pub(crate) fn lock(root: &Path, timeout: Duration) -> Result<Flock<File>, Error>
     let failed = |doing, source| Error::File { doing, path: path.clone(), source };
     let open = fs::create_dir_all(root.join(FOLDER)).and_then(|()| File::create(&path));
     let mut file = open.map_err(|source| failed("opening", source))?;
-    let start = Instant::now();
+    let poll = Poll::lasting(INTERVAL, timeout);
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Ok(lock),
-            Err((back, Errno::EWOULDBLOCK)) if start.elapsed() < timeout => file = back,
+            Err((back, Errno::EWOULDBLOCK)) if poll.wait_blocking() => file = back,
             Err((_, Errno::EWOULDBLOCK)) => {
                 return Err(Error::Busy { path, seconds: timeout.as_secs() });
             }
             Err((_, errno)) => return Err(failed("locking", io::Error::from(errno))),
         }
-        std::thread::sleep(INTERVAL);
     }
 }

@@ -1,14 +1,14 @@
-//! How this host reaches AWS, and who reports which host it is: what every command that talks to the
-//! network is handed.
+//! How this host reaches AWS, and what reports which host it is: what every command that talks to
+//! the network is handed.
 
 use aws_credential_types::Credentials;
 use tokio::time::Instant;
 
-use super::host_kind::Evidence;
-use super::{Claim, Error, External, Imds, ec2, imds};
+use super::host_kind::{self, Evidence};
+use super::{Error, External, HostFacts, HostKind, Imds, ec2, imds};
 use crate::files::HostFiles;
 use crate::net::{self, Http};
-use crate::settings::{self, Settings};
+use crate::settings::Settings;
 
 /// The clients of one run.
 pub(crate) struct Clients {
@@ -24,42 +24,54 @@ impl Clients {
     /// identity source gives up at `deadline`.
     pub(crate) fn new(
         settings: &Settings,
-        _files: &HostFiles,
+        files: &HostFiles,
         variables: &[(String, String)],
         deadline: Instant,
-    ) -> Result<Self, crate::error::Error> {
-        let pairs = || variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let options = imds::Options::new(pairs()).map_err(settings::Error::Aws)?;
-        let http = Http::new(&net::Options::from_vars(variables.iter().cloned())?)?;
-        let evidence = Evidence::of(settings);
+    ) -> Result<Self, net::Error> {
+        let vars = net::vars(variables);
+        let options = imds::Options::from_vars(&vars)?;
+        let http = Http::new(&vars)?;
+        let config = files.effective();
+        let evidence = Evidence::of(settings, &config);
         let source = if evidence.is_external() {
-            IdentitySource::External(External::new(settings, pairs(), deadline))
+            IdentitySource::External(External::new(settings, &config, &vars, deadline))
         } else {
-            IdentitySource::Ec2(Imds::new(net::direct()?, options, deadline))
+            let kind = if host_kind::is_batch(files) { HostKind::Batch } else { HostKind::Ec2 };
+            IdentitySource::Ec2(Box::new(Imds::new(Http::direct()?, options, deadline)), kind)
         };
         Ok(Clients { http, source, evidence })
     }
 }
 
-/// Who reports which host this is.
+/// What reports which host this is.
 pub(crate) enum IdentitySource {
-    Ec2(Imds),
+    /// Instance metadata, of an instance of this kind.
+    Ec2(Box<Imds>, HostKind),
+    /// The SSM agent.
     External(External),
 }
 
 impl IdentitySource {
     /// What the host reports of itself, with the credentials that can prove it.
-    pub(crate) async fn facts(&self) -> Result<Claim, Error> {
+    pub(crate) async fn facts(&self) -> Result<HostFacts, Error> {
         match self {
-            IdentitySource::Ec2(imds) => ec2::claim(imds).await,
-            IdentitySource::External(external) => external.claim().await,
+            IdentitySource::Ec2(imds, kind) => ec2::facts(imds, *kind).await,
+            IdentitySource::External(external) => external.facts().await,
+        }
+    }
+
+    /// What kind of host it is.
+    pub(crate) fn kind(&self) -> HostKind {
+        match self {
+            IdentitySource::Ec2(_, kind) => *kind,
+            IdentitySource::External(_) => HostKind::External,
         }
     }
 
     /// The metadata service; `None` on an external host, which never asks it.
     pub(crate) fn imds(&self) -> Option<&Imds> {
         match self {
-            IdentitySource::Ec2(imds) => Some(imds),
+            IdentitySource::Ec2(imds, _) => Some(imds),
             IdentitySource::External(_) => None,
         }
     }
@@ -69,8 +81,8 @@ impl IdentitySource {
         self.imds().map_or(0, Imds::repeats)
     }
 
-    /// Whether to wait for other credentials after STS refused these: the SSM agent rotates its own,
-    /// and those of an earlier registration STS does not know.
+    /// Whether to ask for the facts again after STS refused these credentials: the SSM agent rotates
+    /// its own, and those of an earlier registration STS does not know.
     pub(crate) fn will_rotate(&self, refused: &Credentials, error: &Error) -> bool {
         let why = match error {
             Error::Expired { .. } => "its credentials have expired",
@@ -80,8 +92,16 @@ impl IdentitySource {
             _ => return false,
         };
         match self {
-            IdentitySource::Ec2(_) => false,
+            IdentitySource::Ec2(..) => false,
             IdentitySource::External(external) => external.pass_over(refused, why),
+        }
+    }
+
+    /// The host's region, as far as it is known without credentials.
+    pub(crate) async fn region(&self) -> Option<String> {
+        match self {
+            IdentitySource::Ec2(imds, _) => imds.get("meta-data/placement/region").await.ok()?,
+            IdentitySource::External(external) => external.region.clone(),
         }
     }
 

@@ -1,21 +1,22 @@
-//! What this host is, EC2 or external (ECS Anywhere), read from what lies on its disk and in its
-//! firmware: nothing is asked and nothing waited for. Only where nothing speaks for either, the
-//! metadata service has the word, last.
+//! What kind of host this is, EC2 or external (ECS Anywhere), by its files and its firmware: nothing
+//! is asked and nothing waited for. Only without any such evidence the metadata service decides.
 
 use std::fmt;
-use std::path::Path;
 
-use ecs_config::{merge, readers::ecs_init};
+use ecs_config::Effective;
+use ecs_config::effective::Setting;
+use ecs_config::merge;
+use ecs_config::text::printable;
 use serde::Deserialize;
 
-use crate::paths;
+use crate::files::{self, HostFiles};
+use crate::paths::{self, MAX_DOCUMENT};
 use crate::settings::{Host, Settings};
-const CONFIGS: [&str; 2] = ["/etc/ecs/ecs.config", "/var/lib/ecs/ecs.config"];
 
 /// A host outside EC2, registered with Systems Manager.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 pub(crate) struct Registration {
-    /// `mi-…`; the session of the host's role bears this name.
+    /// `mi-…`; the session of the host's role has this name.
     #[serde(rename = "instanceID", alias = "InstanceID", default)]
     pub(crate) instance_id: String,
     #[serde(alias = "Region", default)]
@@ -24,16 +25,17 @@ pub(crate) struct Registration {
 
 /// The registration, if the SSM agent has one as an external host.
 pub(crate) fn registration(settings: &Settings) -> Option<Registration> {
-    let text = std::fs::read(settings.path(paths::SSM_REGISTRATION)).ok()?;
+    let text = files::read(&settings.path(paths::SSM_REGISTRATION), MAX_DOCUMENT).ok()?;
     let found: Registration = serde_json::from_slice(&text).ok()?;
-    found.instance_id.starts_with("mi-").then_some(found)
+    let instance_id = printable(&found.instance_id);
+    instance_id.starts_with("mi-").then_some(Registration { instance_id, ..found })
 }
 
-/// What a host is taken for, and what says so, strongest first.
+/// What a host is taken for, and by which evidence, strongest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Evidence {
     /// The setting `host`.
-    Told { external: bool },
+    Set { external: bool },
     /// The SSM agent's registration, with this `mi-` id. It is stronger than the firmware: an EC2
     /// instance may play an external host.
     Registered(String),
@@ -41,24 +43,24 @@ pub(crate) enum Evidence {
     Configured(&'static str),
     /// A field of the firmware that only EC2 writes so.
     Firmware { field: &'static str, value: String },
-    /// Nothing; the machine's vendor, if the firmware names one. A foreign vendor is no proof:
+    /// Nothing; the machine's vendor, if the firmware names one. A foreign vendor proves nothing:
     /// virtual machines on EC2's bare metal have one too.
     None { vendor: Option<String> },
 }
 
 impl Evidence {
     /// Weighs what is there.
-    pub(crate) fn of(settings: &Settings) -> Self {
+    pub(crate) fn of(settings: &Settings, config: &Effective) -> Self {
         match settings.host {
-            Host::Ec2 => return Evidence::Told { external: false },
-            Host::External => return Evidence::Told { external: true },
+            Host::Ec2 => return Evidence::Set { external: false },
+            Host::External => return Evidence::Set { external: true },
             Host::Auto => {}
         }
         if let Some(registration) = registration(settings) {
             return Evidence::Registered(registration.instance_id);
         }
-        match configuring(settings, "ECS_EXTERNAL") {
-            Some((path, value)) if value == "true" => Evidence::Configured(path),
+        match config.get("ECS_EXTERNAL") {
+            Some(set) if is_true(&set) => Evidence::Configured(set.file.path()),
             _ => firmware(settings).unwrap_or_else(|| Evidence::None { vendor: vendor(settings) }),
         }
     }
@@ -67,7 +69,7 @@ impl Evidence {
     pub(crate) fn is_external(&self) -> bool {
         matches!(
             self,
-            Evidence::Registered(_) | Evidence::Configured(_) | Evidence::Told { external: true }
+            Evidence::Registered(_) | Evidence::Configured(_) | Evidence::Set { external: true }
         )
     }
 }
@@ -76,24 +78,27 @@ impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(if self.is_external() { "external (ECS Anywhere): " } else { "EC2: " })?;
         match self {
-            Evidence::Told { .. } => f.write_str("the setting `host` says so"),
+            Evidence::Set { .. } => f.write_str("by the setting `host`"),
             Evidence::Registered(id) => write!(f, "the SSM agent is registered as {id}"),
             Evidence::Configured(path) => write!(f, "{path} sets ECS_EXTERNAL=true"),
             Evidence::Firmware { field, value } => write!(f, "the firmware's {field} is {value}"),
             Evidence::None { vendor: Some(vendor) } => {
-                write!(f, "nothing says that it is external, though the machine's vendor is {vendor}; instance metadata has the last word")
+                write!(
+                    f,
+                    "no sign that it is external, though the machine's vendor is {vendor}; instance metadata decides"
+                )
             }
-            Evidence::None { vendor: None } => {
-                f.write_str("nothing says that it is external, and there is no firmware to ask; instance metadata has the last word")
-            }
+            Evidence::None { vendor: None } => f.write_str(
+                "no sign that it is external, and no firmware to read; instance metadata decides",
+            ),
         }
     }
 }
 
-/// A field of the firmware, and whether what it says is EC2's.
+/// A field of the firmware, and whether its value is EC2's.
 type Sign = (&'static str, fn(&str) -> bool);
 
-/// What AWS documents as signs of an EC2 instance, and what its firmware is seen to say: Nitro and
+/// What AWS documents as signs of an EC2 instance, and what its firmware is seen to hold: Nitro and
 /// bare metal, then Xen. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/identify_ec2_instances.html>
 const FIRMWARE: [Sign; 4] = [
     ("sys_vendor", |vendor| vendor.starts_with("Amazon")),
@@ -110,16 +115,16 @@ pub(crate) fn firmware(settings: &Settings) -> Option<Evidence> {
     })
 }
 
-/// Who made the machine, in the firmware's words. Xen instances of EC2 name Xen.
+/// Who made the machine, by the firmware. Xen instances of EC2 name Xen.
 pub(crate) fn vendor(settings: &Settings) -> Option<String> {
     dmi(settings, "sys_vendor")
 }
 
 fn dmi(settings: &Settings, field: &str) -> Option<String> {
-    let text =
-        std::fs::read_to_string(settings.path(&format!("/sys/class/dmi/id/{field}"))).ok()?;
-    Some(text.trim().chars().filter(|c| !c.is_control()).take(60).collect())
-        .filter(|value: &String| !value.is_empty())
+    let path = settings.path(&format!("/sys/class/dmi/id/{field}"));
+    files::read_text(&path, MAX_DOCUMENT)
+        .map(|text| printable(&text))
+        .filter(|value| !value.is_empty())
 }
 
 /// A UUID begins with EC2, or with the same bytes from the other end, as SMBIOS 2.4 writes them.
@@ -129,8 +134,8 @@ fn is_ec2s(uuid: &str) -> bool {
 }
 
 /// Whether AWS Batch writes this host's `ecs.config`: its keys stay its own.
-pub(crate) fn is_batch(settings: &Settings) -> bool {
-    std::fs::read(settings.path(paths::ECS_CONFIG)).is_ok_and(|present| merge::is_batch(&present))
+pub(crate) fn is_batch(files: &HostFiles) -> bool {
+    files.ecs_config().is_some_and(merge::is_batch)
 }
 
 /// How such a host is called, for people: in the report's JSON it is of kind `ec2`.
@@ -139,12 +144,12 @@ pub(crate) const OF_BATCH: &str = ", in a compute environment of AWS Batch";
 /// The tag by which AWS Batch, and its service-linked role, know its instances.
 pub(crate) const BATCH_TAG: &str = "AWSBatchServiceTag";
 
-/// What the agent misses on an external host, besides registration and credentials: it is told by
-/// these keys where it is.
-pub(crate) fn missing(settings: &Settings) -> Vec<String> {
-    let [etc, var] = CONFIGS;
-    let external = match configured(settings, "ECS_EXTERNAL").as_deref() {
-        Some("true") => None,
+/// What the agent misses on an external host, besides registration and credentials: these keys tell
+/// it where it is.
+pub(crate) fn missing(config: &Effective) -> Vec<String> {
+    let [etc, var] = [paths::ECS_CONFIG, paths::INSTANCE_CONFIG];
+    let external = match config.get("ECS_EXTERNAL") {
+        Some(set) if is_true(&set) => None,
         Some(_) => Some(format!(
             "ECS_EXTERNAL is not exactly `true` in {etc} or {var}: ecs-init would take this host for an EC2 instance"
         )),
@@ -152,25 +157,16 @@ pub(crate) fn missing(settings: &Settings) -> Vec<String> {
             "ECS_EXTERNAL=true is in neither {etc} nor {var}: the agent would take this host for an EC2 instance"
         )),
     };
-    let region = configured(settings, "AWS_DEFAULT_REGION").is_none().then(|| {
+    let region = config.text("AWS_DEFAULT_REGION").is_none().then(|| {
         format!("AWS_DEFAULT_REGION is in neither {etc} nor {var}: the agent exits without it, and AWS_REGION alone is not enough")
     });
     external.into_iter().chain(region).collect()
 }
 
-/// What one of the agent's two files sets, `/etc` first: it wins.
-pub(crate) fn configured(settings: &Settings, name: &str) -> Option<String> {
-    configuring(settings, name).map(|(_, value)| value)
-}
-
-fn configuring(settings: &Settings, name: &str) -> Option<(&'static str, String)> {
-    CONFIGS.into_iter().find_map(|path| Some((path, set_in(&settings.path(path), name)?)))
-}
-
-fn set_in(path: &Path, name: &str) -> Option<String> {
-    let bytes = std::fs::read(path).ok()?;
-    let value = ecs_init(&bytes).map().get(name.as_bytes()).copied().flatten()?.to_vec();
-    String::from_utf8(value).ok().filter(|value| !value.is_empty())
+/// As ecs-init reads it: no other spelling of a boolean will do
+/// (aws/amazon-ecs-agent: ecs-init/config/common.go, RunningInExternal).
+fn is_true(set: &Setting<'_>) -> bool {
+    set.value == b"true"
 }
 
 #[cfg(test)]
@@ -178,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_uuid_is_ec2s_from_either_end() {
+    fn ec2_uuid_is_recognised_in_either_byte_order() {
         let of_ec2 = [
             "EC2E1916-9099-7CAF-FD21-012345ABCDEF",
             "ec2e1916-9099",

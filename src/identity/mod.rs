@@ -1,8 +1,8 @@
-//! Who are we? What the host says of itself ([`Claim`]), confirmed by STS ([`Identity`]).
+//! Which host this is: what it reports of itself ([`HostFacts`]), confirmed by STS ([`Identity`]).
 //!
-//! Talks to the metadata service and to STS, with the role's own credentials and no others. STS has
-//! the last word: account, role and the instance id in the session's name must be what the host
-//! claims, and what `--expect-*` asks for.
+//! Talks to the metadata service and to STS, with the role's own credentials and no others. STS
+//! decides: account, role and the instance id in the session's name must be what the host reports,
+//! and what `--expect-*` asks for.
 
 mod clients;
 mod ec2;
@@ -14,21 +14,48 @@ mod sts;
 use std::path::PathBuf;
 
 use aws_credential_types::Credentials;
-pub(crate) use clients::{Clients, IdentitySource};
+pub(crate) use clients::Clients;
 pub(crate) use external::External;
 pub(crate) use imds::Imds;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 pub(crate) use sts::confirm;
 use thiserror::Error;
 
 use crate::error::{Diagnostic, ExitStatus, Step};
+use crate::net::endpoint::Service;
+use crate::net::{NetworkError, UNUSABLE};
 use crate::paths;
-use crate::source::Kind;
 
-/// What the host says of itself. Not to be shown: [`Identity`] is.
+/// What kind of host it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HostKind {
+    Ec2,
+    /// An EC2 instance in a compute environment of AWS Batch.
+    Batch,
+    /// Registered with Systems Manager, for ECS Anywhere.
+    External,
+}
+
+impl HostKind {
+    /// As the report spells it, where an instance of AWS Batch is an EC2 instance like others.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            HostKind::Ec2 | HostKind::Batch => "ec2",
+            HostKind::External => "external",
+        }
+    }
+}
+
+impl Serialize for HostKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// What the host reports of itself, not proven yet. Not to be shown: [`Identity`] is.
 #[derive(Clone, Debug)]
-pub(crate) struct Claim {
-    pub(crate) kind: &'static str,
+pub(crate) struct HostFacts {
+    pub(crate) kind: HostKind,
     pub(crate) instance_id: String,
     pub(crate) region: Option<String>,
     pub(crate) availability_zone: Option<String>,
@@ -44,8 +71,7 @@ pub(crate) struct Claim {
 /// Who the host is, proven. As the report shows it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Identity {
-    /// `ec2` or `external`.
-    pub(crate) kind: &'static str,
+    pub(crate) kind: HostKind,
     pub(crate) instance_id: String,
     pub(crate) region: Option<String>,
     pub(crate) availability_zone: Option<String>,
@@ -54,14 +80,7 @@ pub(crate) struct Identity {
     pub(crate) arn: String,
 }
 
-/// What somebody said the identity must be.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Expected<'a> {
-    pub(crate) role: Option<&'a str>,
-    pub(crate) account: Option<&'a str>,
-}
-
-/// Why the host is nobody.
+/// Why the host has no proven identity.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
     #[error("asking instance metadata who we are")]
@@ -75,31 +94,24 @@ pub(crate) enum Error {
     #[error("the credentials of the role {role} expired {ago}")]
     Expired { role: String, ago: String },
     #[error(
-        "this host is to be external, and the SSM agent is not registered: {} holds no mi- id",
-        crate::identity::paths::SSM_REGISTRATION
+        "this host is taken for an external one, and the SSM agent is not registered: {} holds no mi- id",
+        paths::SSM_REGISTRATION
     )]
     NotRegistered,
     #[error("no credentials of the SSM agent in {} (profile {profile}): {why}", file.display())]
     NoSsmCredentials { file: PathBuf, profile: String, why: String },
     #[error("no region: neither AWS_REGION nor the host names one")]
     NoRegion,
-    #[error("{what} is {found}, but {who} says {wanted}")]
+    #[error("{what} is {found}, expected {wanted} ({who})")]
     Mismatch { what: &'static str, found: String, who: &'static str, wanted: String },
     #[error("STS does not accept the credentials of the role {role}: {code}: {message}")]
     Rejected { role: String, code: String, message: String },
-    #[error("what STS answered is no identity: {0}")]
+    #[error("what STS answered is not an identity: {0}")]
     Strange(String),
+    #[error("the request to STS cannot be made: {0}")]
+    Unusable(String),
     #[error("asking STS who we are: {kind}")]
-    Sts { kind: Kind, causes: Vec<String> },
-}
-
-impl Error {
-    fn not_imds(what: &str) -> Self {
-        Error::Metadata(imds::Error::NotImds {
-            endpoint: "the metadata service's address".into(),
-            what: what.into(),
-        })
-    }
+    Sts { kind: NetworkError, causes: Vec<String> },
 }
 
 impl Diagnostic for Error {
@@ -118,18 +130,18 @@ impl Diagnostic for Error {
             Error::Mismatch { .. } | Error::Rejected { .. } | Error::Strange(_) => {
                 ExitStatus::IdentityMismatch
             }
+            Error::Unusable(_) => ExitStatus::Settings,
             Error::Sts { .. } => ExitStatus::SourceUnreachable,
         }
     }
 
-    /// What would mend it.
     fn remedy(&self) -> String {
         match self {
-            Error::Metadata(error) => error.remedy().into(),
+            Error::Metadata(error) => error.remedy(),
             Error::NoRole => "attach an instance profile: `aws ec2 associate-iam-instance-profile --instance-id ID --iam-instance-profile \
                  Name=ecsInstanceRole`; the next run picks it up"
                 .into(),
-            Error::NotDelivered { .. } => "run again (a new instance profile can take a minute); if it stays, look whether the profile \
+            Error::NotDelivered { .. } => "run again (a new instance profile can take a minute); if it stays, check whether the profile \
                  still holds a role: `aws iam get-instance-profile --instance-profile-name NAME`"
                 .into(),
             Error::RoleRefused { role, .. } => format!(
@@ -154,80 +166,22 @@ impl Diagnostic for Error {
                  another host); nothing was installed"
                     .into()
             }
-            Error::Rejected { .. } => "look whether the role still exists and sessions were not revoked, and whether something stands \
+            Error::Rejected { .. } => "check whether the role still exists and sessions were not revoked, and whether a proxy is \
                  between this host and the metadata service; then run again"
                 .into(),
-            Error::Strange(_) => "look whether AWS_ENDPOINT_URL_STS or a proxy points to something other than STS".into(),
-            Error::Sts { kind: Kind::Connect { .. } | Kind::Silent(_) | Kind::Dns(_), .. } => {
-                "look at route, security group and DNS: STS needs a VPC interface endpoint (com.amazonaws.REGION.sts), a NAT or an internet \
-                 gateway, port 443"
-                    .into()
-            }
-            Error::Sts { kind: Kind::Proxy { proxy, .. }, .. } => {
-                format!("let the proxy {proxy} connect to STS, or name sts.REGION.amazonaws.com in NO_PROXY, or use a VPC endpoint")
-            }
-            Error::Sts { kind, .. } => kind.remedy(),
+            Error::Strange(_) => "check whether AWS_ENDPOINT_URL_STS or a proxy points to something other than STS".into(),
+            Error::Unusable(_) => UNUSABLE.into(),
+            Error::Sts { kind, .. } => kind.remedy(Service::Sts),
         }
     }
-}
 
-/// Who tells what this host is.
-#[derive(Clone, Copy)]
-pub(crate) enum Witness<'a> {
-    Ec2(&'a Imds),
-    External(&'a External),
-}
-
-/// What the host says of itself, with the credentials to prove it.
-pub(crate) async fn claim(witness: Witness<'_>) -> Result<Claim, Error> {
-    match witness {
-        Witness::Ec2(imds) => ec2::claim(imds).await,
-        Witness::External(external) => external.claim().await,
-    }
-}
-
-impl Witness<'_> {
-    /// How often something had to be asked again so far.
-    pub(crate) fn repeats(self) -> u32 {
+    fn causes(&self) -> Vec<String> {
         match self {
-            Witness::Ec2(imds) => imds.repeats(),
-            Witness::External(_) => 0,
-        }
-    }
-
-    /// Whether it is worth asking again after STS refused these credentials: the SSM agent rotates
-    /// its own, and what it left from an earlier registration STS does not know.
-    pub(crate) fn may_have_others(self, refused: &Credentials, error: &Error) -> bool {
-        let why = match error {
-            Error::Expired { .. } => "its credentials have expired",
-            Error::Rejected { code, .. } if code == "InvalidClientTokenId" => {
-                "STS does not know its credentials (InvalidClientTokenId)"
+            Error::Sts { causes, .. } => causes.clone(),
+            Error::Metadata(error) => {
+                [error.to_string()].into_iter().chain(error.causes()).collect()
             }
-            _ => return false,
-        };
-        match self {
-            Witness::Ec2(_) => false,
-            Witness::External(external) => external.pass_over(refused, why),
+            _ => Vec::new(),
         }
     }
-}
-
-/// The instance's tags, as far as the metadata service shows them; `None` if it shows none at all,
-/// as outside EC2.
-pub(crate) async fn tags(witness: Witness<'_>) -> Result<Option<Vec<(String, String)>>, Error> {
-    let Witness::Ec2(imds) = witness else { return Ok(None) };
-    let Some(names) = imds.get("meta-data/tags/instance/").await? else { return Ok(None) };
-    let mut tags = Vec::new();
-    for name in names.lines().map(str::trim).filter(|name| !name.is_empty()) {
-        if let Some(value) = tag(witness, name).await? {
-            tags.push((name.to_owned(), value));
-        }
-    }
-    Ok(Some(tags))
-}
-
-/// One tag of the instance.
-pub(crate) async fn tag(witness: Witness<'_>, name: &str) -> Result<Option<String>, Error> {
-    let Witness::Ec2(imds) = witness else { return Ok(None) };
-    Ok(imds.get(&format!("meta-data/tags/instance/{name}")).await?)
 }

@@ -1,112 +1,121 @@
-//! STS has the last word: GetCallerIdentity, with exactly the credentials that the host claims to
-//! have.
+//! STS decides who the host is: GetCallerIdentity, with exactly the credentials that it reports.
+
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_sts::Client;
-use aws_sdk_sts::config::{Builder, retry::RetryConfig};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::get_caller_identity::{
     GetCallerIdentityError, GetCallerIdentityOutput,
 };
+use ecs_config::text::printable;
 use tokio::time::Instant;
 
-use super::{Claim, Error, Expected, Identity};
-use crate::net::Http;
-use crate::net::aws::{Aws, Service, sdk_config};
-use crate::source::retry::{self, Failure, Next};
-use crate::source::{Kind, element, transport};
+use super::{Error, HostFacts, Identity};
+use crate::net::backoff::{FailedAttempt, Next, retry};
+use crate::net::endpoint::Service;
+use crate::net::sdk::sdk_config;
+use crate::net::xml::element;
+use crate::net::{Http, NetworkError, RequestFailed, first_paragraph, innermost};
+use crate::settings::Settings;
 
 type Refusal = SdkError<GetCallerIdentityError>;
 
-/// Codes with which STS says that the credentials are too old. https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
+/// Error codes for credentials that are too old. https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
 const EXPIRED: [&str; 2] = ["ExpiredToken", "ExpiredTokenException"];
-const THROTTLED: [&str; 2] = ["Throttling", "RequestLimitExceeded"];
-/// Codes that a clock gone wrong can be the reason of. The SDK learns STS's time from the answer,
+/// Error codes that a wrong clock can cause. The SDK learns STS's time from the answer,
 /// and signs the next attempt with it.
 const PERHAPS_SKEWED: [&str; 3] =
     ["SignatureDoesNotMatch", "RequestExpired", "InvalidSignatureException"];
 
-/// Asks STS who holds the claim's credentials, and compares.
+/// Asks STS who has the host's credentials, and compares with what the host reports and the settings
+/// expect.
 ///
 /// Tries until `deadline`: throttling and a network that is not up yet pass with time, a refusal
 /// does not.
 pub(crate) async fn confirm(
-    claim: &Claim,
-    expected: Expected<'_>,
-    aws: &Aws,
+    facts: &HostFacts,
+    settings: &Settings,
     http: &Http,
     deadline: Instant,
 ) -> Result<Identity, Error> {
-    let region = aws.region.as_deref().or(claim.region.as_deref()).ok_or(Error::NoRegion)?;
-    let config = sdk_config(aws, Service::Sts, http, Some(claim.credentials.clone()), region);
-    let client =
-        Client::from_conf(Builder::from(&config).retry_config(RetryConfig::disabled()).build());
-    let (answered, _) =
-        retry::until(deadline, async |number| ask(&client, claim, number).await).await;
-    let answer = answered.map_err(|Failure { kind, causes, .. }| Error::Sts { kind, causes })??;
-    let identity = identity(&answer, claim, region)?;
-    compare(&identity, claim, expected).map(|()| identity)
+    let aws = &settings.aws;
+    let region = aws.region.as_deref().or(facts.region.as_deref()).ok_or(Error::NoRegion)?;
+    let credentials = Some(facts.credentials.clone());
+    let client = Client::new(&sdk_config(aws, Service::Sts, http, credentials, region));
+    let (answered, _) = retry(deadline, async |number| ask(&client, facts, number).await).await;
+    let answer = answered.map_err(|FailedAttempt { error, causes, .. }| match error {
+        Error::Sts { kind, .. } => Error::Sts { kind, causes },
+        refusal => refusal,
+    })?;
+    let identity = identity(&answer, facts, region)?;
+    compare(&identity, facts, settings.expect_role.as_deref(), settings.expect_account.as_deref())?;
+    Ok(identity)
 }
 
-/// One GetCallerIdentity: what STS said, be it a refusal; or why it said nothing that lasts.
+impl From<NetworkError> for Error {
+    fn from(kind: NetworkError) -> Self {
+        match kind {
+            NetworkError::TooLong => Error::Strange("its body is too long".into()),
+            kind => Error::Sts { kind, causes: Vec::new() },
+        }
+    }
+}
+
+/// One GetCallerIdentity.
 async fn ask(
     client: &Client,
-    claim: &Claim,
+    facts: &HostFacts,
     number: u32,
-) -> Result<Result<GetCallerIdentityOutput, Error>, Failure> {
-    match client.get_caller_identity().send().await {
-        Ok(answer) => Ok(Ok(answer)),
-        Err(error) => match passing(&error, number) {
-            Some(failure) => Err(failure),
-            None => Ok(Err(refusal(&error, claim))),
-        },
+) -> Result<GetCallerIdentityOutput, FailedAttempt<Error>> {
+    let error = match client.get_caller_identity().send().await {
+        Ok(answer) => return Ok(answer),
+        Err(error) => error,
+    };
+    if let Some(unanswered) = RequestFailed::within(&error) {
+        return Err(unanswered.into());
     }
-}
-
-fn passing(error: &Refusal, number: u32) -> Option<Failure> {
-    let is_one_of = |codes: &[&str]| error.code().is_some_and(|code| codes.contains(&code));
-    let wait = |kind| Some(Failure { next: Next::Wait, ..Failure::last(kind) });
-    match error.raw_response().map(|response| response.status().as_u16()) {
-        None => Some(transport::failure(error, "STS")),
-        Some(status) if is_one_of(&THROTTLED) || status == 429 => wait(Kind::Throttled(status)),
-        Some(status @ 500..) => wait(Kind::Server(status)),
-        Some(_) if number == 1 && is_one_of(&PERHAPS_SKEWED) => {
-            Some(Failure { next: Next::AtOnce, ..Failure::last(Kind::ClockSkew { ahead: None }) })
-        }
-        Some(_) => None,
-    }
-}
-
-fn refusal(error: &Refusal, claim: &Claim) -> Error {
-    let role = claim.role.clone().unwrap_or_else(|| "of this host".into());
     let status = error.raw_response().map_or(0, |response| response.status().as_u16());
-    let said =
-        |known: Option<&str>, name| known.map(str::to_owned).or_else(|| in_body(error, name));
-    match said(error.code(), "Code") {
-        Some(code) if EXPIRED.contains(&&*code) => Error::Expired { role, ago: ago(claim) },
+    let code = error.code().unwrap_or_default();
+    let is_first_skew = number == 1 && PERHAPS_SKEWED.contains(&code);
+    Err(match NetworkError::of_answer(status, code) {
+        Some(passing) => FailedAttempt::last(passing.into()).then(Next::Wait),
+        None if is_first_skew => FailedAttempt::last(refusal(&error, facts)).then(Next::AtOnce),
+        None => FailedAttempt::last(refusal(&error, facts)),
+    })
+}
+
+fn refusal(error: &Refusal, facts: &HostFacts) -> Error {
+    let role = facts.role.clone().unwrap_or_else(|| "of this host".into());
+    let part = |known: Option<&str>, name| {
+        known.map(str::to_owned).or_else(|| in_body(error, name)).map(|text| first_paragraph(&text))
+    };
+    let Some(response) = error.raw_response() else { return Error::Unusable(innermost(error)) };
+    match part(error.code(), "Code") {
+        Some(code) if EXPIRED.contains(&&*code) => Error::Expired { role, ago: ago(facts) },
         Some(code) => {
-            let message = said(error.message(), "Message").unwrap_or_else(|| "no message".into());
-            Error::Rejected { role, code, message: transport::printable(&message) }
+            let message = part(error.message(), "Message");
+            Error::Rejected { role, code, message: message.unwrap_or_else(|| "no message".into()) }
         }
-        None => Error::Strange(format!("HTTP status {status} without an error of STS")),
+        None => {
+            let status = response.status().as_u16();
+            Error::Strange(format!("HTTP status {status} without an error of STS"))
+        }
     }
 }
 
-/// What STS's stand-ins say: they put an element more around the error than the SDK looks through
-/// (moto does, `<Errors>`).
+/// What servers that stand in for STS answer: they put one more element around the error than the
+/// SDK looks through (moto does, `<Errors>`).
 fn in_body(error: &Refusal, name: &str) -> Option<String> {
     element(str::from_utf8(error.raw_response()?.body().bytes()?).ok()?, name)
 }
 
-fn ago(claim: &Claim) -> String {
-    let elapsed = claim
-        .credentials
-        .expiry()
-        .and_then(|at| std::time::SystemTime::now().duration_since(at).ok());
-    match elapsed {
-        Some(elapsed) => format!(
-            "{} ago by our clock",
-            humantime::format_duration(std::time::Duration::from_secs(elapsed.as_secs()))
-        ),
+fn ago(facts: &HostFacts) -> String {
+    let expiry = facts.credentials.expiry();
+    match expiry.and_then(|at| SystemTime::now().duration_since(at).ok()) {
+        Some(elapsed) => {
+            let elapsed = Duration::from_secs(elapsed.as_secs());
+            format!("{} ago by our clock", humantime::format_duration(elapsed))
+        }
         None => "by STS's clock, though not by ours".into(),
     }
 }
@@ -114,27 +123,28 @@ fn ago(claim: &Claim) -> String {
 /// The session's name is the instance id on EC2 and the managed instance's id on external hosts.
 fn identity(
     answer: &GetCallerIdentityOutput,
-    claim: &Claim,
+    facts: &HostFacts,
     region: &str,
 ) -> Result<Identity, Error> {
     let (Some(account), Some(arn)) = (answer.account(), answer.arn()) else {
         return Err(Error::Strange("an answer without account or ARN".into()));
     };
-    let (role, session) = role_and_session(arn).ok_or_else(|| Error::Mismatch {
+    let (account, arn) = (printable(account), printable(arn));
+    let (role, session) = role_and_session(&arn).ok_or_else(|| Error::Mismatch {
         what: "the caller",
-        found: transport::printable(arn),
+        found: arn.clone(),
         who: "a container instance",
         wanted: "the session of a role".into(),
     })?;
-    same("the session's name", session, "the host", &claim.instance_id)?;
+    same("the session's name", session, "the host", &facts.instance_id)?;
     Ok(Identity {
-        kind: claim.kind,
+        kind: facts.kind,
         instance_id: session.to_owned(),
         region: Some(region.to_owned()),
-        availability_zone: claim.availability_zone.clone(),
-        account_id: account.to_owned(),
+        availability_zone: facts.availability_zone.clone(),
+        account_id: account,
         role: role.to_owned(),
-        arn: arn.to_owned(),
+        arn: arn.clone(),
     })
 }
 
@@ -144,12 +154,17 @@ fn role_and_session(arn: &str) -> Option<(&str, &str)> {
     resource.strip_prefix("assumed-role/")?.rsplit_once('/')
 }
 
-fn compare(identity: &Identity, claim: &Claim, expected: Expected<'_>) -> Result<(), Error> {
+fn compare(
+    identity: &Identity,
+    facts: &HostFacts,
+    expect_role: Option<&str>,
+    expect_account: Option<&str>,
+) -> Result<(), Error> {
     let checks = [
-        ("the role", &identity.role, "instance metadata", claim.role.as_deref()),
-        ("the account", &identity.account_id, "instance metadata", claim.account_id.as_deref()),
-        ("the role", &identity.role, "--expect-role", expected.role),
-        ("the account", &identity.account_id, "--expect-account", expected.account),
+        ("the role", &identity.role, "instance metadata", facts.role.as_deref()),
+        ("the account", &identity.account_id, "instance metadata", facts.account_id.as_deref()),
+        ("the role", &identity.role, "--expect-role", expect_role),
+        ("the account", &identity.account_id, "--expect-account", expect_account),
     ];
     checks
         .into_iter()
@@ -160,12 +175,9 @@ fn compare(identity: &Identity, claim: &Claim, expected: Expected<'_>) -> Result
 fn same(what: &'static str, found: &str, who: &'static str, wanted: &str) -> Result<(), Error> {
     match found == wanted {
         true => Ok(()),
-        false => Err(Error::Mismatch {
-            what,
-            found: transport::printable(found),
-            who,
-            wanted: wanted.to_owned(),
-        }),
+        false => {
+            Err(Error::Mismatch { what, found: printable(found), who, wanted: printable(wanted) })
+        }
     }
 }
 
@@ -174,12 +186,15 @@ mod tests {
     use aws_credential_types::Credentials;
 
     use super::*;
+    use crate::identity::HostKind;
+    use crate::net::aws::Aws;
+    use crate::net::tests::server::{BUFFERS, Server, answer, endless, run};
 
     const ARN: &str = "arn:aws:sts::123456789012:assumed-role/ecsInstanceRole/i-0123456789abcdef0";
 
-    fn claim() -> Claim {
-        Claim {
-            kind: "ec2",
+    fn facts() -> HostFacts {
+        HostFacts {
+            kind: HostKind::Ec2,
             instance_id: "i-0123456789abcdef0".into(),
             region: Some("eu-west-1".into()),
             availability_zone: None,
@@ -191,65 +206,100 @@ mod tests {
         }
     }
 
-    #[track_caller]
-    fn check(arn: &str, claim: &Claim, expected: Expected<'_>, outcome: Result<(), &str>) {
-        let answer = GetCallerIdentityOutput::builder().account("123456789012").arn(arn).build();
-        let found = identity(&answer, claim, "eu-west-1")
-            .and_then(|identity| compare(&identity, claim, expected));
-        assert_eq!(found.map_err(|error| error.to_string()), outcome.map_err(str::to_owned));
+    #[test]
+    fn account_role_and_instance_must_be_the_reported_and_expected_ones() {
+        let (none, user) = ([None, None], "arn:aws:iam::123456789012:user/alice");
+        let instance = HostFacts { instance_id: "i-0fffffffffffffff0".into(), ..facts() };
+        let account = HostFacts { account_id: Some("210987654321".into()), ..facts() };
+        let role = HostFacts { role: Some("web".into()), ..facts() };
+        let table = [
+            (ARN, facts(), none, "fine"),
+            (
+                ARN,
+                instance,
+                none,
+                "the session's name is i-0123456789abcdef0, expected i-0fffffffffffffff0 (the host)",
+            ),
+            (
+                ARN,
+                account,
+                none,
+                "the account is 123456789012, expected 210987654321 (instance metadata)",
+            ),
+            (ARN, role, none, "the role is ecsInstanceRole, expected web (instance metadata)"),
+            (
+                ARN,
+                facts(),
+                [Some("web"), None],
+                "the role is ecsInstanceRole, expected web (--expect-role)",
+            ),
+            (
+                ARN,
+                facts(),
+                [Some("ecsInstanceRole"), Some("1")],
+                "the account is 123456789012, expected 1 (--expect-account)",
+            ),
+            (
+                user,
+                facts(),
+                none,
+                "the caller is arn:aws:iam::123456789012:user/alice, expected the session of a role (a container instance)",
+            ),
+        ];
+        for (arn, facts, [role, account], outcome) in table {
+            let answer =
+                GetCallerIdentityOutput::builder().account("123456789012").arn(arn).build();
+            let found = identity(&answer, &facts, "eu-west-1")
+                .and_then(|identity| compare(&identity, &facts, role, account));
+            assert_eq!(found.map_or_else(|error| error.to_string(), |()| "fine".into()), outcome);
+        }
+    }
+
+    fn confirm_with(answers: Vec<String>) -> (Result<Identity, Error>, usize) {
+        let server = Server::start(answers);
+        let aws = Aws::from_vars(&[("AWS_ENDPOINT_URL".into(), server.url())].into()).unwrap();
+        let http = Http::new(&Default::default()).unwrap();
+        let confirmed = run(async {
+            let deadline = Instant::now() + Duration::from_secs(20);
+            let settings = Settings::new("/".into(), Default::default(), aws).unwrap();
+            confirm(&facts(), &settings, &http, deadline).await
+        });
+        (confirmed, server.exchanges().iter().map(|exchange| exchange.sent).sum())
+    }
+
+    fn caller() -> String {
+        let result = format!("<Arn>{ARN}</Arn><UserId>U:i</UserId><Account>123456789012</Account>");
+        let name = "GetCallerIdentity";
+        answer(
+            200,
+            "",
+            &format!("<{name}Response><{name}Result>{result}</{name}Result></{name}Response>"),
+        )
     }
 
     #[test]
-    fn account_role_and_instance_must_be_what_the_host_says() {
-        check(ARN, &claim(), Expected::default(), Ok(()));
-        let other = Claim { instance_id: "i-0fffffffffffffff0".into(), ..claim() };
-        let message =
-            "the session's name is i-0123456789abcdef0, but the host says i-0fffffffffffffff0";
-        check(ARN, &other, Expected::default(), Err(message));
-        let other = Claim { account_id: Some("210987654321".into()), ..claim() };
-        check(
-            ARN,
-            &other,
-            Expected::default(),
-            Err("the account is 123456789012, but instance metadata says 210987654321"),
-        );
-        let other = Claim { role: Some("web".into()), ..claim() };
-        check(
-            ARN,
-            &other,
-            Expected::default(),
-            Err("the role is ecsInstanceRole, but instance metadata says web"),
-        );
+    fn endless_answer_is_not_an_identity() {
+        for status in [200, 403] {
+            let (confirmed, sent) = confirm_with(vec![endless(status)]);
+            let error = confirmed.unwrap_err();
+            assert!(matches!(&error, Error::Strange(why) if why.contains("too long")), "{error}");
+            assert!(sent < BUFFERS, "{status}: {sent} bytes were sent");
+        }
     }
 
     #[test]
-    fn account_and_role_must_be_what_is_expected() {
-        let expected = Expected { role: Some("web"), account: None };
-        check(
-            ARN,
-            &claim(),
-            expected,
-            Err("the role is ecsInstanceRole, but --expect-role says web"),
-        );
-        let expected = Expected { role: Some("ecsInstanceRole"), account: Some("1") };
-        check(
-            ARN,
-            &claim(),
-            expected,
-            Err("the account is 123456789012, but --expect-account says 1"),
-        );
+    fn answer_that_breaks_off_is_asked_for_again() {
+        let cut = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n<GetCaller".to_owned();
+        assert_eq!(confirm_with(vec![cut, caller()]).0.unwrap().arn, ARN);
     }
 
     #[test]
-    fn a_user_is_no_container_instance() {
-        let user = "arn:aws:iam::123456789012:user/alice";
-        check(
-            user,
-            &claim(),
-            Expected::default(),
-            Err(&format!(
-                "the caller is {user}, but a container instance says the session of a role"
-            )),
-        );
+    fn request_that_cannot_be_made_is_a_settings_error() {
+        let facts = HostFacts { region: Some("not a host name".into()), ..facts() };
+        let settings = Settings::new("/".into(), Default::default(), Aws::default()).unwrap();
+        let http = Http::new(&Default::default()).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let error = run(async { confirm(&facts, &settings, &http, deadline).await }).unwrap_err();
+        assert!(matches!(error, Error::Unusable(_)), "{error}");
     }
 }

@@ -179,8 +179,8 @@ fn expanded(
 ) -> Result<Vec<(String, Vec<u8>)>, Error> {
     let mut layers: Vec<(String, Vec<u8>)> = Vec::new();
     for layer in fetched {
-        let from = layer.source.to_string();
-        if let Some(what) = source::content_is_no_configuration(&layer.bytes) {
+        let from = layer.layer.source.clone();
+        if let Some(what) = source::not_a_configuration(&layer.bytes) {
             return Err(Error::NoConfiguration { from, what: what.to_string() });
         }
         layers.push((from, layer.bytes.clone()));

@@ -11,12 +11,13 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use thiserror::Error;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::error::{Diagnostic, ExitStatus, Step};
+use crate::net::backoff::Poll;
 
 /// How often a waiting run looks again. A run takes far less than a second once AWS answers.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const INTERVAL: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Error)]
 pub(crate) enum Error {
@@ -54,6 +55,7 @@ pub(crate) struct Lock(#[allow(dead_code, reason = "held for its drop")] Flock<F
 /// Takes the lock, waiting for whoever holds it until `deadline`.
 pub(crate) async fn take(path: &Path, deadline: Instant) -> Result<Lock, Error> {
     let mut file = open(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    let poll = Poll::new(INTERVAL, deadline);
     loop {
         file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Ok(Lock(lock)),
@@ -62,10 +64,9 @@ pub(crate) async fn take(path: &Path, deadline: Instant) -> Result<Lock, Error> 
                 return Err(Error::Io { path: path.to_owned(), source: error.into() });
             }
         };
-        if Instant::now() >= deadline {
+        if !poll.wait().await {
             return Err(Error::Held { path: path.to_owned() });
         }
-        sleep(LOOK_AGAIN.min(deadline - Instant::now())).await;
     }
 }
 

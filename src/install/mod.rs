@@ -19,7 +19,7 @@ use crate::identity::Identity;
 use crate::paths;
 use crate::report::{ConfigReport, KeyOrigin, rfc3339};
 use crate::settings::Settings;
-use crate::source::{Fetched, Held, Layer};
+use crate::source::{Cached, Fetched, Layer};
 
 /// A file that is ready to be installed, and for which host.
 pub(crate) struct Candidate<'a> {
@@ -37,7 +37,7 @@ impl<'a> Candidate<'a> {
         identity: &Identity,
         present: Option<&'a [u8]>,
     ) -> Self {
-        let layers = layers.iter().map(Fetched::layer).collect();
+        let layers = layers.iter().map(|fetched| fetched.layer.clone()).collect();
         Candidate { composed, layers, instance_id: identity.instance_id.clone(), present }
     }
 
@@ -81,12 +81,12 @@ impl<'a> Candidate<'a> {
 
 /// The file that is in place, if it is one layer's bytes and nothing else: S3 then need not send
 /// them again. Its digest says that it was not changed since.
-pub(crate) fn cached(files: &HostFiles, state: &State) -> Option<Held> {
+pub(crate) fn cached(files: &HostFiles, state: &State) -> Option<Cached> {
     let bytes = files.replaceable().ok()??;
     let generation = state.generation(&sha256(bytes))?;
     match generation.layers.as_slice() {
         [layer] if layer.sha256 == generation.sha256 => {
-            Some(Held { layer: layer.clone(), bytes: bytes.to_vec() })
+            Some(Cached { layer: layer.clone(), bytes: bytes.to_vec() })
         }
         _ => None,
     }

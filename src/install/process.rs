@@ -3,7 +3,9 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::process::{Command, Output, Stdio};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::net::backoff::Poll;
 
 /// systemd answers in milliseconds; a reload of thousands of units takes seconds.
 const SYSTEMCTL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,7 +28,6 @@ pub(crate) fn output(
     input: &str,
     timeout: Duration,
 ) -> io::Result<Output> {
-    let start = Instant::now();
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
@@ -34,10 +35,11 @@ pub(crate) fn output(
     _ = child.stdin.take().expect("it is piped").write_all(input.as_bytes());
     let stdout = read_all(child.stdout.take().expect("it is piped"));
     let stderr = read_all(child.stderr.take().expect("it is piped"));
+    let poll = Poll::lasting(INTERVAL, timeout);
     let status = loop {
         match child.try_wait()? {
             Some(status) => break status,
-            None if start.elapsed() < timeout => thread::sleep(INTERVAL),
+            None if poll.wait_blocking() => {}
             None => {
                 child.kill()?;
                 child.wait()?;

@@ -1,100 +1,54 @@
-//! What AWS's own environment variables say, as one checked value, and the SDK configuration made
-//! of it.
+//! What AWS's own environment variables say, as one checked value.
 //!
-//! Nothing here looks at `~/.aws` or at the metadata service: region and credentials are handed in,
-//! so that no call waits for a second look-up of what the identity step already found. <https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>
+//! <https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use aws_config::{
-    AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig,
-};
-use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
-use aws_smithy_async::rt::sleep::TokioSleep;
 use reqwest::Url;
 
-pub(crate) use super::partition::{PARTITIONS, Partition, is_region};
-use crate::error::{Diagnostic, ExitStatus, Step};
-use crate::net::{self, Http};
+use super::endpoint::Service;
+use super::partition::is_region;
+use super::{Error, Vars, variable, web_url};
 
-/// A service this program calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Service {
-    S3,
-    Sts,
-    /// `doctor` alone calls this one and the next.
-    Ecs,
-    Ecr,
-}
-
-/// AWS's variables that this program honours, besides those of [`net::Options`] and of the
-/// metadata service.
+/// AWS's variables that this program honours, besides those of the HTTP client
+/// and of the metadata service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Aws {
     /// `AWS_REGION`, else `AWS_DEFAULT_REGION`.
     pub(crate) region: Option<String>,
     pub(crate) use_fips: bool,
     pub(crate) use_dualstack: bool,
-    s3_endpoint: Option<Url>,
-    sts_endpoint: Option<Url>,
-    ecs_endpoint: Option<Url>,
-    ecr_endpoint: Option<Url>,
+    endpoints: BTreeMap<Service, Url>,
 }
 
-/// A variable that cannot mean anything. Always [`ExitStatus::Settings`].
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("{variable} is `{value}`, which is not {wanted}")]
-    Value { variable: &'static str, value: String, wanted: &'static str },
-    #[error(
-        "{variable} and a custom endpoint (AWS_ENDPOINT_URL…) exclude each other: there is no such host name"
-    )]
-    Endpoint { variable: &'static str },
-}
-
-impl Diagnostic for Error {
-    fn step(&self) -> Step {
-        Step::Settings
-    }
-
-    fn status(&self) -> ExitStatus {
-        ExitStatus::Settings
-    }
-
-    fn remedy(&self) -> String {
-        match self {
-            Error::Value { variable, wanted, .. } => {
-                format!("Set {variable} to {wanted}, or unset it.")
-            }
-            Error::Endpoint { variable } => format!("Unset {variable} or the endpoint variables."),
-        }
-    }
-}
+/// A service's own variable, which wins over `AWS_ENDPOINT_URL`.
+const ENDPOINTS: [(Service, &str); 4] = [
+    (Service::S3, "AWS_ENDPOINT_URL_S3"),
+    (Service::Sts, "AWS_ENDPOINT_URL_STS"),
+    (Service::Ecs, "AWS_ENDPOINT_URL_ECS"),
+    (Service::Ecr, "AWS_ENDPOINT_URL_ECR"),
+];
 
 impl Aws {
-    /// From the variables of the process, in any order. An empty value counts as unset, as in the
-    /// AWS SDKs.
-    pub(crate) fn from_vars(
-        vars: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self, Error> {
-        let vars = Vars(vars.into_iter().filter(|(_, value)| !value.is_empty()).collect());
-        let endpoints = !vars.switch("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")?;
-        let endpoint = |own| if endpoints { vars.endpoint(own) } else { Ok(None) };
-        let aws = Self {
-            region: vars.region("AWS_REGION")?.or(vars.region("AWS_DEFAULT_REGION")?),
-            use_fips: vars.switch("AWS_USE_FIPS_ENDPOINT")?,
-            use_dualstack: vars.switch("AWS_USE_DUALSTACK_ENDPOINT")?,
-            s3_endpoint: endpoint("AWS_ENDPOINT_URL_S3")?,
-            sts_endpoint: endpoint("AWS_ENDPOINT_URL_STS")?,
-            ecs_endpoint: endpoint("AWS_ENDPOINT_URL_ECS")?,
-            ecr_endpoint: endpoint("AWS_ENDPOINT_URL_ECR")?,
+    pub(crate) fn from_vars(vars: &Vars) -> Result<Self, Error> {
+        let mut aws = Self {
+            region: region(vars, "AWS_REGION")?.or(region(vars, "AWS_DEFAULT_REGION")?),
+            use_fips: switch(vars, "AWS_USE_FIPS_ENDPOINT")?,
+            use_dualstack: switch(vars, "AWS_USE_DUALSTACK_ENDPOINT")?,
+            endpoints: BTreeMap::new(),
         };
+        if !switch(vars, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")? {
+            for (service, own) in ENDPOINTS {
+                let url = endpoint(vars, own)?.or(endpoint(vars, "AWS_ENDPOINT_URL")?);
+                aws.endpoints.extend(url.map(|url| (service, url)));
+            }
+        }
         aws.agrees()
     }
 
+    /// There are no host names for custom endpoints with FIPS or dual stack.
     fn agrees(self) -> Result<Self, Error> {
-        let custom = self.s3_endpoint.is_some() || self.sts_endpoint.is_some();
+        let custom = [Service::S3, Service::Sts].iter().any(|one| self.endpoint(*one).is_some());
         let excluded = [
             (self.use_fips, "AWS_USE_FIPS_ENDPOINT"),
             (self.use_dualstack, "AWS_USE_DUALSTACK_ENDPOINT"),
@@ -107,100 +61,32 @@ impl Aws {
 
     /// Where `service` is, if it is not where AWS has it.
     pub(crate) fn endpoint(&self, service: Service) -> Option<&Url> {
-        match service {
-            Service::S3 => self.s3_endpoint.as_ref(),
-            Service::Sts => self.sts_endpoint.as_ref(),
-            Service::Ecs => self.ecs_endpoint.as_ref(),
-            Service::Ecr => self.ecr_endpoint.as_ref(),
-        }
+        self.endpoints.get(&service)
     }
 }
 
-struct Vars(BTreeMap<String, String>);
-
-impl Vars {
-    fn bad(&self, variable: &'static str, wanted: &'static str) -> Error {
-        Error::Value { variable, value: self.0[variable].clone(), wanted }
-    }
-
-    fn switch(&self, variable: &'static str) -> Result<bool, Error> {
-        match self.0.get(variable).map(|value| value.to_ascii_lowercase()).as_deref() {
-            None | Some("false") => Ok(false),
-            Some("true") => Ok(true),
-            Some(_) => Err(self.bad(variable, "`true` or `false`")),
-        }
-    }
-
-    fn region(&self, variable: &'static str) -> Result<Option<String>, Error> {
-        match self.0.get(variable) {
-            Some(value) if !is_region(value) => {
-                Err(self.bad(variable, "a region such as `us-west-2`"))
-            }
-            value => Ok(value.cloned()),
-        }
-    }
-
-    /// The service's own variable wins over the one for all.
-    fn endpoint(&self, own: &'static str) -> Result<Option<Url>, Error> {
-        let Some(variable) =
-            [own, "AWS_ENDPOINT_URL"].into_iter().find(|name| self.0.contains_key(*name))
-        else {
-            return Ok(None);
-        };
-        let url = Url::parse(&self.0[variable])
-            .ok()
-            .filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));
-        url.map(Some).ok_or_else(|| self.bad(variable, "an http:// or https:// URL"))
-    }
+fn region(vars: &Vars, name: &'static str) -> Result<Option<String>, Error> {
+    let region = |text: &str| is_region(text).then(|| text.to_owned());
+    variable(vars, name, "a region such as `us-west-2`", region)
 }
 
-/// What S3 and STS clients are made of.
-///
-/// Retries go on until the caller's deadline cuts them off: transient failures only, for the SDK
-/// takes 400, 403 and 404 as final. A stalled answer is ended by the HTTP client
-/// ([`net::SILENCE`]), so the SDK's own watch over streams is off.
-pub(crate) fn sdk_config(
-    aws: &Aws,
-    service: Service,
-    http: &Http,
-    credentials: Option<Credentials>,
-    region: &str,
-) -> SdkConfig {
-    let retries = RetryConfig::standard()
-        .with_max_attempts(100)
-        .with_initial_backoff(Duration::from_millis(400))
-        .with_max_backoff(Duration::from_secs(5));
-    let mut config = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .app_name(
-            AppName::new(env!("CARGO_PKG_NAME")).expect("the crate's name is a token of HTTP"),
-        )
-        .http_client(http.for_sdk())
-        .sleep_impl(TokioSleep::new())
-        .region(Region::new(region.to_owned()))
-        .use_fips(aws.use_fips)
-        .use_dual_stack(aws.use_dualstack)
-        .retry_config(retries)
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(net::CONNECT)
-                .read_timeout(net::SILENCE)
-                .build(),
-        )
-        .stalled_stream_protection(
-            aws_config::stalled_stream_protection::StalledStreamProtectionConfig::disabled(),
-        );
-    config.set_endpoint_url(aws.endpoint(service).map(|url| url.as_str().to_owned()));
-    config.set_credentials_provider(credentials.map(SharedCredentialsProvider::new));
-    config.build()
+fn switch(vars: &Vars, name: &'static str) -> Result<bool, Error> {
+    let on = variable(vars, name, "`true` or `false`", |text| text.to_lowercase().parse().ok());
+    Ok(on?.unwrap_or_default())
+}
+
+fn endpoint(vars: &Vars, name: &'static str) -> Result<Option<Url>, Error> {
+    variable(vars, name, "an http:// or https:// URL", web_url)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Diagnostic;
+    use crate::net::tests::pairs;
 
     fn read(vars: &[(&str, &str)]) -> Result<Aws, Error> {
-        Aws::from_vars(vars.iter().map(|(name, value)| ((*name).into(), (*value).into())))
+        Aws::from_vars(&pairs(vars))
     }
 
     fn endpoint(vars: &[(&str, &str)], service: Service) -> Option<String> {
@@ -208,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_region_is_the_newer_variable_else_the_older() {
+    fn aws_region_wins_over_aws_default_region() {
         assert_eq!(
             read(&[("AWS_DEFAULT_REGION", "eu-west-1")]).unwrap().region.as_deref(),
             Some("eu-west-1")
@@ -224,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_services_own_endpoint_wins_and_all_can_be_ignored() {
+    fn own_endpoint_of_a_service_wins_and_all_can_be_ignored() {
         let both = [
             ("AWS_ENDPOINT_URL", "http://all.test"),
             ("AWS_ENDPOINT_URL_S3", "http://s3.test:9000/x"),
@@ -239,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_means_nothing_is_refused_by_the_name_of_its_variable() {
+    fn invalid_value_is_refused_with_the_variables_name() {
         let table = [
             ("AWS_REGION", "us west"),
             ("AWS_REGION", "US-WEST-2"),
@@ -258,32 +144,9 @@ mod tests {
                 "{error}"
             );
         }
-        assert_eq!(
+        let error =
             read(&[("AWS_USE_FIPS_ENDPOINT", "TRUE"), ("AWS_ENDPOINT_URL_S3", "http://s3.test")])
-                .unwrap_err(),
-            Error::Endpoint { variable: "AWS_USE_FIPS_ENDPOINT" }
-        );
-    }
-
-    #[test]
-    fn every_region_has_its_partition() {
-        let table = [
-            ("us-west-2", "aws"),
-            ("cn-northwest-1", "aws-cn"),
-            ("us-gov-east-1", "aws-us-gov"),
-            ("us-iso-west-1", "aws-iso"),
-            ("us-isob-east-1", "aws-iso-b"),
-            ("eu-isoe-west-1", "aws-iso-e"),
-            ("us-isof-east-1", "aws-iso-f"),
-            ("eusc-de-east-1", "aws-eusc"),
-        ];
-        for (region, name) in table {
-            assert_eq!(Partition::of_region(region).name, name);
-        }
-        assert!(
-            PARTITIONS
-                .iter()
-                .all(|partition| Partition::of_region(partition.home).name == partition.name)
-        );
+                .unwrap_err();
+        assert!(matches!(error, Error::Endpoint { variable: "AWS_USE_FIPS_ENDPOINT" }), "{error}");
     }
 }

@@ -1,31 +1,37 @@
-//! The parts that AWS consists of, and what a region may be called. Pure data.
+//! The partitions of AWS, and what regions, accounts and roles may be called. Pure data.
 
-/// A part of AWS with its own accounts and host names; the first region of each is where an S3
-/// request starts when nothing better is known.
+/// A part of AWS with its own accounts and host names.
 pub(crate) struct Partition {
     pub(crate) name: &'static str,
     region_prefix: &'static str,
+    /// Its first region: where an S3 request starts when nothing better is known.
     pub(crate) home: &'static str,
+    /// The domain of its services, and of those that IPv6 reaches (botocore's partitions.json).
+    pub(crate) suffix: &'static str,
+    pub(crate) dual_stack_suffix: &'static str,
 }
 
 const fn partition(
     name: &'static str,
     region_prefix: &'static str,
     home: &'static str,
+    suffix: &'static str,
+    dual_stack_suffix: &'static str,
 ) -> Partition {
-    Partition { name, region_prefix, home }
+    Partition { name, region_prefix, home, suffix, dual_stack_suffix }
 }
 
 /// `aws`, whose regions have no prefix of their own, is last.
+#[rustfmt::skip]
 pub(crate) const PARTITIONS: [Partition; 8] = [
-    partition("aws-cn", "cn-", "cn-north-1"),
-    partition("aws-us-gov", "us-gov-", "us-gov-west-1"),
-    partition("aws-iso", "us-iso-", "us-iso-east-1"),
-    partition("aws-iso-b", "us-isob-", "us-isob-east-1"),
-    partition("aws-iso-e", "eu-isoe-", "eu-isoe-west-1"),
-    partition("aws-iso-f", "us-isof-", "us-isof-south-1"),
-    partition("aws-eusc", "eusc-", "eusc-de-east-1"),
-    partition("aws", "", "us-east-1"),
+    partition("aws-cn", "cn-", "cn-north-1", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+    partition("aws-us-gov", "us-gov-", "us-gov-west-1", "amazonaws.com", "api.aws"),
+    partition("aws-iso", "us-iso-", "us-iso-east-1", "c2s.ic.gov", "api.aws.ic.gov"),
+    partition("aws-iso-b", "us-isob-", "us-isob-east-1", "sc2s.sgov.gov", "api.aws.scloud"),
+    partition("aws-iso-e", "eu-isoe-", "eu-isoe-west-1", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
+    partition("aws-iso-f", "us-isof-", "us-isof-south-1", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+    partition("aws-eusc", "eusc-", "eusc-de-east-1", "amazonaws.eu", "api.amazonwebservices.eu"),
+    partition("aws", "", "us-east-1", "amazonaws.com", "api.aws"),
 ];
 
 impl Partition {
@@ -48,4 +54,50 @@ pub(crate) fn is_region(text: &str) -> bool {
     let plain =
         text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     plain && text.len() >= 2 && text.len() <= 63 && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// Whether `text` is an account id: 12 digits.
+pub(crate) fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether `text` can be the name of a role.
+/// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>
+pub(crate) fn is_role_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_region_has_its_partition() {
+        let table = [
+            ("us-west-2", "aws"),
+            ("cn-northwest-1", "aws-cn"),
+            ("us-gov-east-1", "aws-us-gov"),
+            ("us-iso-west-1", "aws-iso"),
+            ("us-isob-east-1", "aws-iso-b"),
+            ("eu-isoe-west-1", "aws-iso-e"),
+            ("us-isof-east-1", "aws-iso-f"),
+            ("eusc-de-east-1", "aws-eusc"),
+        ];
+        for (region, name) in table {
+            assert_eq!(Partition::of_region(region).name, name);
+        }
+        assert!(
+            PARTITIONS
+                .iter()
+                .all(|partition| Partition::of_region(partition.home).name == partition.name)
+        );
+    }
+
+    #[test]
+    fn names_that_would_change_a_host_name_or_path_are_refused() {
+        assert!(is_region("us-west-2") && !is_region("us-west-2.evil.test") && !is_region("US"));
+        assert!(is_account("123456789012") && !is_account("12345678901a") && !is_account("1"));
+        assert!(is_role_name("ecs+Instance=Role") && !is_role_name("../x") && !is_role_name(""));
+    }
 }

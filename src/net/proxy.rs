@@ -256,8 +256,9 @@ mod tests {
             assert!(!format!("{error} {error:?}").contains("MARKER"), "{error}");
             assert!(error.to_string().contains("HTTPS_PROXY"), "{error}");
         }
-        let proxies = proxies(&[("HTTPS_PROXY", "http://u:MARKER@proxy.test:3128")]);
-        let http = crate::net::Http::new(&crate::net::Options { ca_file: None, proxies }).unwrap();
+        let vars =
+            [("HTTPS_PROXY".to_owned(), "http://u:MARKER@proxy.test:3128".to_owned())].into();
+        let http = crate::net::Http::new(&vars).unwrap();
         assert!(!format!("{http:?}").contains("MARKER"));
     }
 }

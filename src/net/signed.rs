@@ -10,36 +10,39 @@ use http::{Method, header};
 use reqwest::{Body, Request, Url};
 use serde_json::Value;
 
-use crate::net::Http;
-use crate::source::transport;
+use super::aws::Aws;
+use super::endpoint::Service;
+use super::{Http, RequestFailed, first_paragraph};
+use crate::paths::MAX_DOCUMENT;
 
-const LIMIT: Duration = Duration::from_secs(5);
-/// Answers and errors are far smaller.
-const MOST: usize = 64 * 1024;
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A harmless action, tried to see whether it is allowed.
 pub(crate) struct Action {
     /// In a policy.
     pub(crate) name: &'static str,
-    /// In the scope of a signature.
-    pub(crate) service: &'static str,
+    pub(crate) service: Service,
+    /// The service in the scope of a signature.
+    scope: &'static str,
     /// `X-Amz-Target`.
-    pub(crate) target: &'static str,
+    target: &'static str,
 }
 
 pub(crate) const DISCOVER_POLL_ENDPOINT: Action = Action {
     name: "ecs:DiscoverPollEndpoint",
-    service: "ecs",
+    service: Service::Ecs,
+    scope: "ecs",
     target: "AmazonEC2ContainerServiceV20141113.DiscoverPollEndpoint",
 };
 
 pub(crate) const GET_AUTHORIZATION_TOKEN: Action = Action {
     name: "ecr:GetAuthorizationToken",
-    service: "ecr",
+    service: Service::Ecr,
+    scope: "ecr",
     target: "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken",
 };
 
-/// What the service answered.
+/// An answer of the service.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The error's name, without its namespace; empty if there is none.
@@ -48,11 +51,11 @@ pub(crate) struct Answer {
     body: Value,
 }
 
-/// Errors with which AWS says that the role may not. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/CommonErrors.html>
+/// Error codes that say that the role lacks the permission. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/CommonErrors.html>
 const DENIED: [&str; 3] = ["AccessDeniedException", "AccessDenied", "UnauthorizedOperation"];
 
 impl Answer {
-    /// The role may not.
+    /// The role lacks the permission.
     pub(crate) fn is_denied(&self) -> bool {
         DENIED.contains(&self.code.as_str())
     }
@@ -63,29 +66,22 @@ impl Answer {
     }
 }
 
-/// Tries the action without arguments; an error says why there was no answer.
+/// Tries the action without arguments; an error tells why there was no answer.
 pub(crate) async fn attempt(
     action: &Action,
-    url: &Url,
-    region: &str,
+    aws: &Aws,
+    region: Option<&str>,
     credentials: &Credentials,
     http: &Http,
 ) -> Result<Answer, String> {
-    let request = signed(action, url, region, credentials)
+    let region = region.ok_or("the region is unknown: set AWS_REGION")?;
+    let url = action.service.url(aws, Some(region)).ok_or("its region has no endpoint")?;
+    let request = signed(action, &url, region, credentials)
         .map_err(|why| format!("the request cannot be made: {why}"))?;
-    let host = url.host_str().unwrap_or_default();
-    let unanswered = |error: &(dyn std::error::Error + 'static)| {
-        transport::failure(error, host).kind.to_string()
-    };
-    let mut answer = http.send(request, LIMIT).await.map_err(|failed| unanswered(&failed))?;
-    let mut text = Vec::new();
-    while let Some(more) = answer.chunk().await.map_err(|error| unanswered(&error.without_url()))? {
-        text.extend_from_slice(&more);
-        if text.len() > MOST {
-            return Err("the answer is too long for one of AWS".into());
-        }
-    }
-    Ok(read(answer.status().as_u16(), &text))
+    let failed = |failed: RequestFailed| failed.kind().to_string();
+    let answer = http.send(request, TIMEOUT, MAX_DOCUMENT).await.map_err(failed)?;
+    let status = answer.status();
+    Ok(read(status, &answer.bytes().await.map_err(failed)?))
 }
 
 fn signed(
@@ -100,7 +96,7 @@ fn signed(
     let parameters = SigningParams::builder()
         .identity(&identity)
         .region(region)
-        .name(action.service)
+        .name(action.scope)
         .time(SystemTime::now())
         .settings(SigningSettings::default())
         .build()?
@@ -124,7 +120,7 @@ fn read(status: u16, text: &[u8]) -> Answer {
         names
             .into_iter()
             .find_map(|name| body[name].as_str())
-            .map(transport::printable)
+            .map(first_paragraph)
             .unwrap_or_default()
     };
     let (code, message) = (field(["__type", "code"]), field(["message", "Message"]));
@@ -137,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_known_by_its_name_without_its_namespace() {
+    fn error_code_is_read_without_its_namespace() {
         let answer = read(
             400,
             br#"{"__type": "com.amazonaws.ecs#AccessDeniedException", "Message": "no\nway"}"#,
@@ -150,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_that_is_refused_is_told_without_the_request_that_aws_quotes() {
+    fn refused_signature_is_reported_without_the_quoted_request() {
         let answer = read(
             403,
             br#"{"__type": "InvalidSignatureException", "message": "No match.\n\nThe Canonical String:\nx-amz-security-token:PLANTED"}"#,
@@ -159,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_signed_for_its_service_and_bears_the_token_of_the_session() {
+    fn request_is_signed_for_its_service_with_the_session_token() {
         let credentials =
             Credentials::new("AKID", "PLANTED-SECRET", Some("PLANTED-TOKEN".into()), None, "test");
         let url = Url::parse("https://ecs.eu-west-1.amazonaws.com/").unwrap();

@@ -9,10 +9,7 @@ mod text;
 mod timeline;
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
 
-use aws_smithy_types::DateTime;
-use aws_smithy_types::date_time::Format;
 use ecs_config::lint::Finding;
 use serde::Serialize;
 pub(crate) use text::to_text;
@@ -21,10 +18,9 @@ pub(crate) use timeline::Timeline;
 use crate::error::{Error, ExitStatus, Failure};
 use crate::guard;
 use crate::identity::Identity;
+pub(crate) use crate::identity::host_kind::OF_BATCH;
+pub(crate) use crate::net::clock::{parse_rfc3339, rfc3339};
 use crate::source::Layer;
-
-/// How a host of AWS Batch is called, for people: in the report's JSON it is of kind `ec2`.
-pub(crate) const OF_BATCH: &str = ", in a compute environment of AWS Batch";
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -214,14 +210,4 @@ impl Report {
     pub(crate) fn text(&self) -> String {
         to_text(&serde_json::to_value(self).expect("names, digests and times are JSON"))
     }
-}
-
-/// A time as the report writes it.
-pub(crate) fn rfc3339(time: SystemTime) -> String {
-    DateTime::from(time).fmt(Format::DateTime).expect("the present is within RFC 3339")
-}
-
-/// The time that [`rfc3339`] wrote.
-pub(crate) fn parse_rfc3339(text: &str) -> Option<SystemTime> {
-    SystemTime::try_from(DateTime::from_str(text, Format::DateTime).ok()?).ok()
 }

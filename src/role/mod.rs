@@ -22,8 +22,8 @@ mod shell;
 pub(crate) use request::{HostType, RoleRequest};
 
 use crate::error::{Diagnostic, ExitStatus, Step};
-use crate::net::partition::{PARTITIONS, Partition, is_region};
-use crate::source::{Bucket, Object, Source, is_account, policy};
+use crate::net::partition::{PARTITIONS, Partition, is_account, is_region, is_role_name};
+use crate::source::{Bucket, Object, Source, policy};
 
 /// The role that a host needs, checked.
 pub(crate) struct Role {
@@ -135,7 +135,7 @@ impl Role {
     ) -> Result<Role, Error> {
         let host = request.host.unwrap_or(HostType::Ec2);
         let name = name.unwrap_or_else(|| host.usual_role_name().into());
-        if !is_name(&name) {
+        if !is_role_name(&name) {
             return Err(Error::Name(name));
         }
         if let Some(region) = request.region.as_ref().filter(|region| !is_region(region)) {
@@ -195,12 +195,6 @@ fn partition(
         }
         None => Ok(ours),
     }
-}
-
-/// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>
-fn is_name(name: &str) -> bool {
-    (1..=64).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
 }
 
 fn key(arn: &str) -> Option<(&'static Partition, KmsKey)> {

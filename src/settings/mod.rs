@@ -20,6 +20,7 @@ use thiserror::Error;
 
 use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::net::aws::Aws;
+use crate::net::partition::is_account;
 use crate::paths::MAX_LAYERS;
 use crate::source::{self, Source};
 use crate::{log, paths};
@@ -47,8 +48,6 @@ pub(crate) enum Error {
     WithoutConfig(String),
     #[error("no configuration is named")]
     NoConfig,
-    #[error("{0}")]
-    Aws(String),
     #[error("from_tags is set, and instance metadata shows no tags")]
     NoTags,
 }
@@ -96,7 +95,6 @@ impl Diagnostic for Error {
                 "name the source of ecs.config: `--config s3://BUCKET/KEY`, ECS_BOOTSTRAP_CONFIG, or `config` in the settings file".into()
             }
             Error::NotUtf8(_) => "write it in UTF-8, or unset it".into(),
-            Error::Aws(_) => "correct or unset the variable".into(),
             Error::NoTags => "allow tags in metadata: `aws ec2 modify-instance-metadata-options --instance-id ID --instance-metadata-tags \
                  enabled`, or unset from_tags"
                 .into(),
@@ -189,12 +187,10 @@ impl Reader<'_> {
 
     fn account(&self, name: &str) -> Result<Option<String>, Error> {
         match self.given.text(name) {
-            Some(id) if id.len() != 12 || !id.bytes().all(|byte| byte.is_ascii_digit()) => {
-                Err(self.bad(
-                    name,
-                    "expected an account id of 12 digits (in the settings file between quotes)",
-                ))
-            }
+            Some(id) if !is_account(id) => Err(self.bad(
+                name,
+                "expected an account id of 12 digits (in the settings file between quotes)",
+            )),
             other => Ok(other.map(str::to_owned)),
         }
     }

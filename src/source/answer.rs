@@ -1,34 +1,52 @@
-//! What an answer of S3 that is no object means: another region, a failure that stays, or one that
-//! may pass. Pure.
+//! What an answer of S3 that is not an object means: another region, a failure that stays, or one
+//! that may pass. Pure.
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
 
-use std::time::{Duration, SystemTime};
+use ecs_config::text::printable;
 
-use aws_smithy_types::date_time::{DateTime, Format};
-
-use super::failure::{Asked, Kind};
-use super::retry::{Failure, Next};
-use super::transport::printable;
+use super::Failed;
+use super::error::{Asked, ErrorKind, NO_BUCKET, NO_KEY, NO_VERSION};
+use crate::net::backoff::{FailedAttempt, Next};
+use crate::net::clock::seconds_ahead;
+use crate::net::partition::is_region;
+use crate::net::xml::element;
+use crate::net::{NetworkError, first_paragraph};
 
 /// The parts of an error answer that tell its kind.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Answer {
+pub(super) struct S3Answer {
     pub(super) status: u16,
     pub(super) code: String,
     pub(super) message: String,
     pub(super) request_id: Option<String>,
-    /// Where the bucket is, if the answer says so.
+    /// Where the bucket is, if the answer tells.
     pub(super) region: Option<String>,
     pub(super) delete_marker: bool,
     /// Our clock less the answer's `Date`, in seconds.
     pub(super) clock_ahead: Option<i64>,
 }
 
-/// Beyond this S3 refuses a signature: 15 minutes less some.
+/// Codes with which S3 refuses credentials.
+const CREDENTIALS: [&str; 5] = [
+    "InvalidAccessKeyId",
+    "ExpiredToken",
+    "InvalidToken",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+];
+/// Codes with which S3 points to another region.
+const MISDIRECTED: [&str; 5] = [
+    "PermanentRedirect",
+    "TemporaryRedirect",
+    "Redirect",
+    "AuthorizationHeaderMalformed",
+    "IllegalLocationConstraintException",
+];
+/// Seconds. Beyond 15 minutes S3 refuses a signature.
 const SKEWED: u64 = 240;
 
-impl Answer {
+impl S3Answer {
     pub(super) fn new(status: u16, header: impl Fn(&str) -> Option<String>, body: &[u8]) -> Self {
         let body = String::from_utf8_lossy(body);
         let region = header("x-amz-bucket-region")
@@ -36,99 +54,70 @@ impl Answer {
             .or_else(|| element(&body, "Endpoint").and_then(|host| region_in(&host)));
         Self {
             status,
-            code: element(&body, "Code").unwrap_or_default(),
+            code: printable(&element(&body, "Code").unwrap_or_default()),
             message: element(&body, "Message").unwrap_or_default(),
             request_id: header("x-amz-request-id"),
-            region: region.filter(|region| crate::net::partition::is_region(region)),
+            region: region.filter(|region| is_region(region)),
             delete_marker: header("x-amz-delete-marker").is_some_and(|value| value == "true"),
-            clock_ahead: header("date").and_then(|date| seconds_since(&date, SystemTime::now())),
+            clock_ahead: header("date").and_then(|date| seconds_ahead(&date)),
         }
     }
 
-    /// The region to ask instead, if the answer says that `asked` is the wrong one.
+    /// The region to ask instead, if `asked` is the wrong one.
     pub(super) fn other_region(&self, asked: &str) -> Option<&str> {
         self.misdirected().then_some(self.region.as_deref()?).filter(|region| *region != asked)
     }
 
     fn misdirected(&self) -> bool {
-        let named = [
-            "PermanentRedirect",
-            "TemporaryRedirect",
-            "Redirect",
-            "AuthorizationHeaderMalformed",
-            "IllegalLocationConstraintException",
-        ];
         matches!(self.status, 301 | 307)
-            || named.contains(&&*self.code)
+            || MISDIRECTED.contains(&&*self.code)
             || (self.status == 400 && self.code.is_empty())
     }
 
     /// What a GetObject of `asked` failed with; `tried` are the regions asked so far, in order.
-    pub(super) fn failure(&self, asked: &Asked, tried: &[String]) -> Failure {
+    pub(super) fn failure(&self, asked: &Asked, tried: &[String]) -> Failed {
         let (kind, next) = self.kind(asked, tried);
-        Failure { kind, next, causes: vec![self.said()] }
+        FailedAttempt::last(kind).then(next).because(self.quoted())
     }
 
-    /// In S3's own words, with the number its support asks for.
-    fn said(&self) -> String {
-        let words = [self.status.to_string(), self.code.clone(), printable(&self.message)];
+    /// As S3 puts it, with the number its support asks for.
+    fn quoted(&self) -> String {
+        let words = [self.status.to_string(), self.code.clone(), first_paragraph(&self.message)];
         let id = self.request_id.as_ref().map(|id| format!("(request {})", printable(id)));
-        let said: Vec<String> =
-            words.into_iter().chain(id).filter(|word| !word.is_empty()).collect();
-        format!("S3 said: {}", said.join(" "))
+        let words = words.into_iter().chain(id).filter(|word| !word.is_empty());
+        format!("S3 answered: {}", words.collect::<Vec<_>>().join(" "))
     }
 
-    fn kind(&self, asked: &Asked, tried: &[String]) -> (Kind, Next) {
-        use Next::{GiveUp, Wait};
-        let code = || self.code.clone();
-        if let Some(kind) = self.kms() {
-            return (kind, GiveUp);
+    fn kind(&self, asked: &Asked, tried: &[String]) -> (ErrorKind, Next) {
+        if let Some(error) = NetworkError::of_answer(self.status, &self.code) {
+            return (error.into(), Next::Wait);
         }
-        match (self.status, &*self.code) {
-            (429, _)
-            | (
-                _,
-                "SlowDown"
-                | "Throttling"
-                | "ThrottlingException"
-                | "RequestLimitExceeded"
-                | "TooManyRequestsException",
-            ) => (Kind::Throttled(self.status), Wait),
-            (_, "RequestTimeout") => (Kind::Server(self.status), Wait),
-            (500.., _) => (Kind::Server(self.status), Wait),
-            (_, "RequestTimeTooSkewed") => (self.skewed(), GiveUp),
-            (403, "SignatureDoesNotMatch") if self.is_skewed() => (self.skewed(), GiveUp),
-            (
-                _,
-                "InvalidAccessKeyId"
-                | "ExpiredToken"
-                | "InvalidToken"
-                | "SignatureDoesNotMatch"
-                | "TokenRefreshRequired",
-            ) => (Kind::Credentials { code: code() }, GiveUp),
-            (_, "InvalidObjectState") => (Kind::Archived, GiveUp),
-            (_, "NoSuchBucket" | "InvalidBucketName" | "NoSuchAccessPoint") => {
-                (Kind::NoBucket, GiveUp)
+        let kind = self.kms().unwrap_or_else(|| match (self.status, &*self.code) {
+            (_, "RequestTimeTooSkewed") => self.skewed(),
+            (403, "SignatureDoesNotMatch") if self.is_skewed() => self.skewed(),
+            (_, code) if CREDENTIALS.contains(&code) => {
+                ErrorKind::Credentials { code: code.into() }
             }
-            (_, "NoSuchVersion") => (Kind::NoVersion, GiveUp),
-            (400, "InvalidArgument") if asked.object.version_id.is_some() => {
-                (Kind::NoVersion, GiveUp)
-            }
-            (404 | 405, _) if self.delete_marker => (Kind::DeleteMarker, GiveUp),
-            (404, _) => (Kind::NoKey, GiveUp),
-            (403, _) => (Kind::AccessDenied(Box::new(asked.clone())), GiveUp),
+            (_, "InvalidObjectState") => ErrorKind::Archived,
+            (_, "NoSuchBucket" | "InvalidBucketName" | "NoSuchAccessPoint") => NO_BUCKET,
+            (_, "NoSuchVersion") => NO_VERSION,
+            (400, "InvalidArgument") if asked.object.version_id.is_some() => NO_VERSION,
+            (404 | 405, _) if self.delete_marker => ErrorKind::DeleteMarker,
+            (404, _) => NO_KEY,
+            (403, _) => ErrorKind::AccessDenied(Box::new(asked.clone())),
             _ if self.misdirected() && (self.status != 400 || !self.code.is_empty()) => {
-                (Kind::RegionLoop(tried.to_vec()), GiveUp)
+                ErrorKind::RegionLoop(tried.to_vec())
             }
-            (status, _) => (Kind::Refused { status, code: code() }, GiveUp),
-        }
+            (status, code) => ErrorKind::Refused { status, code: code.into() },
+        });
+        (kind, Next::GiveUp)
     }
 
-    /// S3 passes on what KMS said: in the code (`KMS.DisabledException`) or, for a missing
+    /// S3 passes on what KMS answered: in the code (`KMS.DisabledException`) or, for a missing
     /// permission, in the message.
-    fn kms(&self) -> Option<Kind> {
+    fn kms(&self) -> Option<ErrorKind> {
         if self.code.starts_with("KMS.") {
-            return Some(Kind::KmsKey { code: self.code.clone() });
+            return Some(ErrorKind::KmsKey { code: self.code.clone() });
         }
         let denied = self.status == 403
             && ["kms:", "KMS key", "ciphertext refers to"]
@@ -137,33 +126,18 @@ impl Answer {
         let is_key = |word: &&str| word.starts_with("arn:") && word.contains(":kms:");
         let key =
             self.message.split(|c: char| c.is_whitespace() || "\"'(),;".contains(c)).find(is_key);
-        denied.then(|| Kind::KmsDenied { key: key.map(|key| key.trim_end_matches('.').to_owned()) })
+        denied.then(|| ErrorKind::KmsDenied {
+            key: key.map(|key| printable(key.trim_end_matches('.'))),
+        })
     }
 
-    fn skewed(&self) -> Kind {
-        Kind::ClockSkew { ahead: self.clock_ahead }
+    pub(super) fn skewed(&self) -> ErrorKind {
+        NetworkError::ClockSkew { ahead: self.clock_ahead }.into()
     }
 
     fn is_skewed(&self) -> bool {
         self.clock_ahead.is_some_and(|ahead| ahead.unsigned_abs() > SKEWED)
     }
-}
-
-/// The text of the first element of that name. S3's error documents are flat, and need no more of
-/// XML than this.
-pub(crate) fn element(xml: &str, name: &str) -> Option<String> {
-    let (_, after) = xml.split_once(&format!("<{name}>"))?;
-    let (text, _) = after.split_once(&format!("</{name}>"))?;
-    let plain = [
-        ("&quot;", "\""),
-        ("&apos;", "'"),
-        ("&#39;", "'"),
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&amp;", "&"),
-    ];
-    Some(plain.iter().fold(text.trim().to_owned(), |text, (from, to)| text.replace(from, to)))
-        .filter(|text| !text.is_empty())
 }
 
 /// From a host such as `bucket.s3.eu-west-1.amazonaws.com` or `bucket.s3-eu-west-1.amazonaws.com`.
@@ -175,13 +149,6 @@ fn region_in(host: &str) -> Option<String> {
         joined => joined.strip_prefix("s3-")?,
     };
     (region.contains('-')).then(|| region.to_owned())
-}
-
-/// `now` less an HTTP date.
-fn seconds_since(date: &str, now: SystemTime) -> Option<i64> {
-    let date = DateTime::from_str(date, Format::HttpDate).ok()?;
-    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-    Some(i64::try_from(now).ok()? - date.secs())
 }
 
 #[cfg(test)]
@@ -197,13 +164,13 @@ mod tests {
         }
     }
 
-    fn kind(status: u16, code: &str, message: &str) -> (Kind, Next) {
-        Answer { status, code: code.into(), message: message.into(), ..Answer::default() }
+    fn kind(status: u16, code: &str, message: &str) -> (ErrorKind, Next) {
+        S3Answer { status, code: code.into(), message: message.into(), ..S3Answer::default() }
             .kind(&asked(), &["us-west-2".into()])
     }
 
     #[test]
-    fn every_documented_error_has_its_word_and_its_chance() {
+    fn documented_errors_have_exit_status_and_retry() {
         use Next::{GiveUp, Wait};
         let table = [
             (403, "AccessDenied", ExitStatus::AccessDenied, GiveUp),
@@ -233,24 +200,24 @@ mod tests {
             (429, "TooManyRequestsException", ExitStatus::SourceUnreachable, Wait),
             (400, "RequestTimeout", ExitStatus::SourceUnreachable, Wait),
         ];
-        for (status, code, word, next) in table {
+        for (status, code, exit, next) in table {
             let (kind, found) = kind(status, code, "");
-            assert_eq!((kind.status(), found), (word, next), "{status} {code}: {kind}");
+            assert_eq!((kind.status(), found), (exit, next), "{status} {code}: {kind}");
             assert!(!kind.remedy().is_empty());
         }
     }
 
     #[test]
-    fn a_delete_marker_is_told_from_a_missing_key() {
+    fn delete_marker_is_told_from_a_missing_key() {
         for (status, code) in [(404, "NoSuchKey"), (405, "MethodNotAllowed")] {
             let answer =
-                Answer { status, code: code.into(), delete_marker: true, ..Answer::default() };
-            assert_eq!(answer.kind(&asked(), &[]).0, Kind::DeleteMarker);
+                S3Answer { status, code: code.into(), delete_marker: true, ..S3Answer::default() };
+            assert_eq!(answer.kind(&asked(), &[]).0, ErrorKind::DeleteMarker);
         }
     }
 
     #[test]
-    fn a_refusal_of_kms_names_the_key_where_s3_does() {
+    fn kms_refusal_names_the_key_where_s3_does() {
         let key = "arn:aws:kms:us-west-2:123456789012:key/1234abcd-12ab";
         let who = "User: arn:aws:sts::123456789012:assumed-role/r/i-1 is not authorized to perform: kms:Decrypt on";
         let table = [
@@ -270,7 +237,7 @@ mod tests {
         ];
         for (message, key) in table {
             let found = kind(403, "AccessDenied", &message).0;
-            assert_eq!(found, Kind::KmsDenied { key: key.map(str::to_owned) });
+            assert_eq!(found, ErrorKind::KmsDenied { key: key.map(str::to_owned) });
             assert!(
                 key.is_none_or(|key| found
                     .to_string()
@@ -281,23 +248,24 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_that_does_not_match_is_the_clocks_fault_when_the_clock_is_off() {
-        let answer = |ahead| Answer {
+    fn signature_mismatch_is_clock_skew_when_the_clock_is_off() {
+        let answer = |ahead| S3Answer {
             status: 403,
             code: "SignatureDoesNotMatch".into(),
             clock_ahead: Some(ahead),
-            ..Answer::default()
+            ..S3Answer::default()
         };
-        assert_eq!(answer(-3600).kind(&asked(), &[]).0, Kind::ClockSkew { ahead: Some(-3600) });
+        let skewed = NetworkError::ClockSkew { ahead: Some(-3600) };
+        assert_eq!(answer(-3600).kind(&asked(), &[]).0, ErrorKind::Network(skewed.clone()));
         assert_eq!(
             answer(5).kind(&asked(), &[]).0,
-            Kind::Credentials { code: "SignatureDoesNotMatch".into() }
+            ErrorKind::Credentials { code: "SignatureDoesNotMatch".into() }
         );
-        assert!(Kind::ClockSkew { ahead: Some(-3600) }.to_string().contains("3600 s behind"));
+        assert!(skewed.to_string().contains("3600 s behind"));
     }
 
     #[test]
-    fn the_region_is_read_from_header_element_or_host() {
+    fn region_is_read_from_header_element_or_host() {
         let table = [
             ("bucket.s3.eu-west-1.amazonaws.com", Some("eu-west-1")),
             ("bucket.s3-eu-west-1.amazonaws.com", Some("eu-west-1")),
@@ -309,7 +277,7 @@ mod tests {
         for (host, region) in table {
             assert_eq!(region_in(host).as_deref(), region, "{host}");
         }
-        let evil = Answer::new(
+        let evil = S3Answer::new(
             301,
             |_| None,
             b"<Error><Code>PermanentRedirect</Code><Region>evil.test/</Region></Error>",
@@ -318,29 +286,22 @@ mod tests {
     }
 
     #[test]
-    fn what_s3_said_is_quoted_on_one_line_and_in_measure() {
+    fn answer_of_s3_is_quoted_short_and_on_one_line() {
         let body = format!(
             "<Error><Code>X</Code><Message>a &amp;lt; b\n\x1b[31m{}</Message></Error>",
             "m".repeat(1000)
         );
-        let said = Answer::new(
+        let quoted = S3Answer::new(
             403,
             |name| (name == "x-amz-request-id").then(|| "R1".to_owned()),
             body.as_bytes(),
         )
-        .said();
+        .quoted();
         assert!(
-            said.starts_with("S3 said: 403 X a &lt; b  [31mmm") && said.ends_with("m (request R1)"),
-            "{said}"
+            quoted.starts_with("S3 answered: 403 X a &lt; b  [31mmm")
+                && quoted.ends_with("m (request R1)"),
+            "{quoted}"
         );
-        assert!(said.len() < 350);
-    }
-
-    #[test]
-    fn the_clock_is_compared_with_the_date_header() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_420_452_000);
-        assert_eq!(seconds_since("Mon, 05 Jan 2015 09:00:00 GMT", now), Some(3600));
-        assert_eq!(seconds_since("Mon, 05 Jan 2015 10:20:00 GMT", now), Some(-1200));
-        assert_eq!(seconds_since("yesterday", now), None);
+        assert!(quoted.len() < 350);
     }
 }

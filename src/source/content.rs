@@ -1,6 +1,6 @@
 //! Whether bytes can be an `ecs.config` at all. Pure.
 
-/// What the first bytes of things say that are stored or answered in place of a configuration.
+/// The first bytes of what is stored or answered in place of a configuration.
 const OTHERS: [(&[u8], &str); 13] = [
     (b"\xff\xfe", "it is UTF-16; save it as UTF-8"),
     (b"\xfe\xff", "it is UTF-16; save it as UTF-8"),
@@ -17,9 +17,9 @@ const OTHERS: [(&[u8], &str); 13] = [
     (b"[", "it is TOML, INI or JSON with sections; write lines KEY=value"),
 ];
 
-/// Why `bytes` are no configuration, whatever a linter would make of them: HTML or XML (a proxy's
-/// page, S3's error), UTF-16, NUL bytes, an archive. `None` says nothing about single lines.
-pub(crate) fn content_is_no_configuration(bytes: &[u8]) -> Option<&'static str> {
+/// Why `bytes` are not a configuration, whatever a linter would make of them: HTML or XML (a proxy's
+/// page, S3's error), UTF-16, NUL bytes, an archive. `None` does not vouch for single lines.
+pub(crate) fn not_a_configuration(bytes: &[u8]) -> Option<&'static str> {
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
     if text.starts_with(b"<") {
         return Some(markup(text));
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_configuration_is_told_by_its_first_bytes() {
+    fn other_content_is_recognised_by_its_first_bytes() {
         let table: [(&[u8], &str); 16] = [
             (b"<!DOCTYPE html><html>", "HTML"),
             (b"\n  <html>", "HTML"),
@@ -67,14 +67,14 @@ mod tests {
             (b"\x7fELF\x02", "program"),
         ];
         for (bytes, word) in table {
-            let why = content_is_no_configuration(bytes)
-                .unwrap_or_else(|| panic!("{bytes:?} passed for a configuration"));
+            let why = not_a_configuration(bytes)
+                .unwrap_or_else(|| panic!("{bytes:?} passed as a configuration"));
             assert!(why.contains(word), "{why}");
         }
     }
 
     #[test]
-    fn a_configuration_passes_with_comments_marks_and_blank_lines() {
+    fn configuration_passes_with_comments_bom_and_blank_lines() {
         let table: [&[u8]; 6] = [
             b"ECS_CLUSTER=prod\n",
             b"\xef\xbb\xbfECS_CLUSTER=prod\r\n",
@@ -84,7 +84,7 @@ mod tests {
             "ECS_CLUSTER=größe\n".as_bytes(),
         ];
         for bytes in table {
-            assert_eq!(content_is_no_configuration(bytes), None, "{bytes:?}");
+            assert_eq!(not_a_configuration(bytes), None, "{bytes:?}");
         }
     }
 }

@@ -18,7 +18,7 @@ pub(crate) fn action(object: &Object) -> &'static str {
     if object.version_id.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" }
 }
 
-/// What makes S3 say that a key is missing, where without it S3 only says "access denied".
+/// What makes S3 report a missing key, where without it S3 only reports "access denied".
 pub(crate) fn list(object: &Object, region: &str) -> String {
     statement("s3:ListBucket", &bucket_arn(&object.bucket, region))
 }
@@ -32,7 +32,7 @@ fn statement(action: &str, resource: &str) -> String {
     json!({"Effect": "Allow", "Action": action, "Resource": resource}).to_string()
 }
 
-fn bucket_arn(bucket: &Bucket, region: &str) -> String {
+pub(super) fn bucket_arn(bucket: &Bucket, region: &str) -> String {
     match bucket {
         Bucket::Named { partition, name } => {
             let partition = partition.unwrap_or_else(|| Partition::of_region(region).name);
@@ -61,10 +61,10 @@ fn literally(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::grammar::Place;
+    use crate::source::grammar::Location;
 
     #[test]
-    fn the_statement_names_exactly_the_object_in_its_own_partition() {
+    fn statement_names_exactly_the_object_in_its_partition() {
         let table = [
             ("s3://b-1/a/ecs.config", "us-west-2", "s3:GetObject", "arn:aws:s3:::b-1/a/ecs.config"),
             ("s3://b-1/k", "cn-north-1", "s3:GetObject", "arn:aws-cn:s3:::b-1/k"),
@@ -84,7 +84,8 @@ mod tests {
             ),
         ];
         for (source, region, action, resource) in table {
-            let Place::S3(object) = source.parse::<super::super::Source>().unwrap().place else {
+            let Location::S3(object) = source.parse::<super::super::Source>().unwrap().location
+            else {
                 unreachable!()
             };
             let read: serde_json::Value = serde_json::from_str(&read(&object, region)).unwrap();

@@ -1,32 +1,33 @@
 //! A layer from S3, with the role's credentials.
 //!
-//! One GetObject when the region is right; a wrong guess costs one more. The SDK's own retries are
-//! off here, because [`super::retry`] does them; its correction of a skewed clock lives in the
-//! client, so the second attempt is signed with S3's time.
+//! One GetObject when the region is right; a wrong guess costs one more. The SDK keeps its correction
+//! of a skewed clock in the client, so the second attempt is signed with S3's time.
 
 use std::error::Error;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{Builder, retry::RetryConfig};
+use aws_sdk_s3::config::Builder;
 use aws_sdk_s3::error::SdkError;
-use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::types::ChecksumMode;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use ecs_config::text::printable;
 
-use super::answer::Answer;
-use super::failure::{Asked, Kind};
-use super::retry::{Failure, Next};
-use super::transport;
-use super::{Access, Body, Bucket, Held, Object, Read};
-use crate::net::aws::{self, Partition, Service};
-use crate::net::{Failed, chain};
+use super::answer::S3Answer;
+use super::error::{Asked, ErrorKind};
+use super::{Access, Bucket, Cached, Content, Failed, Object, policy};
+use crate::error::chain;
+use crate::net::backoff::{FailedAttempt, Next};
+use crate::net::endpoint::Service;
+use crate::net::partition::Partition;
+use crate::net::sdk::sdk_config;
+use crate::net::{NetworkError, RequestFailed, innermost};
 
 /// What one fetch learns on its way: the client for the region it has come to.
 pub(super) struct Getter<'a> {
     access: &'a Access<'a>,
     object: &'a Object,
-    held: Option<&'a Held>,
+    cached: Option<&'a Cached>,
     client: Client,
     /// Regions asked so far; the last is the present one.
     tried: Vec<String>,
@@ -34,18 +35,22 @@ pub(super) struct Getter<'a> {
 }
 
 /// A bucket moves at most from a guess to its home; a second correction allows for a stale answer.
-const MOST_REGIONS: usize = 3;
+const MAX_REGIONS: usize = 3;
 /// A checksum may be wrong because of the way here; three times, it is the object's.
-const MOST_CHECKSUMS: u32 = 3;
+const MAX_CHECKSUMS: u32 = 3;
 
 impl<'a> Getter<'a> {
-    pub(super) fn new(object: &'a Object, access: &'a Access<'a>, held: Option<&'a Held>) -> Self {
+    pub(super) fn new(
+        object: &'a Object,
+        access: &'a Access<'a>,
+        cached: Option<&'a Cached>,
+    ) -> Self {
         let region = first_region(object, access);
         Self {
             client: client(object, access, &region),
             access,
             object,
-            held,
+            cached,
             tried: vec![region],
             skewed: false,
         }
@@ -60,7 +65,7 @@ impl<'a> Getter<'a> {
     }
 
     /// One GetObject.
-    pub(super) async fn attempt(&mut self, number: u32) -> Result<Read, Failure> {
+    pub(super) async fn attempt(&mut self, number: u32) -> Result<Content, Failed> {
         let object = self.object;
         let answer = self
             .client
@@ -69,7 +74,7 @@ impl<'a> Getter<'a> {
             .key(&object.key)
             .set_version_id(object.version_id.clone())
             .set_expected_bucket_owner(object.owner.clone())
-            .set_if_none_match(self.held.and_then(|held| held.layer.etag.clone()))
+            .set_if_none_match(self.cached.and_then(|cached| cached.layer.etag.clone()))
             .checksum_mode(ChecksumMode::Enabled)
             .send()
             .await;
@@ -83,66 +88,47 @@ impl<'a> Getter<'a> {
     }
 
     /// The SDK takes a 304 for an error.
-    fn not_modified<E>(&self, error: &SdkError<E, HttpResponse>) -> Option<Read> {
+    fn not_modified<E>(&self, error: &SdkError<E, HttpResponse>) -> Option<Content> {
         let answer = error.raw_response().filter(|answer| answer.status().as_u16() == 304)?;
-        let Held { layer, bytes } = self.held?;
-        let version_id = answer
-            .headers()
-            .get("x-amz-version-id")
-            .map(str::to_owned)
-            .or_else(|| layer.version_id.clone());
-        let region = Some(self.region().to_owned());
-        Some(Read {
-            bytes: bytes.clone(),
-            etag: layer.etag.clone(),
-            version_id,
-            region,
-            not_modified: true,
-        })
+        let Cached { layer, bytes } = self.cached?;
+        let version_id = answer.headers().get("x-amz-version-id").map(str::to_owned);
+        let version_id = version_id.or_else(|| layer.version_id.clone());
+        let (bytes, etag) = (bytes.clone(), layer.etag.clone());
+        Some(Content { bytes, etag, version_id, not_modified: true })
     }
 
-    async fn read(&self, answer: GetObjectOutput, number: u32) -> Result<Read, Failure> {
+    async fn read(&self, answer: GetObjectOutput, number: u32) -> Result<Content, Failed> {
         let (etag, version_id) = (answer.e_tag, answer.version_id);
-        let bytes =
-            body(answer.body, answer.content_length, self.region()).await.map_err(|failure| {
-                match failure.kind {
-                    Kind::Checksum if number < MOST_CHECKSUMS => {
-                        Failure { next: Next::Wait, ..failure }
-                    }
-                    _ => failure,
-                }
-            })?;
-        Ok(Read {
-            bytes,
-            etag,
-            version_id,
-            region: Some(self.region().to_owned()),
-            not_modified: false,
-        })
+        let bytes = answer.body.collect().await.map_err(|error| match broken(&error) {
+            failed if failed.error == ErrorKind::Checksum && number < MAX_CHECKSUMS => {
+                failed.then(Next::Wait)
+            }
+            failed => failed,
+        })?;
+        let bytes = bytes.to_vec();
+        Ok(Content { bytes, etag, version_id, not_modified: false })
     }
 
-    async fn failure<E: Error + Send + Sync + 'static>(
-        &mut self,
-        error: SdkError<E, HttpResponse>,
-    ) -> Failure {
+    async fn failure(&mut self, error: SdkError<GetObjectError, HttpResponse>) -> Failed {
         let Some(answer) = error.raw_response().map(answered) else { return unanswered(&error) };
         let mut failure = answer.failure(&self.asked(), &self.tried);
         if let Some(region) = answer.other_region(self.region()) {
-            failure.kind = Kind::RegionLoop(self.tried.clone());
+            failure.error = ErrorKind::RegionLoop(self.tried.clone());
             failure.next = self.move_to(region);
-        } else if matches!(failure.kind, Kind::ClockSkew { .. })
+        } else if matches!(failure.error, ErrorKind::Network(NetworkError::ClockSkew { .. }))
             && !std::mem::replace(&mut self.skewed, true)
         {
-            tracing::warn!("{}; signing with AWS's time", failure.kind);
+            tracing::warn!("{}; signing with AWS's time", failure.error);
             failure.next = Next::AtOnce;
-        } else if matches!(failure.kind, Kind::AccessDenied(_)) && self.is_anothers().await {
-            failure.kind = Kind::Owner { owner: self.object.owner.clone().unwrap_or_default() };
+        } else if matches!(failure.error, ErrorKind::AccessDenied(_)) && self.is_anothers().await {
+            let owner = self.object.owner.clone().unwrap_or_default();
+            failure.error = ErrorKind::Owner { owner };
         }
         failure
     }
 
     fn move_to(&mut self, region: &str) -> Next {
-        if self.tried.len() >= MOST_REGIONS || self.tried.iter().any(|tried| tried == region) {
+        if self.tried.len() >= MAX_REGIONS || self.tried.iter().any(|tried| tried == region) {
             return Next::GiveUp;
         }
         tracing::info!(from = self.region(), to = region, "the bucket is in another region");
@@ -169,77 +155,47 @@ fn first_region(object: &Object, access: &Access<'_>) -> String {
     let fits = |region: &&String| {
         partition.is_none_or(|partition| Partition::of_region(region).name == partition)
     };
-    let known = object
-        .region
-        .as_ref()
-        .or_else(|| [&access.aws.region, &access.region].into_iter().flatten().find(fits));
-    let home = || {
-        Partition::named(partition.unwrap_or("aws"))
-            .expect("the grammar knows the same partitions")
-            .home
-            .to_owned()
-    };
-    known.cloned().unwrap_or_else(home)
+    let usual = || [&access.aws.region, &access.region].into_iter().flatten().find(fits);
+    let home = || Partition::named(partition.unwrap_or("aws")).map(|partition| partition.home);
+    let region = object.region.as_ref().or_else(usual).map(String::as_str).or_else(home);
+    region.expect("the grammar knows the same partitions").to_owned()
 }
 
 fn client(object: &Object, access: &Access<'_>, region: &str) -> Client {
-    let shared =
-        aws::sdk_config(access.aws, Service::S3, access.http, access.credentials.cloned(), region);
-    // Addresses and private hosts have no names for each bucket. An access point's ARN has no path
+    let credentials = access.credentials.cloned();
+    let shared = sdk_config(access.aws, Service::S3, access.http, credentials, region);
+    // Addresses and private hosts have no name for each bucket. An access point's ARN has no path
     // form.
     let by_path =
         access.aws.endpoint(Service::S3).is_some() && matches!(object.bucket, Bucket::Named { .. });
-    Client::from_conf(
-        Builder::from(&shared)
-            .retry_config(RetryConfig::disabled())
-            .force_path_style(by_path)
-            .use_arn_region(true)
-            .build(),
-    )
+    Client::from_conf(Builder::from(&shared).force_path_style(by_path).use_arn_region(true).build())
 }
 
 fn bucket(bucket: &Bucket) -> String {
     match bucket {
         Bucket::Named { name, .. } => name.clone(),
-        Bucket::AccessPoint { partition, region, account, name } => {
-            format!("arn:{partition}:s3:{region}:{account}:accesspoint/{name}")
-        }
+        Bucket::AccessPoint { region, .. } => policy::bucket_arn(bucket, region),
     }
 }
 
-async fn body(
-    mut stream: ByteStream,
-    length: Option<i64>,
-    region: &str,
-) -> Result<Vec<u8>, Failure> {
-    let mut body = Body::begin(length.and_then(|length| length.try_into().ok()))?;
-    while let Some(more) = stream.next().await {
-        body.add(&more.map_err(|error| broken(&error, region))?)?;
-    }
-    Ok(body.bytes)
-}
-
-/// The SDK's checksum error is of a crate that is not ours to name; a test holds its words.
-fn broken(error: &(dyn Error + 'static), region: &str) -> Failure {
-    match chain(error).find(|error| error.to_string().contains("checksum mismatch")) {
-        Some(error) => {
-            Failure::last(Kind::Checksum).because(transport::printable(&error.to_string()))
-        }
-        None => transport::failure(error, &format!("S3 in {region}")),
+/// The SDK's checksum error is of a crate that is not ours to name; a test holds its text.
+fn broken(error: &(dyn Error + 'static)) -> Failed {
+    let text = chain(error).map(ToString::to_string);
+    match text.into_iter().find(|text| text.contains("checksum mismatch")) {
+        Some(text) => FailedAttempt::last(ErrorKind::Checksum).because(printable(&text)),
+        None => unanswered(error),
     }
 }
 
-fn answered(raw: &HttpResponse) -> Answer {
+fn answered(raw: &HttpResponse) -> S3Answer {
     let header = |name: &str| raw.headers().get(name).map(str::to_owned);
-    Answer::new(raw.status().as_u16(), header, raw.body().bytes().unwrap_or_default())
+    S3Answer::new(raw.status().as_u16(), header, raw.body().bytes().unwrap_or_default())
 }
 
-/// No HTTP answer at all: the network failed, or the SDK found no way to make the request.
-fn unanswered<E: Error + Send + Sync + 'static>(error: &SdkError<E, HttpResponse>) -> Failure {
-    let network = chain(error).any(|error| error.is::<Failed>());
-    if network {
-        return transport::failure(error, "S3");
+/// Not an answer of HTTP: the network failed, or the SDK found no way to make the request.
+fn unanswered(error: &(dyn Error + 'static)) -> Failed {
+    match RequestFailed::within(error) {
+        Some(failed) => failed.into(),
+        None => FailedAttempt::last(ErrorKind::Unusable(innermost(error))),
     }
-    let why = chain(error).last().map(|error| transport::printable(&error.to_string()));
-    Failure::last(Kind::Unusable(why.unwrap_or_default()))
 }

@@ -8,8 +8,7 @@ use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
@@ -25,7 +24,9 @@ use serde_json::Value;
 
 use super::snapshot::{RolePolicy, RoleSnapshot, Simulated};
 use crate::error::{Diagnostic, ExitStatus, Step};
-use crate::net::{self, Http};
+use crate::net::Http;
+use crate::net::sdk::{admin_config, for_sdk};
+use crate::paths::MAX_CONFIG;
 use crate::role::required_permissions::{self, Permission};
 use crate::role::{self, HostType, Role};
 
@@ -140,25 +141,14 @@ impl IamReader {
             .or_else("us-east-1");
         let region = region.region().await;
         let provider = ProviderConfig::without_region()
-            .with_http_client(http.for_sdk())
+            .with_http_client(for_sdk(http, MAX_CONFIG))
             .with_sleep_impl(TokioSleep::new())
             .with_region(region.clone());
         let chain = DefaultCredentialsChain::builder().configure(provider).build().await;
         let credentials = chain.provide_credentials().await.map_err(Error::NoCredentials)?;
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(net::CONNECT)
-            .read_timeout(net::SILENCE)
-            .build();
-        // Unlike the clients of a boot, those of an administrator follow ~/.aws/config too.
-        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .app_name(
-                AppName::new(env!("CARGO_PKG_NAME")).expect("the crate's name is a token of HTTP"),
-            )
-            .http_client(http.for_sdk())
-            .sleep_impl(TokioSleep::new())
+        let config = admin_config(http)
             .region(region)
-            .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
-            .timeout_config(timeouts);
+            .credentials_provider(SharedCredentialsProvider::new(credentials.clone()));
         Ok(IamReader { config: config.load().await, credentials })
     }
 

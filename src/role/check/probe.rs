@@ -9,8 +9,7 @@ use tokio::time::{Duration, Instant};
 use super::finding::RoleFinding;
 use crate::error::{Diagnostic, ExitStatus};
 use crate::net::Http;
-use crate::net::aws::Service;
-use crate::net::endpoint::{self, Place};
+use crate::net::endpoint::Service;
 use crate::net::signed::{self, Action, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
 use crate::role::documents::{AGENT_POLICY, Documents, ECS_POLICY};
 use crate::role::required_permissions::AGENT;
@@ -22,10 +21,7 @@ use crate::source::{self, Access, Source};
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Actions that do no harm, and so can be tried.
-const HARMLESS: [(&Action, Place, Service); 2] = [
-    (&DISCOVER_POLL_ENDPOINT, Place::Ecs, Service::Ecs),
-    (&GET_AUTHORIZATION_TOKEN, Place::Ecr, Service::Ecr),
-];
+const HARMLESS: [&Action; 2] = [&DISCOVER_POLL_ENDPOINT, &GET_AUTHORIZATION_TOKEN];
 
 /// What is refused, and what could not be tried.
 pub(super) async fn probe(
@@ -42,7 +38,7 @@ pub(super) async fn probe(
         credentials: Some(credentials),
         region,
         deadline: deadline.min(Instant::now() + TIMEOUT),
-        held: None,
+        cached: None,
     };
     let (unreadable, (denied, untried)) =
         tokio::join!(fetch(role, &settings.config, &access), try_actions(role, &access));
@@ -78,17 +74,20 @@ fn unreadable(role: &Role, source: &Source, error: &source::Error) -> RoleFindin
 async fn try_actions(role: &Role, access: &Access<'_>) -> (Option<RoleFinding>, Vec<String>) {
     // A custom role pulls images only if that is asked of it.
     let pulls = role.request.with_task_execution || !role.request.custom;
-    let wanted = HARMLESS.iter().filter(|(_, place, _)| *place == Place::Ecs || pulls);
-    let answers = wanted.map(async |tried| (tried, attempt(tried, access).await));
+    let wanted = HARMLESS.into_iter().filter(|action| action.service == Service::Ecs || pulls);
+    let answers = wanted.map(async |action| (action, attempt(action, access).await));
     let (mut denied, mut untried) = (Vec::new(), Vec::new());
-    for ((action, place, _), answer) in join_all(answers).await {
+    for (action, answer) in join_all(answers).await {
         let why = match answer {
             Ok(answer) if answer.status == 200 => continue,
             Ok(answer) if answer.is_denied() => {
-                denied.push((*place, action.name, answer.message));
+                denied.push((action.service, action.name, answer.message));
                 continue;
             }
-            Ok(answer) => format!("{} answered with HTTP status {}", place.name(), answer.status),
+            Ok(answer) => {
+                let name = action.service.name();
+                format!("{name} answered with HTTP status {}", answer.status)
+            }
             Err(why) => why,
         };
         untried.push(format!("whether it may {} ({why})", action.name));
@@ -96,22 +95,16 @@ async fn try_actions(role: &Role, access: &Access<'_>) -> (Option<RoleFinding>, 
     (refused(role, &denied), untried)
 }
 
-async fn attempt(
-    (action, place, service): &(&Action, Place, Service),
-    access: &Access<'_>,
-) -> Result<signed::Answer, String> {
-    let (Some(region), Some(credentials)) = (access.region.as_deref(), access.credentials) else {
-        return Err("no region is known: name it with --region".into());
-    };
-    let url = endpoint::url(*place, *service, access.aws, Some(region));
-    let url = url.ok_or("no endpoint is known")?;
-    signed::attempt(action, &url, region, credentials, access.http).await
+async fn attempt(action: &Action, access: &Access<'_>) -> Result<signed::Answer, String> {
+    let credentials = access.credentials.ok_or("there are no credentials")?;
+    let region = access.region.as_deref();
+    signed::attempt(action, access.aws, region, credentials, access.http).await
 }
 
 /// One finding, for one command fixes all.
-fn refused(role: &Role, denied: &[(Place, &str, String)]) -> Option<RoleFinding> {
-    let essential =
-        role.request.with_task_execution || denied.iter().any(|(place, ..)| *place == Place::Ecs);
+fn refused(role: &Role, denied: &[(Service, &str, String)]) -> Option<RoleFinding> {
+    let essential = role.request.with_task_execution
+        || denied.iter().any(|(service, ..)| *service == Service::Ecs);
     let severity = if essential { Severity::Error } else { Severity::Warning };
     let refusals = denied.iter().map(|(_, action, reason)| {
         let row = AGENT.iter().find(|(name, ..)| name == action);

@@ -8,8 +8,8 @@ fn read(text: &str) -> Source {
 }
 
 fn object_of(text: &str) -> Object {
-    match read(text).place {
-        Place::S3(object) => object,
+    match read(text).location {
+        Location::S3(object) => object,
         _ => panic!("{text} is not in S3"),
     }
 }
@@ -55,7 +55,7 @@ fn every_key_can_be_written() {
 }
 
 #[test]
-fn options_and_digest_narrow_an_object_down() {
+fn options_and_digest_are_parsed() {
     let text = format!(
         "s3://my.bucket-1/k%3Fv?versionId=3/L4kqtJlcpXroDTDmJ+rmSpXd%26&region=eu-west-1&owner=123456789012#sha256={}",
         HEX.to_uppercase()
@@ -74,7 +74,7 @@ fn options_and_digest_narrow_an_object_down() {
 }
 
 #[test]
-fn an_arn_names_its_partition_and_an_access_points_its_region() {
+fn arn_names_partition_and_access_point_region() {
     for partition in &crate::net::partition::PARTITIONS {
         let named = object_of(&format!("arn:{}:s3:::bucket/k", partition.name));
         assert_eq!(
@@ -101,7 +101,7 @@ fn an_arn_names_its_partition_and_an_access_points_its_region() {
 }
 
 #[test]
-fn files_are_urls_that_are_decoded_or_paths_that_are_not() {
+fn file_urls_are_decoded_and_plain_paths_are_not() {
     let digest = format!("/etc/a#sha256={HEX}");
     let table = [
         ("file:///etc/ecs%20a+b.config", "/etc/ecs a+b.config"),
@@ -113,7 +113,7 @@ fn files_are_urls_that_are_decoded_or_paths_that_are_not() {
     ];
     for (text, path) in table {
         assert!(
-            matches!(&read(text).place, Place::File(found) if found.as_os_str() == path),
+            matches!(&read(text).location, Location::File(found) if found.as_os_str() == path),
             "{text}"
         );
     }
@@ -122,12 +122,12 @@ fn files_are_urls_that_are_decoded_or_paths_that_are_not() {
 }
 
 #[test]
-fn a_presigned_urls_query_is_kept_and_never_shown() {
+fn presigned_query_is_kept_and_never_shown() {
     let text = format!(
         "https://u:MARKER@bucket.s3.amazonaws.com:8443/k%20x?X-Amz-Signature=MARKER&versionId=7#sha256={HEX}"
     );
     let source = read(&text);
-    let Place::Https(url) = &source.place else { panic!("{source}") };
+    let Location::Https(url) = &source.location else { panic!("{source}") };
     assert_eq!(url.query(), Some("X-Amz-Signature=MARKER&versionId=7"));
     assert_eq!(url.fragment(), None);
     assert_eq!(source.sha256.as_deref(), Some(HEX));
@@ -160,7 +160,7 @@ fn plain_http_is_for_loopback_only() {
 }
 
 #[test]
-fn what_cannot_be_understood_is_refused_with_the_reason_and_a_remedy() {
+fn invalid_source_is_refused_with_reason_and_remedy() {
     let long = format!("s3://bucket/{}", "k".repeat(1025));
     let wide = format!("s3://{}/k", "b".repeat(64));
     let table = [
@@ -168,7 +168,7 @@ fn what_cannot_be_understood_is_refused_with_the_reason_and_a_remedy() {
         ("s3://bucket/a\nb", "control character", "%XX"),
         ("s4://bucket/k", "did you mean `s3`?", "s3://"),
         ("S3://bucket/k", "did you mean `s3`?", "s3://"),
-        ("ftp://host/k", "`ftp://` is no kind of source", "s3://"),
+        ("ftp://host/k", "`ftp` is not a kind of source", "s3://"),
         ("s3://bucket", "no key in it", "key"),
         ("s3://bucket/", "no key in it", "key"),
         ("s3://bucket/folder/", "names a folder", "%2F"),
@@ -182,21 +182,21 @@ fn what_cannot_be_understood_is_refused_with_the_reason_and_a_remedy() {
         ("s3://-bucket/k", "begin and end", "lower-case"),
         ("s3://bu..cket/k", "two dots", "lower-case"),
         ("s3://192.168.0.1/k", "looks like an address", "lower-case"),
-        (&long, "1025 bytes", "Copy"),
-        ("s3://bucket/a/../b", "`..`", "Copy"),
-        ("s3://bucket/%2e%2E/b", "`..`", "Copy"),
+        (&long, "1025 bytes", "copy"),
+        ("s3://bucket/a/../b", "`..`", "copy"),
+        ("s3://bucket/%2e%2E/b", "`..`", "copy"),
         ("s3://bucket/100%", "unlike the AWS CLI", "%25"),
         ("s3://bucket/%zz", "`%zz`", "%25"),
         ("s3://bucket/%2", "`%2`", "%25"),
         ("s3://bucket/%é", "`%é`", "%25"),
         ("s3://bucket/%FF", "not UTF-8", "UTF-8"),
         ("s3://bucket/k?versionID=1", "did you mean `versionId`?", "%3F"),
-        ("s3://bucket/k?", "`` is no option", "%3F"),
+        ("s3://bucket/k?", "`` is not an option", "%3F"),
         ("s3://bucket/k?versionId=", "a version's id", "leave it out"),
         ("s3://bucket/k?region=US", "a region", "leave it out"),
         ("s3://bucket/k?owner=12345", "12 digits", "leave it out"),
         ("s3://bucket/k?region=us-west-2&region=us-west-2", "given twice", "leave it out"),
-        ("s3://bucket/k#frag", "no digest", "%23"),
+        ("s3://bucket/k#frag", "not a digest", "%23"),
         ("s3://bucket/k#sha256=abc", "64 hexadecimal digits", "sha256sum"),
         ("/etc/ecs.config#sha256=abc", "64 hexadecimal digits", "sha256sum"),
         ("arn:aws:s3:::bucket", "no key in it", "key"),
@@ -219,7 +219,7 @@ fn what_cannot_be_understood_is_refused_with_the_reason_and_a_remedy() {
         ),
         ("file://etc/ecs.config", "a host", "three slashes"),
         ("file:///etc/ecs.config?region=eu-west-1", "no options", "%3F"),
-        ("https://", "no URL", "s3://"),
+        ("https://", "not a URL", "s3://"),
     ];
     for (text, why, how) in table {
         let (message, remedy) = refused(text);

@@ -1,0 +1,106 @@
+//! What AWS's own environment variables say about the metadata service.
+
+use std::time::Duration;
+
+use super::{IPV4, IPV6};
+use crate::net::{Error, Vars, variable, web_url};
+
+/// Where the metadata service is, and how long it may take.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Options {
+    /// AWS_EC2_METADATA_DISABLED.
+    pub(super) disabled: bool,
+    /// AWS_EC2_METADATA_SERVICE_ENDPOINT, without a trailing slash.
+    endpoint: Option<String>,
+    /// AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE is IPv6 (`Some(true)`) or IPv4 (`Some(false)`).
+    ipv6: Option<bool>,
+    /// AWS_METADATA_SERVICE_TIMEOUT: of one attempt. By default attempts grow longer, from 1 s to
+    /// 8 s.
+    pub(super) timeout: Option<Duration>,
+    /// AWS_METADATA_SERVICE_NUM_ATTEMPTS. By default the deadline alone ends the trying.
+    pub(super) attempts: Option<u32>,
+}
+
+impl Options {
+    pub(crate) fn from_vars(vars: &Vars) -> Result<Self, Error> {
+        let (url, name) = ("a URL such as http://169.254.169.254", "AWS_EC2_METADATA_DISABLED");
+        let disabled = vars.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        Ok(Options {
+            disabled,
+            endpoint: variable(vars, "AWS_EC2_METADATA_SERVICE_ENDPOINT", url, endpoint)?,
+            ipv6: variable(vars, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv4 or IPv6", mode)?,
+            timeout: variable(vars, "AWS_METADATA_SERVICE_TIMEOUT", "seconds above 0", seconds)?,
+            attempts: variable(vars, "AWS_METADATA_SERVICE_NUM_ATTEMPTS", "1 or more", count)?,
+        })
+    }
+
+    /// The one that is asked, or the two.
+    pub(super) fn endpoints(&self) -> Vec<String> {
+        match (&self.endpoint, self.ipv6) {
+            (Some(endpoint), _) => vec![endpoint.clone()],
+            (None, Some(true)) => vec![IPV6.into()],
+            (None, Some(false)) => vec![IPV4.into()],
+            (None, None) => vec![IPV4.into(), IPV6.into()],
+        }
+    }
+}
+
+fn endpoint(text: &str) -> Option<String> {
+    web_url(text).map(|_| text.trim_end_matches('/').to_owned())
+}
+
+fn mode(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "ipv4" => Some(false),
+        "ipv6" => Some(true),
+        _ => None,
+    }
+}
+
+fn seconds(text: &str) -> Option<Duration> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| *seconds > 0.0 && *seconds < 3600.0);
+    seconds.map(Duration::from_secs_f64)
+}
+
+fn count(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|count| *count > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::tests::pairs;
+
+    const ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
+    const MODE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE";
+
+    #[test]
+    fn endpoint_variable_beats_mode_beats_both_addresses() {
+        let table: [(&[_], &[&str]); 5] = [
+            (&[], &[IPV4, IPV6]),
+            (&[(MODE, "IPv6")], &[IPV6]),
+            (&[(MODE, "ipv4")], &[IPV4]),
+            (&[(ENDPOINT, "http://[::1]:1338/"), (MODE, "IPv4")], &["http://[::1]:1338"]),
+            (&[(ENDPOINT, "")], &[IPV4, IPV6]),
+        ];
+        for (variables, endpoints) in table {
+            assert_eq!(Options::from_vars(&pairs(variables)).unwrap().endpoints(), endpoints);
+        }
+    }
+
+    #[test]
+    fn invalid_variable_is_refused_by_name() {
+        let table = [
+            (ENDPOINT, "169.254.169.254", "a URL such as http://169.254.169.254"),
+            (MODE, "v6", "IPv4 or IPv6"),
+            ("AWS_METADATA_SERVICE_TIMEOUT", "0", "seconds above 0"),
+            ("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "x", "1 or more"),
+        ];
+        for (variable, value, wanted) in table {
+            assert_eq!(
+                Options::from_vars(&pairs(&[(variable, value)])).unwrap_err().to_string(),
+                format!("{variable} is `{value}`, which is not {wanted}")
+            );
+        }
+    }
+}

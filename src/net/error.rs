@@ -1,0 +1,318 @@
+//! What goes wrong between this program and a server, and with the environment variables that lead
+//! there.
+
+use std::error::Error as StdError;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ecs_config::text::printable;
+use http_body_util::LengthLimitError;
+use rustls::CertificateError;
+
+use super::Cause;
+use super::backoff::{FailedAttempt, Next};
+use super::endpoint::Service;
+use crate::error::{Diagnostic, ExitStatus, Step, chain};
+use crate::files::ReadError;
+
+/// The environment names something that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("{variable} is `{value}`, which is not {wanted}")]
+    Value { variable: &'static str, value: String, wanted: &'static str },
+    #[error("{variable} and a custom endpoint (AWS_ENDPOINT_URL…) exclude each other")]
+    Endpoint { variable: &'static str },
+    #[error("{variable} names {}, which cannot be read", path.display())]
+    CaFile { variable: &'static str, path: PathBuf, source: ReadError },
+    #[error("{variable} names {}, in which no usable certificate was found", path.display())]
+    NoCertificate { variable: &'static str, path: PathBuf },
+    #[error("{variable} does not name a proxy that can be used: {why}")]
+    Proxy { variable: String, why: String },
+    #[error("the HTTP client could not be built")]
+    Client(#[source] reqwest::Error),
+}
+
+impl Diagnostic for Error {
+    fn step(&self) -> Step {
+        Step::Settings
+    }
+
+    fn status(&self) -> ExitStatus {
+        if matches!(self, Error::Client(_)) { ExitStatus::Internal } else { ExitStatus::Settings }
+    }
+
+    fn remedy(&self) -> String {
+        match self {
+            Error::Value { variable, wanted, .. } => {
+                format!("set {variable} to {wanted}, or unset it")
+            }
+            Error::Endpoint { variable } => format!("unset {variable} or the endpoint variables"),
+            Error::CaFile { variable, .. } | Error::NoCertificate { variable, .. } => format!(
+                "let {variable} name a readable file of CA certificates in PEM, or unset it to trust the public CAs"
+            ),
+            Error::Proxy { variable, .. } => {
+                format!("write {variable} as http://HOST:PORT, or unset it")
+            }
+            Error::Client(_) => "report this as a bug, please".into(),
+        }
+    }
+}
+
+/// A request without a complete answer: where it went, and which proxy it took. Names no URL, for a
+/// presigned one is a secret.
+#[derive(Debug, thiserror::Error)]
+#[error("the request to {host} failed")]
+pub(crate) struct RequestFailed {
+    pub(super) host: String,
+    /// `host:port`.
+    pub(super) proxy: Option<String>,
+    pub(super) source: Cause,
+}
+
+/// The head of the answer did not come within this time.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {}", humantime::format_duration(*.0))]
+pub(super) struct NoAnswer(pub(super) Duration);
+
+/// Why a server gave no usable answer: what all kinds of servers have in common. Holds no secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NetworkError {
+    #[error("the service keeps asking for less traffic ({0})")]
+    Throttled(u16),
+    #[error("the server fails ({0})")]
+    Server(u16),
+    #[error("AWS refused the request, for {}", skew(*.ahead))]
+    ClockSkew { ahead: Option<i64> },
+    #[error("the TLS certificate of {host} is not trusted: {why}")]
+    Untrusted { host: String, why: String },
+    #[error("the TLS certificate of {host} is not valid at this time by our clock: {why}")]
+    CertificateTime { host: String, why: String },
+    #[error("what answered for {host} has the TLS certificate of another name: {why}")]
+    WrongName { host: String, why: String },
+    #[error("the TLS handshake with {host} failed: {why}")]
+    Tls { host: String, why: String },
+    #[error("the name {0} cannot be resolved")]
+    Dns(String),
+    #[error("no connection to {host}: {why}")]
+    Connect { host: String, why: String },
+    #[error("{0} did not answer in time")]
+    Silent(String),
+    #[error("the proxy {proxy} did not connect us to {to}")]
+    Proxy { proxy: String, to: String },
+    #[error("the answer was cut off: {0}")]
+    Cut(String),
+    #[error("the answer is longer than any that this request can have")]
+    TooLong,
+    #[error("the run's deadline passed before the first answer")]
+    Deadline,
+}
+
+fn skew(ahead: Option<i64>) -> String {
+    match ahead {
+        Some(ahead) if ahead >= 0 => format!("our clock is {ahead} s ahead of its own"),
+        Some(behind) => format!("our clock is {} s behind its own", -behind),
+        None => "our clock is too far from its own".into(),
+    }
+}
+
+/// Error codes with which AWS asks for less traffic.
+const THROTTLED: [&str; 5] = [
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+];
+
+/// What would fix a request that the SDK cannot make.
+pub(crate) const UNUSABLE: &str =
+    "check AWS_ENDPOINT_URL, AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT and the region";
+
+impl NetworkError {
+    /// An answer that may be another one with time; `None`: it is final.
+    pub(crate) fn of_answer(status: u16, code: &str) -> Option<Self> {
+        match status {
+            _ if status == 429 || THROTTLED.contains(&code) => Some(Self::Throttled(status)),
+            408 | 500.. => Some(Self::Server(status)),
+            _ if code == "RequestTimeout" => Some(Self::Server(status)),
+            _ => None,
+        }
+    }
+
+    /// What would fix it, where `service` was asked.
+    pub(crate) fn remedy(&self, service: Service) -> String {
+        match self {
+            Self::Connect { .. } => return service.remedy(),
+            Self::Proxy { proxy, .. } => {
+                let name = service.name();
+                return format!(
+                    "let the proxy {proxy} connect to {name}, or name the hosts of {name} in NO_PROXY, or use a VPC endpoint"
+                );
+            }
+            Self::ClockSkew { .. } | Self::CertificateTime { .. } => {
+                "set the clock: let chrony or timesyncd use 169.254.169.123 (Amazon Time Sync), and start before this program"
+            }
+            Self::Throttled(_) | Self::Server(_) | Self::Silent(_) | Self::Cut(_) | Self::Deadline => {
+                "try again later, or allow more time with --timeout"
+            }
+            Self::Untrusted { .. } => {
+                "if a proxy or a private endpoint has a CA of its own, name its certificate's file in AWS_CA_BUNDLE"
+            }
+            Self::WrongName { .. } => {
+                "check the endpoint's name and its DNS records: a proxy or a captive portal may answer in its place"
+            }
+            Self::Tls { .. } => {
+                "check that this is a TLS server (https) with TLS 1.2 or 1.3, and that no proxy breaks the connection"
+            }
+            Self::Dns(_) => {
+                "check the spelling of the name and the region, and DNS in the VPC (enableDnsSupport)"
+            }
+            Self::TooLong => "check that no proxy or AWS_ENDPOINT_URL leads to another server",
+        }
+        .into()
+    }
+
+    /// A certificate stays what it is, and so does a server that never stops; all else may pass.
+    fn next(&self) -> Next {
+        match self {
+            Self::Untrusted { .. }
+            | Self::WrongName { .. }
+            | Self::CertificateTime { .. }
+            | Self::Tls { .. }
+            | Self::TooLong => Next::GiveUp,
+            _ => Next::Wait,
+        }
+    }
+}
+
+impl RequestFailed {
+    /// The failed request among an error and its causes, if the network is what failed.
+    pub(crate) fn within<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Self> {
+        chain(error).find_map(|error| error.downcast_ref())
+    }
+
+    pub(super) fn is_timeout(&self) -> bool {
+        chain(self).any(|error| {
+            error.is::<NoAnswer>() || error.downcast_ref().is_some_and(reqwest::Error::is_timeout)
+        })
+    }
+
+    pub(super) fn tls(&self) -> Option<&rustls::Error> {
+        chain(self).find_map(|error| error.downcast_ref())
+    }
+
+    /// What kept the request from being answered.
+    pub(crate) fn kind(&self) -> NetworkError {
+        match self.tls() {
+            Some(error) => of_tls(error, self.host.clone()),
+            None if chain(self).any(|error| error.is::<LengthLimitError>()) => {
+                NetworkError::TooLong
+            }
+            None => self.of_network(),
+        }
+    }
+
+    fn of_network(&self) -> NetworkError {
+        let any = |is: fn(&reqwest::Error) -> bool| {
+            chain(self).any(|error| error.downcast_ref().is_some_and(is))
+        };
+        let (host, silent) = (self.host.clone(), self.is_timeout());
+        let connecting = any(reqwest::Error::is_connect);
+        let why = innermost(self);
+        match &self.proxy {
+            Some(proxy) if connecting => {
+                NetworkError::Proxy { proxy: proxy.clone(), to: format!("{host}: {why}") }
+            }
+            _ if any(reqwest::Error::is_dns) => NetworkError::Dns(host),
+            _ if silent && connecting => {
+                let why = "its name was not resolved, or it did not answer, in time".into();
+                NetworkError::Connect { host, why }
+            }
+            _ if silent => NetworkError::Silent(host),
+            _ if connecting => NetworkError::Connect { host, why },
+            _ => NetworkError::Cut(why),
+        }
+    }
+}
+
+/// The last cause of an error: "Connection refused", without what the libraries put around it.
+pub(crate) fn innermost(error: &(dyn StdError + 'static)) -> String {
+    chain(error).last().map(|error| printable(&error.to_string())).unwrap_or_default()
+}
+
+impl<E: From<NetworkError>> From<&RequestFailed> for FailedAttempt<E> {
+    fn from(failed: &RequestFailed) -> Self {
+        let kind = failed.kind();
+        // Wrappers repeat what they wrap.
+        let mut causes: Vec<String> =
+            chain(failed).map(|error| first_paragraph(&error.to_string())).collect();
+        causes.dedup();
+        FailedAttempt { next: kind.next(), error: kind.into(), causes }
+    }
+}
+
+impl<E: From<NetworkError>> From<RequestFailed> for FailedAttempt<E> {
+    fn from(failed: RequestFailed) -> Self {
+        (&failed).into()
+    }
+}
+
+fn of_tls(error: &rustls::Error, host: String) -> NetworkError {
+    use CertificateError::{
+        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
+        NotValidYetContext,
+    };
+    let why = printable(&error.to_string());
+    match error {
+        rustls::Error::InvalidCertificate(
+            Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. },
+        ) => NetworkError::CertificateTime { host, why },
+        rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
+            NetworkError::WrongName { host, why }
+        }
+        rustls::Error::InvalidCertificate(_) => NetworkError::Untrusted { host, why },
+        _ => NetworkError::Tls { host, why },
+    }
+}
+
+/// The first paragraph of a message of AWS, made fit to be shown. Below it, AWS quotes a request
+/// that was signed wrongly, with the session's token.
+pub(crate) fn first_paragraph(text: &str) -> String {
+    printable(text.trim_start().split("\n\n").next().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::Error::{AlertReceived, InvalidCertificate};
+
+    use super::*;
+
+    #[test]
+    fn refused_certificates_are_final_and_named_by_reason() {
+        let table = [
+            (InvalidCertificate(CertificateError::UnknownIssuer), "AWS_CA_BUNDLE"),
+            (InvalidCertificate(CertificateError::BadSignature), "AWS_CA_BUNDLE"),
+            (InvalidCertificate(CertificateError::Expired), "set the clock"),
+            (InvalidCertificate(CertificateError::NotValidYet), "set the clock"),
+            (InvalidCertificate(CertificateError::NotValidForName), "captive portal"),
+            (AlertReceived(rustls::AlertDescription::HandshakeFailure), "TLS 1.2 or 1.3"),
+        ];
+        for (tls, remedy) in table {
+            // As it arrives: wrapped in input/output errors.
+            let source = std::io::Error::other(std::io::Error::other(tls)).into();
+            let failed = RequestFailed { host: "s3.test".into(), proxy: None, source };
+            let attempt = FailedAttempt::<NetworkError>::from(&failed);
+            assert_eq!(attempt.next, Next::GiveUp);
+            assert!(attempt.error.to_string().contains("s3.test"), "{}", attempt.error);
+            let found = attempt.error.remedy(Service::S3);
+            assert!(found.contains(remedy), "{}: {found}", attempt.error);
+            assert_eq!(attempt.causes.len(), 2, "{:?}", attempt.causes);
+        }
+    }
+
+    #[test]
+    fn first_paragraph_leaves_out_the_quoted_request() {
+        let quoted = "\n No match.\u{1b}\n\nThe Canonical String:\nx-amz-security-token:PLANTED";
+        assert_eq!(first_paragraph(quoted), "No match.");
+    }
+}

@@ -1,0 +1,134 @@
+//! The AWS SDK's glue: its configuration, and the one HTTP client carried into it, so that S3, STS
+//! and presigned URLs share connections, TLS, proxies and the limits of bodies.
+//!
+//! The SDK's own client would bring a second TLS stack and read the machine's CA files at every
+//! start. Its configuration looks at neither `~/.aws` nor the metadata service: region and
+//! credentials are handed in, so that no call waits for what the identity step already found.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use http_body_util::BodyExt;
+
+use super::aws::Aws;
+use super::endpoint::Service;
+use super::{CONNECT_TIMEOUT, Cause, Http, READ_TIMEOUT, RequestFailed, Response, broken};
+use crate::paths::{MAX_CONFIG, MAX_DOCUMENT};
+
+/// What S3 and STS clients are made of.
+///
+/// Retries are [`retry`](super::backoff::retry)'s. The HTTP client ends an answer that stalls
+/// ([`READ_TIMEOUT`]), so the SDK's own watch over streams is off.
+pub(crate) fn sdk_config(
+    aws: &Aws,
+    service: Service,
+    http: &Http,
+    credentials: Option<Credentials>,
+    region: &str,
+) -> SdkConfig {
+    let limit = if service == Service::S3 { MAX_CONFIG } else { MAX_DOCUMENT };
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .app_name(app_name())
+        .http_client(for_sdk(http, limit))
+        .sleep_impl(TokioSleep::new())
+        .region(Region::new(region.to_owned()))
+        .use_fips(aws.use_fips)
+        .use_dual_stack(aws.use_dualstack)
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    config.set_endpoint_url(aws.endpoint(service).map(|url| url.as_str().to_owned()));
+    config.set_credentials_provider(credentials.map(SharedCredentialsProvider::new));
+    config.build()
+}
+
+/// An administrator's configuration, which reads AWS's variables and files as the AWS CLI does.
+#[cfg(feature = "role-check")]
+pub(crate) fn admin_config(http: &Http) -> aws_config::ConfigLoader {
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .app_name(app_name())
+        .http_client(for_sdk(http, MAX_CONFIG))
+        .sleep_impl(TokioSleep::new())
+        .timeout_config(timeouts())
+}
+
+fn app_name() -> AppName {
+    AppName::new(env!("CARGO_PKG_NAME")).expect("the crate's name is a token of HTTP")
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build()
+}
+
+/// The client as the SDK wants it. The body of a 200 may have `limit` bytes.
+pub(crate) fn for_sdk(http: &Http, limit: usize) -> SharedHttpClient {
+    SharedHttpClient::new(SdkClient { http: http.clone(), limit, wait: READ_TIMEOUT })
+}
+
+#[derive(Clone, Debug)]
+struct SdkClient {
+    http: Http,
+    limit: usize,
+    /// From the start of a request to the head of its answer, connecting included.
+    wait: Duration,
+}
+
+impl HttpClient for SdkClient {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        let wait = settings.read_timeout().or(settings.connect_timeout()).unwrap_or(self.wait);
+        SharedHttpConnector::new(Self { wait, ..self.clone() })
+    }
+}
+
+impl HttpConnector for SdkClient {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let Self { http, limit, wait } = self.clone();
+        HttpConnectorFuture::new(async move {
+            let request = outgoing(request).map_err(ConnectorError::user)?;
+            incoming(http.send(request, wait, limit).await.map_err(connector_error)?)
+        })
+    }
+}
+
+fn outgoing(request: HttpRequest) -> Result<reqwest::Request, Cause> {
+    let (parts, body) = request.try_into_http1x()?.into_parts();
+    let body = body.bytes().ok_or("the request's body is not in memory")?.to_vec();
+    Ok(http::Request::from_parts(parts, body).try_into()?)
+}
+
+fn incoming(answer: Response) -> Result<HttpResponse, ConnectorError> {
+    let Response { head, body, host } = answer;
+    let body = body.map_err(move |error| broken(host.clone(), error));
+    let answer = http::Response::from_parts(head, SdkBody::from_body_1_x(body));
+    answer.try_into().map_err(|error: aws_smithy_runtime_api::http::HttpError| {
+        ConnectorError::other(error.into(), None)
+    })
+}
+
+/// What the SDK's retries go by: an input/output error may pass, a certificate that is not trusted
+/// stays so.
+fn connector_error(error: RequestFailed) -> ConnectorError {
+    match error.tls() {
+        Some(_) => ConnectorError::user(error.into()),
+        None => ConnectorError::io(error.into()),
+    }
+}
