@@ -5,13 +5,13 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::{Assignment, Note, Reading};
+use super::{Assignment, Note, Reading, is_name};
 
 /// The generations of its grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Generation {
-    /// Amazon Linux 2. Cuts the file at a NUL, takes backslashes away inside quotes too, drops
-    /// values with control characters.
+    /// Amazon Linux 2. Cuts the file at a NUL, removes backslashes inside quotes too, drops values
+    /// with control characters.
     V219,
     /// Up to 253; Amazon Linux 2023 and Debian 12 have it. A comment that ends in a backslash
     /// swallows the next line.
@@ -40,17 +40,16 @@ struct Machine<'a> {
     text: &'a [u8],
     generation: Generation,
     state: State,
-    /// The line we are on, and that on which the current name began.
+    /// The current line, and that on which the current name began.
     line: usize,
     key_line: usize,
     /// Where the current name began; and the name, once its `=` was met.
     key_start: usize,
     key: &'a [u8],
-    /// The value so far: borrowed as long as it stands in the text just as it is read; then from
-    /// where.
+    /// The value so far: borrowed as long as it is one piece of the text; then from where.
     value: Cow<'a, [u8]>,
     value_start: usize,
-    /// So much of the value must not be trimmed: a backslash was there.
+    /// This much of the value must not be trimmed: a backslash was there.
     solid: usize,
     reading: Reading<'a>,
 }
@@ -113,7 +112,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Walks over bytes that change no state in the longest of them: what 20,000 lines mostly are.
+    /// Skips bytes that do not change the state.
     fn skip(&mut self, at: usize) -> usize {
         let mark = match self.state {
             State::Key => b'=',
@@ -187,7 +186,7 @@ impl<'a> Machine<'a> {
     }
 
     fn no_equals(&mut self) -> State {
-        self.reading.dropped.push(Note::new(self.key_line, "has no =; skipped without a word"));
+        self.reading.dropped.push(Note::new(self.key_line, "has no =; skipped silently"));
         State::PreKey
     }
 
@@ -260,12 +259,6 @@ impl<'a> Machine<'a> {
 fn trim_end(text: &[u8], solid: usize) -> &[u8] {
     let end = text.iter().rposition(|c| !b" \t\n\r".contains(c)).map_or(0, |last| last + 1);
     &text[..end.max(solid)]
-}
-
-/// `env_name_is_valid`: ASCII letters, digits and `_`, no digit first.
-pub(super) fn is_name(name: &[u8]) -> bool {
-    name.first().is_some_and(|c| !c.is_ascii_digit())
-        && name.iter().all(|&c| c.is_ascii_alphanumeric() || c == b'_')
 }
 
 /// `utf8_is_valid`: UTF-8 without the code points that Unicode sets aside for no character.

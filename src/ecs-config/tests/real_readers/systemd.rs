@@ -28,14 +28,14 @@ type StrvEnvClean =
 type LogSetMaxLevel = unsafe extern "C" fn(level: c_int);
 
 /// libsystemd-shared, of the machine's systemd.
-pub struct Library {
-    pub generation: Generation,
+pub(crate) struct Library {
+    pub(crate) generation: Generation,
     load: LoadEnvFile,
     clean: StrvEnvClean,
 }
 
 impl Library {
-    pub fn find() -> Option<Library> {
+    pub(crate) fn find() -> Option<Library> {
         let folders = [
             "/usr/lib/x86_64-linux-gnu/systemd",
             "/usr/lib/aarch64-linux-gnu/systemd",
@@ -80,7 +80,7 @@ impl Library {
         }
     }
 
-    pub fn read(&self, path: &Path) -> Variables {
+    pub(crate) fn read(&self, path: &Path) -> Variables {
         let path = c_path(path);
         let mut strings: Strings = ptr::null_mut();
         // SAFETY: no stream but a path that ends in a NUL; on success `strings` is null or a list

@@ -18,13 +18,13 @@ const PRESENT: (&str, &str) = ("PRESENT", "lent by the CLI");
 const BATCH: usize = 100;
 
 /// A file, and the variables it should give: `None` if docker should reject it.
-pub struct Case {
+pub(crate) struct Case {
     path: PathBuf,
-    pub expected: Option<Vec<String>>,
+    pub(crate) expected: Option<Vec<String>>,
 }
 
 impl Case {
-    pub fn new(path: PathBuf, file: &[u8]) -> Self {
+    pub(crate) fn new(path: PathBuf, file: &[u8]) -> Self {
         let reading = read(file);
         let text = |bytes: &[u8]| {
             String::from_utf8(bytes.to_vec()).expect("docker rejects what is not UTF-8")
@@ -42,18 +42,18 @@ impl Case {
     }
 }
 
-pub fn is_here() -> bool {
+pub(crate) fn is_here() -> bool {
     Command::new("docker").arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
 /// Listens on a socket in its folder, and remembers what containers should have been created.
-pub struct Daemon {
+pub(crate) struct Daemon {
     folder: PathBuf,
     created: Arc<Mutex<HashMap<String, Vec<String>>>>,
 }
 
 impl Daemon {
-    pub fn start(folder: &Path) -> Daemon {
+    pub(crate) fn start(folder: &Path) -> Daemon {
         let daemon = Daemon { folder: folder.into(), created: Arc::default() };
         let listener = UnixListener::bind(daemon.socket()).unwrap();
         let created = daemon.created.clone();
@@ -72,7 +72,7 @@ impl Daemon {
 
     /// Compares all cases: those that should be read together in batches, those that should be
     /// rejected each by itself.
-    pub fn compare(&self, cases: &[Case]) {
+    pub(crate) fn compare(&self, cases: &[Case]) {
         let (read, rejected): (Vec<&Case>, Vec<&Case>) =
             cases.iter().partition(|case| case.expected.is_some());
         let (left, right) = rejected.split_at(rejected.len() / 2);
@@ -89,12 +89,12 @@ impl Daemon {
         let created = self.created.lock().unwrap().contains_key("rejected");
         assert!(
             !output.status.success() && !created,
-            "docker takes {}, we say it does not",
+            "docker accepts {}, this reader does not",
             case.path.display()
         );
     }
 
-    /// Between the files of a batch stands one that tells them apart.
+    /// A marker file between the files of a batch tells them apart.
     fn compare_read(&self, number: usize, batch: &[&Case]) {
         let marker = self.folder.join("marker");
         std::fs::write(&marker, "END_OF_FILE=\n").unwrap();
@@ -103,7 +103,7 @@ impl Daemon {
             .create(&name, batch.iter().flat_map(|case| [case.path.as_path(), marker.as_path()]));
         assert!(
             output.status.success(),
-            "docker rejects a file, we say it does not: {}",
+            "docker rejects a file, this reader does not: {}",
             String::from_utf8_lossy(&output.stderr)
         );
         let created =

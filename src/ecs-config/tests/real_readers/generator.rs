@@ -88,7 +88,7 @@ const PIECES: [&[u8]; 64] = [
 /// The pieces from this one on are rare: most make some reader reject the whole file.
 const DEADLY: usize = 54;
 
-pub fn files(count: usize) -> impl Iterator<Item = Vec<u8>> {
+pub(crate) fn files(count: usize) -> impl Iterator<Item = Vec<u8>> {
     (0..count as u64).map(|seed| file(&mut Rng::with_seed(seed)))
 }
 

@@ -1,5 +1,5 @@
-//! What holds for all files: no reader fails, and what the merger renders reads the same
-//! everywhere.
+//! What holds for all files: no reader fails, and what the merger renders reads the same to every
+//! reader.
 
 use std::collections::BTreeSet;
 
@@ -83,7 +83,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_reader_panics_and_lines_are_lines_of_the_file(bytes in prop_oneof![files(), prop::collection::vec(any::<u8>(), 0..200)]) {
+    fn readers_name_only_lines_of_the_file(bytes in prop_oneof![files(), prop::collection::vec(any::<u8>(), 0..200)]) {
         let lines = bytes.iter().filter(|&&c| c == b'\n').count() + 1;
         for reader in Reader::ALL {
             let reading = reader.read(&bytes);
@@ -93,7 +93,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_rendered_reads_the_same_to_every_reader(
+    fn merged_file_reads_the_same_to_every_reader(
         layers in prop::collection::vec(files(), 2..4), present in files(), replace: bool, keep in prop::sample::subsequence(vec!["A", "E", "K"], 0..3),
     ) {
         let keep: Vec<String> = keep.into_iter().map(str::to_owned).collect();
@@ -108,7 +108,7 @@ proptest! {
     }
 
     #[test]
-    fn rendering_what_was_read_changes_nothing(file in files()) {
+    fn merging_a_merged_file_changes_nothing(file in files()) {
         if let Some(first) = rendered(&file) {
             prop_assert_eq!(&rendered(&first.bytes).expect("our own file renders").bytes, &first.bytes);
             let whole: Vec<_> = Reader::ALL.iter().map(|reader| reader.read(&first.bytes).map().len()).collect();
@@ -117,17 +117,17 @@ proptest! {
     }
 
     #[test]
-    fn a_layer_alone_twice_is_the_same(file in files()) {
-        let first = merged(std::slice::from_ref(&file), None, &[], false).expect("one layer is not judged");
+    fn single_layer_merges_twice_to_the_same(file in files()) {
+        let first = merged(std::slice::from_ref(&file), None, &[], false).expect("a single layer always merges");
         let again = merged(&[file], Some((&first.bytes, &first.owned)), &[], false);
         prop_assert_eq!(again, Some(first));
     }
 
     #[test]
-    fn expansion_keeps_the_lines_and_asks_for_what_it_announced(file in files(), value in "[a-z0-9-]{1,9}") {
+    fn expand_keeps_lines_and_looks_up_what_was_listed(file in files(), value in "[a-z0-9-]{1,9}") {
         let file = [file, b"K=${region}-${tag:a b}\n".to_vec()].concat();
-        let announced = placeholders(&file);
-        let expanded = expand(&file, |asked| announced.contains(asked).then(|| value.clone()));
+        let listed = placeholders(&file);
+        let expanded = expand(&file, |asked| listed.contains(asked).then(|| value.clone()));
         if let Ok(expanded) = expanded {
             let lines = |bytes: &[u8]| bytes.iter().filter(|&&c| c == b'\n').count();
             prop_assert_eq!(lines(&expanded), lines(&file));
