@@ -13,7 +13,7 @@ use super::parsed_value::is_json;
 use super::scan::{self, Setting};
 use super::{Context, File, check_layer, encoding};
 use crate::go;
-use crate::lines::{Kind as LineKind, Line, lines};
+use crate::lines::{Line, lines};
 use crate::merge;
 use crate::readers::Reader;
 use crate::variables::{self, Kind};
@@ -41,8 +41,7 @@ pub fn fix(file: &[u8]) -> (Vec<u8>, Vec<Fixed>) {
         let body = &text[line.start..line.start + line.body().len()];
         let fixed = match settings.get(&line.number) {
             Some(setting) => setting_line(body, setting),
-            None if line.kind == LineKind::Comment => comment_line(body),
-            None => Cow::Borrowed(body),
+            None => other_line(body),
         };
         [&fixed, "\n"].concat()
     };
@@ -88,12 +87,13 @@ fn corrected<'t>(setting: &Setting<'t>) -> Option<Cow<'t, str>> {
     }
 }
 
-/// `;` becomes `#`, and the backslash that makes systemd read on is removed, with a lone CR before
-/// it, which would be taken for the end of the line next.
-fn comment_line(line: &str) -> Cow<'_, str> {
-    let comment = match line.trim_start().starts_with(';') {
-        true => Cow::Owned(line.replacen(';', "#", 1)),
-        false => Cow::Borrowed(line),
+/// Comments: `;` becomes `#`, and the backslash that makes systemd read on is removed, with a lone
+/// CR before it, which would be taken for the end of the line next.
+fn other_line(line: &str) -> Cow<'_, str> {
+    let comment = match line.trim_start().as_bytes() {
+        [b'#', ..] => Cow::Borrowed(line),
+        [b';', ..] => Cow::Owned(line.replacen(';', "#", 1)),
+        _ => return Cow::Borrowed(line),
     };
     match comment.ends_with('\\') {
         true => Cow::Owned(comment.trim_end_matches(['\\', '\r']).to_owned()),

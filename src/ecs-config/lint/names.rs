@@ -43,7 +43,7 @@ fn known_name(
     if is_path && !is_visible(setting.value) {
         found.add(&rule::CONTAINER_PATH, setting.at_value());
     }
-    if STATIC_KEYS.contains(&known.name) && !setting.value.is_empty() {
+    if STATIC_KEYS.split(' ').any(|name| name == known.name) && !setting.value.is_empty() {
         found.add(&rule::STATIC_CREDENTIALS, at);
     }
     let needs_loading =
@@ -55,36 +55,16 @@ fn known_name(
     }
 }
 
-const STATIC_KEYS: [&str; 5] = [
-    "AWS_ACCESS_KEY",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SECRET_KEY",
-    "AWS_SESSION_TOKEN",
-];
+const STATIC_KEYS: &str =
+    "AWS_ACCESS_KEY AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SECRET_KEY AWS_SESSION_TOKEN";
 
 /// What ecs-init mounts into the agent's container (ecs-init/docker/docker_config.go), and what its
 /// image brings.
-const VISIBLE: [&str; 16] = [
-    "/etc/ecs",
-    "/var/lib/ecs",
-    "/var/cache/ecs",
-    "/log",
-    "/data",
-    "/var/run",
-    "/run",
-    "/usr/lib",
-    "/lib",
-    "/etc/ssl",
-    "/etc/pki",
-    "/usr/share/ca-certificates",
-    "/sys/fs/cgroup",
-    "/amazon-ecs-cni-plugins",
-    "/rotatingcreds",
-    "/proc",
-];
+const VISIBLE: &str = "/etc/ecs /var/lib/ecs /var/cache/ecs /log /data /var/run /run /usr/lib /lib \
+    /etc/ssl /etc/pki /usr/share/ca-certificates /sys/fs/cgroup /amazon-ecs-cni-plugins \
+    /rotatingcreds /proc";
 
 fn is_visible(path: &str) -> bool {
     let is_rest = |rest: &str| rest.is_empty() || rest.starts_with('/');
-    VISIBLE.iter().any(|mount| path.strip_prefix(mount).is_some_and(is_rest))
+    VISIBLE.split(' ').any(|mount| path.strip_prefix(mount).is_some_and(is_rest))
 }

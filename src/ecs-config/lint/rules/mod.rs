@@ -72,11 +72,11 @@ pub struct Rule {
     pub context: ExampleContext,
 }
 
-/// `NAME "id" Severity READERS "why" says "message" "fix" b"bad" => b"good" in ExampleContext`;
+/// `NAME "id" Severity READERS says "message" "fix" "why" b"bad" => b"good" in ExampleContext`;
 /// without `says` where the words depend on the file, without `in` where the example needs nothing.
 macro_rules! table {
-    ($kind:ident: $($name:ident $id:literal $severity:ident $wrong:ident $why:literal
-        $(says $message:literal $fix:literal)?
+    ($kind:ident: $($name:ident $id:literal $severity:ident $wrong:ident
+        $(says $message:literal $fix:literal)? $why:literal
         $bad:literal => $good:literal $(in $context:ident)?;)*) => {
         use super::{ExampleContext, Kind, Rule};
         use crate::lint::{Severity, context::ReaderSet};
