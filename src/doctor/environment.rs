@@ -1,7 +1,6 @@
 //! What the program was given, and what kind of host it is on.
 
-use std::net::Ipv4Addr;
-
+use ecs_config::proxy::{METADATA, NoProxy, TASK_CREDENTIALS};
 use ecs_config::text::plural;
 
 use super::check::{Check, Verdict, check};
@@ -50,7 +49,7 @@ fn check_environment(target: &Target) -> Verdict {
 /// Metadata and the agent's own endpoint for credentials of tasks. Both are plain HTTP, so
 /// HTTPS_PROXY alone does no harm. A proxy that answers a request for metadata answers with the
 /// role of its own host.
-const LINK_LOCAL: [&str; 2] = ["169.254.169.254", "169.254.170.2"];
+const LINK_LOCAL: [&str; 2] = [METADATA, TASK_CREDENTIALS];
 
 fn check_proxy(target: &Target) -> Verdict {
     let units = AGENT_UNITS.into_iter().chain([DOCKER_UNIT]);
@@ -81,25 +80,8 @@ fn asked_through_proxy(variables: &[(String, String)]) -> Vec<&'static str> {
     if get("HTTP_PROXY").or_else(|| get("ALL_PROXY")).is_none() {
         return Vec::new();
     }
-    let no_proxy = get("NO_PROXY").unwrap_or_default();
-    LINK_LOCAL.into_iter().filter(|address| !bypasses_proxy(no_proxy, address)).collect()
-}
-
-/// Whether `NO_PROXY` exempts plain HTTP to an IPv4 address, as Go has it: entries between commas,
-/// each `*`, an address with or without a port, or a network; a domain never matches an address
-/// (golang.org/x/net: http/httpproxy/proxy.go).
-fn bypasses_proxy(no_proxy: &str, address: &str) -> bool {
-    let parse = |text: &str| text.parse::<Ipv4Addr>().ok().map(u32::from);
-    let matches = |entry: &str| match entry.split_once('/') {
-        Some((network, bits)) => {
-            let bits = bits.parse().ok().filter(|bits: &u32| *bits <= 32);
-            let mask = bits.map(|bits| u32::MAX.checked_shl(32 - bits).unwrap_or(0));
-            mask.zip(parse(network).zip(parse(address)))
-                .is_some_and(|(mask, (network, address))| network & mask == address & mask)
-        }
-        None => entry == "*" || entry.strip_suffix(":80").unwrap_or(entry) == address,
-    };
-    no_proxy.split(',').map(str::trim).any(matches)
+    let no_proxy = NoProxy::new(get("NO_PROXY").unwrap_or_default());
+    LINK_LOCAL.into_iter().filter(|address| !no_proxy.covers(address, 80)).collect()
 }
 
 fn check_host_kind(target: &Target) -> Verdict {

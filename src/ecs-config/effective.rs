@@ -59,6 +59,12 @@ impl Setting<'_> {
         String::from_utf8_lossy(self.value).into_owned()
     }
 
+    /// For messages: `/etc/ecs/ecs.config, line 3`.
+    pub fn place(&self) -> String {
+        let line = self.line.map(|line| format!(", line {line}")).unwrap_or_default();
+        self.file.path().to_owned() + &line
+    }
+
     fn is_blank(&self) -> bool {
         self.value.trim_ascii().is_empty()
     }
