@@ -2,10 +2,12 @@
 
 use std::fs;
 
-use ecs_bootstrap::testing;
-
 #[path = "fuzz/src/checks.rs"]
+#[allow(unreachable_pub, reason = "the fuzzers' crate is another one")]
 mod checks;
+#[path = "fuzz/src/source.rs"]
+#[allow(unreachable_pub, reason = "the fuzzers' crate is another one")]
+mod source;
 
 fn replay(target: &str, check: fn(&[u8])) {
     let folder = format!("{}/tests/fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
@@ -18,26 +20,31 @@ fn replay(target: &str, check: fn(&[u8])) {
 }
 
 #[test]
-fn the_systemd_corpus_holds() {
+fn systemd_corpus_passes() {
     replay("systemd", checks::systemd);
 }
 
 #[test]
-fn the_ecs_init_corpus_holds() {
+fn ecs_init_corpus_passes() {
     replay("ecs_init", checks::ecs_init);
 }
 
 #[test]
-fn the_docker_corpus_holds() {
+fn docker_corpus_passes() {
     replay("docker", checks::docker);
 }
 
 #[test]
-fn the_merge_corpus_holds() {
+fn merge_corpus_passes() {
     replay("merge", checks::merge);
 }
 
 #[test]
-fn the_source_corpus_holds() {
-    replay("source", checks::source);
+fn lint_corpus_passes() {
+    replay("lint", checks::lint);
+}
+
+#[test]
+fn source_corpus_passes() {
+    replay("source", source::source);
 }

@@ -1,8 +1,8 @@
 //! Every exit status, each produced by a real cause; and what the error contains.
 //!
-//! Which fault of the cloud ends how is also in the rehearsal's own table; here are the messages, the
-//! remedies, and the causes that are not faults of the cloud: settings and the host's own files. 40
-//! and 60 have files of their own.
+//! Which fault of the cloud ends how is also in the rehearsal's own table; here are the messages,
+//! the remedies, and the causes that are not faults of the cloud: settings and the host's own
+//! files. 40 and 60 have files of their own.
 
 mod support;
 

@@ -94,7 +94,8 @@ fn session_of_another_host_is_an_identity_mismatch() {
     );
 }
 
-/// Does some work, while the SSM agent writes new credentials once STS was asked about the old ones.
+/// Does some work, while the SSM agent writes new credentials once STS was asked about the old
+/// ones.
 fn with_rotation<T>(
     machine: &Machine,
     cloud: &Cloud,

@@ -1,5 +1,5 @@
-//! A run that is interrupted, or whose output cannot be written, leaves the host in order and reports
-//! the right status.
+//! A run that is interrupted, or whose output cannot be written, leaves the host in order and
+//! reports the right status.
 
 mod support;
 

@@ -1,5 +1,5 @@
-//! One run at a time: a second waits until its own deadline, and the lock ends with the process that
-//! has it.
+//! One run at a time: a second waits until its own deadline, and the lock ends with the process
+//! that has it.
 
 mod support;
 

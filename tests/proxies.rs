@@ -1,5 +1,5 @@
-//! Proxies: instance metadata never uses one, whatever is in the environment; S3 and STS use the one
-//! for https.
+//! Proxies: instance metadata never uses one, whatever is in the environment; S3 and STS use the
+//! one for https.
 
 mod support;
 
@@ -73,8 +73,8 @@ fn s3_and_sts_use_the_https_proxy() {
 fn hosts_in_no_proxy_bypass_the_proxy() {
     let host = host_with_tls();
     let proxy = Proxy::in_front_of(&host.cloud);
-    // The host is not reachable without the proxy, so the fetch fails; what counts is what the proxy
-    // was asked for.
+    // The host is not reachable without the proxy, so the fetch fails; what counts is what the
+    // proxy was asked for.
     let ended = run_by_names(&host, &proxy, &[("NO_PROXY", "s3.eu-west-1.amazonaws.com")]);
     ended.fails_as("source_unreachable", 22, &["fleet-config.s3.eu-west-1.amazonaws.com"]);
     assert!(

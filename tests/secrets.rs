@@ -1,5 +1,5 @@
-//! No secret is ever shown: not on stdout or stderr in any format, with the most verbose log, nor in
-//! any file but the one that is to contain it.
+//! No secret is ever shown: not on stdout or stderr in any format, with the most verbose log, nor
+//! in any file but the one that is to contain it.
 
 mod support;
 

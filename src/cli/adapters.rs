@@ -5,7 +5,6 @@ use std::io::IsTerminal;
 use aws_credential_types::Credentials;
 use tokio::time::Instant;
 
-use super::Output;
 use super::call::{Call, runtime};
 use super::lint;
 use super::output::print;
@@ -16,27 +15,22 @@ use crate::net::{self, Http};
 use crate::settings::{self, Settings};
 use crate::source::{self, Source};
 
-pub(crate) fn lint(call: &Call<'_>, args: &lint::Args) -> u8 {
+pub(crate) fn lint(call: &Call<'_>, args: &lint::LintArgs) -> u8 {
     match linted(call, args) {
         Ok(linted) => match print(&linted.text) {
-            0 if linted.errors => ExitStatus::Lint.code(),
+            0 if linted.has_errors => ExitStatus::Lint.code(),
             status => status,
         },
         Err(error) => call.print_error(&error),
     }
 }
 
-fn linted(call: &Call<'_>, args: &lint::Args) -> Result<lint::Printed, Error> {
-    let format = match call.output {
-        Output::Text => lint::Format::Text,
-        Output::Json => lint::Format::Json,
-        Output::Sarif => lint::Format::Sarif,
-    };
+fn linted(call: &Call<'_>, args: &lint::LintArgs) -> Result<lint::LintResult, Error> {
     let color = std::io::stdout().is_terminal() && call.environment.filled("NO_COLOR").is_none();
-    let around = lint::Surroundings { root: &call.root, format, color };
+    let options = lint::LintOptions { root: &call.root, output: call.output, color };
     let settings = call.settings()?;
     let fetch = async |source: &str| fetch(call, &settings, source).await;
-    runtime()?.block_on(lint::run(args, around, fetch))
+    runtime()?.block_on(lint::run(args, options, fetch))
 }
 
 /// On a host an object is read with the role's credentials; elsewhere whoever lints it may have

@@ -1,4 +1,5 @@
-//! Settings as flags: made of the one list of settings, so that each flag is a setting with its help.
+//! Settings as flags: made of the one list of settings, so that each flag is a setting with its
+//! help.
 
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
 

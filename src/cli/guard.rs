@@ -75,8 +75,8 @@ pub(crate) fn run(call: &Call<'_>, command: &GuardCommand) -> u8 {
 }
 
 /// `outcome` returns whether there is something to print with `--quiet`, as for the unit that
-/// verifies the guard every five minutes, and the command's own error: a leak is both printed and an
-/// error. JSON has the result, and beside it `error`, which is null if all went well.
+/// verifies the guard every five minutes, and the command's own error: a leak is both printed and
+/// an error. JSON has the result, and beside it `error`, which is null if all went well.
 fn print_result<T: Serialize>(
     call: &Call<'_>,
     result: Result<T, guard::Error>,

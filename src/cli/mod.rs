@@ -12,6 +12,7 @@ mod role;
 mod run;
 pub(crate) mod signals;
 mod status;
+mod suggest;
 mod verify;
 
 use std::path::PathBuf;
@@ -27,8 +28,8 @@ use crate::report::refusal;
 use crate::settings::{self, Environment, Given, location};
 
 /// Gets a container instance ready for Amazon ECS: keeps containers from instance metadata, proves
-/// who the host is, fetches ecs.config from a private bucket, checks it as its readers will read it,
-/// and installs it whole or not at all.
+/// who the host is, fetches ecs.config from a private bucket, checks it as its readers will read
+/// it, and installs it whole or not at all.
 #[derive(Debug, Parser)]
 #[command(
     name = "ecs-bootstrap",
@@ -88,7 +89,7 @@ enum Command {
     /// Prove this host's AWS identity, and print it
     Verify(verify::VerifyArgs),
     /// Check an ecs.config as all its readers will read it; works offline, in CI, on a laptop
-    Lint(lint::Args),
+    Lint(lint::LintArgs),
     /// Keep containers from instance metadata
     #[command(subcommand)]
     Guard(guard::GuardCommand),
@@ -133,7 +134,7 @@ pub fn main() -> ExitCode {
     let environment = Environment::of_process();
     match Cli::try_parse() {
         Ok(cli) => ExitCode::from(dispatch(&cli, &environment)),
-        Err(error) => ExitCode::from(refuse(&error, &environment)),
+        Err(error) => ExitCode::from(refuse(error, &environment)),
     }
 }
 
@@ -154,15 +155,16 @@ fn dispatch(cli: &Cli, environment: &Environment) -> u8 {
 
 /// Prints what is wrong with the command line, or the help that was asked for. A `run` that cannot
 /// be parsed is noted for `status`: the report is still that of the boot.
-fn refuse(error: &clap::Error, environment: &Environment) -> u8 {
+fn refuse(mut error: clap::Error, environment: &Environment) -> u8 {
     let typed = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     let typed: Vec<String> = typed.collect();
+    suggest::suggest_flag(&mut error, &typed);
     if !error.use_stderr() || !typed.iter().any(|word| word == "run") {
         // Nothing can be done about a closed stream.
         let _ = error.print();
         return u8::try_from(error.exit_code()).unwrap_or(ExitStatus::Settings.code());
     }
-    let text = match unnamed_source(error) {
+    let text = match unnamed_source(&error) {
         Some(source) => Error::from(settings::Error::without_config(source)).failure().to_text(),
         None => error.render().to_string(),
     };

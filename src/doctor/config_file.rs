@@ -5,7 +5,8 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use ecs_config::lint::{self, Context, File, Finding, Place, Severity};
+use ecs_config::effective::ConfigFile;
+use ecs_config::lint::{self, Context, File, Finding, Severity};
 use nix::unistd::geteuid;
 
 use super::Target;
@@ -141,8 +142,12 @@ fn lint(target: &Target) -> Result<Vec<Finding>, Verdict> {
     let mut findings = lint::check(&File { source: ECS_CONFIG, bytes }, &context);
     // The units of the packages for hosts outside EC2 load this file; Amazon Linux's does not.
     let host = if target.is_external() { "external".parse().ok() } else { None };
-    let context =
-        Context { place: Place::Var, host, external: target.is_external(), ..Context::default() };
+    let context = Context {
+        file: ConfigFile::Var,
+        host,
+        external: target.is_external(),
+        ..Context::default()
+    };
     if let Some(bytes) = files.instance_config() {
         findings.extend(lint::check_layer(&File { source: INSTANCE_CONFIG, bytes }, &context));
     }

@@ -1,7 +1,6 @@
 //! What the program was given, and what kind of host it is on.
 
-use std::net::Ipv4Addr;
-
+use ecs_config::proxy::exposed;
 use ecs_config::text::plural;
 
 use super::check::{Check, Verdict, check};
@@ -76,37 +75,6 @@ fn variable(variables: &[(String, String)], name: &str) -> Option<String> {
         _ => None,
     };
     last(name).or_else(all).map(|(_, value)| value.clone())
-}
-
-/// Metadata and the agent's own endpoint for credentials of tasks: those that a program with these
-/// variables would ask through a proxy. A proxy that answers for them answers with its own host's
-/// role. Both are plain HTTP, so HTTPS_PROXY does not matter.
-fn exposed(variable: impl Fn(&str) -> Option<String>) -> Vec<&'static str> {
-    let either = |name: &str| {
-        let filled = |name: &str| variable(name).filter(|value| !value.is_empty());
-        filled(name).or_else(|| filled(&name.to_lowercase()))
-    };
-    let no_proxy = either("NO_PROXY").unwrap_or_default();
-    let proxied = either("HTTP_PROXY").is_some();
-    let exposed = |address: &&str| proxied && !bypasses_proxy(&no_proxy, address);
-    ["169.254.169.254", "169.254.170.2"].into_iter().filter(exposed).collect()
-}
-
-/// Whether `NO_PROXY` exempts plain HTTP to an IPv4 address, as Go has it: entries between commas,
-/// each `*`, an address with or without a port, or a network; a domain never matches an address
-/// (golang.org/x/net: http/httpproxy/proxy.go).
-fn bypasses_proxy(no_proxy: &str, address: &str) -> bool {
-    let parse = |text: &str| text.parse::<Ipv4Addr>().ok().map(u32::from);
-    let matches = |entry: &str| match entry.split_once('/') {
-        Some((network, bits)) => {
-            let bits = bits.parse().ok().filter(|bits: &u32| *bits <= 32);
-            let mask = bits.map(|bits| u32::MAX.checked_shl(32 - bits).unwrap_or(0));
-            mask.zip(parse(network).zip(parse(address)))
-                .is_some_and(|(mask, (network, address))| network & mask == address & mask)
-        }
-        None => entry == "*" || entry.strip_suffix(":80").unwrap_or(entry) == address,
-    };
-    no_proxy.split(',').map(str::trim).any(matches)
 }
 
 fn check_host_kind(target: &Target) -> Verdict {

@@ -4,7 +4,8 @@
 //! has is redacted, and what the parser leaves out, comments and broken lines, never gets there:
 //! that is where people keep last week's password.
 
-use ecs_config::readers::{ecs_init, lossy};
+use ecs_config::readers::ecs_init;
+use ecs_config::text::lossy;
 use ecs_config::variables;
 use serde_json::{Map, Value};
 

@@ -1,6 +1,6 @@
-//! Values as the Go programs parse them: strconv.ParseBool, time.ParseDuration, ParseInt.
+//! Values as the Go programs parse them: `strconv.ParseBool`, `time.ParseDuration`.
 
-/// Go's words for true and false; `None` for anything else.
+/// Go's words for true and false (`strconv.ParseBool`); `None` for anything else.
 pub fn boolean(word: &str) -> Option<bool> {
     match word {
         "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
@@ -10,7 +10,7 @@ pub fn boolean(word: &str) -> Option<bool> {
 }
 
 /// What a person means by a word: Go's words in any case, and yes, no, on, off.
-pub fn meant_boolean(word: &str) -> Option<bool> {
+pub(crate) fn intended_boolean(word: &str) -> Option<bool> {
     match word.trim().to_ascii_lowercase().as_str() {
         "1" | "t" | "true" | "y" | "yes" | "on" | "enable" | "enabled" => Some(true),
         "0" | "f" | "false" | "n" | "no" | "off" | "disable" | "disabled" => Some(false),
@@ -18,47 +18,38 @@ pub fn meant_boolean(word: &str) -> Option<bool> {
     }
 }
 
-const UNITS: [(&str, f64); 8] = [
-    ("ns", 1.0),
-    ("us", 1e3),
-    ("µs", 1e3),
-    ("μs", 1e3),
-    ("ms", 1e6),
-    ("s", 1e9),
-    ("m", 60e9),
-    ("h", 3600e9),
-];
-
-/// A duration in nanoseconds: signed decimal numbers, each with a unit; `0` alone needs none.
+/// A duration in nanoseconds (`time.ParseDuration`): an optional sign, then decimal numbers, each
+/// with a unit; `0` alone needs none. `None` for what does not fit into 64 bits, 292 years.
 pub fn duration(text: &str) -> Option<f64> {
-    let (sign, mut rest) = match text.strip_prefix(['-', '+']) {
-        Some(rest) => (if text.starts_with('-') { -1.0 } else { 1.0 }, rest),
-        None => (1.0, text),
-    };
+    let sign = if text.starts_with('-') { -1.0 } else { 1.0 };
+    let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
     if rest == "0" {
         return Some(0.0);
     }
-    let mut total = 0.0;
-    while !rest.is_empty() || total == 0.0 {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        let unit_end = rest[digits..]
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .map_or(rest.len(), |at| digits + at);
-        let (_, unit) = UNITS.iter().find(|(name, _)| *name == &rest[digits..unit_end])?;
-        total += number * unit;
-        rest = &rest[unit_end..];
-        if rest.is_empty() {
-            break;
-        }
+    if rest.is_empty() {
+        return None;
     }
-    // Go's durations are 64-bit nanoseconds, a little over 292 years.
+    let mut total = 0.0;
+    while !rest.is_empty() {
+        let is_digit = |c: char| c.is_ascii_digit() || c == '.';
+        let (number, tail) = rest.split_at(rest.find(|c| !is_digit(c))?);
+        let (unit, tail) = tail.split_at(tail.find(is_digit).unwrap_or(tail.len()));
+        total += number.parse::<f64>().ok()? * nanoseconds(unit)?;
+        rest = tail;
+    }
     (total <= i64::MAX as f64).then_some(sign * total)
 }
 
-/// A whole number with an optional sign and nothing else.
-pub fn integer(text: &str) -> Option<i64> {
-    text.parse().ok()
+fn nanoseconds(unit: &str) -> Option<f64> {
+    Some(match unit {
+        "ns" => 1.0,
+        "us" | "µs" | "μs" => 1e3,
+        "ms" => 1e6,
+        "s" => 1e9,
+        "m" => 60e9,
+        "h" => 3600e9,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -66,8 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_read_as_go_reads_them() {
-        let second = 1e9;
+    fn duration_takes_what_go_takes() {
         let good = [
             ("3h", 10800.0),
             ("1h30m", 5400.0),
@@ -76,19 +66,19 @@ mod tests {
             ("0", 0.0),
             ("0s", 0.0),
             ("1.5s", 1.5),
+            ("+.5s", 0.5),
         ];
         for (text, seconds) in good {
-            assert_eq!(duration(text), Some(seconds * second), "{text}");
+            assert_eq!(duration(text), Some(seconds * 1e9), "{text}");
         }
-        for text in
-            ["", "3", "1d", "h", ".", "3 h", " 3h", "3h ", "1w", "-", "9999999999h", "1h30", "..s"]
-        {
+        let bad = "|3|1d|h|.|3 h| 3h|3h |1w|-|9999999999h|1h30|..s";
+        for text in bad.split('|') {
             assert_eq!(duration(text), None, "{text}");
         }
     }
 
     #[test]
-    fn booleans_are_read_as_go_reads_them() {
+    fn boolean_takes_what_go_takes() {
         assert_eq!(["1", "True", "f"].map(boolean), [Some(true), Some(true), Some(false)]);
         assert_eq!(["yes", "tRuE", "on", "", " true"].map(boolean), [None; 5]);
     }

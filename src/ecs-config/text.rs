@@ -1,6 +1,6 @@
 //! Text for people: counts, suggestions, and foreign text made fit to be shown.
 
-/// At most so many characters of a foreign text are shown.
+/// At most this many characters of a foreign text are shown.
 const MAX_FOREIGN: usize = 300;
 
 /// `1 error`, `2 errors`: for nouns whose plural takes an s.
@@ -9,14 +9,35 @@ pub fn plural(number: usize, noun: &str) -> String {
 }
 
 /// The known word that was probably meant, in any case; `None` where none is near.
+///
+/// Near is at most four edits (insert, delete, replace, swap) and half of the word's length.
 pub fn nearest<'k>(typed: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let typed = typed.to_lowercase();
-    known
-        .into_iter()
-        .map(|word| (strsim::damerau_levenshtein(&word.to_lowercase(), &typed), word))
-        .min()
-        .filter(|(distance, word)| *distance <= word.len().div_ceil(2).min(4))
-        .map(|(_, word)| word)
+    let counts = letter_counts(&typed);
+    let edits = |word: &'k str| {
+        let limit = word.len().div_ceil(2).min(4);
+        let lower = word.to_lowercase();
+        // One edit changes the length by one and two of the counts at most: most words are far
+        // away, which these tell without measuring how far.
+        let may_be_near = lower.len().abs_diff(typed.len()) <= limit
+            && difference(&counts, &letter_counts(&lower)) <= 2 * limit;
+        let edits = may_be_near.then(|| strsim::osa_distance(&lower, &typed))?;
+        (edits <= limit).then_some((edits, word))
+    };
+    known.into_iter().filter_map(edits).min().map(|(_, word)| word)
+}
+
+fn letter_counts(word: &str) -> [u8; 32] {
+    let mut counts = [0_u8; 32];
+    for byte in word.bytes() {
+        let count = &mut counts[usize::from(byte & 31)];
+        *count = count.saturating_add(1);
+    }
+    counts
+}
+
+fn difference(one: &[u8; 32], other: &[u8; 32]) -> usize {
+    one.iter().zip(other).map(|(a, b)| usize::from(a.abs_diff(*b))).sum()
 }
 
 /// A text that another program wrote, made fit for a screen, a log and a report: one line, at most
@@ -32,6 +53,23 @@ fn is_harmless(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A character that people do not see, or that changes how they see others; control characters,
+/// which have effects of their own, aside.
+pub(crate) fn is_invisible(c: char) -> bool {
+    c == '\u{ad}' || !c.is_control() && !is_harmless(c)
+}
+
+/// Text as Go's JSON encoder writes it: one U+FFFD for *each* byte that is not UTF-8, where Rust's
+/// own conversion takes several as one.
+pub fn lossy(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    text
 }
 
 #[cfg(test)]

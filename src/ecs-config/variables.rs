@@ -1,40 +1,51 @@
-//! The catalogue: every variable that the ECS agent, ecs-init and the AWS SDK inside the agent
-//! read.
-//!
-//! Takes a name; gives its row of `variables.tsv`, the nearest known name, or whether its value is
-//! a secret. The rows were read from amazon-ecs-agent 1.105.1 and are checked by the tests below.
-//! Touches nothing.
+//! The catalogue: every variable that the ECS agent, ecs-init and the AWS SDK inside the agent read
+//! (aws/amazon-ecs-agent 1.105.1). The rows are in `variables.tsv`.
 
 use std::sync::LazyLock;
 
-/// One variable, as `variables.tsv` states it. Empty strings mean "none".
-#[derive(Debug)]
+use serde::Deserialize;
+use serde::de::value::{BorrowedStrDeserializer, Error, SeqDeserializer};
+
+use crate::text;
+
+/// One variable. Empty strings mean "none".
+#[derive(Debug, Deserialize)]
 pub struct Variable {
+    /// As it is written in the environment.
     pub name: &'static str,
+    /// What a value must look like.
     pub kind: Kind,
-    /// Allowed words, or allowed elements of a list.
     words: &'static str,
-    /// Bounds that the code enforces; durations as Go writes them.
+    /// The lower bound that the code enforces; of a duration as Go writes it.
     pub min: &'static str,
+    /// The upper bound, likewise.
     pub max: &'static str,
+    /// What the program uses if the variable is not set.
     pub default: &'static str,
+    /// What happens to a value that the program cannot take.
     pub on_invalid: OnInvalid,
     /// `all`, `linux` or `windows`.
     pub platform: &'static str,
     /// `agent`, `ecs-init` or `aws-sdk`.
     pub consumer: &'static str,
+    /// Where ecs-init itself looks for the variable.
     pub ecs_init_reads: EcsInitReads,
     flags: &'static str,
     /// What ecs-init gives the agent unless the file has the name.
     pub ecs_init_sets: &'static str,
+    /// Why it should not be set any more.
     pub deprecated: &'static str,
+    json_field: &'static str,
+    /// What it is for, in one sentence.
     pub summary: &'static str,
-    /// Path in aws/amazon-ecs-agent; `sdk:` stands for the vendored AWS SDK.
+    /// Path in aws/amazon-ecs-agent; `sdk:` is the AWS SDK in its vendor folder.
     pub source: &'static str,
 }
 
 /// What a value must look like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum Kind {
     String,
     Path,
@@ -42,74 +53,63 @@ pub enum Kind {
     Bool,
     Int,
     Duration,
+    /// A size as Docker writes it, `16m`.
     Size,
     Enum,
+    /// A list with commas.
     Csv,
+    /// A JSON list of strings.
     StringList,
+    /// A JSON object of strings.
     StringMap,
+    /// The registry credentials of `ECS_ENGINE_AUTH_DATA`.
     Auth,
+    /// A JSON list of ports.
     PortList,
+    /// A JSON list of address prefixes.
     CidrList,
+    /// `FIRST-LAST`.
     PortRange,
+    /// `STEADY,BURST`.
     RateLimit,
 }
 
-const KINDS: [(&str, Kind); 16] = [
-    ("string", Kind::String),
-    ("path", Kind::Path),
-    ("url", Kind::Url),
-    ("bool", Kind::Bool),
-    ("int", Kind::Int),
-    ("duration", Kind::Duration),
-    ("size", Kind::Size),
-    ("enum", Kind::Enum),
-    ("csv", Kind::Csv),
-    ("string_list", Kind::StringList),
-    ("string_map", Kind::StringMap),
-    ("auth", Kind::Auth),
-    ("port_list", Kind::PortList),
-    ("cidr_list", Kind::CidrList),
-    ("port_range", Kind::PortRange),
-    ("rate_limit", Kind::RateLimit),
-];
-
 /// What the program does with a value that it cannot take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnInvalid {
-    Ignored,
+    /// It counts as not set, and the log says so.
+    IgnoredWithWarning,
+    /// It counts as not set, silently.
     Default,
-    Clamped,
+    /// The nearest bound is used.
+    ClampedWithWarning,
+    /// The program exits.
     Fatal,
+    /// It is used as it is.
     NotValidated,
+    /// It counts as `false`.
     TreatedAsFalse,
+    /// The agent's log is not set up.
     BreaksLogging,
 }
 
-const OUTCOMES: [(&str, OnInvalid); 7] = [
-    ("ignored_with_warning", OnInvalid::Ignored),
-    ("default", OnInvalid::Default),
-    ("clamped_with_warning", OnInvalid::Clamped),
-    ("fatal", OnInvalid::Fatal),
-    ("not_validated", OnInvalid::NotValidated),
-    ("treated_as_false", OnInvalid::TreatedAsFalse),
-    ("breaks_logging", OnInvalid::BreaksLogging),
-];
-
-/// Where ecs-init itself looks for the variable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where ecs-init itself looks for a variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum EcsInitReads {
+    /// It does not.
+    #[serde(rename = "")]
     Nothing,
+    /// In its process environment, which systemd made.
+    #[serde(rename = "process_env")]
     ProcessEnvironment,
+    /// In the file.
+    #[serde(rename = "file")]
     File,
+    /// In both.
+    #[serde(rename = "both")]
     Both,
 }
-
-const PLACES: [(&str, EcsInitReads); 4] = [
-    ("", EcsInitReads::Nothing),
-    ("process_env", EcsInitReads::ProcessEnvironment),
-    ("file", EcsInitReads::File),
-    ("both", EcsInitReads::Both),
-];
 
 impl Variable {
     /// The words that the variable, or each of its elements, may be.
@@ -150,39 +150,24 @@ impl Variable {
             || self.name.to_ascii_uppercase().ends_with("_PROXY")
     }
 
+    /// The fields of `ecs.config.json` that hold the same setting; the first one that is set wins.
+    pub fn json_fields(&self) -> impl Iterator<Item = &'static str> {
+        self.json_field.split('|').filter(|field| !field.is_empty())
+    }
+
     fn has(&self, flag: &str) -> bool {
         self.flags.split(',').any(|one| one == flag)
     }
 
-    fn parse(row: &'static str) -> Option<Self> {
-        let mut cells = row.split('\t').map(|cell| if cell == "-" { "" } else { cell });
-        let mut next = || cells.next();
-        Some(Self {
-            name: next()?,
-            kind: named(&KINDS, next()?)?,
-            words: next()?,
-            min: next()?,
-            max: next()?,
-            default: next()?,
-            on_invalid: named(&OUTCOMES, next()?)?,
-            platform: next()?,
-            consumer: next()?,
-            ecs_init_reads: named(&PLACES, next()?)?,
-            flags: next()?,
-            ecs_init_sets: next()?,
-            deprecated: next()?,
-            summary: next()?,
-            source: next()?,
-        })
+    /// The columns are the fields, in their order.
+    fn parse(row: &'static str) -> Result<Self, Error> {
+        let cells = row.split('\t').map(|cell| if cell == "-" { "" } else { cell });
+        Self::deserialize(SeqDeserializer::new(cells.map(BorrowedStrDeserializer::new)))
     }
 }
 
-fn named<T: Copy>(table: &[(&str, T)], name: &str) -> Option<T> {
-    table.iter().find(|(word, _)| *word == name).map(|(_, value)| *value)
-}
-
 static CATALOGUE: LazyLock<Vec<Variable>> =
-    LazyLock::new(|| rows().filter_map(Variable::parse).collect());
+    LazyLock::new(|| rows().filter_map(|row| Variable::parse(row).ok()).collect());
 
 fn rows() -> impl Iterator<Item = &'static str> {
     include_str!("variables.tsv").lines().filter(|line| !line.starts_with('#'))
@@ -199,7 +184,7 @@ pub fn find(name: &str) -> Option<&'static Variable> {
     CATALOGUE.get(at)
 }
 
-/// Names that people write, and the one that they meant. The first three stand in documents or in
+/// Names that people write, and the one that they meant. The first three are in documents or in
 /// other tools' code (README.md of amazon-ecs-agent, Bottlerocket's settings); no edit distance
 /// finds the longer ones.
 const NEAR_MISSES: [(&str, &str); 9] = [
@@ -214,42 +199,12 @@ const NEAR_MISSES: [(&str, &str); 9] = [
     ("ECS_REGION", "AWS_DEFAULT_REGION"),
 ];
 
-/// The known name that an unknown one most likely stands for.
+/// The known name that was probably meant by an unknown one.
 pub fn nearest(name: &str) -> Option<&'static str> {
     let upper = name.to_ascii_uppercase();
-    named(&NEAR_MISSES, &upper)
-        .or_else(|| find(&upper).map(|known| known.name))
-        .or_else(|| closest(&upper))
-}
-
-/// Within three edits, and within a third of the name: beyond that a suggestion confuses more than
-/// it helps.
-fn closest(name: &str) -> Option<&'static str> {
-    let limit = (name.len() / 3).min(3);
-    let letters = letters(name);
-    all()
-        .iter()
-        .filter(|known| known.name.len().abs_diff(name.len()) <= limit)
-        .filter(|known| apart(&letters, &self::letters(known.name)) <= 2 * limit)
-        .map(|known| (strsim::osa_distance(known.name, name), known.name))
-        .filter(|(distance, _)| *distance <= limit)
-        .min()
-        .map(|(_, known)| known)
-}
-
-/// How often each letter, digit or `_` stands in a name. One edit changes two of the counts at
-/// most, which tells names that are far apart without measuring how far.
-fn letters(name: &str) -> [u8; 32] {
-    let mut counts = [0; 32];
-    for byte in name.bytes() {
-        let count: &mut u8 = &mut counts[usize::from(byte & 31)];
-        *count = count.saturating_add(1);
-    }
-    counts
-}
-
-fn apart(one: &[u8; 32], other: &[u8; 32]) -> usize {
-    one.iter().zip(other).map(|(a, b)| usize::from(a.abs_diff(*b))).sum()
+    let miss = NEAR_MISSES.iter().find(|(written, _)| *written == upper);
+    miss.map(|(_, meant)| *meant)
+        .or_else(|| text::nearest(&upper, all().iter().map(|known| known.name)))
 }
 
 /// Words that make an unknown name look like a credential's.
@@ -257,21 +212,14 @@ const SECRET_WORDS: [&str; 9] =
     ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "KEY", "AUTH", "CREDENTIAL", "PRIVATE", "COOKIE"];
 
 /// Whether the value must never be shown: the catalogue says so, or the name is unknown and looks
-/// like it.
+/// like a secret's, perhaps misspelled.
 pub fn is_secret(name: &str) -> bool {
-    match find(name) {
-        Some(known) => known.secret(),
-        None => looks_secret(name),
-    }
-}
-
-/// A near miss of a secret's name is a secret too.
-fn looks_secret(name: &str) -> bool {
-    sounds_secret(name) || nearest(name).and_then(find).is_some_and(Variable::secret)
+    sounds_secret(name)
+        || find(name).is_none() && nearest(name).and_then(find).is_some_and(Variable::secret)
 }
 
 /// The same, without looking for near misses: quick enough for every line.
-pub fn sounds_secret(name: &str) -> bool {
+pub(crate) fn sounds_secret(name: &str) -> bool {
     let sounds = || {
         let upper = name.to_ascii_uppercase();
         SECRET_WORDS.iter().any(|word| upper.contains(word))
@@ -284,10 +232,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_parses_and_has_fifteen_columns() {
+    fn every_row_has_sixteen_columns_and_parses() {
         for row in rows() {
-            assert_eq!(row.split('\t').count(), 15, "{row}");
-            assert!(Variable::parse(row).is_some(), "{row}");
+            assert_eq!(row.split('\t').count(), 16, "{row}");
+            assert!(Variable::parse(row).is_ok(), "{row}");
         }
         assert_eq!(all().len(), 176);
     }
@@ -298,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_in_the_table_is_a_known_one() {
+    fn every_word_in_the_table_is_known() {
         for v in all() {
             assert!(["all", "linux", "windows"].contains(&v.platform), "{}", v.name);
             assert!(["agent", "ecs-init", "aws-sdk"].contains(&v.consumer), "{}", v.name);
@@ -314,18 +262,13 @@ mod tests {
                 ];
                 assert!(known.contains(&flag), "{} {flag}", v.name);
             }
-            assert_eq!(
-                v.kind == Kind::Enum,
-                v.kind == Kind::Enum && v.words().count() > 1,
-                "{}",
-                v.name
-            );
+            assert!(v.kind != Kind::Enum || v.words().count() > 1, "{}", v.name);
             assert!(!v.summary.is_empty() && !v.source.is_empty(), "{}", v.name);
         }
     }
 
     #[test]
-    fn every_near_miss_is_unknown_and_leads_to_a_known_name() {
+    fn near_misses_lead_to_known_names() {
         for (miss, meant) in NEAR_MISSES {
             assert!(find(miss).is_none(), "{miss}");
             assert!(find(meant).is_some(), "{meant}");
@@ -334,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_typing_error_finds_the_name_and_a_foreign_name_finds_none() {
+    fn nearest_finds_typing_errors_and_no_foreign_names() {
         for (written, meant) in [
             ("ECS_CLUSTR", "ECS_CLUSTER"),
             ("ecs_cluster", "ECS_CLUSTER"),
@@ -347,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_those_of_the_catalogue_and_those_that_look_like_one() {
+    fn is_secret_takes_known_secrets_and_look_alikes() {
         let secret = [
             "ECS_ENGINE_AUTH_DATA",
             "AWS_SECRET_ACCESS_KEY",

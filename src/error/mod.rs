@@ -1,7 +1,7 @@
 //! What every error says of itself, and how a failure is told.
 //!
-//! Each step owns its errors. [`Diagnostic`] makes each of them name its exit status and its remedy,
-//! and the step that it ends, so that a line of steps is bare `?`.
+//! Each step owns its errors. [`Diagnostic`] makes each of them name its exit status and its
+//! remedy, and the step that it ends, so that a line of steps is bare `?`.
 
 mod exit_status;
 

@@ -31,7 +31,7 @@ impl HostFiles {
 
     /// What they say to the agent.
     pub(crate) fn effective(&self) -> Effective<'_> {
-        Effective::new(self.ecs_config(), self.instance_config())
+        Effective::new(self.ecs_config(), self.instance_config()).with_json(self.json_config())
     }
 
     /// `/etc/ecs/ecs.config`.

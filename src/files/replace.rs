@@ -1,9 +1,9 @@
 //! Replaces one file so that any reader, at any moment, sees all the old bytes or all the new.
 //!
 //! Takes a path and bytes; touches that file and, until the rename, one temporary file beside it.
-//! The caller holds the lock of `/run/ecs-bootstrap/lock`, so a temporary file found at the start is
-//! what a killed run left, and is overwritten. [`put`] needs no lock: the name of its temporary file
-//! has the number of the process.
+//! The caller holds the lock of `/run/ecs-bootstrap/lock`, so a temporary file found at the start
+//! is what a killed run left, and is overwritten. [`put`] needs no lock: the name of its temporary
+//! file has the number of the process.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -200,8 +200,8 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// The temporary file is in the same folder, so the rename stays on one file system and the file gets
-/// that folder's SELinux label.
+/// The temporary file is in the same folder, so the rename stays on one file system and the file
+/// gets that folder's SELinux label.
 fn temporary(path: &Path, whose: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.{whose}"))

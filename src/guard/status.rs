@@ -175,9 +175,8 @@ pub(crate) fn awsvpc_tasks(config: &Effective) -> Coverage {
         Some((set, None)) => (
             false,
             format!(
-                "{SWITCH} in {}, line {}, is not a boolean to the agent, for which quotes are part of the value",
-                set.file.path(),
-                set.line
+                "{SWITCH} in {}, is not a boolean to the agent, for which quotes are part of the value",
+                set.place()
             ),
         ),
     };

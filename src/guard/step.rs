@@ -1,5 +1,5 @@
-//! The guard as a step of a run: firewall rules before the first packet leaves, proven if there is a
-//! network to prove them on.
+//! The guard as a step of a run: firewall rules before the first packet leaves, proven if there is
+//! a network to prove them on.
 
 use std::path::Path;
 

@@ -81,8 +81,8 @@ impl IdentitySource {
         self.imds().map_or(0, Imds::repeats)
     }
 
-    /// Whether to ask for the facts again after STS refused these credentials: the SSM agent rotates
-    /// its own, and those of an earlier registration STS does not know.
+    /// Whether to ask for the facts again after STS refused these credentials: the SSM agent
+    /// rotates its own, and those of an earlier registration STS does not know.
     pub(crate) fn will_rotate(&self, refused: &Credentials, error: &Error) -> bool {
         let why = match error {
             Error::Expired { .. } => "its credentials have expired",

@@ -1,5 +1,6 @@
-//! What kind of host this is, EC2 or external (ECS Anywhere), by its files and its firmware: nothing
-//! is asked and nothing waited for. Only without any such evidence the metadata service decides.
+//! What kind of host this is, EC2 or external (ECS Anywhere), by its files and its firmware:
+//! nothing is asked and nothing waited for. Only without any such evidence the metadata service
+//! decides.
 
 use std::fmt;
 

@@ -27,8 +27,8 @@ const EXPIRED: [&str; 2] = ["ExpiredToken", "ExpiredTokenException"];
 const PERHAPS_SKEWED: [&str; 3] =
     ["SignatureDoesNotMatch", "RequestExpired", "InvalidSignatureException"];
 
-/// Asks STS who has the host's credentials, and compares with what the host reports and the settings
-/// expect.
+/// Asks STS who has the host's credentials, and compares with what the host reports and the
+/// settings expect.
 ///
 /// Tries until `deadline`: throttling and a network that is not up yet pass with time, a refusal
 /// does not.

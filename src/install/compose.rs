@@ -7,8 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ecs_config::Effective;
 use ecs_config::expand::{self, Placeholder};
-use ecs_config::lint::registered::{self, Registered};
-use ecs_config::lint::{self, Context, File, Finding, Owned, Severity};
+use ecs_config::lint::{self, Context, File, Finding, Registered, Severity};
 use ecs_config::merge::{self, Layer, Merged, Present, Rules};
 use ecs_config::text::plural;
 use thiserror::Error;
@@ -155,16 +154,18 @@ fn checked(
     for (name, bytes) in &layers {
         // What is normalised on the way in is not an error of the result; that it was is noted
         // below.
-        let (bytes, _) = merge::mend(bytes);
+        let (bytes, _) = merge::normalise(bytes);
         findings.extend(lint::check_layer(&File { source: name, bytes: &bytes }, &context));
     }
     refuse_errors(findings)?;
     let merged = merged(&layers, around)?;
-    findings.extend(merged.mended.iter().map(normalised));
-    findings.extend(check_merged(&merged, &context));
+    findings.extend(merged.changes.iter().map(Finding::from));
+    findings.extend(lint::check_merged(&merged, &context));
     // Before the linter's error of the same meaning: a conflict with what is on the host is not an
     // error in the configuration.
-    if registered::conflict(cluster(&merged.bytes).as_deref(), &context.registered).is_some() {
+    let effective = Effective::new(Some(&merged.bytes), context.instance_file);
+    let cluster = effective.with_json(context.json_file).text("ECS_CLUSTER");
+    if context.registered.conflicts_with(cluster.as_deref()) {
         return Err(Error::Joined);
     }
     refuse_errors(findings)?;
@@ -213,38 +214,6 @@ fn merged(layers: &[(String, Vec<u8>)], around: &Surroundings<'_>) -> Result<Mer
     let Settings { keep, replace, .. } = around.settings;
     let rules = Rules { keep, replace: *replace, path: paths::ECS_CONFIG };
     Ok(merge::merge(&layers, present, rules)?)
-}
-
-/// The findings of the merged file as a whole, each setting named by the layer that it came
-/// from.
-fn check_merged(merged: &Merged, context: &Context) -> Vec<Finding> {
-    let text = String::from_utf8_lossy(&merged.bytes);
-    let settings: Vec<Owned> = text
-        .lines()
-        .filter_map(|line| line.trim().split_once('='))
-        .filter_map(|(name, value)| {
-            merged.keys.get(name).map(|origin| Owned {
-                name,
-                value,
-                source: &origin.from,
-                line: origin.line,
-            })
-        })
-        .collect();
-    lint::check_together(&settings, context)
-}
-
-fn normalised(mend: &merge::Mend) -> Finding {
-    Finding {
-        id: "mended",
-        severity: Severity::Note,
-        source: mend.from.clone(),
-        line: Some(mend.line),
-        key: None,
-        message: mend.what.into(),
-        fix: None,
-        columns: 0..0,
-    }
 }
 
 fn refuse_errors(findings: &[Finding]) -> Result<(), Error> {

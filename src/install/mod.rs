@@ -2,7 +2,6 @@
 
 pub(crate) mod agent;
 pub(crate) mod compose;
-pub(crate) mod diff;
 pub(crate) mod lock;
 pub(crate) mod process;
 pub(crate) mod stale;
@@ -11,6 +10,7 @@ pub(crate) mod state;
 use std::time::SystemTime;
 
 use compose::Composed;
+use ecs_config::diff;
 use state::{Generation, State, boot_id};
 
 use crate::error::{Diagnostic, ExitStatus, Step};

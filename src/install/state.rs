@@ -1,5 +1,5 @@
-//! What we know of earlier runs: `/var/lib/ecs-bootstrap/state.json`. Names, digests and sources; no
-//! values.
+//! What we know of earlier runs: `/var/lib/ecs-bootstrap/state.json`. Names, digests and sources;
+//! no values.
 //!
 //! It is written before the file is replaced (as `pending`) and again after (as `installed`), so
 //! that a run that is killed between the two still knows which keys it had written: the digest of

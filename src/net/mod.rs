@@ -81,8 +81,8 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    /// With the proxies that the environment names, and the CA file instead of the built-in roots if
-    /// it names one. Opens no connection; follows no redirect.
+    /// With the proxies that the environment names, and the CA file instead of the built-in roots
+    /// if it names one. Opens no connection; follows no redirect.
     pub(crate) fn new(vars: &Vars) -> Result<Self, Error> {
         let proxies = Proxies::from_vars(vars)?;
         let chosen = proxies.clone();
@@ -107,8 +107,8 @@ impl Http {
         self.proxies.name_for(url)
     }
 
-    /// Sends one request and waits for the head of its answer, at most `wait`. The body of a 200 may
-    /// have `limit` bytes.
+    /// Sends one request and waits for the head of its answer, at most `wait`. The body of a 200
+    /// may have `limit` bytes.
     pub(crate) async fn send(
         &self,
         request: reqwest::Request,

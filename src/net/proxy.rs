@@ -1,14 +1,14 @@
 //! Which proxy, if any, a request goes through: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and
 //! `NO_PROXY`, read once from the variables handed in. Pure.
 //!
-//! Loopback and the link-local metadata addresses never go through one, whatever the variables say:
-//! a proxy that answers a metadata request answers with its own host's role. Host names are
-//! compared without the brackets that IPv6 has in a URL, for a bypass list that forgets them sends
-//! `fd00:ec2::254` to the proxy.
+//! `NO_PROXY` is read by Go's rules, as ecs-init and the agent read it ([`NoProxy`]). Loopback and
+//! the link-local metadata addresses never go through a proxy, whatever the variables say: one that
+//! answers a metadata request answers with its own host's role.
 
 use std::fmt;
 use std::net::IpAddr;
 
+use ecs_config::proxy::NoProxy;
 use reqwest::Url;
 
 use super::{Error, Vars};
@@ -19,7 +19,7 @@ use super::{Error, Vars};
 pub(crate) struct Proxies {
     http: Option<Proxy>,
     https: Option<Proxy>,
-    bypass: Vec<Bypass>,
+    no_proxy: NoProxy,
 }
 
 #[derive(Clone)]
@@ -31,14 +31,6 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// One entry of `NO_PROXY`, as curl and Go read it: a name covers its subdomains.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Bypass {
-    Everything,
-    Name { name: String, port: Option<u16> },
-    Addresses { network: IpAddr, bits: u8 },
-}
-
 impl Proxies {
     /// Lower case wins over upper case, as in curl and Python; `ALL_PROXY` fills in for both
     /// schemes.
@@ -47,9 +39,7 @@ impl Proxies {
         Ok(Self {
             http: find(vars, "HTTP_PROXY")?.or_else(|| all.clone()),
             https: find(vars, "HTTPS_PROXY")?.or(all),
-            bypass: either_case(vars, "NO_PROXY")
-                .map(|(_, list)| bypasses(list))
-                .unwrap_or_default(),
+            no_proxy: NoProxy::new(either_case(vars, "NO_PROXY").map_or("", |(_, list)| list)),
         })
     }
 
@@ -57,9 +47,9 @@ impl Proxies {
     pub(super) fn for_url(&self, url: &Url) -> Option<&Url> {
         let proxy = if url.scheme() == "https" { &self.https } else { &self.http };
         let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']');
-        let direct = stays_on_this_host(host)
-            || self.bypass.iter().any(|bypass| bypass.covers(host, url.port_or_known_default()));
-        proxy.as_ref().filter(|_| !direct).map(|proxy| &proxy.0)
+        let port = url.port_or_known_default().unwrap_or_default();
+        let is_direct = stays_on_this_host(host) || self.no_proxy.covers(host, port);
+        proxy.as_ref().filter(|_| !is_direct).map(|proxy| &proxy.0)
     }
 
     /// The same, fit to be shown: `host:port`.
@@ -97,7 +87,7 @@ fn find(vars: &Vars, name: &'static str) -> Result<Option<Proxy>, Error> {
             variable,
             why: format!("a {} proxy is not supported", url.scheme()),
         }),
-        None => Err(Error::Proxy { variable, why: "it is no URL".into() }),
+        None => Err(Error::Proxy { variable, why: "it is not a URL".into() }),
     }
 }
 
@@ -117,56 +107,6 @@ fn stays_on_this_host(host: &str) -> bool {
     }
 }
 
-fn bypasses(list: &str) -> Vec<Bypass> {
-    list.split([',', ' ']).filter(|entry| !entry.is_empty()).map(bypass).collect()
-}
-
-fn bypass(entry: &str) -> Bypass {
-    if entry == "*" {
-        return Bypass::Everything;
-    }
-    let (address, bits) =
-        entry.split_once('/').map_or((entry, None), |(address, bits)| (address, bits.parse().ok()));
-    if let Ok(network) = address.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return Bypass::Addresses { network, bits: bits.unwrap_or(128) };
-    }
-    let (name, port) = match entry.rsplit_once(':') {
-        Some((name, port)) if port.parse::<u16>().is_ok() => (name, port.parse().ok()),
-        _ => (entry, None),
-    };
-    let name = name.trim_start_matches("*.").trim_start_matches('.').trim_matches(['[', ']']);
-    Bypass::Name { name: name.to_ascii_lowercase(), port }
-}
-
-impl Bypass {
-    fn covers(&self, host: &str, asked: Option<u16>) -> bool {
-        match self {
-            Bypass::Everything => true,
-            Bypass::Addresses { network, bits } => {
-                host.parse().is_ok_and(|address: IpAddr| same_network(address, *network, *bits))
-            }
-            Bypass::Name { name, port } => {
-                (port.is_none() || *port == asked)
-                    && is_or_is_under(&host.to_ascii_lowercase(), name)
-            }
-        }
-    }
-}
-
-fn is_or_is_under(host: &str, name: &str) -> bool {
-    host == name || host.strip_suffix(name).is_some_and(|front| front.ends_with('.'))
-}
-
-fn same_network(one: IpAddr, other: IpAddr, bits: u8) -> bool {
-    let number = |address: IpAddr| match address.to_canonical() {
-        IpAddr::V4(address) => (u128::from(u32::from(address)) << 96, 32),
-        IpAddr::V6(address) => (u128::from(address), 128),
-    };
-    let ((one, width), (other, other_width)) = (number(one), number(other));
-    let mask = u128::MAX.checked_shl(128 - u32::from(bits.min(width))).unwrap_or(0);
-    width == other_width && one & mask == other & mask
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_proxy_is_chosen_by_scheme_and_lower_case_wins() {
+    fn proxy_is_chosen_by_scheme_and_lower_case_wins() {
         let vars = [
             ("HTTPS_PROXY", "http://tls.test:3128"),
             ("http_proxy", "lower.test"),
@@ -197,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_and_instance_metadata_never_go_through_a_proxy() {
+    fn loopback_and_metadata_never_take_a_proxy() {
         let hosts = [
             "169.254.169.254",
             "[fd00:ec2::254]",
@@ -222,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn no_proxy_names_hosts_suffixes_addresses_networks_and_ports() {
+    fn no_proxy_takes_names_addresses_networks_and_ports() {
         let table = [
             ("amazonaws.com", "https://b.s3.us-west-2.amazonaws.com/", true),
             (".amazonaws.com", "https://b.s3.us-west-2.amazonaws.com/", true),
@@ -235,7 +175,9 @@ mod tests {
             ("10.0.0.0/8", "https://11.1.2.3/", false),
             ("10.1.2.3", "https://10.1.2.3/", true),
             ("2001:db8::/32", "https://[2001:db8::1]/", true),
-            ("[2001:db8::1]", "https://[2001:db8::1]/", true),
+            ("[2001:db8::1]:443", "https://[2001:db8::1]/", true),
+            ("2001:db8::1", "https://[2001:db8::1]/", true),
+            ("s3.test other.test", "https://s3.test/", false),
             ("0.0.0.0/0", "https://10.1.2.3/", true),
             ("0.0.0.0/0", "https://[2001:db8::1]/", false),
             ("*", "https://s3.test/", true),
@@ -247,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_cannot_be_used_is_refused_without_showing_its_password() {
+    fn unusable_proxy_is_refused_without_showing_its_password() {
         for bad in
             ["socks5://u:MARKER@proxy.test", "http://u:MARKER@", "http://u:MARKER@proxy:port"]
         {

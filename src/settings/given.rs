@@ -1,4 +1,5 @@
-//! What was given in each way, as text by setting: flags, environment, instance tags, settings file.
+//! What was given in each way, as text by setting: flags, environment, instance tags, settings
+//! file.
 
 use std::collections::BTreeMap;
 use std::fmt;

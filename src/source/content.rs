@@ -17,8 +17,9 @@ const OTHERS: [(&[u8], &str); 13] = [
     (b"[", "it is TOML, INI or JSON with sections; write lines KEY=value"),
 ];
 
-/// Why `bytes` are not a configuration, whatever a linter would make of them: HTML or XML (a proxy's
-/// page, S3's error), UTF-16, NUL bytes, an archive. `None` does not vouch for single lines.
+/// Why `bytes` are not a configuration, whatever a linter would make of them: HTML or XML (a
+/// proxy's page, S3's error), UTF-16, NUL bytes, an archive. `None` does not vouch for single
+/// lines.
 pub(crate) fn not_a_configuration(bytes: &[u8]) -> Option<&'static str> {
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
     if text.starts_with(b"<") {

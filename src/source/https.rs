@@ -10,7 +10,8 @@ use crate::net::backoff::{FailedAttempt, Next};
 use crate::net::{Http, NetworkError, READ_TIMEOUT, Response, first_paragraph, header};
 use crate::paths::MAX_CONFIG;
 
-/// One GET. Redirects are not followed: they would carry a secret to a host that the user did not name.
+/// One GET. Redirects are not followed: they would carry a secret to a host that the user did not
+/// name.
 pub(super) async fn get(http: &Http, url: &Url) -> Result<Content, Failed> {
     let request = Request::new(Method::GET, url.clone());
     let answer = http.send(request, READ_TIMEOUT, MAX_CONFIG).await?;

@@ -1,8 +1,8 @@
 //! Where a layer comes from: the grammar, pure; and [`fetch`], which gets its bytes from S3, a URL
 //! or a file.
 //!
-//! Takes a [`Source`] and an [`Access`], gives a [`Fetched`] or an [`Error`]. Touches the network and,
-//! for file sources, reads one file. Several sources can be fetched at the same time over one
+//! Takes a [`Source`] and an [`Access`], gives a [`Fetched`] or an [`Error`]. Touches the network
+//! and, for file sources, reads one file. Several sources can be fetched at the same time over one
 //! [`Http`].
 
 mod answer;
@@ -58,8 +58,8 @@ pub(crate) struct Layer {
 }
 
 /// A layer that an earlier fetch brought, and its bytes, which the caller answers for. S3 sends it
-/// only if its ETag has changed. A URL is always sent: without its query, which is never kept, it is
-/// not known to be the same one.
+/// only if its ETag has changed. A URL is always sent: without its query, which is never kept, it
+/// is not known to be the same one.
 pub(crate) struct Cached {
     pub(crate) layer: Layer,
     pub(crate) bytes: Vec<u8>,

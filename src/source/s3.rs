@@ -1,7 +1,7 @@
 //! A layer from S3, with the role's credentials.
 //!
-//! One GetObject when the region is right; a wrong guess costs one more. The SDK keeps its correction
-//! of a skewed clock in the client, so the second attempt is signed with S3's time.
+//! One GetObject when the region is right; a wrong guess costs one more. The SDK keeps its
+//! correction of a skewed clock in the client, so the second attempt is signed with S3's time.
 
 use std::error::Error;
 

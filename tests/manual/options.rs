@@ -21,8 +21,8 @@ fn options(command: &clap::Command) -> impl Iterator<Item = &str> {
     command.get_arguments().filter_map(clap::Arg::get_long)
 }
 
-/// The page that describes an option of a command: an option of `run` that is a setting is described
-/// with the settings.
+/// The page that describes an option of a command: an option of `run` that is a setting is
+/// described with the settings.
 fn page(command: &clap::Command, option: &str) -> &'static str {
     match command.get_name() {
         "run" if testing::settings().any(|name| name.replace('_', "-") == option) => {

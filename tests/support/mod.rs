@@ -196,8 +196,8 @@ impl Ended {
     fn marks_the_failed_step(&self, context: &str) {
         let may_be: &[&str] = match self.status {
             10..20 => &["identity"],
-            // STS can be out of reach, too; that the bytes are not a configuration is found when they
-            // are read.
+            // STS can be out of reach, too; that the bytes are not a configuration is found when
+            // they are read.
             20..24 => &["fetch", "identity", "lint"],
             30 | 31 => &["lint"],
             40 => &["install"],

@@ -1,22 +1,31 @@
-//! `--expand`: `${region}` and its kin in values become what the host is.
+//! `${region}` and its like in values become what the host is (`run --expand`).
 //!
 //! Takes bytes and a closure that knows the host, gives bytes; touches nothing. Only values are
-//! looked at, not names and comments; `$` without `{` is literal. The values are checked after
-//! expansion by the linter, like any others; here only that they stay on their line.
+//! looked at, not names and comments; `$` without `{` is literal. The linter checks values after
+//! the expansion; here only that they stay on their line.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// What stands between `${` and `}`.
+use crate::lines::{Kind, Line, lines};
+use crate::text;
+
+/// What is between `${` and `}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Placeholder {
+    /// `${region}`, as in `eu-west-1`.
     Region,
+    /// `${availability_zone}`, as in `eu-west-1b`.
     AvailabilityZone,
+    /// `${instance_id}`
     InstanceId,
+    /// `${instance_type}`
     InstanceType,
+    /// `${ami_id}`
     AmiId,
+    /// `${account_id}`
     AccountId,
-    /// An instance tag, by its key.
+    /// `${tag:KEY}`, an instance tag by its key.
     Tag(String),
 }
 
@@ -29,12 +38,13 @@ const PLAIN: [(&str, Placeholder); 6] = [
     ("account_id", Placeholder::AccountId),
 ];
 
-/// Why a value cannot be expanded. `line` counts from 1, in the layer. Holds what the user wrote
+/// Why a value cannot be expanded. `line` counts from 1, in the file. Holds what the user wrote
 /// between the braces, never a value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum Error {
-    #[error("line {line}: ${{{name}}} is no placeholder; the nearest is ${{{nearest}}}")]
-    Unknown { line: usize, name: String, nearest: &'static str },
+    #[error("line {line}: ${{{name}}} is not a placeholder{}", did_you_mean(.nearest))]
+    Unknown { line: usize, name: String, nearest: Option<&'static str> },
     #[error("line {line}: {placeholder} is empty or unknown on this host")]
     Empty { line: usize, placeholder: Placeholder },
     #[error("line {line}: the value of {placeholder} holds a control character")]
@@ -43,15 +53,18 @@ pub enum Error {
     Unclosed { line: usize },
 }
 
+fn did_you_mean(nearest: &Option<&'static str>) -> String {
+    nearest.map(|near| format!("; did you mean ${{{near}}}?")).unwrap_or_default()
+}
+
 impl fmt::Display for Placeholder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Placeholder::Tag(key) => write!(f, "${{tag:{key}}}"),
-            plain => write!(
-                f,
-                "${{{}}}",
-                PLAIN.iter().find(|(_, known)| known == plain).map_or("", |(name, _)| name)
-            ),
+            plain => {
+                let name = PLAIN.iter().find(|(_, known)| known == plain).map_or("", |row| row.0);
+                write!(f, "${{{name}}}")
+            }
         }
     }
 }
@@ -62,28 +75,29 @@ impl Placeholder {
         if let Some(key) = name.strip_prefix("tag:").filter(|key| !key.is_empty()) {
             return Ok(Placeholder::Tag(key.to_owned()));
         }
-        match PLAIN.iter().find(|(known, _)| *known == name) {
-            Some((_, placeholder)) => Ok(placeholder.clone()),
-            None => Err(Error::Unknown { line, nearest: nearest(&name), name: shown(&name) }),
-        }
+        let known = PLAIN.into_iter().find(|(known, _)| *known == name);
+        known.map(|(_, placeholder)| placeholder).ok_or_else(|| Error::Unknown {
+            line,
+            nearest: text::nearest(
+                &name,
+                PLAIN.map(|(known, _)| known).into_iter().chain(["tag:KEY"]),
+            ),
+            name: shown(&name),
+        })
     }
 }
 
-/// What may be shown. Behind a stray `${` anything may stand, up to the next `}`.
+/// What may be shown: between a stray `${` and the next `}` there may be anything.
 fn shown(name: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.:".contains(c);
     if name.chars().all(is_plain) { name.to_owned() } else { "…".into() }
 }
 
-fn nearest(name: &str) -> &'static str {
-    let known = PLAIN.iter().map(|(known, _)| *known).chain(["tag:NAME"]);
-    known
-        .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)))
-        .expect("the list is not empty")
-}
-
-/// Replaces every placeholder in the values of `bytes`. `lookup` gives the host's value; `None` and
-/// `""` are errors.
+/// Replaces every placeholder in the values of `bytes`. `lookup` gives the host's value.
+///
+/// # Errors
+/// A placeholder that is unknown or not closed, or for which `lookup` gives `None`, `""` or a text
+/// with control characters.
 pub fn expand(
     bytes: &[u8],
     lookup: impl Fn(&Placeholder) -> Option<String>,
@@ -93,7 +107,14 @@ pub fn expand(
         match piece {
             Piece::Literal(text) => out.extend_from_slice(text),
             Piece::Placeholder(line, name) => {
-                out.extend(value(line, Placeholder::parse(line, name)?, &lookup)?.into_bytes())
+                let placeholder = Placeholder::parse(line, name)?;
+                match lookup(&placeholder) {
+                    Some(value) if value.contains(char::is_control) => {
+                        return Err(Error::Control { line, placeholder });
+                    }
+                    Some(value) if !value.is_empty() => out.extend_from_slice(value.as_bytes()),
+                    _ => return Err(Error::Empty { line, placeholder }),
+                }
             }
         }
         Ok(())
@@ -101,7 +122,7 @@ pub fn expand(
     Ok(out)
 }
 
-/// The placeholders that [`expand`] would ask for, so that the caller can fetch them before;
+/// The placeholders that [`expand`] would look up, so that the caller can fetch them before;
 /// unknown ones are left to [`expand`].
 pub fn placeholders(bytes: &[u8]) -> BTreeSet<Placeholder> {
     let mut found = BTreeSet::new();
@@ -115,49 +136,31 @@ pub fn placeholders(bytes: &[u8]) -> BTreeSet<Placeholder> {
     found
 }
 
-fn value(
-    line: usize,
-    placeholder: Placeholder,
-    lookup: impl Fn(&Placeholder) -> Option<String>,
-) -> Result<String, Error> {
-    match lookup(&placeholder) {
-        Some(value) if value.contains(char::is_control) => {
-            Err(Error::Control { line, placeholder })
-        }
-        Some(value) if !value.is_empty() => Ok(value),
-        _ => Err(Error::Empty { line, placeholder }),
-    }
-}
-
 enum Piece<'a> {
     Literal(&'a [u8]),
-    /// The line, and what stands between the braces.
+    /// The line, and what is between the braces.
     Placeholder(usize, &'a [u8]),
 }
 
 type Visit<'a, 'v> = dyn FnMut(Piece<'a>) -> Result<(), Error> + 'v;
 
 fn walk<'a>(bytes: &'a [u8], visit: &mut Visit<'a, '_>) -> Result<(), Error> {
-    (1..)
-        .zip(bytes.split_inclusive(|&c| c == b'\n'))
-        .try_for_each(|(number, line)| walk_line(number, line, visit))
+    lines(bytes).try_for_each(|line| walk_line(line, visit))
 }
 
-fn walk_line<'a>(number: usize, line: &'a [u8], visit: &mut Visit<'a, '_>) -> Result<(), Error> {
-    let is_comment = matches!(line.trim_ascii_start().first(), Some(b'#' | b';'));
-    let name_end = line
-        .iter()
-        .position(|&c| c == b'=')
-        .filter(|_| !is_comment)
-        .map_or(line.len(), |at| at + 1);
-    let (name, mut rest) = line.split_at(name_end);
+fn walk_line<'a>(line: Line<'a>, visit: &mut Visit<'a, '_>) -> Result<(), Error> {
+    if !matches!(line.kind, Kind::Assignment(..)) {
+        return visit(Piece::Literal(line.raw));
+    }
+    let cut = line.raw.iter().position(|&c| c == b'=').map_or(0, |at| at + 1);
+    let (name, mut rest) = line.raw.split_at(cut);
     visit(Piece::Literal(name))?;
     while let Some(open) = rest.windows(2).position(|pair| pair == b"${") {
         let inside = &rest[open + 2..];
-        let close =
-            inside.iter().position(|&c| c == b'}').ok_or(Error::Unclosed { line: number })?;
+        let close = inside.iter().position(|&c| c == b'}');
+        let close = close.ok_or(Error::Unclosed { line: line.number })?;
         visit(Piece::Literal(&rest[..open]))?;
-        visit(Piece::Placeholder(number, &inside[..close]))?;
+        visit(Piece::Placeholder(line.number, &inside[..close]))?;
         rest = &inside[close + 1..];
     }
     visit(Piece::Literal(rest))

@@ -29,7 +29,7 @@ fn check_error(text: &str, expected: &str) {
 }
 
 #[test]
-fn placeholders_in_values_become_what_the_host_is() {
+fn expand_replaces_placeholders_in_values() {
     check(
         "A=${region}/${availability_zone}\nB=${instance_id}${ami_id}${account_id}\nC={\"team\":\"${tag:team name}\"}",
         "A=eu-west-1/eu-west-1b\nB=i-1ami-1123456789012\nC={\"team\":\"blue\"}",
@@ -37,39 +37,36 @@ fn placeholders_in_values_become_what_the_host_is() {
 }
 
 #[test]
-fn names_comments_and_plain_dollars_stay() {
+fn expand_keeps_names_comments_and_plain_dollars() {
     let text = "# ${nonsense}\n ; K=${nonsense}\nK${region}=1\nK=$region $ { $$\nno equals ${nonsense}\n\n";
     check(text, text);
 }
 
 #[test]
-fn bytes_that_are_no_utf8_stay() {
+fn expand_keeps_bytes_that_are_not_utf8() {
     assert_eq!(expand(b"K=\xff${region}\xfe", host), Ok(b"K=\xffeu-west-1\xfe".to_vec()));
 }
 
 #[test]
-fn an_unknown_placeholder_is_an_error_that_names_the_nearest() {
+fn unknown_placeholder_suggests_the_nearest() {
     check_error(
         "A=1\nK=${regoin}\n",
-        "line 2: ${regoin} is no placeholder; the nearest is ${region}",
+        "line 2: ${regoin} is not a placeholder; did you mean ${region}?",
     );
     check_error(
         "K=${account}\n",
-        "line 1: ${account} is no placeholder; the nearest is ${account_id}",
+        "line 1: ${account} is not a placeholder; did you mean ${account_id}?",
     );
-    check_error("K=${tag:}\n", "line 1: ${tag:} is no placeholder; the nearest is ${tag:NAME}");
+    check_error("K=${tag:}\n", "line 1: ${tag:} is not a placeholder; did you mean ${tag:KEY}?");
 }
 
 #[test]
-fn what_stands_between_stray_braces_is_not_shown() {
-    check_error(
-        "K={\"p\":\"${\",\"q\":\"hunter2\"}\n",
-        "line 1: ${…} is no placeholder; the nearest is ${account_id}",
-    );
+fn text_between_stray_braces_is_not_shown() {
+    check_error("K={\"p\":\"${\",\"q\":\"hunter2\"}\n", "line 1: ${…} is not a placeholder");
 }
 
 #[test]
-fn an_empty_placeholder_is_an_error() {
+fn empty_placeholder_is_an_error() {
     check_error(
         "K=${instance_type}\n",
         "line 1: ${instance_type} is empty or unknown on this host",
@@ -78,17 +75,17 @@ fn an_empty_placeholder_is_an_error() {
 }
 
 #[test]
-fn an_expanded_value_cannot_become_a_second_line() {
+fn expanded_value_cannot_add_a_line() {
     check_error("K=${tag:bad}\n", "line 1: the value of ${tag:bad} holds a control character");
 }
 
 #[test]
-fn an_open_brace_without_a_close_is_an_error() {
+fn placeholder_without_closing_brace_is_an_error() {
     check_error("K=1\nL=${region\nM=}\n", "line 2: ${ without a closing }");
 }
 
 #[test]
-fn placeholders_are_known_before_expansion() {
+fn placeholders_lists_what_expand_looks_up() {
     let found = placeholders(b"# ${ami_id}\nA=${region}${tag:x}\nB=${region}\n");
     assert_eq!(
         found.into_iter().collect::<Vec<_>>(),

@@ -5,44 +5,40 @@ use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use super::lines::{self, Setting};
-use super::{Findings, Readers};
+use super::findings::Findings;
+use super::scan::{self, Setting};
+use crate::lines::{BOM, lines};
+use crate::redact::{REDACTED, secret_start};
+use crate::text::is_invisible;
 use crate::variables;
 
 /// A printable line and the place to mark in it, in characters.
-pub struct Excerpt {
-    pub text: String,
-    pub marked: Range<usize>,
+pub(super) struct Excerpt {
+    pub(super) text: String,
+    pub(super) marked: Range<usize>,
 }
 
-/// So many characters are shown of a line; a longer one is cut around the mark.
+/// This many characters are shown of a line; a longer one is cut around the mark.
 const WIDTH: usize = 100;
 
 /// A file, ready to be quoted from.
-pub struct Quoted<'b> {
+pub(super) struct Quoted<'b> {
     bytes: &'b [u8],
     lines: Vec<&'b [u8]>,
-    /// Lines that may be pieces of a secret which goes on over its own line; found out when first
+    /// Lines that may be pieces of a secret which does not end on its line; found out when first
     /// asked.
     secret: OnceCell<Vec<Range<usize>>>,
 }
 
 impl<'b> Quoted<'b> {
-    pub fn new(bytes: &'b [u8]) -> Self {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        Self { bytes, lines: bytes.split(|byte| *byte == b'\n').collect(), secret: OnceCell::new() }
-    }
-
-    fn follows_secret(&self, number: usize) -> bool {
-        let find = || {
-            let text = String::from_utf8_lossy(self.bytes);
-            after_secrets(&lines::scan(&text, &mut Findings::new("", Readers::ALL)))
-        };
-        self.secret.get_or_init(find).iter().any(|lines| lines.contains(&number))
+    pub(super) fn new(bytes: &'b [u8]) -> Self {
+        let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
+        let lines = lines(bytes).map(|line| line.body()).collect();
+        Self { bytes, lines, secret: OnceCell::new() }
     }
 
     /// The line of that number, counted from one; `columns` are bytes of it.
-    pub fn excerpt(&self, number: usize, columns: &Range<usize>) -> Option<Excerpt> {
+    pub(super) fn excerpt(&self, number: usize, columns: &Range<usize>) -> Option<Excerpt> {
         let line = self.lines.get(number.checked_sub(1)?)?;
         let text = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
         let secret = self.secret_part(number, &text);
@@ -53,8 +49,8 @@ impl<'b> Quoted<'b> {
                 start.get_or_insert(shown.len());
             }
             match at.cmp(&secret) {
-                Ordering::Less => shown.extend(visible(c)),
-                Ordering::Equal => shown.extend("[redacted]".chars()),
+                Ordering::Less => push_visible(&mut shown, c),
+                Ordering::Equal => shown.extend(REDACTED.chars()),
                 Ordering::Greater => {}
             }
             if at < columns.end {
@@ -65,42 +61,38 @@ impl<'b> Quoted<'b> {
         Some(window(&shown, start..end.max(start + 1)))
     }
 
-    /// Where the part of the line begins that nobody may see; its length if there is none.
+    /// Where the part of the line begins that must not be shown; its length if there is none.
     fn secret_part(&self, number: usize, line: &str) -> usize {
-        let known = line
-            .split_once('=')
-            .is_some_and(|(name, _)| variables::find(last_word(name)).is_some());
-        if !known && self.follows_secret(number) {
+        let name = line.split_once('=').map_or("", |(name, _)| name);
+        let name = name.split_whitespace().next_back().unwrap_or("").trim_start_matches(['#', ';']);
+        if variables::find(name).is_none() && self.follows_secret(number) {
             return 0;
         }
-        let secret = words(line).find(|word| variables::is_secret(word));
-        secret.and_then(|word| Some(line.find(word)? + word.len() + 1)).unwrap_or(line.len())
+        secret_start(line).unwrap_or(line.len())
+    }
+
+    fn follows_secret(&self, number: usize) -> bool {
+        let find = || {
+            let text = String::from_utf8_lossy(self.bytes);
+            after_secrets(&scan::scan(&text, &mut Findings::ignored()))
+        };
+        self.secret.get_or_init(find).iter().any(|lines| lines.contains(&number))
     }
 }
 
-/// What may be names: the words left of `=`, or the first few of a line without one.
-fn words(line: &str) -> impl Iterator<Item = &str> {
-    let names = line.split('=').next().unwrap_or(line);
-    names.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).take(4)
-}
-
-/// From a secret that does not end on its line to the next setting that is known to be one.
-fn after_secrets(settings: &[Setting]) -> Vec<Range<usize>> {
-    let mut sure = settings
-        .iter()
-        .filter(|one| variables::find(one.name).is_some() || variables::sounds_secret(one.name))
-        .peekable();
+/// From a secret that does not end on its line to the next setting that surely is one.
+fn after_secrets(settings: &[Setting<'_>]) -> Vec<Range<usize>> {
+    let is_sure = |one: &&Setting<'_>| {
+        variables::find(one.name).is_some() || variables::sounds_secret(one.name)
+    };
+    let mut sure = settings.iter().filter(is_sure).peekable();
     let mut ranges = Vec::new();
     while let Some(one) = sure.next() {
-        if !one.whole && variables::is_secret(one.name) {
+        if !one.is_whole && variables::is_secret(one.name) {
             ranges.push(one.line + 1..sure.peek().map_or(usize::MAX, |next| next.line));
         }
     }
     ranges
-}
-
-fn last_word(name: &str) -> &str {
-    name.split_whitespace().next_back().unwrap_or("").trim_start_matches(['#', ';'])
 }
 
 fn window(text: &[char], marked: Range<usize>) -> Excerpt {
@@ -118,12 +110,18 @@ fn window(text: &[char], marked: Range<usize>) -> Excerpt {
     Excerpt { text: shown, marked: start..end.max(start + 1) }
 }
 
-/// The character itself, or its code where a terminal would show nothing or do something.
-pub fn visible(c: char) -> impl Iterator<Item = char> {
-    let odd = c.is_control() || (c.is_whitespace() && c != ' ') || lines::is_zero_width(c);
-    let code = odd.then(|| format!("<U+{:04X}>", u32::from(c)));
-    let plain = (!odd).then_some(c);
-    code.map(|code| code.chars().collect::<Vec<_>>()).unwrap_or_default().into_iter().chain(plain)
+/// The text with the code of each character that a terminal would not show, or would obey.
+pub(super) fn visible(text: &str) -> String {
+    let mut shown = Vec::new();
+    text.chars().for_each(|c| push_visible(&mut shown, c));
+    shown.into_iter().collect()
+}
+
+fn push_visible(shown: &mut Vec<char>, c: char) {
+    match c.is_control() || (c.is_whitespace() && c != ' ') || is_invisible(c) {
+        true => shown.extend(format!("<U+{:04X}>", u32::from(c)).chars()),
+        false => shown.push(c),
+    }
 }
 
 #[cfg(test)]
@@ -136,13 +134,13 @@ mod tests {
     }
 
     #[test]
-    fn the_mark_stands_under_what_it_means() {
+    fn the_mark_is_below_its_characters() {
         assert_eq!(shown("ECS_CLUSTER=\"a\"", 12..15), ("ECS_CLUSTER=\"a\"".into(), 12..15));
         assert_eq!(shown("A=\u{a0}b", 2..5), ("A=<U+00A0>b".into(), 2..11));
     }
 
     #[test]
-    fn a_secret_is_not_shown_whatever_its_shape() {
+    fn secrets_are_not_shown_whatever_their_shape() {
         for line in [
             "DB_PASSWORD=hunter2",
             "export DB_PASSWORD = hunter2",
@@ -152,18 +150,15 @@ mod tests {
         ] {
             assert!(!shown(line, 0..3).0.contains("hunter2"), "{line}");
         }
-        let over_lines =
-            Quoted::new(b"ECS_ENGINE_AUTH_DATA={\nhunter2=\n\"password\": \"hunter2\"\n");
+        let quoted = Quoted::new(b"ECS_ENGINE_AUTH_DATA={\nhunter2=\n\"password\": \"hunter2\"\n");
         for line in [2, 3] {
-            assert_eq!(
-                over_lines.excerpt(line, &(0..5)).map(|excerpt| excerpt.text),
-                Some("[redacted]".into())
-            );
+            let excerpt = quoted.excerpt(line, &(0..5)).expect("there is a line");
+            assert_eq!(excerpt.text, REDACTED);
         }
     }
 
     #[test]
-    fn a_long_line_is_cut_around_the_mark() {
+    fn long_lines_are_cut_around_the_mark() {
         let line = format!("A={}!{}", "x".repeat(500), "y".repeat(500));
         let (text, marked) = shown(&line, 502..503);
         assert_eq!(text.chars().nth(marked.start), Some('!'));

@@ -1,29 +1,29 @@
 //! A rule as text, for `lint --explain`.
 
-use std::fmt::Write as _;
+use super::rules::{ExampleContext, Rule};
 
-use super::rules::{Rule, Under};
-
-/// One rule for people: what it is, why it matters, the broken lines and the mended ones.
+/// One rule for people: what it is, why it matters, the broken lines and the corrected ones.
 pub fn explain(rule: &Rule) -> String {
-    let mut text = format!("{} ({})\n\n{}\n\n", rule.id, rule.severity.word(), rule.why);
-    text.push_str(surroundings(rule.under));
-    let _ = write!(text, "this\n\n{}\ninstead\n\n{}", example(rule.bad), example(rule.good));
-    text
+    let Rule { id, severity, why, bad, good, context, .. } = rule;
+    let (severity, context) = (severity.word(), introduction(*context));
+    let (bad, good) = (example(bad), example(good));
+    format!("{id} ({severity})\n\n{why}\n\n{context}this\n\n{bad}\ninstead\n\n{good}")
 }
 
-fn surroundings(under: Under) -> &'static str {
-    match under {
-        Under::Plain => "",
-        Under::Stretched => "`...` stands for 64 KiB of text.\n\n",
-        Under::Whole => "With --whole,\n",
-        Under::HostTasks => "With --block-imds-host-tasks,\n",
-        Under::External => "With --for external,\n",
-        Under::InstanceFile => "In /var/lib/ecs/ecs.config, with --for al2023,\n",
-        Under::JsonFile => "With a file /etc/ecs/ecs.config.json that holds `[`, for instance,\n",
-        Under::Installed => "When `run` installs it,\n",
-        Under::JoinedGreen => "Where an agent has joined the cluster green,\n",
-        Under::JoinedSome => "Where an agent has joined a cluster that nobody knows,\n",
+fn introduction(context: ExampleContext) -> &'static str {
+    match context {
+        ExampleContext::Plain => "",
+        ExampleContext::Stretched => "`...` means 64 KiB of text.\n\n",
+        ExampleContext::Whole => "With --whole,\n",
+        ExampleContext::HostTasks => "With --block-imds-host-tasks,\n",
+        ExampleContext::External => "With --for external,\n",
+        ExampleContext::InstanceFile => "In /var/lib/ecs/ecs.config, with --for al2023,\n",
+        ExampleContext::JsonFile => {
+            "With a file /etc/ecs/ecs.config.json that holds `[`, for instance,\n"
+        }
+        ExampleContext::Installed => "When `run` installs it,\n",
+        ExampleContext::JoinedGreen => "Where an agent has joined the cluster green,\n",
+        ExampleContext::JoinedSome => "Where an agent has joined an unknown cluster,\n",
     }
 }
 
@@ -34,9 +34,9 @@ fn example(bytes: &[u8]) -> String {
 }
 
 fn printable(line: &[u8]) -> String {
-    let plain = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
-    let shown = |byte: &u8| {
-        if plain(byte) { char::from(*byte).to_string() } else { byte.escape_ascii().to_string() }
+    let shown = |byte: &u8| match byte.is_ascii_graphic() || *byte == b' ' {
+        true => char::from(*byte).to_string(),
+        false => byte.escape_ascii().to_string(),
     };
     line.iter().map(shown).collect()
 }
@@ -47,7 +47,7 @@ mod tests {
     use crate::lint::rules;
 
     #[test]
-    fn an_explanation_shows_odd_bytes_as_escapes() {
+    fn explain_shows_odd_bytes_as_escapes() {
         let rule = rules::find("bom").expect("a rule of the table");
         assert!(explain(rule).contains("    \\xef\\xbb\\xbfECS_CLUSTER=prod\n"));
     }

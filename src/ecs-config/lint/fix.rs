@@ -1,77 +1,82 @@
-//! Mends what can be mended without changing what the author meant.
+//! Fixes what can be fixed without changing what the author meant.
 //!
-//! Takes the bytes of a file; gives mended bytes and which finding went away in which line. A line
-//! is rewritten only if every reader then takes it as its author meant it; lines are neither added
-//! nor removed.
+//! A line is rewritten only if every reader then takes it as its author meant it; lines are neither
+//! added nor removed.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 
-use super::lines::{self, Setting};
-use super::meant::is_json;
-use super::{Context, File, Findings, Readers, bytes, check_layer};
+use super::findings::Findings;
+use super::parsed_value::is_json;
+use super::scan::{self, Setting};
+use super::{Context, File, check_layer, encoding};
 use crate::go;
+use crate::lines::{Line, lines};
 use crate::merge;
 use crate::readers::Reader;
 use crate::variables::{self, Kind};
 
-/// A finding that mending made go away.
+/// A finding that is gone after [`fix`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Mended {
+pub struct Fixed {
+    /// From 1.
     pub line: usize,
+    /// The id of the rule.
     pub id: &'static str,
 }
 
-/// The mended file. What is no text, or no configuration, stays as it is.
-pub fn mend(file: &[u8]) -> (Vec<u8>, Vec<Mended>) {
-    let (ended, _) = merge::mend(file);
-    let text = match bytes::look(&ended, &mut sink()) {
+/// The fixed file, and what was fixed. What is not text, or not a configuration, stays as it is.
+pub fn fix(file: &[u8]) -> (Vec<u8>, Vec<Fixed>) {
+    let (normalised, _) = merge::normalise(file);
+    let text = match encoding::check(&normalised, &mut Findings::ignored()) {
         Some(Cow::Borrowed(text)) if !text.contains('\0') => text,
         _ => return (file.to_vec(), Vec::new()),
     };
-    let settings: HashMap<usize, Setting> =
-        lines::scan(text, &mut sink()).into_iter().map(|one| (one.line, one)).collect();
-    let lines = text.split('\n').enumerate().map(|(at, line)| match settings.get(&(at + 1)) {
-        Some(setting) => setting_line(line, setting),
-        None => other_line(line),
-    });
-    let mended = lines.collect::<Vec<_>>().join("\n").into_bytes();
-    let done = gone(file, &mended);
-    (mended, done)
-}
-
-fn sink() -> Findings<'static> {
-    Findings::new("", Readers::ALL)
+    let settings = scan::scan(text, &mut Findings::ignored());
+    let settings: HashMap<usize, Setting<'_>> =
+        settings.into_iter().map(|one| (one.line, one)).collect();
+    let fixed_line = |line: Line<'_>| {
+        let body = &text[line.start..line.start + line.body().len()];
+        let fixed = match settings.get(&line.number) {
+            Some(setting) => setting_line(body, setting),
+            None => other_line(body),
+        };
+        [&fixed, "\n"].concat()
+    };
+    let fixed = lines(text.as_bytes()).map(fixed_line).collect::<String>().into_bytes();
+    let gone = findings(file).difference(&findings(&fixed)).cloned().collect();
+    (fixed, gone)
 }
 
 /// NAME=value as it was meant, if all readers agree on that.
 fn setting_line<'t>(line: &'t str, setting: &Setting<'t>) -> Cow<'t, str> {
-    let value = straight(setting).unwrap_or(Cow::Borrowed(setting.value));
-    let meant = format!("{}={value}", setting.name);
-    let remark = line.contains('#') && !setting.value.contains('#');
-    match setting.whole && !remark && reads_as(&meant, setting.name, &value) {
-        true => Cow::Owned(meant),
+    let value = corrected(setting).unwrap_or(Cow::Borrowed(setting.value));
+    let intended = format!("{}={value}", setting.name);
+    let has_comment = line.contains('#') && !setting.value.contains('#');
+    match setting.is_whole && !has_comment && reads_as(&intended, setting.name, &value) {
+        true => Cow::Owned(intended),
         false => Cow::Borrowed(line),
     }
 }
 
 fn reads_as(line: &str, name: &str, value: &str) -> bool {
-    let exactly = |reader: Reader| {
+    Reader::ALL.into_iter().all(|reader| {
         let reading = reader.read(line.as_bytes());
-        matches!(&reading.variables[..], [one] if one.name == name.as_bytes() && one.value.as_deref() == Some(value.as_bytes()))
-    };
-    Reader::ALL.into_iter().all(exactly)
+        matches!(&reading.variables[..], [one] if one.name == name.as_bytes()
+            && one.value.as_deref() == Some(value.as_bytes()))
+    })
 }
 
 /// The value in the word or with the quotes that the agent takes, where there is no doubt which.
-fn straight<'t>(setting: &Setting<'t>) -> Option<Cow<'t, str>> {
-    let known = variables::find(setting.name)?;
+fn corrected<'t>(setting: &Setting<'t>) -> Option<Cow<'t, str>> {
     let value = setting.value;
-    match known.kind {
-        Kind::Bool => go::meant_boolean(value)
-            .map(|meant| Cow::Borrowed(if meant { "true" } else { "false" })),
+    match variables::find(setting.name)?.kind {
+        Kind::Bool => {
+            let word = if go::intended_boolean(value)? { "true" } else { "false" };
+            Some(Cow::Borrowed(word))
+        }
         Kind::StringList | Kind::StringMap | Kind::Auth | Kind::PortList | Kind::CidrList
             if !value.is_ascii() =>
         {
@@ -82,7 +87,8 @@ fn straight<'t>(setting: &Setting<'t>) -> Option<Cow<'t, str>> {
     }
 }
 
-/// Comments: `;` becomes `#`, and the backslash that makes systemd read on goes.
+/// Comments: `;` becomes `#`, and the backslash that makes systemd read on is removed, with a lone
+/// CR before it, which would be taken for the end of the line next.
 fn other_line(line: &str) -> Cow<'_, str> {
     let comment = match line.trim_start().as_bytes() {
         [b'#', ..] => Cow::Borrowed(line),
@@ -90,21 +96,13 @@ fn other_line(line: &str) -> Cow<'_, str> {
         _ => return Cow::Borrowed(line),
     };
     match comment.ends_with('\\') {
-        // A lone CR before it would next be taken for a line's end.
         true => Cow::Owned(comment.trim_end_matches(['\\', '\r']).to_owned()),
         false => comment,
     }
 }
 
-fn gone(before: &[u8], after: &[u8]) -> Vec<Mended> {
-    let after: BTreeSet<Mended> = findings(after);
-    findings(before).difference(&after).cloned().collect()
-}
-
-fn findings(bytes: &[u8]) -> BTreeSet<Mended> {
+fn findings(bytes: &[u8]) -> BTreeSet<Fixed> {
     let found = check_layer(&File { source: "", bytes }, &Context::default());
-    found
-        .into_iter()
-        .filter_map(|finding| Some(Mended { line: finding.line?, id: finding.id }))
-        .collect()
+    let fixed = found.into_iter().filter_map(|one| Some(Fixed { line: one.line?, id: one.id }));
+    fixed.collect()
 }

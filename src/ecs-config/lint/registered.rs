@@ -1,39 +1,36 @@
 //! The cluster that an agent on this host has joined before.
 //!
 //! The agent keeps its name in `/var/lib/ecs/data/agent.db` and exits with status 5 when it starts
-//! with another one (amazon-ecs-agent agent/app/agent.go). Takes what is known and what is
-//! configured; says whether they agree.
+//! with another one (aws/amazon-ecs-agent, agent/app/agent.go).
 
 /// What is known about an earlier registration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Registered {
-    /// `agent.db` is not there, or nobody looked.
+    /// `agent.db` is missing, or was not looked for.
     #[default]
     Never,
-    /// In this cluster: our own state or the agent's introspection port says so.
+    /// In this cluster, as our own state or the agent's introspection port reports.
     In(String),
-    /// `agent.db` is there, and nothing says which cluster it names.
+    /// `agent.db` is there, and the cluster in it is unknown.
     Unknown,
 }
 
-/// Two clusters that the agent would find to differ. Names only: a cluster's name is no secret, but
-/// it is a value, so no message shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conflict;
-
-/// Whether an agent that starts with the configured cluster would exit 5. No name at all means
-/// `default`.
-pub fn conflict(configured: Option<&str>, registered: &Registered) -> Option<Conflict> {
-    let Registered::In(joined) = registered else { return None };
-    let configured = configured.map(str::trim).filter(|name| !name.is_empty()).unwrap_or("default");
-    (name(configured) != name(joined.trim())).then_some(Conflict)
+impl Registered {
+    /// Whether an agent that starts with the configured cluster would exit with status 5. No name
+    /// at all means `default`.
+    pub fn conflicts_with(&self, configured: Option<&str>) -> bool {
+        let Registered::In(joined) = self else { return false };
+        let configured = configured.map(str::trim).filter(|name| !name.is_empty());
+        name(configured.unwrap_or("default")) != name(joined.trim())
+    }
 }
 
 /// The agent may be configured with a name and have saved the ARN that ends in it.
 fn name(cluster: &str) -> &str {
-    match cluster.strip_prefix("arn:") {
-        Some(_) => cluster.rsplit('/').next().unwrap_or(cluster),
-        None => cluster,
+    if cluster.starts_with("arn:") {
+        cluster.rsplit('/').next().unwrap_or(cluster)
+    } else {
+        cluster
     }
 }
 
@@ -41,24 +38,21 @@ fn name(cluster: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn joined(name: &str) -> Registered {
-        Registered::In(name.to_owned())
+    fn conflict(configured: Option<&str>, joined: &str) -> bool {
+        Registered::In(joined.to_owned()).conflicts_with(configured)
     }
 
     #[test]
-    fn another_cluster_than_the_saved_one_is_a_conflict() {
-        assert_eq!(conflict(Some("blue"), &joined("green")), Some(Conflict));
-        assert_eq!(conflict(None, &joined("green")), Some(Conflict));
-        assert_eq!(conflict(Some(""), &joined("default")), None);
-        assert_eq!(
-            conflict(Some("green"), &joined("arn:aws:ecs:eu-west-1:123456789012:cluster/green")),
-            None
-        );
+    fn another_cluster_than_the_saved_one_conflicts() {
+        assert!(conflict(Some("blue"), "green"));
+        assert!(conflict(None, "green"));
+        assert!(!conflict(Some(""), "default"));
+        assert!(!conflict(Some("green"), "arn:aws:ecs:eu-west-1:123456789012:cluster/green"));
     }
 
     #[test]
-    fn without_knowledge_there_is_no_conflict() {
-        assert_eq!(conflict(Some("blue"), &Registered::Never), None);
-        assert_eq!(conflict(Some("blue"), &Registered::Unknown), None);
+    fn an_unknown_registration_does_not_conflict() {
+        assert!(!Registered::Never.conflicts_with(Some("blue")));
+        assert!(!Registered::Unknown.conflicts_with(Some("blue")));
     }
 }

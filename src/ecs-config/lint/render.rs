@@ -1,5 +1,5 @@
-//! Findings for people, in the manner of rustc: the line, the place in it, what each reader makes
-//! of it, the fix.
+//! Findings for people, in the manner of rustc: the line, the place in it, what each reader sets,
+//! the fix.
 //!
 //! This is the one place that shows values, those of the user's own file on the user's own
 //! terminal; secrets are not.
@@ -8,45 +8,46 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
-use super::disagree::READERS;
-use super::excerpt::{self, Excerpt, Quoted};
+use super::context::ReaderSet;
+use super::excerpt::{Excerpt, Quoted, visible};
+use super::reader_consistency::READERS;
 use super::rules::{self, Kind};
-use super::{File, Finding, Readers, Severity, plain};
-use crate::readers::{Reader, Reading, lossy};
-use crate::text::plural;
+use super::{File, Finding, Severity, is_presentable};
+use crate::lines::keep_only;
+use crate::readers::{Reader, Reading};
+use crate::redact::REDACTED;
+use crate::text::{lossy, plural};
 use crate::variables;
 
 /// How to write.
 #[derive(Debug, Clone, Copy)]
 pub struct Style {
+    /// With the escape sequences of terminals.
     pub color: bool,
     /// The readers to compare.
-    pub readers: Readers,
+    pub readers: ReaderSet,
 }
 
-/// Everything about one file, and nothing if there is nothing to say.
-pub fn text(file: &File, findings: &[Finding], style: Style) -> String {
+/// Everything about one file; empty if there are no findings.
+pub fn text(file: &File<'_>, findings: &[Finding], style: Style) -> String {
     if findings.is_empty() {
         return String::new();
     }
     let compared = compared(file.bytes, findings);
-    let page = Page {
-        file,
-        quoted: Quoted::new(file.bytes),
-        readings: Readings::of(&compared, style.readers),
-        style,
-    };
+    let readings = readings(&compared, style.readers);
+    let sets = readings.iter().map(|(reader, reading)| Sets::new(*reader, reading)).collect();
+    let page = Page { file, quoted: Quoted::new(file.bytes), sets, style };
     findings.iter().map(|finding| page.finding(finding)).collect()
 }
 
-/// Whether it helps to see what each reader sets. Of a key that stands twice the message says all.
+/// Whether it helps to see what each reader sets. Of a key that is set twice the message says all.
 fn compares(finding: &Finding) -> bool {
-    let about_readers = rules::find(finding.id).is_some_and(|rule| rule.kind == Kind::Readers);
-    about_readers && !["duplicate-key", "conflicting-duplicate"].contains(&finding.id)
+    let is_about_readers = rules::find(finding.id).is_some_and(|rule| rule.kind == Kind::Readers);
+    is_about_readers && !["duplicate-key", "conflicting-duplicate"].contains(&finding.id)
 }
 
 /// What must be read to compare the readers on the keys of the findings: their lines, and those
-/// that set these keys; or all lines, if something goes on over the end of one.
+/// that set these keys; or all lines, if something does not end on its line.
 fn compared<'b>(bytes: &'b [u8], findings: &[Finding]) -> Cow<'b, [u8]> {
     const SPANNING: [&str; 5] = [
         "unclosed-quote",
@@ -55,39 +56,30 @@ fn compared<'b>(bytes: &'b [u8], findings: &[Finding]) -> Cow<'b, [u8]> {
         "multi-line-value",
         "cr-only",
     ];
-    let keys: HashSet<&[u8]> = findings
-        .iter()
-        .filter(|finding| compares(finding))
-        .filter_map(|one| one.key.as_deref())
-        .map(str::as_bytes)
-        .collect();
+    let keys = findings.iter().filter(|finding| compares(finding));
+    let keys: HashSet<&[u8]> = keys.filter_map(|one| Some(one.key.as_ref()?.as_bytes())).collect();
     let lines: HashSet<usize> = findings.iter().filter_map(|finding| finding.line).collect();
-    let sets_key = |line: &[u8]| {
-        line.iter().position(|byte| *byte == b'=').is_some_and(|cut| keys.contains(&line[..cut]))
-    };
-    match findings.iter().any(|finding| SPANNING.contains(&finding.id)) {
-        _ if keys.is_empty() => Cow::Borrowed(b""),
-        true => Cow::Borrowed(bytes),
-        false => {
-            Cow::Owned(plain::only(bytes, |number, line| lines.contains(&number) || sets_key(line)))
-        }
+    if keys.is_empty() {
+        return Cow::Borrowed(b"");
     }
+    if findings.iter().any(|finding| SPANNING.contains(&finding.id)) {
+        return Cow::Borrowed(bytes);
+    }
+    Cow::Owned(keep_only(bytes, |line| {
+        let sets_key = line.assignment().is_some_and(|(name, _)| keys.contains(name));
+        sets_key || lines.contains(&line.number)
+    }))
 }
 
 /// `2 errors, 1 warning`, or `no findings`.
 pub fn summary(findings: &[Finding]) -> String {
-    let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
-    let counts = [Severity::Error, Severity::Warning, Severity::Note]
-        .map(|severity| (count(severity), severity.word()));
-    match counts
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, word)| plural(count, word))
-        .collect::<Vec<_>>()
-    {
-        none if none.is_empty() => "no findings".to_owned(),
-        some => some.join(", "),
-    }
+    let count = |severity: Severity| {
+        let count = findings.iter().filter(|finding| finding.severity == severity).count();
+        (count > 0).then(|| plural(count, severity.word()))
+    };
+    let counts = [Severity::Error, Severity::Warning, Severity::Note].into_iter().filter_map(count);
+    let counts = counts.collect::<Vec<_>>().join(", ");
+    if counts.is_empty() { "no findings".to_owned() } else { counts }
 }
 
 const RESET: &str = "\x1b[0m";
@@ -105,7 +97,7 @@ fn color(severity: Severity) -> &'static str {
 struct Page<'p> {
     file: &'p File<'p>,
     quoted: Quoted<'p>,
-    readings: Readings<'p>,
+    sets: Vec<Sets<'p>>,
     style: Style,
 }
 
@@ -120,7 +112,7 @@ impl Page<'_> {
         let mut out = self.head(finding, &margin);
         out.push_str(&self.quote(finding, &number, &margin).unwrap_or_default());
         let equals = self.paint(BLUE, "=");
-        for (names, what) in self.readings.about(finding) {
+        for (names, what) in self.views(finding) {
             let _ = writeln!(out, "{margin} {equals} {names}: {what}");
         }
         if let Some(fix) = &finding.fix {
@@ -131,10 +123,8 @@ impl Page<'_> {
     }
 
     fn head(&self, finding: &Finding, margin: &str) -> String {
-        let id = self.paint(
-            color(finding.severity),
-            &format!("{}[{}]", finding.severity.word(), finding.id),
-        );
+        let id = format!("{}[{}]", finding.severity.word(), finding.id);
+        let id = self.paint(color(finding.severity), &id);
         let message = self.paint(BOLD, &format!(": {}", finding.message));
         let place = finding
             .line
@@ -142,107 +132,104 @@ impl Page<'_> {
         format!("{id}{message}\n{margin}{} {}{place}\n", self.paint(BLUE, "-->"), finding.source)
     }
 
-    /// The line with its place marked. A merged view has findings of other files than this one:
-    /// their lines are not here.
+    /// The line with its place marked. The lines of other files are not at hand.
     fn quote(&self, finding: &Finding, number: &str, margin: &str) -> Option<String> {
         let line = finding.line.filter(|_| finding.source == self.file.source)?;
         let Excerpt { text, marked } = self.quoted.excerpt(line, &finding.columns)?;
         let (bar, number) = (self.paint(BLUE, "|"), self.paint(BLUE, number));
         let carets = self.paint(color(finding.severity), &"^".repeat(marked.len()));
-        Some(format!(
-            "{margin} {bar}\n{number} {bar} {text}\n{margin} {bar} {}{carets}\n",
-            " ".repeat(marked.start)
-        ))
-    }
-}
-
-/// What each reader makes of the file.
-struct Readings<'b> {
-    list: Vec<(Reader, Reading<'b>, BTreeMap<String, String>)>,
-}
-
-impl<'b> Readings<'b> {
-    fn of(bytes: &'b [u8], readers: Readers) -> Self {
-        let read = |(reader, _): (Reader, Readers)| {
-            let reading = reader.read(bytes);
-            let set = reading
-                .variables
-                .iter()
-                .map(|one| (lossy(one.name), one.value.as_deref().map_or(String::new(), shown)))
-                .collect();
-            (reader, reading, set)
-        };
-        Self {
-            list: READERS.into_iter().filter(|(_, set)| readers.meets(*set)).map(read).collect(),
-        }
+        let indent = " ".repeat(marked.start);
+        Some(format!("{margin} {bar}\n{number} {bar} {text}\n{margin} {bar} {indent}{carets}\n"))
     }
 
     /// For a finding about readers: what they set, those that agree together. Nothing if all do.
-    fn about(&self, finding: &Finding) -> Vec<(String, String)> {
+    fn views(&self, finding: &Finding) -> Vec<(String, String)> {
         let Some(key) = finding.key.as_deref().filter(|_| compares(finding)) else {
             return Vec::new();
         };
-        let mut outcomes: Vec<(String, String)> = Vec::new();
-        for (reader, reading, set) in &self.list {
-            let outcome = outcome(key, reading, set);
-            match outcomes.iter_mut().find(|(_, what)| *what == outcome) {
-                Some((names, _)) => *names = format!("{names}, {}", reader.name()),
-                None => outcomes.push((reader.name().to_owned(), outcome)),
+        let mut views: Vec<(String, View<'_>)> = Vec::new();
+        for sets in &self.sets {
+            let (name, view) = (sets.reader.name(), sets.view(key));
+            match views.iter_mut().find(|(_, other)| *other == view) {
+                Some((names, _)) => *names = format!("{names}, {name}"),
+                None => views.push((name.to_owned(), view)),
             }
         }
-        if outcomes.len() > 1 || finding.severity == Severity::Error {
-            conceal(key, outcomes)
-        } else {
-            Vec::new()
+        if views.len() < 2 && finding.severity != Severity::Error {
+            return Vec::new();
+        }
+        views.into_iter().map(|(names, view)| (names, view.shown(key))).collect()
+    }
+}
+
+/// What one reader sets.
+struct Sets<'r> {
+    reader: Reader,
+    refusal: Option<String>,
+    values: BTreeMap<&'r [u8], Option<&'r [u8]>>,
+}
+
+impl<'r> Sets<'r> {
+    fn new(reader: Reader, reading: &'r Reading<'_>) -> Self {
+        let refusal = reading.error.as_ref().map(ToString::to_string);
+        Sets { reader, refusal, values: reading.map() }
+    }
+
+    fn view(&self, key: &str) -> View<'_> {
+        match (&self.refusal, self.values.get(key.as_bytes())) {
+            (Some(note), _) => View::Refused(note),
+            (None, Some(value)) => View::Set(value.unwrap_or_default()),
+            (None, None) => View::Unset,
         }
     }
 }
 
-fn outcome(key: &str, reading: &Reading, set: &BTreeMap<String, String>) -> String {
-    match (&reading.error, set.get(key)) {
-        (Some(note), _) => format!("refuses the file ({note})"),
-        (None, Some(value)) => format!("{key} is `{value}`"),
-        (None, None) => format!("{key} is not set"),
-    }
+/// What one reader makes of a key. Compared with its value, and shown without if it is a secret.
+#[derive(PartialEq)]
+enum View<'r> {
+    Refused(&'r str),
+    Set(&'r [u8]),
+    Unset,
 }
 
-/// Outcomes are compared with their values and shown without, if the key is a secret.
-fn conceal(key: &str, outcomes: Vec<(String, String)>) -> Vec<(String, String)> {
-    let hide = |what: String| {
-        if what.starts_with(&format!("{key} is `")) { format!("{key} is [redacted]") } else { what }
-    };
-    match variables::is_secret(key) {
-        true => outcomes.into_iter().map(|(names, what)| (names, hide(what))).collect(),
-        false => outcomes,
+impl View<'_> {
+    fn shown(&self, key: &str) -> String {
+        match self {
+            View::Refused(note) => format!("refuses the file ({note})"),
+            View::Set(_) if variables::is_secret(key) => format!("{key} is {REDACTED}"),
+            View::Set(value) => format!("{key} is `{}`", shortened(&visible(&lossy(value)))),
+            View::Unset => format!("{key} is not set"),
+        }
     }
 }
 
 /// A value that fits on a line.
-fn shown(value: &[u8]) -> String {
+fn shortened(text: &str) -> Cow<'_, str> {
     const LONGEST: usize = 60;
-    let text: String = lossy(value).chars().flat_map(excerpt::visible).collect();
     match text.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
+        Some((at, _)) => format!("{}…", &text[..at]).into(),
+        None => text.into(),
     }
 }
 
+fn readings(bytes: &[u8], readers: ReaderSet) -> Vec<(Reader, Reading<'_>)> {
+    let wanted = READERS.into_iter().filter(|(_, set)| readers.meets(*set));
+    wanted.map(|(reader, _)| (reader, reader.read(bytes))).collect()
+}
+
 /// What every reader would set, for `lint --readers`.
-pub fn readers(bytes: &[u8], readers: Readers, show_secrets: bool) -> String {
+pub fn readers(bytes: &[u8], readers: ReaderSet, show_secrets: bool) -> String {
     let mut out = String::new();
-    for (reader, reading, _) in &Readings::of(bytes, readers).list {
+    for (reader, reading) in readings(bytes, readers) {
         let _ = writeln!(out, "{}", reader.name());
         for one in &reading.variables {
             let name = lossy(one.name);
-            let shown = if show_secrets || surely_a_name(&name) {
-                escaped(one.name)
-            } else {
-                "[no name: redacted]".to_owned()
-            };
+            let is_shown = show_secrets || is_surely_a_name(&name);
+            let shown = if is_shown { visible(&name) } else { "[not a name: redacted]".into() };
             let value = match &one.value {
                 None => " (the variable of that name where docker runs)".to_owned(),
-                Some(_) if !show_secrets && variables::is_secret(&name) => "=[redacted]".to_owned(),
-                Some(value) => format!("={}", escaped(value)),
+                Some(_) if !show_secrets && variables::is_secret(&name) => format!("={REDACTED}"),
+                Some(value) => format!("={}", visible(&lossy(value))),
             };
             let _ = writeln!(out, "  {shown}{value}");
         }
@@ -256,14 +243,10 @@ pub fn readers(bytes: &[u8], readers: Readers, show_secrets: bool) -> String {
     out
 }
 
-/// What stands left of `=` may be a piece of a secret that goes on over its line; a name, or a
-/// remark in front of one, is not.
-fn surely_a_name(name: &str) -> bool {
+/// What is before `=` may be a piece of a secret that does not end on its line; a name, or a
+/// comment mark in front of one, is not.
+fn is_surely_a_name(name: &str) -> bool {
     let bare = name.trim_start_matches(['#', ';']).trim();
     let bare = bare.strip_prefix("export ").unwrap_or(bare).trim();
-    bare.is_empty() || super::fit_to_show(bare)
-}
-
-fn escaped(bytes: &[u8]) -> String {
-    lossy(bytes).chars().flat_map(excerpt::visible).collect()
+    bare.is_empty() || is_presentable(bare)
 }

@@ -1,21 +1,19 @@
 //! Findings as SARIF 2.1.0, which code hosts turn into annotations of a pull request.
 //!
-//! Lines only, no columns: ours count bytes and SARIF's count UTF-16, and an annotation stands
-//! under a line anyway.
+//! Lines only, no columns: ours count bytes and SARIF's count UTF-16, and an annotation is shown
+//! below a line anyway.
 
 use std::collections::BTreeSet;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::Finding;
-use super::explain::explain;
-use super::rules;
+use super::{Finding, explain, rules};
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
-/// What may not stand in a URI reference as it is.
+/// What must be escaped in a URI reference.
 const UNSAFE: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -29,7 +27,7 @@ const UNSAFE: &AsciiSet = &CONTROLS
     .add(b'}')
     .add(b'%');
 
-/// One run with its results. `version` is ours.
+/// One run with its results; `version` is that of the program.
 pub fn document(findings: &[Finding], version: &str) -> Value {
     let used: BTreeSet<&str> = findings.iter().map(|finding| finding.id).collect();
     let rules: Vec<Value> = used.iter().filter_map(|id| rules::find(id)).map(rule).collect();

@@ -2,42 +2,29 @@
 //! `ECS_CLUSTER`, then clean-up settings, `ECS_RESERVED_MEMORY`, log drivers or instance
 //! attributes, and sometimes `ECS_CLUSTER` once more (aws/aws-cdk#9900).
 
-use super::Text;
-use super::lines::{lines, mend};
+use super::normalise;
+use crate::Effective;
 
-pub(super) const ECS_CLUSTER: &[u8] = b"ECS_CLUSTER";
+pub(super) const ECS_CLUSTER: &str = "ECS_CLUSTER";
 
-/// Whether AWS Batch generated the `ECS_CLUSTER` of this file.
-pub fn is_batch(present: &[u8]) -> bool {
-    let (bytes, _) = mend(present);
-    let clusters = lines(&bytes);
-    let last = clusters
-        .iter()
-        .rev()
-        .find_map(|line| line.assignment().filter(|(name, _)| *name == ECS_CLUSTER));
-    last.is_some_and(|(_, value)| is_generated(value))
-}
-
-/// The cluster that Batch generated, if the file ends up in one, and its line.
-pub(super) fn cluster<'a>(text: &Text<'a>) -> Option<(&'a [u8], usize)> {
-    let value = text.last.get(ECS_CLUSTER).filter(|value| is_generated(value))?;
-    Some((value, text.last_line[ECS_CLUSTER]))
+/// Whether AWS Batch generated the `ECS_CLUSTER` of this `/etc/ecs/ecs.config`.
+pub fn is_batch(etc: &[u8]) -> bool {
+    let (bytes, _) = normalise(etc);
+    Effective::new(Some(&bytes), None).get(ECS_CLUSTER).is_some_and(|set| is_generated(set.value))
 }
 
 /// `NAME_Batch_UUID` in older compute environments, `AWSBatch-NAME-UUID` in newer ones.
-fn is_generated(cluster: &[u8]) -> bool {
-    let Some((name, uuid)) = str::from_utf8(cluster)
-        .ok()
-        .and_then(|cluster| cluster.split_at_checked(cluster.len().checked_sub(36)?))
-    else {
+pub(super) fn is_generated(cluster: &[u8]) -> bool {
+    let Some((name, uuid)) = cluster.len().checked_sub(36).map(|at| cluster.split_at(at)) else {
         return false;
     };
-    is_uuid(uuid)
-        && (name.ends_with("_Batch_") || (name.starts_with("AWSBatch-") && name.ends_with('-')))
+    let is_newer = name.starts_with(b"AWSBatch-") && name.ends_with(b"-");
+    is_uuid(uuid) && (is_newer || name.ends_with(b"_Batch_"))
 }
 
-fn is_uuid(text: &str) -> bool {
-    text.bytes().enumerate().all(|(at, c)| {
-        if matches!(at, 8 | 13 | 18 | 23) { c == b'-' } else { c.is_ascii_hexdigit() }
+fn is_uuid(text: &[u8]) -> bool {
+    text.iter().enumerate().all(|(at, c)| match at {
+        8 | 13 | 18 | 23 => *c == b'-',
+        _ => c.is_ascii_hexdigit(),
     })
 }

@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::lines::{Kind, Line};
-use super::{Error, Mend, Merged, Origin, Text};
-use crate::readers::{Reader, lossy};
+use super::{Change, Error, Merged, Origin, Text};
+use crate::lines::{Kind, Line};
+use crate::readers::Reader;
+use crate::text::lossy;
 
 /// The file under way.
 #[derive(Default)]
 pub(super) struct Page<'a> {
     bytes: Vec<u8>,
-    /// What each line that sets something says, and where it comes from.
+    /// The lines that set something.
     set: Vec<Set<'a>>,
-    pub mended: Vec<Mend>,
+    pub(super) changes: Vec<Change>,
 }
 
 struct Set<'a> {
@@ -22,12 +23,12 @@ struct Set<'a> {
     value: &'a [u8],
 }
 
-const SILENT: &str = "a comment that some reader would not pass over: left out";
-const NOTHING: &str = "sets nothing and is no comment: left out";
+const SILENT: &str = "a comment that some reader would not skip: left out";
+const NOTHING: &str = "sets nothing and is not a comment: left out";
 
 impl<'a> Page<'a> {
     /// One layer and nothing to merge with it: its own bytes.
-    pub fn verbatim(mut self, text: &Text<'a>) -> Merged {
+    pub(super) fn verbatim(mut self, text: &Text<'a>) -> Merged {
         self.bytes = text.bytes.to_vec();
         for line in &text.lines {
             self.set.extend(Set::new(text, line));
@@ -37,26 +38,31 @@ impl<'a> Page<'a> {
 
     /// The lines that stay from the present file. A comment goes with the key below it; one that a
     /// layer brings too is the layer's.
-    pub fn present(&mut self, text: &Text<'a>, kept: &HashSet<&[u8]>, ours: &HashSet<&[u8]>) {
+    pub(super) fn present(
+        &mut self,
+        text: &Text<'a>,
+        kept: &HashSet<&[u8]>,
+        ours: &HashSet<&[u8]>,
+    ) {
         let mut above = Vec::new();
         for line in &text.lines {
             match line.assignment() {
                 Some((name, _)) if kept.contains(name) => {
-                    above.drain(..).for_each(|line| self.remark(text, line));
-                    if text.last_line[name] == line.number {
+                    above.drain(..).for_each(|line| self.comment(text, line));
+                    if text.is_last(name, line.number) {
                         self.assign(text, line);
                     }
                 }
                 Some(_) => above.clear(),
                 None if line.kind == Kind::Other => self.leave_out(text, line, NOTHING),
-                None if ours.contains(line.text) => {}
+                None if ours.contains(line.text()) => {}
                 None => above.push(line),
             }
         }
     }
 
     /// The lines of a layer; of its assignments those that `wins` picks by name and line.
-    pub fn layer(
+    pub(super) fn layer(
         &mut self,
         text: &Text<'a>,
         wins: impl Fn(&[u8], usize) -> bool,
@@ -68,26 +74,27 @@ impl<'a> Page<'a> {
                 None if line.kind == Kind::Other => {
                     return Err(Error::Malformed { from: text.name.into(), line: line.number });
                 }
-                None => self.remark(text, line),
+                None => self.comment(text, line),
             }
         }
         Ok(())
     }
 
     fn assign(&mut self, text: &Text<'a>, line: &Line<'a>) {
-        self.write(line.text);
+        self.write(line.text());
         self.set.extend(Set::new(text, line));
     }
 
     /// A comment or a blank line.
-    fn remark(&mut self, text: &Text<'a>, line: &Line<'a>) {
-        match line.kind == Kind::Blank || is_silent(line.text) {
-            true => self.write(line.text),
+    fn comment(&mut self, text: &Text<'a>, line: &Line<'a>) {
+        match line.kind == Kind::Blank || is_silent(line.text()) {
+            true => self.write(line.text()),
             false => self.leave_out(text, line, SILENT),
         }
     }
 
-    /// Where a line lost to a later one, lest the comment above it seem to be about the line below.
+    /// Where a line lost to a later one, so that the comment above it does not seem to be about the
+    /// line below.
     fn gap(&mut self) {
         let last =
             self.bytes.strip_suffix(b"\n").and_then(|text| text.rsplit(|&c| c == b'\n').next());
@@ -102,27 +109,31 @@ impl<'a> Page<'a> {
     }
 
     fn leave_out(&mut self, text: &Text<'a>, line: &Line<'a>, what: &'static str) {
-        self.mended.push(Mend { from: text.name.into(), line: line.number, what });
+        self.changes.push(Change { from: text.name.into(), line: line.number, what });
     }
 
-    /// The last check, always: all readers must find on the page what was meant.
-    pub fn finish(self, kept: &HashSet<&[u8]>) -> Result<Merged, Error> {
-        let meant: BTreeMap<&[u8], Option<&[u8]>> =
+    /// The last check, always: all readers must read from the page what was meant.
+    pub(super) fn finish(self, kept: &HashSet<&[u8]>) -> Result<Merged, Error> {
+        let intended: BTreeMap<&[u8], Option<&[u8]>> =
             self.set.iter().map(|set| (set.name, Some(set.value))).collect();
         for reader in Reader::ALL {
             let reading = reader.read(&self.bytes);
-            if reading.error.is_some() || reading.map() != meant {
+            if reading.error.is_some() || reading.map() != intended {
                 return Err(self.blame(reader));
             }
         }
         Ok(self.merged(kept))
     }
 
-    /// The first line that the reader takes otherwise even when it stands alone.
+    /// The first line that the reader reads in another way, even alone.
     fn blame(&self, reader: Reader) -> Error {
-        let culprit =
-            self.set.iter().find(|set| !agrees(reader, set.line.text, set.name, set.value));
-        let set = culprit.or(self.set.last()).expect("an empty page reads the same everywhere");
+        let differs = |set: &&Set<'a>| !agrees(reader, set.line.text(), set.name, set.value);
+        let set = self
+            .set
+            .iter()
+            .find(differs)
+            .or(self.set.last())
+            .expect("an empty page reads the same everywhere");
         Error::Misread {
             from: set.from.into(),
             line: set.line.number,
@@ -132,7 +143,7 @@ impl<'a> Page<'a> {
     }
 
     fn merged(self, kept: &HashSet<&[u8]>) -> Merged {
-        let mut merged = Merged { bytes: self.bytes, mended: self.mended, ..Merged::default() };
+        let mut merged = Merged { bytes: self.bytes, changes: self.changes, ..Merged::default() };
         for set in self.set.iter().filter(|set| is_key(set.name)) {
             let key = lossy(set.name);
             if !kept.contains(set.name) {
@@ -151,7 +162,7 @@ impl<'a> Set<'a> {
     }
 }
 
-/// Whether every reader passes over the line and takes the next one whole.
+/// Whether every reader skips the line and takes the next one whole.
 fn is_silent(comment: &[u8]) -> bool {
     let probe = [comment, b"\nNEXT=1"].concat();
     Reader::ALL.into_iter().all(|reader| agrees(reader, &probe, b"NEXT", b"1"))
@@ -163,11 +174,11 @@ fn agrees(reader: Reader, text: &[u8], name: &[u8], value: &[u8]) -> bool {
     matches!(&reading.variables[..], [set] if set.name == name && set.value.as_deref() == Some(value))
 }
 
-/// What may be shown as a key. Anything else may be a piece of a value that was torn into lines.
+/// What may be shown as a key. Anything else may be a piece of a value with line feeds in it.
 fn is_key(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(|c| c.is_ascii_alphanumeric() || b"_.-".contains(c))
 }
 
 fn shown(name: &[u8]) -> String {
-    if is_key(name) { lossy(name) } else { "what stands before the =".into() }
+    if is_key(name) { lossy(name) } else { "what is before the =".into() }
 }

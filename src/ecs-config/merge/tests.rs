@@ -70,8 +70,12 @@ fn text(merged: &Merged) -> String {
     String::from_utf8(merged.bytes.clone()).unwrap()
 }
 
-fn mended(merged: &Merged) -> Vec<String> {
-    merged.mended.iter().map(|mend| format!("{}:{} {}", mend.from, mend.line, mend.what)).collect()
+fn changes(merged: &Merged) -> Vec<String> {
+    merged
+        .changes
+        .iter()
+        .map(|change| format!("{}:{} {}", change.from, change.line, change.what))
+        .collect()
 }
 
 fn origins(merged: &Merged) -> Vec<String> {
@@ -83,17 +87,17 @@ fn origins(merged: &Merged) -> Vec<String> {
 }
 
 #[test]
-fn one_layer_alone_is_installed_byte_for_byte() {
+fn single_layer_keeps_its_bytes() {
     let odd = "# A=old\n;x\n  K = \"v\" \nnonsense\n\n";
     Case::layers(&[odd]).gives(odd);
     Case::layers(&[odd]).present("K =old\n", &["K "]).gives(odd);
 }
 
 #[test]
-fn one_layer_alone_is_mended_and_says_so() {
+fn single_layer_is_normalised_with_notes() {
     let merged = Case::layers(&["\u{feff}A=1\nB=2\r\n\r\nC=3"]).gives("A=1\nB=2\n\nC=3\n");
     assert_eq!(
-        mended(&merged),
+        changes(&merged),
         [
             "first:1 byte order mark removed",
             "first:4 final newline added",
@@ -104,27 +108,27 @@ fn one_layer_alone_is_mended_and_says_so() {
 }
 
 #[test]
-fn a_later_layer_wins_and_keys_know_where_they_come_from() {
+fn later_layer_wins_and_keys_have_origins() {
     let merged = Case::layers(&["A=1\nB=1\n", "B=2\nC=2\n", "A=3\n"]).gives("B=2\nC=2\nA=3\n");
     assert_eq!(origins(&merged), ["A third:1", "B second:1", "C second:2"]);
     assert_eq!(merged.owned.len(), 3);
 }
 
 #[test]
-fn comments_and_the_order_of_layers_survive() {
+fn comments_and_order_of_layers_stay() {
     Case::layers(&["# base\n\n# cluster\nA=1\nB=1\n", "# overlay\nA=2\n"])
         .gives("# base\n\n# cluster\n\nB=1\n# overlay\nA=2\n");
 }
 
 #[test]
-fn a_comment_that_some_reader_would_take_for_a_setting_is_left_out() {
+fn comment_that_some_reader_would_set_is_left_out() {
     let merged = Case::layers(&["# A=old\n; B\n# ends \\\nA=1\n", "B=2\n"]).gives("A=1\nB=2\n");
-    assert_eq!(mended(&merged).len(), 3);
-    assert!(mended(&merged)[0].starts_with("first:1 a comment"));
+    assert_eq!(changes(&merged).len(), 3);
+    assert!(changes(&merged)[0].starts_with("first:1 a comment"));
 }
 
 #[test]
-fn keys_of_others_stay_with_their_comments_unless_a_layer_sets_them() {
+fn foreign_keys_stay_unless_a_layer_sets_them() {
     let case = Case::layers(&["A=1\n"]).present("# theirs\nX=9\n# about a\nA=9\n", &[]);
     let merged = case.gives("# theirs\nX=9\nA=1\n");
     assert_eq!(origins(&merged), ["A first:1", format!("X {PATH}:2").as_str()]);
@@ -132,31 +136,31 @@ fn keys_of_others_stay_with_their_comments_unless_a_layer_sets_them() {
 }
 
 #[test]
-fn a_key_that_we_wrote_and_no_layer_sets_any_more_goes_away() {
+fn own_key_that_no_layer_sets_is_removed() {
     Case::layers(&["A=1\n"]).present("X=9\nA=1\nB=2\n", &["A", "B"]).gives("X=9\nA=1\n");
     Case::layers(&["A=1\n"]).present("A=1\nB=2\n", &["A", "B"]).gives("A=1\n");
 }
 
 #[test]
-fn a_kept_key_of_others_wins_over_the_layers() {
+fn kept_foreign_key_wins_over_layers() {
     let case = Case::layers(&["A=1\nB=1\n"]).present("A=9\n", &[]).keep("A").keep("B");
     let merged = case.gives("A=9\nB=1\n");
     assert_eq!(merged.owned, BTreeSet::from(["B".into()]));
 }
 
 #[test]
-fn a_kept_key_that_we_wrote_is_ours_to_change() {
+fn kept_own_key_may_change() {
     Case::layers(&["A=1\n"]).present("A=9\n", &["A"]).keep("A").gives("A=1\n");
 }
 
 #[test]
-fn replace_drops_the_keys_of_others_except_the_kept() {
+fn replace_drops_foreign_keys_except_kept() {
     Case::layers(&["A=1\n"]).present("X=9\nY=9\n", &[]).replace().gives("A=1\n");
     Case::layers(&["A=1\n"]).present("X=9\nY=9\n", &[]).replace().keep("Y").gives("Y=9\nA=1\n");
 }
 
 #[test]
-fn what_a_script_appended_to_our_file_is_theirs() {
+fn key_appended_to_our_file_is_foreign() {
     let case = Case::layers(&["A=1\nB=1\n"]).present("A=1\nB=1\nA=appended\n", &["A", "B"]);
     case.gives("A=1\nB=1\n");
     case.keep("A").gives("A=appended\nB=1\n");
@@ -166,24 +170,24 @@ fn what_a_script_appended_to_our_file_is_theirs() {
 }
 
 #[test]
-fn lines_of_others_that_set_nothing_are_left_out() {
+fn foreign_lines_that_set_nothing_are_left_out() {
     let merged = Case::layers(&["A=1\n"]).present("cat <<EOF\nX=9\nEOF\n", &[]).gives("X=9\nA=1\n");
     assert_eq!(
-        mended(&merged),
+        changes(&merged),
         [
-            format!("{PATH}:1 sets nothing and is no comment: left out"),
-            format!("{PATH}:3 sets nothing and is no comment: left out")
+            format!("{PATH}:1 sets nothing and is not a comment: left out"),
+            format!("{PATH}:3 sets nothing and is not a comment: left out")
         ]
     );
 }
 
 #[test]
-fn a_line_of_a_layer_that_sets_nothing_is_an_error() {
+fn layer_line_that_sets_nothing_is_an_error() {
     Case::layers(&["A=1\nhunter2\n", "B=1\n"]).fails("first, line 2: not KEY=VALUE");
 }
 
 #[test]
-fn what_some_reader_would_change_is_an_error_that_names_the_key_and_never_the_value() {
+fn misread_line_is_an_error_without_its_value() {
     for (line, key, reader) in [
         ("K=\"hunter2\"", "K", "systemd"),
         ("K=hunter2\\", "K", "systemd"),
@@ -191,24 +195,23 @@ fn what_some_reader_would_change_is_an_error_that_names_the_key_and_never_the_va
         ("K-K=hunter2", "K-K", "systemd"),
         ("K=hunter2\u{a0}", "K", "ecs-init"),
         ("K=hunter2\x07", "K", "systemd-219"),
-        ("export K=hunter2", "what stands before the =", "systemd"),
+        ("export K=hunter2", "what is before the =", "systemd"),
     ] {
-        Case::layers(&["A=1\n", &format!("\n{line}\n")]).fails(&format!(
-            "second, line 2: {reader} would read {key} otherwise than it is written"
-        ));
-        Case::layers(&["A=1\n"]).present(&format!("{line}\n"), &[]).fails(&format!(
-            "{PATH}, line 1: {reader} would read {key} otherwise than it is written"
-        ));
+        Case::layers(&["A=1\n", &format!("\n{line}\n")])
+            .fails(&format!("second, line 2: {reader} would not read {key} as it is written"));
+        Case::layers(&["A=1\n"])
+            .present(&format!("{line}\n"), &[])
+            .fails(&format!("{PATH}, line 1: {reader} would not read {key} as it is written"));
     }
 }
 
 #[test]
-fn white_space_around_a_line_goes_away() {
+fn white_space_around_lines_is_removed() {
     Case::layers(&["  A=1 \t\n", "\tB=2\r\n"]).gives("A=1\nB=2\n");
 }
 
 #[test]
-fn the_cluster_that_batch_generated_is_never_overwritten() {
+fn cluster_of_batch_is_never_overwritten() {
     let case = || Case::layers(&["ECS_CLUSTER=mine\n", "ECS_LOGLEVEL=warn\n"]).present(BATCH, &[]);
     let conflict = format!(
         "{PATH}, line 1: AWS Batch generated this ECS_CLUSTER; first would make the host leave it"
@@ -220,7 +223,7 @@ fn the_cluster_that_batch_generated_is_never_overwritten() {
 }
 
 #[test]
-fn batch_that_appended_to_our_file_is_recognised() {
+fn cluster_that_batch_appended_is_recognised() {
     let present = format!("ECS_CLUSTER=mine\n{BATCH}");
     let case = || Case::layers(&["ECS_CLUSTER=mine\n"]).present(&present, &["ECS_CLUSTER"]);
     case().fails(&format!(
@@ -230,7 +233,7 @@ fn batch_that_appended_to_our_file_is_recognised() {
 }
 
 #[test]
-fn a_batch_host_keeps_its_cluster_when_everything_is_replaced() {
+fn cluster_of_batch_survives_replace() {
     Case::layers(&["A=1\n"])
         .present(BATCH, &[])
         .replace()
@@ -238,14 +241,14 @@ fn a_batch_host_keeps_its_cluster_when_everything_is_replaced() {
 }
 
 #[test]
-fn layers_that_leave_batchs_cluster_alone_merge_with_its_block() {
+fn layers_without_cluster_merge_with_batch() {
     Case::layers(&["A=1\n"]).present(BATCH, &[]).gives(&format!("{BATCH}A=1\n"));
     let cluster = BATCH.lines().next().unwrap();
     Case::layers(&[cluster]).present(BATCH, &[]).replace().gives(&format!("{cluster}\n"));
 }
 
 #[test]
-fn batch_is_known_by_its_cluster() {
+fn is_batch_knows_generated_clusters() {
     assert!(is_batch(BATCH.as_bytes()));
     assert!(is_batch(b"ECS_CLUSTER=AWSBatch-env-1a6929d6-f62b-3d45-b3b5-31e7f64ae0da"));
     assert!(!is_batch(b"ECS_CLUSTER=AWSBatch-env\n"));
@@ -255,7 +258,7 @@ fn batch_is_known_by_its_cluster() {
 }
 
 #[test]
-fn running_twice_gives_the_same_bytes() {
+fn merging_twice_gives_the_same_bytes() {
     let mut case = Case::layers(&["# ours\nA=1\n\n# c\nB=1\n", "# end\n"])
         .present("# theirs\n\nX=1\n# A\nA=0\nY=1\n# tail\n", &["Z"]);
     let first = case.merge().unwrap();

@@ -2,14 +2,14 @@
 //! hosts without ecs-init.
 
 use super::{Assignment, Note, Reading, cut, trim_start};
+use crate::lines::BOM;
 
-const BOM: &[u8] = b"\xef\xbb\xbf";
 /// Go's `bufio.MaxScanTokenSize`, in bytes: a line must fit into it together with its line feed.
 const MAX_LINE: usize = 64 * 1024;
 
-/// Skips empty lines and `#` comments, trims in front, keeps what is behind. Anything it does not
-/// like rejects the whole file. A name without `=` is kept without a value; duplicates are all
-/// kept, since docker sends them all.
+/// Skips empty lines and `#` comments, trims the start of a line, keeps its end. Any line that it
+/// does not accept rejects the whole file. A name without `=` is kept without a value; duplicates
+/// are all kept, since docker sends them all.
 pub fn docker(bytes: &[u8]) -> Reading<'_> {
     let lines: Result<Vec<_>, Note> = (1..)
         .zip(lines(bytes))

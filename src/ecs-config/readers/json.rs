@@ -1,37 +1,31 @@
-//! What `lint --readers --output json` shows.
+//! What each reader sets, as JSON: `lint --readers --output json`.
 
 use serde_json::{Map, Value, json as value};
 
 use super::{Assignment, Reader, Reading};
-
-const REDACTED: &str = "[redacted]";
+use crate::redact::REDACTED;
+use crate::text::lossy;
 
 /// What each reader would set, under its name. Values of the names that `secret` picks appear as
 /// `[redacted]`.
 pub fn json(bytes: &[u8], secret: impl Fn(&str) -> bool) -> Value {
-    let show = |set: &Assignment<'_>| shown(set, &secret);
-    let view =
-        |reader: Reader| (reader.name().to_owned(), view(reader, &reader.read(bytes), &show));
+    let view = |reader: Reader| (reader.name().to_owned(), view(reader, bytes, &secret));
     Value::Object(Reader::ALL.into_iter().map(view).collect())
 }
 
-fn view(
-    reader: Reader,
-    reading: &Reading<'_>,
-    show: &dyn Fn(&Assignment<'_>) -> (String, Value),
-) -> Value {
-    let error = reading.error.as_ref().map(ToString::to_string);
-    let shown = reading.variables.iter().map(show);
+fn view(reader: Reader, bytes: &[u8], secret: &impl Fn(&str) -> bool) -> Value {
+    let Reading { variables, dropped, error } = &reader.read(bytes);
+    let error = error.as_ref().map(ToString::to_string);
+    let shown = variables.iter().map(|set| shown(set, secret));
     match reader {
         Reader::Systemd(_) => {
-            let dropped: Vec<String> = reading.dropped.iter().map(ToString::to_string).collect();
+            let dropped: Vec<String> = dropped.iter().map(ToString::to_string).collect();
             value!({"variables": shown.collect::<Map<_, _>>(), "dropped": dropped, "error": error})
         }
         Reader::EcsInit => value!({"variables": shown.collect::<Map<_, _>>()}),
         Reader::Docker => {
-            let list: Vec<Value> =
-                shown.map(|(name, value)| value!({"name": name, "value": value})).collect();
-            value!({"variables": list, "error": error})
+            let list = shown.map(|(name, value)| value!({"name": name, "value": value}));
+            value!({"variables": list.collect::<Vec<_>>(), "error": error})
         }
     }
 }
@@ -44,15 +38,4 @@ fn shown(set: &Assignment<'_>, secret: &impl Fn(&str) -> bool) -> (String, Value
         Some(value) => Value::from(lossy(value)),
     };
     (name, value)
-}
-
-/// Text as Go's JSON encoder writes it: one U+FFFD for *each* byte that is not UTF-8 (Rust's own
-/// lossy conversion takes several as one).
-pub fn lossy(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
-    }
-    text
 }

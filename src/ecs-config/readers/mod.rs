@@ -1,13 +1,14 @@
-//! The programs that read `/etc/ecs/ecs.config`, each as exact as its own source: the same bytes
-//! give the same variables.
+//! The programs that read `/etc/ecs/ecs.config`: each gives the variables that the real one would
+//! set for the same bytes.
 //!
-//! Takes bytes, gives a [`Reading`]; touches nothing. Every reader takes time linear in the text
-//! and cannot fail to answer: a reader that would reject the file says so in [`Reading::error`].
-//! The tests hold them against the real ones (`tests/readers`).
+//! Every reader takes time linear in the text and never fails: one that would reject the file says
+//! so in [`Reading::error`]. `tests/real_readers` compares them with the real programs.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+
+use crate::text::lossy;
 
 mod docker;
 mod ecs_init;
@@ -16,7 +17,7 @@ mod systemd;
 
 pub use docker::docker;
 pub use ecs_init::ecs_init;
-pub use json::{json, lossy};
+pub use json::json;
 pub use systemd::{Generation, systemd};
 
 /// What one reader makes of a file.
@@ -25,7 +26,7 @@ pub struct Reading<'a> {
     /// Every assignment it takes, in the order of the file, those that a later line overrides
     /// included. Empty if `error` is set.
     pub variables: Vec<Assignment<'a>>,
-    /// What it passes over although it is neither blank nor a comment.
+    /// What it skips although it is neither blank nor a comment.
     pub dropped: Vec<Note>,
     /// Why it rejects the whole file: no variable is set at all.
     pub error: Option<Note>,
@@ -34,27 +35,33 @@ pub struct Reading<'a> {
 /// One variable, as one reader sets it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Assignment<'a> {
+    /// Bytes, which only systemd checks.
     pub name: &'a [u8],
-    /// `None`: the name stands alone, and docker copies the value from the environment of its CLI,
-    /// if that has one.
+    /// `None`: the name is alone on its line, and docker copies the value from the environment of
+    /// its CLI, if that has one.
     pub value: Option<Cow<'a, [u8]>>,
-    /// The line on which the name stands, from 1; a line ends with a line feed.
+    /// The line of the name, from 1; a line ends with a line feed.
     pub line: usize,
 }
 
-/// Something a reader would say about a line. Holds neither values nor names: what looks like a
+/// What a reader skips, or rejects a file for. Holds neither values nor names: what looks like a
 /// name may be a piece of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
+    /// From 1.
     pub line: usize,
+    /// The rest of a sentence about the line, as in `has no =; skipped`.
     pub what: &'static str,
 }
 
-/// The readers, as `lint --readers` names them.
+/// One of the readers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reader {
+    /// systemd, for `EnvironmentFile=` of the unit of ecs-init: [`systemd()`].
     Systemd(Generation),
+    /// ecs-init, for the agent's container: [`ecs_init()`].
     EcsInit,
+    /// `docker run --env-file`: [`docker()`].
     Docker,
 }
 
@@ -89,6 +96,7 @@ impl fmt::Debug for Assignment<'_> {
 }
 
 impl Reader {
+    /// All of them, in the order in which `lint --readers` shows them.
     pub const ALL: [Reader; 5] = [
         Reader::Systemd(Generation::V252),
         Reader::Systemd(Generation::V254),
@@ -97,7 +105,7 @@ impl Reader {
         Reader::Docker,
     ];
 
-    /// The name users know it by; the keys of `lint --readers --output json`.
+    /// The name that users know it by: a key of `lint --readers --output json`.
     pub fn name(self) -> &'static str {
         match self {
             Reader::Systemd(Generation::V252) => "systemd",
@@ -108,6 +116,7 @@ impl Reader {
         }
     }
 
+    /// What it makes of these bytes.
     pub fn read(self, bytes: &[u8]) -> Reading<'_> {
         match self {
             Reader::Systemd(generation) => systemd(bytes, generation),
@@ -144,6 +153,13 @@ fn trim(text: &[u8]) -> &[u8] {
         text = rest;
     }
     text
+}
+
+/// Whether this is a name to systemd, and to POSIX: ASCII letters, digits and `_`, no digit first
+/// (systemd src/basic/env-util.c, `env_name_is_valid`).
+pub(crate) fn is_name(name: &[u8]) -> bool {
+    name.first().is_some_and(|c| !c.is_ascii_digit())
+        && name.iter().all(|&c| c.is_ascii_alphanumeric() || c == b'_')
 }
 
 /// Cuts a line at its first `=`, as all readers do.

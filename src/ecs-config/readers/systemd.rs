@@ -5,13 +5,13 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::{Assignment, Note, Reading};
+use super::{Assignment, Note, Reading, is_name};
 
 /// The generations of its grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Generation {
-    /// Amazon Linux 2. Cuts the file at a NUL, takes backslashes away inside quotes too, drops
-    /// values with control characters.
+    /// Amazon Linux 2. Cuts the file at a NUL, removes backslashes inside quotes too, drops values
+    /// with control characters.
     V219,
     /// Up to 253; Amazon Linux 2023 and Debian 12 have it. A comment that ends in a backslash
     /// swallows the next line.
@@ -40,17 +40,15 @@ struct Machine<'a> {
     text: &'a [u8],
     generation: Generation,
     state: State,
-    /// The line we are on, and that on which the current name began.
+    /// The current line, and that on which the current name began.
     line: usize,
     key_line: usize,
     /// Where the current name began; and the name, once its `=` was met.
     key_start: usize,
     key: &'a [u8],
-    /// The value so far: borrowed as long as it stands in the text just as it is read; then from
-    /// where.
-    value: Cow<'a, [u8]>,
-    value_start: usize,
-    /// So much of the value must not be trimmed: a backslash was there.
+    /// The value so far.
+    value: Vec<u8>,
+    /// This much of the value must not be trimmed: a backslash was there.
     solid: usize,
     reading: Reading<'a>,
 }
@@ -59,22 +57,14 @@ struct Machine<'a> {
 /// is not UTF-8 rejects the whole file, which the `-` in `EnvironmentFile=-` then hides. No limit
 /// on sizes is applied: `ARG_MAX` is above what a layer may hold.
 pub fn systemd(bytes: &[u8], generation: Generation) -> Reading<'_> {
-    match nul(bytes) {
+    match bytes.iter().position(|&c| c == 0) {
         Some(at) if generation == Generation::V219 => parse(&bytes[..at], generation),
-        Some(at) => Reading::rejected(Note::new(
-            line_of(bytes, at),
-            "holds a NUL: systemd rejects the file",
-        )),
+        Some(at) => {
+            let line = 1 + bytes[..at].iter().filter(|&&c| c == b'\n').count();
+            Reading::rejected(Note::new(line, "holds a NUL: systemd rejects the file"))
+        }
         None => parse(bytes, generation),
     }
-}
-
-fn nul(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|&c| c == 0)
-}
-
-fn line_of(bytes: &[u8], at: usize) -> usize {
-    1 + bytes[..at].iter().filter(|&&c| c == b'\n').count()
 }
 
 fn parse(text: &[u8], generation: Generation) -> Reading<'_> {
@@ -86,8 +76,7 @@ fn parse(text: &[u8], generation: Generation) -> Reading<'_> {
         key_line: 1,
         key_start: 0,
         key: &[],
-        value: Cow::default(),
-        value_start: 0,
+        value: Vec::new(),
         solid: 0,
         reading: Reading::default(),
     };
@@ -103,7 +92,7 @@ impl<'a> Machine<'a> {
         while let Some(&c) = self.text.get(at) {
             self.state = self.step(at, c)?;
             self.line += usize::from(c == b'\n');
-            at = self.skip(at + 1);
+            at += 1;
         }
         match self.state {
             State::PreKey | State::Comment | State::CommentEscape => {}
@@ -111,23 +100,6 @@ impl<'a> Machine<'a> {
             state => self.push(state)?,
         }
         Ok(())
-    }
-
-    /// Walks over bytes that change no state in the longest of them: what 20,000 lines mostly are.
-    fn skip(&mut self, at: usize) -> usize {
-        let mark = match self.state {
-            State::Key => b'=',
-            State::Value | State::Comment => b'\\',
-            _ => return at,
-        };
-        let end = self.text[at..]
-            .iter()
-            .position(|&c| c == mark || c == b'\n' || c == b'\r')
-            .map_or(self.text.len(), |length| at + length);
-        if self.state == State::Value {
-            self.take_all(at, end);
-        }
-        end
     }
 
     /// The transitions, one a row: the state we are in, the byte we see, the state it leads to.
@@ -187,33 +159,19 @@ impl<'a> Machine<'a> {
     }
 
     fn no_equals(&mut self) -> State {
-        self.reading.dropped.push(Note::new(self.key_line, "has no =; skipped without a word"));
+        self.reading.dropped.push(Note::new(self.key_line, "has no =; skipped silently"));
         State::PreKey
     }
 
     fn named(&mut self, at: usize) -> State {
         self.key = trim_end(&self.text[self.key_start..at], 0);
-        (self.value, self.solid) = (Cow::default(), 0);
+        (self.value, self.solid) = (Vec::new(), 0);
         State::PreValue
     }
 
     fn take(&mut self, at: usize, next: State) -> State {
-        self.take_all(at, at + 1);
+        self.value.push(self.text[at]);
         next
-    }
-
-    /// Adds a piece of the text to the value, without a copy as long as the value is one piece of
-    /// the text.
-    fn take_all(&mut self, start: usize, end: usize) {
-        match &mut self.value {
-            Cow::Borrowed([]) => {
-                (self.value_start, self.value) = (start, Cow::Borrowed(&self.text[start..end]))
-            }
-            Cow::Borrowed(piece) if self.value_start + piece.len() == start => {
-                *piece = &self.text[self.value_start..end]
-            }
-            value => value.to_mut().extend_from_slice(&self.text[start..end]),
-        }
     }
 
     fn solid(&mut self, next: State) -> State {
@@ -223,36 +181,24 @@ impl<'a> Machine<'a> {
 
     /// `load_env_file_push`: one name or value that is not UTF-8 ends the reading of the file.
     fn push(&mut self, state: State) -> Result<(), Note> {
-        let value = match std::mem::take(&mut self.value) {
-            value if state != State::Value => value,
-            Cow::Borrowed(piece) => Cow::Borrowed(trim_end(piece, self.solid)),
-            Cow::Owned(mut piece) => {
-                piece.truncate(trim_end(&piece, self.solid).len());
-                Cow::Owned(piece)
-            }
-        };
+        let mut value = std::mem::take(&mut self.value);
+        if state == State::Value {
+            value.truncate(trim_end(&value, self.solid).len());
+        }
+        let line = self.key_line;
         if !is_utf8(self.key) || !is_utf8(&value) {
             return Err(Note::new(
-                self.key_line,
+                line,
                 "holds bytes that are not UTF-8: systemd rejects the file",
             ));
         }
-        self.keep(value);
-        Ok(())
-    }
-
-    fn keep(&mut self, value: Cow<'a, [u8]>) {
-        match is_name(self.key) {
-            true => self.reading.variables.push(Assignment {
-                name: self.key,
-                value: Some(value),
-                line: self.key_line,
-            }),
-            false => self
-                .reading
-                .dropped
-                .push(Note::new(self.key_line, "not a name that systemd takes; ignored")),
+        let (name, value) = (self.key, Some(Cow::Owned(value)));
+        if is_name(name) {
+            self.reading.variables.push(Assignment { name, value, line });
+        } else {
+            self.reading.dropped.push(Note::new(line, "not a name that systemd takes; ignored"));
         }
+        Ok(())
     }
 }
 
@@ -260,12 +206,6 @@ impl<'a> Machine<'a> {
 fn trim_end(text: &[u8], solid: usize) -> &[u8] {
     let end = text.iter().rposition(|c| !b" \t\n\r".contains(c)).map_or(0, |last| last + 1);
     &text[..end.max(solid)]
-}
-
-/// `env_name_is_valid`: ASCII letters, digits and `_`, no digit first.
-pub(super) fn is_name(name: &[u8]) -> bool {
-    name.first().is_some_and(|c| !c.is_ascii_digit())
-        && name.iter().all(|&c| c.is_ascii_alphanumeric() || c == b'_')
 }
 
 /// `utf8_is_valid`: UTF-8 without the code points that Unicode sets aside for no character.

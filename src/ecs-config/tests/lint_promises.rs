@@ -1,4 +1,6 @@
-//! What the linter promises about any file: agreement, silence about values, and an end.
+//! What the linter promises for any file: agreement of the readers, no values, and an end.
+
+use std::collections::BTreeMap;
 
 use ecs_config::lint::{self, Context, File, Finding, Severity, fix, rules};
 use ecs_config::readers::Reader;
@@ -58,71 +60,89 @@ fn file() -> impl Strategy<Value = Vec<u8>> {
 
 /// Lines that are nearly right, so that many files have no error.
 fn nearly_right() -> impl Strategy<Value = Vec<u8>> {
-    let setting = (
-        "(ECS_CLUSTER|ECS_NVIDIA_RUNTIME|A|B|C|D_[A-Z]{3})",
-        "[a-z0-9\"'=#;\\{\\}.: \u{a0}\\\\-]{0,5}",
-    )
-        .prop_map(|(name, value)| format!("{name}={value}\n"));
+    let name = "(ECS_CLUSTER|ECS_NVIDIA_RUNTIME|A|B|C|D_[A-Z]{3})";
+    let value = "[a-z0-9\"'=#;\\{\\}.: \u{a0}\\\\-]{0,5}";
+    let setting = (name, value).prop_map(|(name, value)| format!("{name}={value}\n"));
     let comment = "# [a-z; \"'\\\\]{0,6}\n";
     let line = prop_oneof![8 => setting, 1 => comment, 1 => "\\s{0,2}\n"];
     prop::collection::vec(line, 1..4).prop_map(|lines| lines.concat().into_bytes())
 }
 
-fn is_name(name: &[u8]) -> bool {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    name.iter().all(plain) && name.first().is_some_and(|first| !first.is_ascii_digit())
+/// What a reader sets, of names that all readers take.
+fn set(reader: Reader, bytes: &[u8]) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let is_name = |name: &[u8]| {
+        name.iter().all(is_plain) && name.first().is_some_and(|first| !first.is_ascii_digit())
+    };
+    let reading = reader.read(bytes);
+    assert!(reading.error.is_none(), "{}", reader.name());
+    let map = reading.map().into_iter().filter(|(name, _)| is_name(name));
+    map.map(|(name, value)| (name.to_vec(), value.map(<[u8]>::to_vec))).collect()
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, max_global_rejects: 1_000_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 1000,
+        max_global_rejects: 1_000_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
-    fn a_file_without_findings_about_readers_reads_the_same_to_all(bytes in prop_oneof![nearly_right(), file()]) {
-        let about_readers = |finding: &Finding| rules::find(finding.id).is_some_and(|rule| rule.kind == rules::Kind::Readers);
-        prop_assume!(!check(&bytes).iter().any(|f| about_readers(f) && f.severity < Severity::Note));
-        let set = |reader: Reader| {
-            let reading = reader.read(&bytes);
-            assert!(reading.error.is_none(), "{}", reader.name());
-            reading.map().into_iter().filter(|(name, _)| is_name(name)).map(|(n, v)| (n.to_vec(), v.map(<[u8]>::to_vec))).collect::<Vec<_>>()
+    fn readers_agree_on_files_without_findings_about_readers(
+        bytes in prop_oneof![nearly_right(), file()],
+    ) {
+        let is_about_readers = |finding: &Finding| {
+            let rule = rules::find(finding.id).expect("a rule of the table");
+            rule.kind == rules::Kind::Readers && finding.severity < Severity::Note
         };
+        prop_assume!(!check(&bytes).iter().any(is_about_readers));
         for reader in Reader::ALL {
-            prop_assert_eq!(set(reader), set(Reader::EcsInit), "{}", reader.name());
+            let view = set(reader, &bytes);
+            prop_assert_eq!(view, set(Reader::EcsInit, &bytes), "{}", reader.name());
         }
     }
 
     #[test]
-    fn any_bytes_are_checked_and_mended_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        check(&bytes);
-        fix::mend(&bytes);
+    fn any_bytes_give_findings_in_the_order_of_lines(
+        bytes in prop_oneof![file(), prop::collection::vec(any::<u8>(), 0..300)],
+    ) {
+        let lines = bytes.split(|byte| *byte == b'\n').count();
+        let found: Vec<usize> = check(&bytes).iter().filter_map(|finding| finding.line).collect();
+        prop_assert!(found.is_sorted() && found.iter().all(|line| (1..=lines).contains(line)));
+        prop_assert!(!check(&bytes).is_empty(), "a cluster is missing, at the least");
     }
 
     #[test]
-    fn mending_twice_is_mending_once(bytes in file()) {
-        let (once, _) = fix::mend(&bytes);
-        prop_assert_eq!(fix::mend(&once).0, once);
+    fn fix_of_any_bytes_is_final_and_keeps_the_lines(
+        bytes in prop_oneof![file(), prop::collection::vec(any::<u8>(), 0..300)],
+    ) {
+        let line_feeds = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();
+        let (fixed, _) = fix(&bytes);
+        prop_assert!(line_feeds(&fixed) - line_feeds(&bytes) <= 1, "only a final one is added");
+        let (again, nothing) = fix(&fixed);
+        prop_assert_eq!(again, fixed);
+        prop_assert_eq!(nothing, []);
     }
 
     #[test]
-    fn mending_keeps_what_every_reader_agreed_on(bytes in nearly_right()) {
-        let agreed = |bytes: &[u8]| !check(bytes).iter().any(|f| f.severity == Severity::Error);
-        prop_assume!(agreed(&bytes));
-        let (mended, _) = fix::mend(&bytes);
-        // docker alone keeps blanks at the end of a line, which is a warning and is mended.
+    fn fix_keeps_what_every_reader_agreed_on(bytes in nearly_right()) {
+        prop_assume!(!check(&bytes).iter().any(|found| found.severity == Severity::Error));
+        let (fixed, _) = fix(&bytes);
+        // docker alone keeps blanks at the end of a line, which is a warning and is fixed.
         for reader in Reader::ALL.into_iter().filter(|reader| *reader != Reader::Docker) {
-            let (before, after) = (reader.read(&bytes), reader.read(&mended));
-            let names = |map: std::collections::BTreeMap<&[u8], Option<&[u8]>>| map.into_iter().filter(|(n, _)| is_name(n)).map(|(n, v)| (n.to_vec(), v.map(<[u8]>::to_vec))).collect::<Vec<_>>();
-            prop_assert_eq!(names(before.map()), names(after.map()));
+            prop_assert_eq!(set(reader, &bytes), set(reader, &fixed));
         }
     }
 }
 
 #[test]
-fn a_comment_that_ends_in_cr_and_backslash_loses_both_at_once() {
-    assert_eq!(fix::mend(b"# a\r\\\nB=1\n").0, b"# a\nB=1\n");
+fn fix_removes_a_backslash_with_the_cr_before_it() {
+    assert_eq!(fix(b"# a\r\\\nB=1\n").0, b"# a\nB=1\n");
 }
 
 #[test]
-fn a_finding_never_holds_a_value() {
+fn findings_hold_no_values() {
     const MARKER: &str = "PLANTED-5f1c";
     let shapes = [
         "{v}",
@@ -139,22 +159,18 @@ fn a_finding_never_holds_a_value() {
     ];
     for variable in ecs_config::variables::all() {
         for shape in shapes {
-            let text = format!(
-                "{}={}\n# {}={MARKER}\n{MARKER} x\n",
-                variable.name,
-                shape.replace("{v}", MARKER),
-                variable.name
-            );
+            let (name, value) = (variable.name, shape.replace("{v}", MARKER));
+            let text = format!("{name}={value}\n# {name}={MARKER}\n{MARKER} x\n");
             for finding in check(text.as_bytes()) {
                 let json = serde_json::to_string(&finding).expect("a finding is JSON");
-                assert!(!json.contains(MARKER), "{} {shape}: {json}", variable.name);
+                assert!(!json.contains(MARKER), "{name} {shape}: {json}");
             }
         }
     }
 }
 
 #[test]
-fn what_stands_left_of_equals_is_shown_only_if_it_is_surely_a_name() {
+fn text_before_equals_is_shown_only_if_it_is_a_name() {
     let file = b"ECS_ENGINE_AUTH_DATA={\ndXNlcjpodW50ZXIy=\n\"user\":\"hunter2=\"\n}\n";
     let json = serde_json::to_string(&check(file)).expect("findings are JSON");
     assert!(!json.contains("dXNl") && !json.contains("hunter2"), "{json}");
@@ -164,10 +180,8 @@ fn what_stands_left_of_equals_is_shown_only_if_it_is_surely_a_name() {
 fn findings_of_one_rule_are_counted_after_a_hundred() {
     let file: String = (0..5000).map(|n| format!("UNKNOWN_{n}=\"x\"\n")).collect();
     let findings = check(file.as_bytes());
-    let more = findings
-        .iter()
-        .find(|f| f.id == "quoted-value" && f.line.is_none())
-        .map(|f| f.message.as_str());
-    assert_eq!(more, Some("and 4900 more like these"));
+    let more = findings.iter().find(|found| found.id == "quoted-value" && found.line.is_none());
+    let message = more.map(|found| found.message.as_str());
+    assert_eq!(message, Some("and 4900 more like these"));
     assert!(findings.len() < 400, "{}", findings.len());
 }

@@ -2,62 +2,74 @@
 
 use std::collections::BTreeSet;
 
-use ecs_config::lint::registered::Registered;
-use ecs_config::lint::rules::{self, Rule, Under};
-use ecs_config::lint::{self, Context, File, Place, Severity};
-use ecs_config::merge;
+use ecs_config::effective::ConfigFile;
+use ecs_config::lint::rules::{self, ExampleContext, Rule};
+use ecs_config::lint::{self, Context, File, Finding, Registered, Severity};
+use ecs_config::merge::{Layer, Rules, merge};
 
-/// What an example needs around it. `mended` tells the two that differ by their surroundings alone.
-fn context(under: Under, mended: bool) -> Context<'static> {
+/// What an example needs around it, the broken one or the corrected one.
+fn context(rule: &Rule, is_broken: bool) -> Context<'static> {
     let plain = Context::default();
-    match under {
-        Under::Plain | Under::Stretched | Under::Installed => plain,
-        Under::Whole => Context { whole: true, ..plain },
-        Under::HostTasks => Context { block_host_tasks: true, ..plain },
-        Under::External => Context { host: "external".parse().ok(), ..plain },
-        Under::InstanceFile => Context { host: "al2023".parse().ok(), place: Place::Var, ..plain },
-        Under::JoinedGreen => Context { registered: Registered::In("green".into()), ..plain },
-        Under::JoinedSome if mended => plain,
-        Under::JoinedSome => Context { registered: Registered::Unknown, ..plain },
-        Under::JsonFile if mended => plain,
-        Under::JsonFile => Context { json_file: Some(b"["), ..plain },
-    }
-}
-
-fn ids(rule: &Rule, lines: &[u8], mended: bool) -> BTreeSet<&'static str> {
-    let bytes = rule.example(lines);
-    if rule.under == Under::Installed {
-        let done = merge::mend(&bytes).1;
-        return done.iter().map(|_| rule.id).collect();
-    }
-    let file = File { source: "example", bytes: &bytes };
-    lint::check(&file, &context(rule.under, mended)).into_iter().map(|finding| finding.id).collect()
-}
-
-#[test]
-fn every_example_gives_its_rule_and_the_mended_one_does_not() {
-    for rule in rules::all() {
-        let (bad, good) = (ids(rule, rule.bad, false), ids(rule, rule.good, true));
-        assert!(bad.contains(rule.id), "{}: the example gives {bad:?}", rule.id);
-        assert!(!good.contains(rule.id), "{}: the mended example gives {good:?}", rule.id);
-    }
-}
-
-#[test]
-fn every_mended_example_is_free_of_errors() {
-    for rule in rules::all() {
-        for id in ids(rule, rule.good, true) {
-            let severity = rules::find(id).map(|found| found.severity);
-            assert_ne!(severity, Some(Severity::Error), "{}: mended, it gives {id}", rule.id);
+    match rule.context {
+        ExampleContext::Plain | ExampleContext::Stretched | ExampleContext::Installed => plain,
+        ExampleContext::Whole => Context { whole: true, ..plain },
+        ExampleContext::HostTasks => Context { block_host_tasks: true, ..plain },
+        ExampleContext::External => Context { host: "external".parse().ok(), ..plain },
+        ExampleContext::InstanceFile => {
+            Context { host: "al2023".parse().ok(), file: ConfigFile::Var, ..plain }
         }
+        ExampleContext::JoinedGreen => {
+            Context { registered: Registered::In("green".into()), ..plain }
+        }
+        ExampleContext::JoinedSome if is_broken => {
+            Context { registered: Registered::Unknown, ..plain }
+        }
+        ExampleContext::JsonFile if is_broken => Context { json_file: Some(b"["), ..plain },
+        ExampleContext::JoinedSome | ExampleContext::JsonFile => plain,
+    }
+}
+
+fn findings(rule: &Rule, is_broken: bool) -> Vec<Finding> {
+    let bytes = rule.example(if is_broken { rule.bad } else { rule.good });
+    if rule.context == ExampleContext::Installed {
+        let rules = Rules { keep: &[], replace: false, path: "/etc/ecs/ecs.config" };
+        let merged = merge(&[Layer { name: "layer", bytes: &bytes }], None, rules).unwrap();
+        return merged.changes.iter().map(Finding::from).collect();
+    }
+    lint::check(&File { source: "example", bytes: &bytes }, &context(rule, is_broken))
+}
+
+#[test]
+fn each_broken_example_breaks_its_rule_and_the_corrected_one_does_not() {
+    for rule in rules::all() {
+        let breaks = |is_broken| findings(rule, is_broken).iter().any(|found| found.id == rule.id);
+        assert!(breaks(true), "{}: {:?}", rule.id, findings(rule, true));
+        assert!(!breaks(false), "{}: {:?}", rule.id, findings(rule, false));
     }
 }
 
 #[test]
-fn ids_are_unique_and_in_kebab_case() {
+fn each_corrected_example_is_free_of_errors() {
+    for rule in rules::all() {
+        let found = findings(rule, false);
+        assert!(found.iter().all(|one| one.severity != Severity::Error), "{}: {found:?}", rule.id);
+    }
+}
+
+#[test]
+fn findings_have_words_of_their_rule() {
+    for found in rules::all().flat_map(|rule| findings(rule, true)) {
+        assert!(!found.message.is_empty(), "{}", found.id);
+        let texts = [Some(&found.message), found.fix.as_ref()].into_iter().flatten();
+        let is_phrase = |text: &String| !text.ends_with('.') && !text.is_empty();
+        assert!(texts.clone().all(is_phrase), "{found:?}");
+    }
+}
+
+#[test]
+fn rule_ids_are_unique_and_in_kebab_case() {
     let ids: Vec<&str> = rules::all().map(|rule| rule.id).collect();
     assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len());
-    let kebab =
-        |id: &str| id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    assert!(ids.iter().all(|id| kebab(id)), "{ids:?}");
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    assert!(ids.iter().all(|id| id.bytes().all(is_plain)), "{ids:?}");
 }

@@ -241,16 +241,16 @@ impl Imds {
         Backoff::new(FIRST_PAUSE, LONGEST_PAUSE, self.deadline)
     }
 
-    /// How long an attempt after so many may take. Attempts grow longer: a token may take seconds on a
-    /// busy host, and a lost packet should not cost as much.
+    /// How long an attempt after so many may take. Attempts grow longer: a token may take seconds
+    /// on a busy host, and a lost packet should not cost as much.
     fn limit(&self, attempts: u32) -> Duration {
         let growing = Duration::from_secs(1 << attempts.min(3));
         let left = self.deadline.saturating_duration_since(Instant::now());
         self.options.timeout.unwrap_or(growing).min(left).max(Duration::from_millis(1))
     }
 
-    /// Tries until it works or is final, until the deadline, or for as many attempts as AWS's variable
-    /// allows.
+    /// Tries until it works or is final, until the deadline, or for as many attempts as AWS's
+    /// variable allows.
     async fn retry<T>(
         &self,
         mut attempt: impl AsyncFnMut(u32) -> Result<T, Attempt>,

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| ecs_bootstrap_fuzz::checks::source(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| ecs_bootstrap_fuzz::source::source(bytes));

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use ecs_bootstrap::testing;
+use ecs_config::lint::{self, Context, File, Finding, fix};
 use ecs_config::merge::{Layer, Merged, Present, Rules, merge as merged};
 use ecs_config::readers::{Generation, Reader, Reading};
 
@@ -79,6 +79,36 @@ fn read(reader: Reader, bytes: &[u8]) -> Reading<'_> {
     reading
 }
 
+/// Findings are in the order of the lines and hold no value; a fix is final and keeps the lines.
+pub fn lint(bytes: &[u8]) {
+    let check = |bytes| lint::check(&File { source: "file", bytes }, &Context::default());
+    let lines = |bytes: &[u8]| bytes.iter().filter(|&&c| c == b'\n').count();
+    let found: Vec<usize> = check(bytes).iter().filter_map(|finding| finding.line).collect();
+    assert!(found.is_sorted(), "findings are not in the order of the lines");
+    assert!(
+        found.iter().all(|line| (1..=1 + lines(bytes)).contains(line)),
+        "not a line: {found:?}"
+    );
+
+    const MARKER: &[u8] = b"PLANTED5f1c";
+    let planted: Vec<u8> = bytes.split_inclusive(|&c| c == b'\n').flat_map(plant).collect();
+    let found: Vec<Finding> = check(&planted);
+    let texts = serde_json::to_vec(&found).expect("findings are JSON");
+    let holds_value = texts.windows(MARKER.len()).any(|text| text == MARKER);
+    assert!(!holds_value, "a value is shown: {found:?}");
+
+    let (fixed, _) = fix(bytes);
+    assert!((0..=1).contains(&(lines(&fixed) - lines(bytes))), "lines were added");
+    assert_eq!(fix(&fixed), (fixed.clone(), vec![]), "fixing twice changes something");
+
+    fn plant(line: &[u8]) -> Vec<u8> {
+        match line.iter().position(|&c| c == b'=') {
+            Some(at) => [&line[..=at], MARKER, &line[at + 1..]].concat(),
+            None => line.to_vec(),
+        }
+    }
+}
+
 /// A first byte of flags, then the present file and up to three layers, with 0xFE between them.
 pub fn merge(bytes: &[u8]) {
     let Some((flags, rest)) = bytes.split_first() else { return };
@@ -97,8 +127,7 @@ pub fn merge(bytes: &[u8]) {
     };
 
     check(&first, layers.len());
-    // A layer alone is not judged here but by the linter: it may hold what the linter refuses, a
-    // cluster twice for instance.
+    // What a single layer holds is for the linter to refuse, a cluster twice for instance.
     if layers.len() > 1 {
         let again =
             merged(&layers, Some(Present { bytes: &first.bytes, owned: &first.owned }), rules)
@@ -118,7 +147,7 @@ pub fn merge(bytes: &[u8]) {
     }
 }
 
-/// A key that stays from the present file may stand on another line of it the second time.
+/// A key that stays from the present file may be on another line of it the second time.
 fn origins(merged: &Merged) -> impl Iterator<Item = (&String, &String)> {
     merged.keys.iter().map(|(key, origin)| (key, &origin.from))
 }
@@ -132,23 +161,5 @@ fn check(merged: &Merged, layers: usize) {
             maps.iter().all(|reading| reading.error.is_none() && reading.map() == maps[0].map()),
             "the readers differ"
         );
-    }
-}
-
-/// What the grammar takes prints as one line that it takes again, unless it hides the query of a
-/// presigned URL; nothing prints that query.
-pub fn source(bytes: &[u8]) {
-    let Ok(text) = str::from_utf8(bytes) else { return };
-    match testing::source(text) {
-        Ok((shown, needs_credentials)) => {
-            assert!(!shown.is_empty() && !shown.contains(char::is_control));
-            let again = testing::source(&shown).expect("what is shown is a source");
-            assert_eq!(again, (shown.clone(), needs_credentials));
-            assert!(
-                !text.starts_with("https://") || !shown.contains(['?', '#']),
-                "a query is shown"
-            );
-        }
-        Err((message, remedy)) => assert!(!message.contains('\n') && !remedy.is_empty()),
     }
 }

@@ -11,8 +11,8 @@ use rehearsal::{
 const CONFIG: &str = "ECS_CLUSTER=prod\n";
 const INSIDE: &str = "REHEARSAL_INSIDE";
 
-/// Runs this very test again in a new namespace with these addresses on loopback; returns whether we
-/// are already there.
+/// Runs this very test again in a new namespace with these addresses on loopback; returns whether
+/// we are already there.
 fn inside(test: &str, addresses: &[&str]) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         assert!(inside_own_namespace(), "the namespace is not our own");

@@ -1,10 +1,12 @@
-//! The rules, as data: id, severity, why it matters, a line that breaks it and the mended line.
+//! The rules, as data: id, severity, why it matters, what a finding says, a line that breaks it and
+//! the corrected line.
 //!
-//! One table per kind. `lint --explain`, the manual page and the README are made from them, and
-//! every example is run by a test: the broken one gives the id, the mended one does not.
+//! One table per kind. `lint --explain` and the manual page are made from them, and a test runs
+//! every example: the broken one gives the id, the corrected one does not.
 
 use super::Severity;
-use super::context::Readers;
+use super::context::ReaderSet;
+use crate::text;
 
 /// What a rule looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,90 +15,105 @@ pub enum Kind {
     Readers,
     /// A value that the agent, ecs-init or the AWS SDK does not take as written.
     Values,
-    /// A name that does nothing, or something else.
+    /// A name that has no effect, or another one.
     Names,
-    /// Settings that go wrong only with one another, or with this host.
-    Together,
+    /// Settings that are wrong only together, or on this host.
+    CrossChecks,
 }
 
 /// What an example needs besides its own lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Under {
+pub enum ExampleContext {
     /// Nothing.
     Plain,
     /// The file is the host's whole configuration (`lint --whole`).
     Whole,
-    /// Tasks in host network mode are fenced off (`run --block-imds-host-tasks`).
+    /// The guard stops tasks in host network mode (`run --block-imds-host-tasks`).
     HostTasks,
     /// An ECS Anywhere host (`lint --for external`).
     External,
     /// The file is `/var/lib/ecs/ecs.config` of an Amazon Linux host.
     InstanceFile,
-    /// `/etc/ecs/ecs.config.json` lies beside the broken example, holding `[`; not beside the
-    /// mended one.
+    /// With the broken example there is an `/etc/ecs/ecs.config.json` that holds `[`; with the
+    /// corrected one there is none.
     JsonFile,
     /// An agent has run on the host in the cluster green.
     JoinedGreen,
-    /// An agent has run on the host, in a cluster that nobody knows; not so for the mended example.
+    /// An agent has run on the host, in an unknown cluster; not so for the corrected example.
     JoinedSome,
     /// The file is installed by `run`, which reports it; `lint` does not.
     Installed,
-    /// `...` in the example stands for 64 KiB of text.
+    /// `...` in the example means 64 KiB of text.
     Stretched,
 }
 
-/// One rule. The id is stable: it is in the contract with whoever allows or denies it.
+/// One rule.
 #[derive(Debug)]
 pub struct Rule {
+    /// Stable, for users allow and deny rules by it.
     pub id: &'static str,
+    /// How bad a finding is.
     pub severity: Severity,
+    /// What the rule looks at.
     pub kind: Kind,
     /// The readers that go wrong; the rule is silent where none of them reads the file.
-    pub wrong: Readers,
+    pub wrong: ReaderSet,
+    /// One paragraph.
     pub why: &'static str,
+    /// What a finding says, unless that depends on the file.
+    pub(super) message: &'static str,
+    /// What would fix it, likewise.
+    pub(super) fix: &'static str,
+    /// Lines that break the rule.
     pub bad: &'static [u8],
+    /// The same, corrected.
     pub good: &'static [u8],
-    pub under: Under,
+    /// What the example needs.
+    pub context: ExampleContext,
 }
 
-/// `NAME "id" Severity READERS "why" b"bad" => b"good"`, then `in Under` where the example needs
-/// something.
+/// `NAME "id" Severity READERS says "message" "fix" "why" b"bad" => b"good" in ExampleContext`;
+/// without `says` where the words depend on the file, without `in` where the example needs nothing.
 macro_rules! table {
-    ($kind:ident: $($name:ident $id:literal $severity:ident $wrong:ident $why:literal
-        $bad:literal => $good:literal $(in $under:ident)?;)*) => {
-        use super::{Kind, Rule};
-        use crate::lint::{Severity, context::Readers};
-        $(pub static $name: Rule = Rule {
+    ($kind:ident: $($name:ident $id:literal $severity:ident $wrong:ident
+        $(says $message:literal $fix:literal)? $why:literal
+        $bad:literal => $good:literal $(in $context:ident)?;)*) => {
+        use super::{ExampleContext, Kind, Rule};
+        use crate::lint::{Severity, context::ReaderSet};
+        $(pub(in crate::lint) static $name: Rule = Rule {
             id: $id,
             severity: Severity::$severity,
             kind: Kind::$kind,
-            wrong: Readers::$wrong,
+            wrong: ReaderSet::$wrong,
             why: $why,
+            message: concat!($($message)?),
+            fix: concat!($($fix)?),
             bad: $bad,
             good: $good,
-            under: needs!($($under)?),
+            context: or_plain!($($context)?),
         };)*
-        pub static TABLE: &[&Rule] = &[$(&$name),*];
+        pub(super) static TABLE: &[&Rule] = &[$(&$name),*];
     };
 }
 
-macro_rules! needs {
+macro_rules! or_plain {
     () => {
-        super::Under::Plain
+        ExampleContext::Plain
     };
-    ($under:ident) => {
-        super::Under::$under
+    ($context:ident) => {
+        ExampleContext::$context
     };
 }
 
-pub mod names;
-pub mod readers;
-pub mod together;
-pub mod values;
+pub(super) mod cross_checks;
+pub(super) mod names;
+pub(super) mod readers;
+pub(super) mod values;
 
 /// Every rule, by kind and then in the order of its table.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    [readers::TABLE, values::TABLE, names::TABLE, together::TABLE].into_iter().flatten().copied()
+    let tables = [readers::TABLE, values::TABLE, names::TABLE, cross_checks::TABLE];
+    tables.into_iter().flatten().copied()
 }
 
 /// The rule of exactly this id.
@@ -104,24 +121,18 @@ pub fn find(id: &str) -> Option<&'static Rule> {
     all().find(|rule| rule.id == id)
 }
 
-/// The id that a mistyped one most likely stands for.
+/// The id that was probably meant by an unknown one.
 pub fn nearest(id: &str) -> Option<&'static str> {
-    all()
-        .map(|rule| (strsim::osa_distance(rule.id, id), rule.id))
-        .min()
-        .filter(|(distance, _)| *distance <= id.len().div_ceil(2))
-        .map(|(_, known)| known)
+    text::nearest(id, all().map(|rule| rule.id))
 }
 
 impl Rule {
     /// The example as the bytes of a file.
     pub fn example(&self, lines: &[u8]) -> Vec<u8> {
-        let mut bytes = lines.to_vec();
-        while let Some(at) =
-            bytes.windows(3).position(|three| self.under == Under::Stretched && three == b"...")
-        {
-            bytes.splice(at..at + 3, [b'x'; 65_536]);
+        if self.context != ExampleContext::Stretched {
+            return lines.to_vec();
         }
-        bytes
+        let text = String::from_utf8_lossy(lines).replace("...", &"x".repeat(65_536));
+        text.into_bytes()
     }
 }

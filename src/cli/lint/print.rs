@@ -1,0 +1,51 @@
+//! What `lint` prints, in each of its formats.
+
+use ecs_config::lint::{Context, File, Finding, Severity, render, sarif};
+use ecs_config::{readers, variables};
+use serde_json::{Value, json};
+
+use super::{Checked, LintArgs, LintOptions, LintResult, Output};
+
+pub(super) fn print(args: &LintArgs, options: LintOptions<'_>, checked: &[Checked]) -> LintResult {
+    let findings: Vec<Finding> = checked.iter().flat_map(|one| one.findings.clone()).collect();
+    let has_errors = findings.iter().any(|finding| finding.severity == Severity::Error);
+    let text = match options.output {
+        Output::Text => text(args, options.color, checked, &findings),
+        Output::Json => format!("{:#}\n", document(args, checked, &findings)),
+        Output::Sarif => format!("{:#}\n", sarif::document(&findings, env!("CARGO_PKG_VERSION"))),
+    };
+    LintResult { text, has_errors }
+}
+
+fn text(args: &LintArgs, color: bool, checked: &[Checked], findings: &[Finding]) -> String {
+    let readers = Context { host: args.host, ..Context::default() }.readers();
+    let mut out = String::new();
+    for Checked { name, bytes, findings, fixed } in checked {
+        if args.readers {
+            out.push_str(&render::readers(bytes, readers, args.show_secrets));
+            out.push('\n');
+        }
+        for fixed in fixed {
+            out.push_str(&format!("fixed {name}:{}: {}\n", fixed.line, fixed.id));
+        }
+        let file = File { source: name, bytes };
+        out.push_str(&render::text(&file, findings, render::Style { color, readers }));
+    }
+    out + &render::summary(findings) + "\n"
+}
+
+fn document(args: &LintArgs, checked: &[Checked], findings: &[Finding]) -> Value {
+    let mut document = json!({});
+    if let (true, [one]) = (args.readers, checked) {
+        let secret = |name: &str| !args.show_secrets && variables::is_secret(name);
+        document["readers"] = readers::json(&one.bytes, secret);
+    }
+    document["findings"] = json!(findings);
+    if args.fix {
+        let fixed = checked.iter().flat_map(|one| one.fixed.iter().map(move |fixed| (one, fixed)));
+        document["mended"] = fixed
+            .map(|(one, fixed)| json!({"source": one.name, "line": fixed.line, "id": fixed.id}))
+            .collect();
+    }
+    document
+}

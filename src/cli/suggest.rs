@@ -1,0 +1,28 @@
+//! What was meant by a mistyped flag. clap suggests none for words as short as `--fr`.
+
+use clap::CommandFactory;
+use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
+use ecs_config::text::nearest;
+
+use super::Cli;
+
+/// Adds a suggestion where clap made none. `typed` is the command line.
+pub(super) fn suggest_flag(error: &mut Error, typed: &[String]) {
+    let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg) else { return };
+    let is_unknown_flag = error.kind() == ErrorKind::UnknownArgument && wrong.starts_with("--");
+    if !is_unknown_flag || error.get(ContextKind::SuggestedArg).is_some() {
+        return;
+    }
+    let root = Cli::command();
+    let mut command = &root;
+    for word in typed {
+        command = command.find_subcommand(word).unwrap_or(command);
+    }
+    let flags = command.get_arguments().chain(root.get_arguments());
+    let known = flags.filter_map(|flag| flag.get_long());
+    if let Some(near) = nearest(wrong.trim_start_matches('-'), known) {
+        let suggestion = ContextValue::String(format!("--{near}"));
+        error.insert(ContextKind::SuggestedArg, suggestion);
+        error.remove(ContextKind::Suggested); // to pass it as a value
+    }
+}

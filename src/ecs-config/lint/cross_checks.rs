@@ -1,0 +1,132 @@
+//! Settings together, with the host's other files behind them: what is wrong only there.
+
+use super::Context;
+use super::findings::{At, Findings, words};
+use super::registered::Registered;
+use super::rules::cross_checks as rule;
+use crate::Effective;
+use crate::proxy;
+
+/// A setting and where it comes from.
+pub(super) struct Placed<'a> {
+    pub(super) name: &'a str,
+    pub(super) value: &'a str,
+    pub(super) source: &'a str,
+    pub(super) line: usize,
+}
+
+/// Checks the settings of one file; the last of a name counts.
+pub(super) fn check(settings: &[Placed<'_>], context: &Context<'_>, found: &mut Findings<'_>) {
+    let values = settings.iter().map(|setting| (setting.name, setting.value));
+    let effective = Effective::intended(context.file, values, context.instance_file)
+        .with_json(context.json_file);
+    let checks = CrossChecks { settings, effective, context };
+    if checks.effective.has_unreadable_json() {
+        found.add(&rule::UNREADABLE_JSON_FILE, At::default());
+    }
+    checks.cluster(found);
+    checks.joined(found);
+    checks.proxy(found);
+    checks.external(found);
+    checks.host_tasks(found);
+    checks.registry(found);
+}
+
+struct CrossChecks<'c> {
+    settings: &'c [Placed<'c>],
+    effective: Effective<'c>,
+    context: &'c Context<'c>,
+}
+
+impl CrossChecks<'_> {
+    /// The place of a name in the checked file, or the file as a whole.
+    fn at<'s>(&'s self, name: &'s str) -> At<'s> {
+        let place = self.settings.iter().rfind(|setting| setting.name == name);
+        let source = place.map(|setting| setting.source);
+        At { source, line: place.map(|setting| setting.line), key: Some(name), columns: (0, 0) }
+    }
+
+    fn cluster(&self, found: &mut Findings<'_>) {
+        let name = "ECS_CLUSTER";
+        if self.effective.text(name).is_none() && !self.context.allow_default_cluster {
+            let is_whole = self.context.whole;
+            found.add(
+                if is_whole { &rule::NO_CLUSTER } else { &rule::NO_CLUSTER_HERE },
+                self.at(name),
+            );
+        }
+    }
+
+    fn joined(&self, found: &mut Findings<'_>) {
+        let (name, registered) = ("ECS_CLUSTER", &self.context.registered);
+        if registered.conflicts_with(self.effective.text(name).as_deref()) {
+            found.add(&rule::JOINED_ANOTHER_CLUSTER, self.at(name));
+        } else if *registered == Registered::Unknown {
+            found.add(&rule::JOINED_SOME_CLUSTER, self.at(name));
+        }
+    }
+
+    fn proxy(&self, found: &mut Findings<'_>) {
+        let text = |name: &str| self.effective.text(name);
+        let mut exposed = proxy::exposed(text);
+        if self.context.is_external() {
+            exposed.retain(|host| *host != proxy::METADATA); // there is none
+        }
+        let is_set = |name: &&str| text(name).is_some();
+        let name = ["HTTP_PROXY", "http_proxy"].into_iter().find(is_set);
+        let Some(name) = name.filter(|_| !exposed.is_empty()) else { return };
+        found.add_with(&rule::PROXY_WITHOUT_NO_PROXY, self.at(name), || {
+            let hosts = exposed.join(" and ");
+            if text("REQUEST_METHOD").is_some() {
+                let message = format!("with REQUEST_METHOD, requests for {hosts} are refused");
+                return words(message, "remove REQUEST_METHOD");
+            }
+            // AWS's documentation asks for the socket too.
+            let list = text("NO_PROXY").or_else(|| text("no_proxy")).unwrap_or_default();
+            let has_socket = list.split(',').any(|entry| entry.trim().ends_with("docker.sock"));
+            exposed.extend((!has_socket).then_some("/var/run/docker.sock"));
+            let message = format!("requests for {hosts} would go to the proxy");
+            words(message, format!("add {} to NO_PROXY", exposed.join(",")))
+        });
+    }
+
+    /// Before the agent opens its JSON file it looks at these two (agent/config/config.go,
+    /// NewConfig).
+    fn external(&self, found: &mut Findings<'_>) {
+        let set = |name: &str| self.effective.in_environment(name);
+        let is_known = self.context.is_external() && self.context.whole;
+        if !is_known && set("ECS_EXTERNAL").and_then(|set| set.boolean()) != Some(true) {
+            return;
+        }
+        if set("AWS_DEFAULT_REGION").is_none_or(|set| set.value.is_empty()) {
+            found.add(&rule::EXTERNAL_WITHOUT_REGION, self.at("ECS_EXTERNAL"));
+        }
+        for name in
+            ["ECS_ENABLE_TASK_ENI", "ECS_ENABLE_SPOT_INSTANCE_DRAINING", "ECS_WARM_POOLS_CHECK"]
+        {
+            if self.effective.boolean(name) == Some(true) {
+                found.add(&rule::EXTERNAL_NO_EFFECT, self.at(name));
+            }
+        }
+    }
+
+    fn host_tasks(&self, found: &mut Findings<'_>) {
+        let name = "ECS_ENABLE_TASK_CPU_MEM_LIMIT";
+        if self.context.block_host_tasks && self.effective.boolean(name) == Some(false) {
+            found.add(&rule::HOST_TASKS_ESCAPE, self.at(name));
+        }
+    }
+
+    fn registry(&self, found: &mut Findings<'_>) {
+        let names = ["ECS_ENGINE_AUTH_TYPE", "ECS_ENGINE_AUTH_DATA"];
+        let (set, missing) = match names.map(|name| self.effective.text(name).is_some()) {
+            [false, true] => (names[1], names[0]),
+            [true, false] => (names[0], names[1]),
+            _ => return,
+        };
+        found.add_with(&rule::AUTH_TYPE_MISSING, self.at(set), || {
+            let message = format!("{set} without {missing}: private pulls run without credentials");
+            words(message, format!("set {missing} as well"))
+        });
+    }
+}

@@ -1,0 +1,109 @@
+//! Collects what the rules find.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::context::ReaderSet;
+use super::rules::{self, Rule};
+use super::{Finding, Severity, is_presentable};
+
+/// Findings of one rule that are listed one by one; further ones are counted.
+const LISTED: usize = 100;
+
+/// Where a finding is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct At<'a> {
+    /// If it is not the file as a whole.
+    pub(super) source: Option<&'a str>,
+    pub(super) line: Option<usize>,
+    /// From and to, in bytes of the line.
+    pub(super) columns: (usize, usize),
+    pub(super) key: Option<&'a str>,
+}
+
+impl At<'_> {
+    pub(super) fn line(line: usize, columns: (usize, usize)) -> Self {
+        At { line: Some(line), columns, ..At::default() }
+    }
+}
+
+/// What a finding says, and what would fix it.
+pub(super) type Words = (String, Option<String>);
+
+pub(super) fn words(message: impl Into<String>, fix: impl Into<String>) -> Words {
+    (message.into(), Some(fix.into()).filter(|fix| !fix.is_empty()))
+}
+
+pub(super) struct Findings<'a> {
+    source: &'a str,
+    pub(super) readers: ReaderSet,
+    counts: BTreeMap<&'static str, usize>,
+    list: Vec<Finding>,
+    /// Lines of which a rule says that readers disagree about them.
+    pub(super) explained: HashSet<usize>,
+    /// One of those rules was an error.
+    pub(super) misread: bool,
+}
+
+impl<'a> Findings<'a> {
+    pub(super) fn new(source: &'a str, readers: ReaderSet) -> Self {
+        let (counts, list, explained) = Default::default();
+        Self { source, readers, counts, list, explained, misread: false }
+    }
+
+    /// For a scan whose findings do not matter.
+    pub(super) fn ignored() -> Self {
+        Self::new("", ReaderSet::NONE)
+    }
+
+    /// Adds a finding in the rule's own words, unless none of the readers that go wrong reads the
+    /// file.
+    pub(super) fn add(&mut self, rule: &'static Rule, at: At<'_>) {
+        self.add_with(rule, at, || words(rule.message, rule.fix));
+    }
+
+    /// The same in other words, which are made only if they are listed.
+    pub(super) fn add_with(
+        &mut self,
+        rule: &'static Rule,
+        at: At<'_>,
+        words: impl FnOnce() -> Words,
+    ) {
+        if !rule.wrong.meets(self.readers) {
+            return;
+        }
+        if rule.kind == rules::Kind::Readers {
+            self.misread |= rule.severity == Severity::Error;
+            self.explained.extend(at.line);
+        }
+        let count = self.counts.entry(rule.id).or_default();
+        *count += 1;
+        if *count <= LISTED {
+            self.list.push(finding(rule, self.source, at, words()));
+        }
+    }
+
+    /// In the order of the lines.
+    pub(super) fn finish(mut self) -> Vec<Finding> {
+        self.list.sort_by_key(|finding| finding.line);
+        for (id, count) in self.counts {
+            if let (Some(rule), Some(more @ 1..)) = (rules::find(id), count.checked_sub(LISTED)) {
+                let words = words(format!("and {more} more like these"), "");
+                self.list.push(finding(rule, self.source, At::default(), words));
+            }
+        }
+        self.list
+    }
+}
+
+fn finding(rule: &Rule, source: &str, at: At<'_>, (message, fix): Words) -> Finding {
+    Finding {
+        id: rule.id,
+        severity: rule.severity,
+        source: at.source.unwrap_or(source).to_owned(),
+        line: at.line,
+        key: at.key.filter(|key| is_presentable(key)).map(str::to_owned),
+        message,
+        fix,
+        columns: at.columns.0..at.columns.1,
+    }
+}

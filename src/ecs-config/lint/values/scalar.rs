@@ -1,0 +1,201 @@
+//! Values that are one thing, or a list with commas.
+
+use super::value::Value;
+use crate::go;
+use crate::lint::rules::values as rule;
+use crate::variables::{OnInvalid, Variable};
+
+pub(super) fn string(value: &mut Value<'_, '_>) {
+    match value.known.name {
+        "ECS_CLUSTER" if !is_cluster(value.text) => value.breaks(&rule::CLUSTER_NAME),
+        "AWS_DEFAULT_REGION" | "AWS_REGION" if !is_region(value.text) => {
+            value.breaks(&rule::BAD_REGION)
+        }
+        _ => {}
+    }
+}
+
+pub(super) fn boolean(value: &mut Value<'_, '_>) {
+    let (known, word) = (value.known, value.text.trim());
+    if matches!(value.text, "true" | "false") {
+        return;
+    }
+    let is_taken = match known.consumer {
+        "aws-sdk" => word.eq_ignore_ascii_case("true") || word.eq_ignore_ascii_case("false"),
+        _ => go::boolean(word).is_some(),
+    };
+    let fix = match go::intended_boolean(word) {
+        Some(true) => "write true",
+        Some(false) => "write false",
+        None => "write true or false",
+    };
+    if !is_taken {
+        let message = format!("{} {}", known.name, outcome(known));
+        value.breaks_with(&rule::NOT_A_BOOLEAN, message, fix);
+    } else if known.wants_exactly_true() && go::boolean(word) == Some(true) {
+        value.breaks(&rule::NOT_EXACTLY_TRUE);
+    } else {
+        value.breaks_with(&rule::BOOLEAN_SPELLING, "not every program takes this word", fix);
+    }
+}
+
+pub(super) fn number(value: &mut Value<'_, '_>) {
+    let number = match value.known.allows_fraction() {
+        true => value.text.parse().ok(),
+        false => value.text.parse::<i64>().ok().map(|number| number as f64),
+    };
+    match number {
+        Some(number) => bounds(value, number, |bound| bound.parse().ok()),
+        None => {
+            let message = format!("{} wants a plain decimal number", value.known.name);
+            let fix = "write digits only, without a unit";
+            value.breaks_with(&rule::NOT_A_NUMBER, message, fix);
+        }
+    }
+}
+
+pub(super) fn duration(value: &mut Value<'_, '_>) {
+    match go::duration(value.text) {
+        Some(nanoseconds) => bounds(value, nanoseconds, go::duration),
+        None => {
+            let message = format!("{} wants a duration with a unit", value.known.name);
+            let fix = "write a number and a unit: ms, s, m or h, as in 1h30m";
+            value.breaks_with(&rule::BAD_DURATION, message, fix);
+        }
+    }
+}
+
+fn bounds(value: &mut Value<'_, '_>, number: f64, parse: impl Fn(&str) -> Option<f64>) {
+    let known = value.known;
+    let (bound, side, beyond) = if parse(known.min).is_some_and(|min| number < min) {
+        (known.min, "at least", "more")
+    } else if parse(known.max).is_some_and(|max| number > max) {
+        (known.max, "at most", "less")
+    } else {
+        return;
+    };
+    // Zero means "not set" where the agent clamps, so it is not clamped but replaced by the
+    // default.
+    let is_clamped = known.on_invalid == OnInvalid::ClampedWithWarning && number != 0.0;
+    value.breaks_with(
+        if is_clamped { &rule::CLAMPED } else { &rule::OUT_OF_RANGE },
+        format!("{} must be {side} {bound}", known.name),
+        format!("write {bound} or {beyond}"),
+    );
+}
+
+pub(super) fn size(value: &mut Value<'_, '_>) {
+    let digits = value.text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = value.text[digits.len()..].to_ascii_lowercase();
+    let units = ["", "b", "k", "m", "g", "kb", "mb", "gb"];
+    if digits.parse::<f64>().is_err() || !units.contains(&unit.as_str()) {
+        value.breaks(&rule::BAD_SIZE);
+    }
+}
+
+pub(super) fn word(value: &mut Value<'_, '_>, log_level_on_instance: &str) {
+    let (known, text) = (value.known, value.text);
+    let is_same = |word: &str| match known.any_case() {
+        true => word.eq_ignore_ascii_case(text),
+        false => word == text,
+    };
+    if known.words().any(is_same) {
+        return;
+    }
+    let words: Vec<&str> = known.words().collect();
+    let fix = match words.iter().find(|word| word.eq_ignore_ascii_case(text.trim())) {
+        Some(word) => format!("write {word}: case matters"),
+        None => format!("write one of {}", words.join(", ")),
+    };
+    if known.on_invalid != OnInvalid::BreaksLogging {
+        let message = format!("{} {}", known.name, outcome(known));
+        value.breaks_with(&rule::UNKNOWN_WORD, message, fix);
+    } else if known.name != "ECS_LOGLEVEL" || !words.contains(&log_level_on_instance) {
+        let message = "this word breaks the agent's log set-up";
+        value.breaks_with(&rule::BREAKS_LOGGING, message, fix);
+    }
+}
+
+pub(super) fn comma_list(value: &mut Value<'_, '_>) {
+    let is_trimmed = value.known.name.eq_ignore_ascii_case("NO_PROXY");
+    if value.text.starts_with('[') {
+        let message = "this list is separated by commas, it is not JSON";
+        let fix = "write the elements with commas between them";
+        value.breaks_with(&rule::JSON_SHAPE, message, fix);
+    } else if !is_trimmed && value.text.split(',').any(|element| element.trim() != element) {
+        value.breaks(&rule::BLANK_IN_LIST);
+    }
+}
+
+pub(super) fn port_range(value: &mut Value<'_, '_>) {
+    let ports = value.text.split_once('-');
+    let ports = ports.map(|(from, to)| (from.parse::<u16>(), to.parse::<u16>()));
+    if !matches!(ports, Some((Ok(from), Ok(to))) if 0 < from && from <= to) {
+        value.breaks(&rule::BAD_PORT_RANGE);
+    }
+}
+
+pub(super) fn rate_limit(value: &mut Value<'_, '_>) {
+    let is_rate = |text: &str| text.trim().parse::<u32>().is_ok_and(|rate| rate > 0);
+    let rates = value.text.split_once(',');
+    if !rates.is_some_and(|(steady, burst)| is_rate(steady) && is_rate(burst)) {
+        value.breaks(&rule::BAD_RATE_LIMIT);
+    }
+}
+
+pub(super) fn url(value: &mut Value<'_, '_>) {
+    let name = value.known.name;
+    let has_host = |rest: &str| {
+        !rest.is_empty() && !rest.starts_with('/') && !rest.contains(char::is_whitespace)
+    };
+    let after = |scheme: &str| value.text.strip_prefix(scheme);
+    let is_socket = matches!(name, "DOCKER_HOST" | "CREDENTIALS_FETCHER_HOST");
+    let is_good = match name {
+        _ if is_socket => value.text.starts_with("unix:///"),
+        _ if name.starts_with("AWS_") => {
+            after("http://").or_else(|| after("https://")).is_some_and(has_host)
+        }
+        // A proxy and ECS_BACKEND_HOST may leave the scheme out.
+        _ => has_host(value.text.split_once("://").map_or(value.text, |(_, rest)| rest)),
+    };
+    if !is_good {
+        let fix = match is_socket {
+            true => "write unix:// and the socket's path",
+            false => "write http:// or https:// and a host",
+        };
+        value.breaks_with(&rule::BAD_URL, format!("{name} is not a usable address"), fix);
+    }
+}
+
+/// What happens to a value that the program does not take, for the end of a sentence.
+fn outcome(known: &Variable) -> &'static str {
+    match known.on_invalid {
+        OnInvalid::Fatal => "stops the agent with this value",
+        OnInvalid::TreatedAsFalse => "counts as false with this value",
+        OnInvalid::ClampedWithWarning | OnInvalid::BreaksLogging => "is not used as written",
+        OnInvalid::IgnoredWithWarning | OnInvalid::Default | OnInvalid::NotValidated => {
+            "counts as not set with this value"
+        }
+    }
+}
+
+fn is_cluster(text: &str) -> bool {
+    let name = match text.strip_prefix("arn:") {
+        Some(rest) => rest.split_once(":cluster/").map_or("", |(_, name)| name),
+        None => text,
+    };
+    (1..=255).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// Lower case words and a number at the end, with hyphens between: the form of every region so far.
+fn is_region(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    match parts.split_last() {
+        Some((number, words)) => {
+            words.len() >= 2 && words.iter().all(is_word) && number.parse::<u8>().is_ok()
+        }
+        None => false,
+    }
+}

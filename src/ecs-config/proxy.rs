@@ -1,0 +1,298 @@
+//! Proxies as Go's programs choose them: ecs-init, the agent and docker.
+//!
+//! The rules are those of golang/net, http/httpproxy/proxy.go, which `http.ProxyFromEnvironment`
+//! calls. Since 2025 a name in `NO_PROXY` never matches an IP address. One thing is left out: names
+//! with letters outside ASCII are compared as they are written, not in their punycode form.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+/// The IPv4 address of the instance metadata service.
+pub const METADATA: &str = "169.254.169.254";
+/// Where the agent serves the credentials of tasks.
+pub const TASK_CREDENTIALS: &str = "169.254.170.2";
+
+/// The way a request takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// To its host.
+    Direct,
+    /// Through the proxy for its scheme.
+    Proxy,
+    /// Nowhere: with `REQUEST_METHOD` set, Go takes itself for a CGI program, whose `HTTP_PROXY`
+    /// may be a header of the request, and refuses (<https://golang.org/s/cgihttpproxy>).
+    Refused,
+}
+
+/// How a Go program with these variables asks for `http://HOST:PORT/`. `variable` gives the value
+/// of a name; `HTTPS_PROXY` and `ALL_PROXY` do not matter to such a request.
+pub fn route_of_http(variable: impl Fn(&str) -> Option<String>, host: &str, port: u16) -> Route {
+    // Upper case wins.
+    let either = |upper: &str| {
+        let value = |name: &str| variable(name).filter(|value| !value.is_empty());
+        value(upper).or_else(|| value(&upper.to_lowercase())).unwrap_or_default()
+    };
+    if !is_proxy(&either("HTTP_PROXY")) {
+        Route::Direct
+    } else if variable("REQUEST_METHOD").is_some_and(|method| !method.is_empty()) {
+        Route::Refused
+    } else if is_local(host) || NoProxy::new(&either("NO_PROXY")).covers(host, port) {
+        Route::Direct
+    } else {
+        Route::Proxy
+    }
+}
+
+/// Those of [`METADATA`] and [`TASK_CREDENTIALS`] that a Go program with these variables would not
+/// reach directly. A proxy that answers for them answers with its own host's role.
+pub fn exposed(variable: impl Fn(&str) -> Option<String>) -> Vec<&'static str> {
+    let is_direct = |host: &&str| route_of_http(&variable, host, 80) == Route::Direct;
+    [METADATA, TASK_CREDENTIALS].into_iter().filter(|host| !is_direct(host)).collect()
+}
+
+/// A parsed list of hosts that are asked directly: the value of `NO_PROXY`.
+#[derive(Clone, Debug, Default)]
+pub struct NoProxy(Vec<Entry>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Entry {
+    Everything,
+    Network {
+        prefix: u128,
+        bits: u32,
+    },
+    Address {
+        address: u128,
+        port: String,
+    },
+    /// With a dot in front. `itself`: the host of that name too, not only those below it.
+    Domain {
+        suffix: String,
+        itself: bool,
+        port: String,
+    },
+}
+
+impl NoProxy {
+    /// Of a list with commas between its entries. What cannot be understood covers nothing.
+    pub fn new(list: &str) -> Self {
+        NoProxy(list.split(',').filter_map(|one| entry(&one.trim().to_lowercase())).collect())
+    }
+
+    /// Whether a request to this host and port goes directly. `host` is a name or an address, IPv6
+    /// without brackets.
+    pub fn covers(&self, host: &str, port: u16) -> bool {
+        let address = host.parse().ok().map(number);
+        let (name, on) = (host.to_lowercase(), port.to_string());
+        let is_on = |port: &String| port.is_empty() || *port == on;
+        self.0.iter().any(|entry| match entry {
+            Entry::Everything => true,
+            Entry::Network { prefix, bits } => address.is_some_and(|address| {
+                is_v4(address) == is_v4(*prefix) && (address ^ prefix) & mask(*bits) == 0
+            }),
+            Entry::Address { address: covered, port } => address == Some(*covered) && is_on(port),
+            Entry::Domain { suffix, itself, port } => {
+                let matches = name.ends_with(suffix.as_str()) || *itself && name == suffix[1..];
+                address.is_none() && matches && is_on(port)
+            }
+        })
+    }
+}
+
+fn entry(text: &str) -> Option<Entry> {
+    if text == "*" {
+        return Some(Entry::Everything);
+    }
+    if let Some((prefix, bits)) = network(text) {
+        return Some(Entry::Network { prefix, bits });
+    }
+    let (host, port) = split_host_port(text).unwrap_or((text, ""));
+    let port = port.to_owned();
+    if let Ok(address) = host.parse().map(number) {
+        return Some(Entry::Address { address, port });
+    }
+    let name = if host.starts_with("*.") { &host[1..] } else { host };
+    match name.strip_prefix('.') {
+        Some(_) => Some(Entry::Domain { suffix: name.to_owned(), itself: false, port }),
+        None if name.is_empty() => None,
+        None => Some(Entry::Domain { suffix: format!(".{name}"), itself: true, port }),
+    }
+}
+
+/// `ADDRESS/BITS`, with what is behind the prefix cut off.
+fn network(text: &str) -> Option<(u128, u32)> {
+    let (address, bits) = text.split_once('/')?;
+    let address: IpAddr = address.parse().ok()?;
+    let (width, offset) = if address.is_ipv4() { (32, 96) } else { (128, 0) };
+    let digits = Some(bits).filter(|bits| bits.bytes().all(|c| c.is_ascii_digit()))?;
+    let bits: u32 = digits.parse().ok().filter(|bits| *bits <= width)?;
+    Some((number(address) & mask(bits + offset), bits + offset))
+}
+
+/// Go's `net.SplitHostPort`: a port, perhaps an empty one, and a host without its brackets.
+fn split_host_port(text: &str) -> Option<(&str, &str)> {
+    let (host, port) = text.rsplit_once(':')?;
+    match host.strip_prefix('[') {
+        Some(inside) => Some((inside.strip_suffix(']')?, port)),
+        None => (!host.contains([':', '[', ']'])).then_some((host, port)),
+    }
+}
+
+/// An address as a number; IPv4 as it is mapped into IPv6.
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(address) => address.to_bits(),
+    }
+}
+
+fn is_v4(number: u128) -> bool {
+    Ipv6Addr::from_bits(number).to_ipv4_mapped().is_some()
+}
+
+fn mask(bits: u32) -> u128 {
+    u128::MAX.checked_shl(128 - bits).unwrap_or(0)
+}
+
+/// Go never asks a proxy for these.
+fn is_local(host: &str) -> bool {
+    host == "localhost"
+        || host.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
+}
+
+/// Whether Go takes the value for a proxy: its net/url parses it, as it is or with `http://` in
+/// front. A value that it does not take is ignored, and requests go directly.
+fn is_proxy(value: &str) -> bool {
+    let address = value.split(['?', '#']).next().unwrap_or_default();
+    if value.is_empty()
+        || value.contains(|c: char| c.is_ascii_control())
+        || !is_unescapable(address)
+    {
+        return false;
+    }
+    // With a scheme in front the second attempt succeeds at the latest: the scheme is the host.
+    let segment = address.split('/').next().unwrap_or_default();
+    match segment.split_once(':') {
+        Some((scheme, _)) => is_scheme(scheme) || is_authority(segment),
+        None => true,
+    }
+}
+
+/// Every `%` has two hexadecimal digits behind it.
+fn is_unescapable(text: &str) -> bool {
+    let is_escape = |part: &str| {
+        let digits = part.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    text.split('%').skip(1).all(is_escape)
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+}
+
+/// `USER@HOST:PORT`, of characters that Go takes in them.
+fn is_authority(text: &str) -> bool {
+    let (user, host) = text.rsplit_once('@').unwrap_or(("", text));
+    let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+    let is_in = |more: &'static str| move |c: char| c.is_ascii_alphanumeric() || more.contains(c);
+    user.chars().all(is_in("-._:~!$&'()*+,;=%@"))
+        && host.chars().all(|c| !c.is_ascii() || is_in("-_.~!$&'()*+,;=:[]<>\"")(c))
+        && port.chars().all(|c| c.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn covers(list: &str, host: &str, port: u16) -> bool {
+        NoProxy::new(list).covers(host, port)
+    }
+
+    // The tables of golang/net, http/httpproxy/proxy_test.go, UseProxyTests and their like.
+    #[test]
+    fn names_cover_what_is_below_them() {
+        let list = "foobar.com, .barbaz.net, *.wild.org:8080, 192.168.1.1, 192.168.1.2:81, 192.168.1.3:80, 10.0.0.0/30, 2001:db8::52:0:1, [2001:db8::52:0:2]:443, [2001:db8::52:0:3]:80, 2002:db8:a::45/64";
+        let table = [
+            ("foobar.com", 80, true),
+            ("www.FooBar.com", 80, true),
+            ("foofoobar.com", 80, false),
+            ("www.barbaz.net", 80, true),
+            ("barbaz.net", 80, false),
+            ("barbarbaz.net", 80, false),
+            ("a.wild.org", 8080, true),
+            ("a.wild.org", 80, false),
+            ("192.168.1.1", 443, true),
+            ("192.168.1.2", 80, false),
+            ("192.168.1.3", 80, true),
+            ("192.168.1.4", 80, false),
+            ("10.0.0.2", 80, true),
+            ("10.0.0.4", 80, false),
+            ("2001:db8::52:0:1", 80, true),
+            ("2001:db8::52:0:2", 80, false),
+            ("2001:db8::52:0:3", 80, true),
+            ("2002:db8:a::123", 80, true),
+            ("fe80::424b:c8be:1643:a1b6", 80, false),
+        ];
+        for (host, port, expected) in table {
+            assert_eq!(covers(list, host, port), expected, "{host}:{port}");
+        }
+    }
+
+    #[test]
+    fn a_name_never_covers_an_address() {
+        for list in
+            [".254", "254", "169.254.", "169.254.*", "*.169.254.169.254", "169.254.169.254."]
+        {
+            assert!(!covers(list, METADATA, 80), "{list}");
+        }
+        assert!(!covers("[2001:db8::1]", "2001:db8::1", 443), "brackets are for ports");
+    }
+
+    #[test]
+    fn networks_cover_addresses_of_their_family() {
+        assert!(covers("0.0.0.0/0", METADATA, 80) && !covers("::/0", METADATA, 80));
+        assert!(!covers("0.0.0.0/0", "2001:db8::1", 80) && covers("::/0", "2001:db8::1", 80));
+        assert!(covers("::ffff:169.254.0.0/112", METADATA, 80));
+        for list in
+            ["169.254.169.254/33", "169.254.169.254/+1", "169.254.169.254/", "0169.254.169.254"]
+        {
+            assert!(!covers(list, METADATA, 80), "{list}");
+        }
+    }
+
+    #[test]
+    fn everything_and_nothing() {
+        assert!(covers("a,*", METADATA, 80) && covers("*", "a.test", 443));
+        for list in ["", " , ", ":80", "**"] {
+            assert!(!covers(list, METADATA, 80) && !covers(list, "a.test", 80), "{list}");
+        }
+    }
+
+    fn route(variables: &[(&str, &str)], host: &str) -> Route {
+        let value = |name: &str| variables.iter().find(|(known, _)| *known == name);
+        route_of_http(|name| value(name).map(|(_, value)| (*value).to_owned()), host, 80)
+    }
+
+    #[test]
+    fn a_value_that_go_cannot_parse_is_not_a_proxy() {
+        for proxy in
+            ["p", "p:3128", "http://p:3128", "http://p:port", "htp://p", "https//p:3128", "a b"]
+        {
+            assert_eq!(route(&[("HTTP_PROXY", proxy)], METADATA), Route::Proxy, "{proxy}");
+        }
+        for proxy in ["a b:3128", "http://u:50%@p:3128", ":3128x", "http://p\t", "p{x}:1"] {
+            assert_eq!(route(&[("HTTP_PROXY", proxy)], METADATA), Route::Direct, "{proxy}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_always_direct_and_upper_case_wins() {
+        for host in ["localhost", "127.0.0.1", "::1"] {
+            assert_eq!(route(&[("http_proxy", "p")], host), Route::Direct, "{host}");
+        }
+        let both = [("HTTP_PROXY", "p"), ("NO_PROXY", "a.test"), ("no_proxy", "b.test")];
+        assert_eq!(route(&both, "a.test"), Route::Direct);
+        assert_eq!(route(&both, "b.test"), Route::Proxy);
+    }
+}

@@ -1,4 +1,0 @@
-#[path = "../../../src/aws/partition.rs"]
-mod partition;
-
-pub use partition::{PARTITIONS, Partition, is_region};
