@@ -15,7 +15,7 @@ use crate::cli::signals::Interrupted;
 use crate::error::{Error, ExitStatus, Step};
 use crate::files::{self, HostFiles};
 use crate::guard::{GuardRequest, step as guard};
-use crate::identity::host_kind::{self, Evidence};
+use crate::identity::host_kind;
 use crate::identity::{self, Clients, HostFacts, HostKind, Identity};
 use crate::install::compose::{self, Surroundings, Values};
 use crate::install::lock::{self, Lock};
@@ -57,7 +57,7 @@ pub(crate) async fn run(
         let state = State::read(&settings.path(paths::STATE));
         let clients = Clients::new(&settings, &files, environment.variables(), deadline)?;
 
-        announce(&clients, environment);
+        clients.announce(environment);
         results.guard = guard_before_tags(&settings, dry_run, &timeline)?;
         let tagged = with_tags(&settings, &clients).await?;
         if let Some(guard) = guard_after_tags(&settings, &tagged, dry_run, &timeline)? {
@@ -120,7 +120,7 @@ pub(crate) async fn verify(settings: Settings, environment: &Environment) -> Rep
         let deadline = Instant::now() + settings.timeout;
         let (files, state) = (HostFiles::read(&settings.root), State::default());
         let clients = Clients::new(&settings, &files, environment.variables(), deadline)?;
-        announce(&clients, environment);
+        clients.announce(environment);
         results.settings = settings.origins();
         if clients.source.imds().is_none() {
             let missing = host_kind::missing(&files.effective());
@@ -135,21 +135,6 @@ pub(crate) async fn verify(settings: Settings, environment: &Environment) -> Rep
     }
     .await;
     Report::new("verify", timeline, results, ended)
-}
-
-/// What a reader of the log should know before anything is asked.
-fn announce(clients: &Clients, environment: &Environment) {
-    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
-        if environment.get(name).is_some() {
-            tracing::warn!(
-                "{name} is set and ignored: only the instance's own role proves which host this is"
-            );
-        }
-    }
-    // Who waits for metadata on a machine of another vendor wants to know why.
-    if log::is_verbose() || matches!(clients.evidence, Evidence::None { vendor: Some(_) }) {
-        tracing::info!("host: {}", clients.evidence);
-    }
 }
 
 /// The settings with what instance tags say, if they are to be read.

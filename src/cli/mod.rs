@@ -1,6 +1,5 @@
 //! The command line: what can be typed, and one file for each command.
 
-mod adapters;
 mod call;
 mod doctor;
 mod flags;
@@ -143,7 +142,7 @@ fn dispatch(cli: &Cli, environment: &Environment) -> u8 {
     match &cli.command {
         Command::Run(args) => run::run(&call, args),
         Command::Verify(_) => verify::run(&call),
-        Command::Lint(args) => adapters::lint(&call, args),
+        Command::Lint(args) => lint::run(&call, args),
         Command::Guard(command) => guard::run(&call, command),
         Command::Doctor(args) => doctor::run(&call, args),
         Command::Role(args) => role::run(&call, args),

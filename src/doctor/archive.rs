@@ -60,7 +60,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut gzip = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
     let mut blocks = bytes.chunks(STORED).peekable();
     while let Some(block) = blocks.next() {
-        let length = u16::try_from(block.len()).expect("a chunk is no longer than 65535 bytes");
+        let length = u16::try_from(block.len()).expect("a chunk has at most 65535 bytes");
         gzip.push(u8::from(blocks.peek().is_none()));
         gzip.extend(length.to_le_bytes());
         gzip.extend((!length).to_le_bytes());

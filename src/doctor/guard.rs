@@ -123,7 +123,7 @@ fn check_docker_firewall(target: &Target) -> Verdict {
             format!("remove `\"iptables\": false` from {DOCKER_CONFIG}"),
         ),
         (_, Some("nftables")) => {
-            Verdict::ok("nftables: there is no DOCKER-USER chain, which the guard does not need")
+            Verdict::ok("nftables: without a DOCKER-USER chain, which the guard does not need")
         }
         _ => Verdict::ok("iptables, Docker's default"),
     }

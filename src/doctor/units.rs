@@ -27,7 +27,7 @@ fn agent(root: &Path) -> Option<(&'static str, Unit)> {
 fn check_agent_unit(target: &Target) -> Verdict {
     let Some((name, unit)) = agent(target.root()) else {
         return Verdict::warning(
-            "there is no ecs.service: the ECS agent is not installed",
+            "ecs.service is missing: the ECS agent is not installed",
             "install ecs-init (`dnf install ecs-init`)",
         );
     };
@@ -182,7 +182,7 @@ fn check_start_condition(target: &Target) -> Verdict {
         ));
     }
     let Some((name, unit)) = agent(root) else {
-        return Verdict::skipped("there is no agent to keep from starting");
+        return Verdict::skipped("no agent is installed that could start too early");
     };
     if !links(root, name, "requires").iter().any(|link| link == RUN_UNIT) {
         return Verdict::warning(

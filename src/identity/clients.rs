@@ -7,8 +7,9 @@ use tokio::time::Instant;
 use super::host_kind::{self, Evidence};
 use super::{Error, External, HostFacts, HostKind, Imds, ec2, imds};
 use crate::files::HostFiles;
+use crate::log;
 use crate::net::{self, Http};
-use crate::settings::Settings;
+use crate::settings::{Environment, Settings};
 
 /// The clients of one run.
 pub(crate) struct Clients {
@@ -20,6 +21,21 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
+    /// What a reader of the log should know before anything is asked.
+    pub(crate) fn announce(&self, environment: &Environment) {
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
+            if environment.get(name).is_some() {
+                tracing::warn!(
+                    "{name} is set and ignored: only the instance's own role proves which host this is"
+                );
+            }
+        }
+        // Who waits for metadata on a machine of another vendor wants to know why.
+        if log::is_verbose() || matches!(self.evidence, Evidence::None { vendor: Some(_) }) {
+            tracing::info!("host: {}", self.evidence);
+        }
+    }
+
     /// Reads the environment's proxies, CA file and metadata options; opens no connection. The
     /// identity source gives up at `deadline`.
     pub(crate) fn new(

@@ -129,7 +129,7 @@ impl External {
             .map_err(|_| "it has written no profiles".to_owned())?;
         let name = &self.profile;
         let found =
-            found.get_profile(name).ok_or_else(|| format!("there is no profile `{name}`"))?;
+            found.get_profile(name).ok_or_else(|| format!("the profile `{name}` is missing"))?;
         let get = |key| found.get(key).filter(|value| !value.is_empty()).map(str::to_owned);
         let (Some(id), Some(secret), Some(token)) =
             (get("aws_access_key_id"), get("aws_secret_access_key"), get("aws_session_token"))

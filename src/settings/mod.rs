@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use ecs_config::text::printable;
 pub(crate) use environment::Environment;
-pub(crate) use given::{Given, Origin, location};
+pub(crate) use given::{Given, location};
 pub(crate) use keys::{Commands, DOCTOR, KEYS, Key, RUN, Shape, VERIFY, names};
 use thiserror::Error;
 
@@ -34,7 +34,7 @@ const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Why the settings cannot be used.
 #[derive(Clone, Debug, Error, PartialEq)]
 pub(crate) enum Error {
-    #[error("{origin}: there is no setting `{name}`")]
+    #[error("{origin}: unknown setting `{name}`")]
     Unknown { origin: String, name: String, nearest: Option<String> },
     #[error("{origin}: {name}: {why}")]
     Value { origin: String, name: String, why: String },
@@ -219,7 +219,7 @@ impl Reader<'_> {
     fn assignment(&self, item: &str) -> Result<(String, String), Error> {
         let (key, value) = item
             .split_once('=')
-            .ok_or_else(|| self.bad("set", "expected KEY=VALUE, and there is no `=`"))?;
+            .ok_or_else(|| self.bad("set", "expected KEY=VALUE, and `=` is missing"))?;
         if !is_name(key) {
             return Err(self.bad("set", "expected KEY=VALUE with a KEY of letters, digits and `_`, not beginning with a digit"));
         }

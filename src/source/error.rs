@@ -44,7 +44,7 @@ pub(super) enum ErrorKind {
     Archived,
     #[error("the file cannot be read: permission denied")]
     FileDenied,
-    #[error("there is no such {0}")]
+    #[error("no such {0}")]
     NotFound(&'static str),
     #[error("the object was deleted: its latest version is a delete marker")]
     DeleteMarker,

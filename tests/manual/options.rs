@@ -7,13 +7,13 @@ use ecs_bootstrap::testing;
 
 use crate::page::{Page, code, option, pages, rows};
 
-pub fn program() -> clap::Command {
+pub(crate) fn program() -> clap::Command {
     let mut program = testing::command();
     program.build();
     program
 }
 
-pub fn subcommands(command: &clap::Command) -> impl Iterator<Item = &clap::Command> {
+pub(crate) fn subcommands(command: &clap::Command) -> impl Iterator<Item = &clap::Command> {
     command.get_subcommands().filter(|command| command.get_name() != "help")
 }
 

@@ -132,7 +132,7 @@ FAULTS = {
     "a pinned version is granted as the latest one": (inline("ecs-bootstrap-config", allow("s3:GetObject", OBJECT)), "object-not-readable", "pinned"),
     "the key of KMS is not granted": (inline("ecs-bootstrap-config", allow("s3:GetObject", OBJECT)), "key-not-usable", "kms"),
     "a permissions boundary leaves S3 out": (bounded, "permissions-boundary", "ec2"),
-    "there is no role": (gone, "role-missing", "ec2"),
+    "the role does not exist": (gone, "role-missing", "ec2"),
 }
 REQUESTS = {
     "owner": ["--config", f"{SOURCE}?owner={ACCOUNT_ID}"],

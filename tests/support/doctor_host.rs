@@ -14,11 +14,11 @@ use std::sync::{Arc, Mutex};
 use rehearsal::{Cloud, Machine, Options};
 use serde_json::Value;
 
-pub const CONFIG: &str = "ECS_CLUSTER=prod\nECS_AWSVPC_BLOCK_IMDS=true\n";
-pub const SETTINGS: &str = "/etc/ecs-bootstrap/ecs-bootstrap.toml";
-pub const SOURCE: &str = "config = [\"s3://fleet-config/ecs.config\"]\n";
-pub const UNITS: &str = "/usr/lib/systemd/system";
-pub const VAR: &str = "/var/lib/ecs/ecs.config";
+pub(crate) const CONFIG: &str = "ECS_CLUSTER=prod\nECS_AWSVPC_BLOCK_IMDS=true\n";
+pub(crate) const SETTINGS: &str = "/etc/ecs-bootstrap/ecs-bootstrap.toml";
+pub(crate) const SOURCE: &str = "config = [\"s3://fleet-config/ecs.config\"]\n";
+pub(crate) const UNITS: &str = "/usr/lib/systemd/system";
+pub(crate) const VAR: &str = "/var/lib/ecs/ecs.config";
 
 /// What the package brings beside the files of `tests/doctor/host`.
 const PACKAGED: [(&str, &str); 2] = [
@@ -28,16 +28,16 @@ const PACKAGED: [(&str, &str); 2] = [
 
 /// ECS and ECR as far as `doctor` asks them: every action has an answer, and every request must be
 /// signed.
-pub struct Ecs {
+pub(crate) struct Ecs {
     pub address: String,
     answers: Answers,
 }
 
 type Answers = Arc<Mutex<BTreeMap<&'static str, (u16, String)>>>;
 
-pub const POLL: &str = "DiscoverPollEndpoint";
-pub const TOKEN: &str = "GetAuthorizationToken";
-pub const DENIED: &str = "{\"__type\":\"AccessDeniedException\",\"message\":\"User: arn is not authorized to perform it\"}";
+pub(crate) const POLL: &str = "DiscoverPollEndpoint";
+pub(crate) const TOKEN: &str = "GetAuthorizationToken";
+pub(crate) const DENIED: &str = "{\"__type\":\"AccessDeniedException\",\"message\":\"User: arn is not authorized to perform it\"}";
 
 impl Ecs {
     fn start() -> Self {
@@ -57,12 +57,12 @@ impl Ecs {
         ecs
     }
 
-    pub fn answers(&self, action: &'static str, status: u16, body: impl Into<String>) {
+    pub(crate) fn answers(&self, action: &'static str, status: u16, body: impl Into<String>) {
         self.answers.lock().unwrap().insert(action, (status, body.into()));
     }
 
     /// The endpoints that the agent is told to use.
-    pub fn endpoints(&self, agent: &str, telemetry: &str) {
+    pub(crate) fn endpoints(&self, agent: &str, telemetry: &str) {
         let body = format!("{{\"endpoint\":\"{agent}\",\"telemetryEndpoint\":\"{telemetry}\"}}");
         self.answers(POLL, 200, body);
     }
@@ -90,7 +90,7 @@ fn answer(mut stream: &TcpStream, answers: &Answers) -> Option<()> {
 }
 
 /// A host, and how `doctor` is called on it.
-pub struct DoctorHost {
+pub(crate) struct DoctorHost {
     pub cloud: Cloud,
     pub machine: Machine,
     pub ecs: Ecs,
@@ -102,7 +102,7 @@ pub struct DoctorHost {
 
 impl DoctorHost {
     /// A host after a good boot.
-    pub fn healthy() -> Self {
+    pub(crate) fn healthy() -> Self {
         let host = DoctorHost::new(Cloud::start(Options::default()));
         let mut run = host.machine.command(&host.cloud);
         let output = run.arg("run").arg("--root").arg(host.machine.root()).output().unwrap();
@@ -111,7 +111,7 @@ impl DoctorHost {
     }
 
     /// A host before its first boot.
-    pub fn new(cloud: Cloud) -> Self {
+    pub(crate) fn new(cloud: Cloud) -> Self {
         cloud.set_object("fleet-config", "ecs.config", CONFIG);
         let machine = Machine::new().with_binary(env!("CARGO_BIN_EXE_ecs-bootstrap"));
         let ecs = Ecs::start();
@@ -129,7 +129,7 @@ impl DoctorHost {
 
     /// Puts the files of a folder's folders onto the host, links as they are; plain files at its
     /// top are not the host's.
-    pub fn overlay(&self, folder: &Path) {
+    pub(crate) fn overlay(&self, folder: &Path) {
         for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
             if entry.file_type().unwrap().is_dir() {
                 copy(&entry.path(), &self.machine.root().join(entry.file_name()));
@@ -137,16 +137,16 @@ impl DoctorHost {
         }
     }
 
-    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) {
         self.env.retain(|(known, _)| known != name);
         self.env.push((name.into(), value.into()));
     }
 
-    pub fn mode(&self, path: &str, mode: u32) {
+    pub(crate) fn mode(&self, path: &str, mode: u32) {
         fs::set_permissions(self.machine.path(path), Permissions::from_mode(mode)).unwrap();
     }
 
-    pub fn doctor(&self) -> Command {
+    pub(crate) fn doctor(&self) -> Command {
         let mut command =
             self.machine.command_with(self.env.iter().map(|(name, value)| (name, value)));
         command
@@ -157,7 +157,7 @@ impl DoctorHost {
     }
 
     /// A `doctor` that hangs is ended after a minute, and its output is not a report.
-    pub fn examine(&self) -> DoctorOutput {
+    pub(crate) fn examine(&self) -> DoctorOutput {
         let mut timeout = Command::new("timeout");
         timeout.arg("60");
         let output = wrap(timeout, &self.doctor()).output().unwrap();
@@ -170,13 +170,13 @@ impl DoctorHost {
     }
 }
 
-pub fn link(machine: &Machine, path: &str, target: &str) {
+pub(crate) fn link(machine: &Machine, path: &str, target: &str) {
     let path = machine.path(&format!("/etc/systemd/system/{path}"));
     symlink(target, path).unwrap();
 }
 
 /// A folder below `tests`.
-pub fn tests_folder(path: &str) -> PathBuf {
+pub(crate) fn tests_folder(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(path)
 }
 
@@ -210,14 +210,14 @@ fn with_a_tiny_disk(command: &Command, machine: &Machine) -> Command {
 }
 
 /// A command that runs another one, with the environment of that one.
-pub fn wrap(mut wrapper: Command, command: &Command) -> Command {
+pub(crate) fn wrap(mut wrapper: Command, command: &Command) -> Command {
     wrapper.arg(command.get_program()).args(command.get_args());
     wrapper.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     wrapper
 }
 
 /// What `doctor` printed.
-pub struct DoctorOutput {
+pub(crate) struct DoctorOutput {
     pub status: i32,
     pub report: Value,
     pub checks: BTreeMap<String, Value>,
@@ -225,7 +225,7 @@ pub struct DoctorOutput {
 }
 
 impl DoctorOutput {
-    pub fn new(output: &Output) -> Self {
+    pub(crate) fn new(output: &Output) -> Self {
         let report: Value = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
         assert_eq!((&report["schema"], &report["command"]), (&1.into(), &"doctor".into()));
@@ -240,21 +240,21 @@ impl DoctorOutput {
         }
     }
 
-    pub fn outcome(&self, id: &str) -> &str {
+    pub(crate) fn outcome(&self, id: &str) -> &str {
         self.checks[id]["outcome"].as_str().unwrap()
     }
 
-    pub fn outcomes(&self) -> BTreeMap<&str, &str> {
+    pub(crate) fn outcomes(&self) -> BTreeMap<&str, &str> {
         self.checks.keys().map(|id| (id.as_str(), self.outcome(id))).collect()
     }
 
-    pub fn finding(&self, id: &str) -> &str {
+    pub(crate) fn finding(&self, id: &str) -> &str {
         self.checks[id]["finding"].as_str().unwrap()
     }
 }
 
 /// Whether a test that needs root can be run; in CI it must.
-pub fn is_root(what: &str) -> bool {
+pub(crate) fn is_root(what: &str) -> bool {
     let root = nix::unistd::geteuid().is_root();
     assert!(root || std::env::var_os("CI").is_none(), "CI without root: {what}");
     if !root {

@@ -11,16 +11,17 @@ use std::time::{Duration, Instant};
 use rehearsal::{Cloud, Machine, Object, Options};
 use serde_json::Value;
 
-pub const SOURCE: &str = "s3://fleet-config/ecs.config";
-pub const TEXT: &str = "# our fleet\nECS_CLUSTER=prod\nECS_ENABLE_SPOT_INSTANCE_DRAINING=true\n";
-pub const TARGET: &str = "/etc/ecs/ecs.config";
-pub const STATE: &str = "/var/lib/ecs-bootstrap/state.json";
-pub const PREVIOUS: &str = "/var/lib/ecs-bootstrap/ecs.config.previous";
-pub const REPORT: &str = "/run/ecs-bootstrap/report.json";
-pub const LOCK: &str = "/run/ecs-bootstrap/lock";
+pub(crate) const SOURCE: &str = "s3://fleet-config/ecs.config";
+pub(crate) const TEXT: &str =
+    "# our fleet\nECS_CLUSTER=prod\nECS_ENABLE_SPOT_INSTANCE_DRAINING=true\n";
+pub(crate) const TARGET: &str = "/etc/ecs/ecs.config";
+pub(crate) const STATE: &str = "/var/lib/ecs-bootstrap/state.json";
+pub(crate) const PREVIOUS: &str = "/var/lib/ecs-bootstrap/ecs.config.previous";
+pub(crate) const REPORT: &str = "/run/ecs-bootstrap/report.json";
+pub(crate) const LOCK: &str = "/run/ecs-bootstrap/lock";
 
 /// A host in a cloud whose bucket holds [`TEXT`].
-pub struct Host {
+pub(crate) struct Host {
     pub cloud: Cloud,
     pub machine: Machine,
 }
@@ -32,40 +33,40 @@ impl Default for Host {
 }
 
 impl Host {
-    pub fn of(options: Options) -> Self {
+    pub(crate) fn of(options: Options) -> Self {
         let cloud = Cloud::start(options);
         cloud.set_object("fleet-config", "ecs.config", TEXT);
         Self { cloud, machine: machine() }
     }
 
-    pub fn stores(self, object: impl Into<Object>) -> Self {
+    pub(crate) fn stores(self, object: impl Into<Object>) -> Self {
         self.cloud.set_object("fleet-config", "ecs.config", object);
         self
     }
 
-    pub fn with_fault(self, name: &str) -> Self {
+    pub(crate) fn with_fault(self, name: &str) -> Self {
         self.cloud.usual_fault(name);
         self
     }
 
-    pub fn with_file(self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn with_file(self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
         self.machine.write(path, bytes);
         self
     }
 
     /// The program on this host, with `--root` alone.
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = self.machine.command(&self.cloud);
         command.arg("--root").arg(self.machine.root());
         command
     }
 
     /// `run` with these arguments, as JSON; with a timeout of 20 s unless they set another.
-    pub fn run(&self, args: &[&str]) -> Ended {
+    pub(crate) fn run(&self, args: &[&str]) -> Ended {
         self.run_with(&[], args)
     }
 
-    pub fn run_with(&self, env: &[(&str, &str)], args: &[&str]) -> Ended {
+    pub(crate) fn run_with(&self, env: &[(&str, &str)], args: &[&str]) -> Ended {
         let mut command = self.command();
         command.args(["run", "--output", "json"]).args(args).envs(env.iter().copied());
         if !args.contains(&"--timeout") {
@@ -75,26 +76,26 @@ impl Host {
     }
 
     /// The usual boot: one layer from S3.
-    pub fn boot(&self) -> Ended {
+    pub(crate) fn boot(&self) -> Ended {
         self.run(&["--config", SOURCE])
     }
 
-    pub fn boots(&self, outcome: &str) -> Ended {
+    pub(crate) fn boots(&self, outcome: &str) -> Ended {
         let ended = self.boot();
         ended.succeeds_as(outcome);
         ended
     }
 
     /// Any command.
-    pub fn call(&self, args: &[&str]) -> Ended {
+    pub(crate) fn call(&self, args: &[&str]) -> Ended {
         Ended::of(self.command().args(args))
     }
 
-    pub fn installed(&self) -> Option<String> {
+    pub(crate) fn installed(&self) -> Option<String> {
         self.machine.read(TARGET).map(|bytes| String::from_utf8(bytes).unwrap())
     }
 
-    pub fn json(&self, path: &str) -> Value {
+    pub(crate) fn json(&self, path: &str) -> Value {
         serde_json::from_slice(
             &self.machine.read(path).unwrap_or_else(|| panic!("{path} is missing")),
         )
@@ -102,7 +103,7 @@ impl Host {
     }
 
     /// The names of the files below a folder, temporary ones too.
-    pub fn names(&self, folder: &str) -> Vec<String> {
+    pub(crate) fn names(&self, folder: &str) -> Vec<String> {
         let entries = std::fs::read_dir(self.machine.path(folder)).into_iter().flatten().flatten();
         let mut names: Vec<String> =
             entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
@@ -111,12 +112,12 @@ impl Host {
     }
 }
 
-pub fn machine() -> Machine {
+pub(crate) fn machine() -> Machine {
     Machine::new().with_binary(env!("CARGO_BIN_EXE_ecs-bootstrap"))
 }
 
 /// A process that ended.
-pub struct Ended {
+pub(crate) struct Ended {
     pub status: i32,
     /// `null` where stdout was not JSON.
     pub report: Value,
@@ -125,16 +126,16 @@ pub struct Ended {
 }
 
 impl Ended {
-    pub fn of(command: &mut Command) -> Self {
+    pub(crate) fn of(command: &mut Command) -> Self {
         Self::from(command.output().unwrap())
     }
 
-    pub fn outcome(&self) -> &str {
+    pub(crate) fn outcome(&self) -> &str {
         self.report["outcome"].as_str().unwrap_or("nothing")
     }
 
     #[track_caller]
-    pub fn succeeds_as(&self, outcome: &str) {
+    pub(crate) fn succeeds_as(&self, outcome: &str) {
         assert_eq!(
             (self.status, self.outcome()),
             (0, outcome),
@@ -148,7 +149,7 @@ impl Ended {
     /// Word, exit status, report and the last three lines on stderr agree and are complete; each of
     /// `parts` is in the message, the remedy or a cause.
     #[track_caller]
-    pub fn fails_as(&self, word: &str, status: i32, parts: &[&str]) {
+    pub(crate) fn fails_as(&self, word: &str, status: i32, parts: &[&str]) {
         let context = format!("{}\n{:#}", self.stderr, self.report);
         assert!(
             !self.stderr.contains('\x1b'),
@@ -230,7 +231,7 @@ impl From<Output> for Ended {
 
 /// Runs one check for each row of a table, several at the same time, for most of them wait; then
 /// panics with all that failed.
-pub fn for_each<T: Sync>(
+pub(crate) fn for_each<T: Sync>(
     table: &[T],
     name: impl Fn(&T) -> String + Sync,
     check: impl Fn(&T) + Sync,
@@ -251,7 +252,7 @@ pub fn for_each<T: Sync>(
 
 /// Waits until something is so.
 #[track_caller]
-pub fn eventually(fact: impl Fn() -> bool) {
+pub(crate) fn eventually(fact: impl Fn() -> bool) {
     let began = Instant::now();
     while !fact() {
         assert!(began.elapsed() < Duration::from_secs(60), "it did not happen within 60 s");
@@ -260,7 +261,7 @@ pub fn eventually(fact: impl Fn() -> bool) {
 }
 
 /// Reports that something cannot be tested here; with CI=true that is a failure.
-pub fn skip(reason: &str) {
+pub(crate) fn skip(reason: &str) {
     let _unread = writeln!(std::io::stdout(), "skipped: {reason}");
     assert!(
         std::env::var_os("CI").is_none_or(|ci| ci != "true"),
@@ -268,12 +269,12 @@ pub fn skip(reason: &str) {
     );
 }
 
-pub fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     works("id", &["-u"]).is_some_and(|id| id.trim() == "0")
 }
 
 /// What a program prints, if it is installed and succeeds.
-pub fn works(program: &str, args: &[&str]) -> Option<String> {
+pub(crate) fn works(program: &str, args: &[&str]) -> Option<String> {
     let output = Command::new(program).args(args).stdin(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -1,8 +1,8 @@
 //! `ecs-bootstrap lint`: reads what is to be checked, checks it, and prints the findings.
 //!
-//! Takes what was typed and a way to fetch sources that are not files; gives what to print and
-//! whether there were errors. Writes only the files that it is told to fix.
+//! Writes only the files that it is told to fix.
 
+mod fetch;
 mod print;
 
 use std::io::{self, Read as _};
@@ -14,7 +14,8 @@ use ecs_config::effective::ConfigFile;
 use ecs_config::lint::{self, Context, File, Finding, Fixed, HOSTS, Host, Severity, rules};
 use thiserror::Error;
 
-use super::Output;
+use super::call::{Call, runtime};
+use super::output;
 use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::files::{self, HostFiles, ReadError};
 use crate::paths::{self, ECS_CONFIG, INSTANCE_CONFIG, MAX_CONFIG};
@@ -70,20 +71,11 @@ fn host() -> impl clap::builder::TypedValueParser<Value = Host> {
     PossibleValuesParser::new(HOSTS.map(|host| host.name)).try_map(|name| name.parse::<Host>())
 }
 
-/// Where the command runs and how it prints.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct LintOptions<'a> {
-    pub(super) root: &'a Path,
-    pub(super) output: Output,
-    /// stdout is a terminal that shows colours.
-    pub(super) color: bool,
-}
-
 /// What to print on stdout, and whether a finding was an error: exit status 30.
 #[derive(Debug, Default)]
-pub(super) struct LintResult {
-    pub(super) text: String,
-    pub(super) has_errors: bool,
+struct LintResult {
+    text: String,
+    has_errors: bool,
 }
 
 /// Why nothing could be checked. Names files, never values.
@@ -133,16 +125,24 @@ struct Checked {
     fixed: Vec<Fixed>,
 }
 
-/// Checks what was named. `fetch` gets the bytes of a source that is neither a path nor stdin.
-pub(super) async fn run<E: From<Error>>(
-    args: &LintArgs,
-    options: LintOptions<'_>,
-    fetch: impl AsyncFn(&str) -> Result<Vec<u8>, E>,
-) -> Result<LintResult, E> {
+pub(super) fn run(call: &Call<'_>, args: &LintArgs) -> u8 {
+    let checked = runtime().and_then(|runtime| runtime.block_on(check_all(call, args)));
+    match checked {
+        Ok(result) => match output::print(&result.text) {
+            0 if result.has_errors => ExitStatus::Lint.code(),
+            status => status,
+        },
+        Err(error) => call.print_error(&error),
+    }
+}
+
+/// Checks what was named.
+async fn check_all(call: &Call<'_>, args: &LintArgs) -> Result<LintResult, crate::error::Error> {
+    let settings = call.settings()?;
     if let Some(rule) = args.explain.as_deref().and_then(rules::find) {
         return Ok(LintResult { text: lint::explain(rule), has_errors: false });
     }
-    let installed = paths::below(options.root, ECS_CONFIG).to_string_lossy().into_owned();
+    let installed = paths::below(&call.root, ECS_CONFIG).to_string_lossy().into_owned();
     let sources = match &args.sources[..] {
         [] => std::slice::from_ref(&installed),
         named => named,
@@ -153,9 +153,9 @@ pub(super) async fn run<E: From<Error>>(
     let mut checked = Vec::new();
     for name in sources {
         // The installed file is checked with its neighbours.
-        let host = (*name == installed).then(|| HostFiles::read(options.root));
+        let host = (*name == installed).then(|| HostFiles::read(&call.root));
         let bytes = match (Input::new(name), host.as_ref().and_then(HostFiles::ecs_config)) {
-            (Input::Remote, _) => fetch(name).await?,
+            (Input::Remote, _) => fetch::fetch(call, &settings, name).await?,
             (_, Some(bytes)) => bytes.to_vec(),
             (input, None) => {
                 input.read().map_err(|source| Error::Read { name: name.clone(), source })?
@@ -163,7 +163,7 @@ pub(super) async fn run<E: From<Error>>(
         };
         checked.push(check(args, name, bytes, host.as_ref())?);
     }
-    Ok(print::print(args, options, &checked))
+    Ok(print::print(args, call, &checked))
 }
 
 /// What a name on the command line means.

@@ -1,20 +1,29 @@
 //! What `lint` prints, in each of its formats.
 
+use std::io::IsTerminal;
+
 use ecs_config::lint::{Context, File, Finding, Severity, render, sarif};
 use ecs_config::{readers, variables};
 use serde_json::{Value, json};
 
-use super::{Checked, LintArgs, LintOptions, LintResult, Output};
+use super::{Checked, LintArgs, LintResult};
+use crate::cli::Output;
+use crate::cli::call::Call;
 
-pub(super) fn print(args: &LintArgs, options: LintOptions<'_>, checked: &[Checked]) -> LintResult {
+pub(super) fn print(args: &LintArgs, call: &Call<'_>, checked: &[Checked]) -> LintResult {
     let findings: Vec<Finding> = checked.iter().flat_map(|one| one.findings.clone()).collect();
     let has_errors = findings.iter().any(|finding| finding.severity == Severity::Error);
-    let text = match options.output {
-        Output::Text => text(args, options.color, checked, &findings),
+    let text = match call.output {
+        Output::Text => text(args, has_color(call), checked, &findings),
         Output::Json => format!("{:#}\n", document(args, checked, &findings)),
         Output::Sarif => format!("{:#}\n", sarif::document(&findings, env!("CARGO_PKG_VERSION"))),
     };
     LintResult { text, has_errors }
+}
+
+/// stdout is a terminal, and nobody asked for no colours: <https://no-color.org>.
+fn has_color(call: &Call<'_>) -> bool {
+    std::io::stdout().is_terminal() && call.environment.filled("NO_COLOR").is_none()
 }
 
 fn text(args: &LintArgs, color: bool, checked: &[Checked], findings: &[Finding]) -> String {

@@ -15,7 +15,7 @@ use crate::role::{Role, shell};
 /// The role is not there at all: the whole procedure fixes it.
 pub(super) fn absent(role: &Role) -> RoleFinding {
     let fix = shell::sequence(&shell::procedure(role, &Documents::of(role)));
-    let message = format!("there is no role {}", role.name);
+    let message = format!("the role {} does not exist", role.name);
     RoleFinding::new(Severity::Error, "role-missing", message, fix)
 }
 

@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use crate::show;
 
-pub const BUCKET: &str = "fleet-config";
-pub const KEY: &str = "prod/ecs.config";
-pub const CONFIG: &str = "\
+pub(crate) const BUCKET: &str = "fleet-config";
+pub(crate) const KEY: &str = "prod/ecs.config";
+pub(crate) const CONFIG: &str = "\
 # Every container instance of prod reads this at boot.
 ECS_CLUSTER=prod
 ECS_ENABLE_SPOT_INSTANCE_DRAINING=true
@@ -22,7 +22,7 @@ const INSTALLED: &str = "/etc/ecs/ecs.config";
 const REPORT: &str = "/run/ecs-bootstrap/report.json";
 
 /// One boot after another: the first installs, the second finds all as it should be.
-pub fn rehearse() -> ExitCode {
+pub(crate) fn rehearse() -> ExitCode {
     let boot = Boot::new("");
     println!(
         "A new container instance boots. Its machine is the folder {}, its cloud is on loopback.\n",
@@ -51,7 +51,7 @@ pub fn rehearse() -> ExitCode {
 }
 
 /// One boot on which something goes wrong.
-pub fn fail(fault: &Fault) -> ExitCode {
+pub(crate) fn fail(fault: &Fault) -> ExitCode {
     let boot = Boot::new(fault.name);
     println!("{}: {}.\nA user sees: {}.\n", fault.name, fault.does, fault.sees);
     boot.cloud.usual_fault(fault.name);

@@ -6,22 +6,22 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 
 /// `Sun, 22 Nov 2026 00:31:06 GMT`
-pub fn http_date(at: SystemTime) -> String {
+pub(crate) fn http_date(at: SystemTime) -> String {
     text(at, Format::HttpDate)
 }
 
 /// `2026-11-22T00:31:06Z`
-pub fn rfc3339(at: SystemTime) -> String {
+pub(crate) fn rfc3339(at: SystemTime) -> String {
     text(at, Format::DateTime)
 }
 
 /// `20261122T003106Z`
-pub fn amz_date(at: SystemTime) -> String {
+pub(crate) fn amz_date(at: SystemTime) -> String {
     rfc3339(at).replace(['-', ':'], "")
 }
 
 /// The time that [`amz_date`] wrote; `None` if it is not such a text.
-pub fn from_amz_date(text: &str) -> Option<SystemTime> {
+pub(crate) fn from_amz_date(text: &str) -> Option<SystemTime> {
     if text.len() != 16 || !text.is_ascii() {
         return None;
     }

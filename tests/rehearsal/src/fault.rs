@@ -102,12 +102,12 @@ pub(crate) struct Active {
 }
 
 impl Active {
-    pub fn new(fault: &'static Fault, extent: Extent) -> Self {
+    pub(crate) fn new(fault: &'static Fault, extent: Extent) -> Self {
         Self { fault, extent, met: 0, since: None }
     }
 
     /// Whether this request still meets the fault; counts it if so.
-    pub fn meets(&mut self, service: Service, request: &Request) -> bool {
+    pub(crate) fn meets(&mut self, service: Service, request: &Request) -> bool {
         if !self.fault.at.covers(service, request) {
             return false;
         }
@@ -122,7 +122,7 @@ impl Active {
         }
     }
 
-    pub fn size(&self) -> Duration {
+    pub(crate) fn size(&self) -> Duration {
         match self.extent {
             Extent::By(size) => size,
             _ => Duration::ZERO,
@@ -153,7 +153,7 @@ impl At {
 ///
 /// # Panics
 /// When no fault has that name: such a test would test nothing.
-pub fn named(name: &str) -> &'static Fault {
+pub(crate) fn named(name: &str) -> &'static Fault {
     let names = || FAULTS.iter().map(|fault| fault.name).collect::<Vec<_>>().join(", ");
     FAULTS
         .iter()

@@ -63,7 +63,7 @@ impl Request {
     }
 }
 
-pub fn decoded(text: &str) -> String {
+pub(crate) fn decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
@@ -171,7 +171,7 @@ impl Response {
 }
 
 /// Reads one request; `None` when the client has closed the connection.
-pub fn read_request(stream: &mut impl BufRead) -> io::Result<Option<Request>> {
+pub(crate) fn read_request(stream: &mut impl BufRead) -> io::Result<Option<Request>> {
     let lines = head_lines(stream)?;
     let Some((first, rest)) = lines.split_first() else { return Ok(None) };
     let mut request = request_line(first).ok_or_else(|| malformed("request line"))?;
@@ -236,7 +236,7 @@ fn malformed(what: &str) -> io::Error {
 
 /// Sends one answer; returns whether the connection can be used again. `head_only` is for HEAD: the
 /// body's length without the body.
-pub fn write_response(
+pub(crate) fn write_response(
     stream: &mut impl Write,
     response: &Response,
     head_only: bool,
@@ -262,7 +262,7 @@ fn trickle(stream: &mut impl Write, body: &[u8], bytes: usize, pause: Duration) 
 }
 
 /// The reason phrases that AWS sends; clients must not care.
-pub fn reason(status: u16) -> &'static str {
+pub(crate) fn reason(status: u16) -> &'static str {
     const PHRASES: [(u16, &str); 19] = [
         (200, "OK"),
         (206, "Partial Content"),

@@ -67,7 +67,7 @@ impl Default for Journal {
 
 impl Journal {
     /// Notes a request that has come; returns its index in the journal.
-    pub fn begins(&self, service: Service, connection: u64, request: &Request) -> usize {
+    pub(crate) fn begins(&self, service: Service, connection: u64, request: &Request) -> usize {
         let start = self.began.elapsed();
         let mut seen = self.seen();
         seen.push(seen_now(service, connection, request, start));
@@ -75,18 +75,18 @@ impl Journal {
     }
 
     /// Notes that the answer is about to leave; returns the entry.
-    pub fn ends(&self, index: usize, status: u16) -> Seen {
+    pub(crate) fn ends(&self, index: usize, status: u16) -> Seen {
         let end = self.began.elapsed();
         let entry = &mut self.seen()[index];
         (entry.status, entry.end) = (status, Some(end));
         entry.clone()
     }
 
-    pub fn entry(&self, index: usize) -> Seen {
+    pub(crate) fn entry(&self, index: usize) -> Seen {
         self.seen()[index].clone()
     }
 
-    pub fn all(&self) -> Vec<Seen> {
+    pub(crate) fn all(&self) -> Vec<Seen> {
         self.seen().clone()
     }
 

@@ -12,7 +12,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 /// Serves one connection, on a thread of its own.
 type Serve = Arc<dyn Fn(TcpStream) + Send + Sync>;
 
-pub struct Listener {
+pub(crate) struct Listener {
     pub address: SocketAddr,
     /// Bound, never listening: holds the port while the listener is closed.
     _keeper: Socket,
@@ -29,7 +29,7 @@ struct Sockets {
 
 impl Listener {
     /// Listens at `address`; port 0 takes a free one.
-    pub fn bind(address: SocketAddr, serve: Serve) -> io::Result<Arc<Self>> {
+    pub(crate) fn bind(address: SocketAddr, serve: Serve) -> io::Result<Arc<Self>> {
         let keeper = bound(address)?;
         let address = keeper.local_addr()?.as_socket().expect("a TCP socket has an address");
         let listener = Self { address, _keeper: keeper, serve, sockets: Mutex::default() };
@@ -38,7 +38,7 @@ impl Listener {
     }
 
     /// Accepts connections again; an open listener stays as it is.
-    pub fn open(&self) -> io::Result<()> {
+    pub(crate) fn open(&self) -> io::Result<()> {
         let mut sockets = self.sockets();
         if sockets.listening.is_some() && sockets.fillers.is_empty() {
             return Ok(());
@@ -52,13 +52,13 @@ impl Listener {
     }
 
     /// From now on connections are refused.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         close(&mut self.sockets());
     }
 
     /// From now on connections are dropped, as by a firewall: the queue is full, so the kernel
     /// answers no SYN.
-    pub fn blackhole(&self) -> io::Result<()> {
+    pub(crate) fn blackhole(&self) -> io::Result<()> {
         let mut sockets = self.sockets();
         close(&mut sockets);
         sockets.listening = Some(listening(self.address, 0)?);

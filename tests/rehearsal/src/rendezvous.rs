@@ -24,7 +24,7 @@ struct Meeting {
 
 impl Rendezvous {
     /// Holds the answers to these requests until all of them have come.
-    pub fn expect(&self, requests: &[(Service, &str)]) {
+    pub(crate) fn expect(&self, requests: &[(Service, &str)]) {
         let expected: Vec<_> =
             requests.iter().map(|(service, path)| (*service, (*path).to_owned())).collect();
         let missing = expected.clone();
@@ -32,12 +32,12 @@ impl Rendezvous {
     }
 
     /// Whether every expected request came while the others were under way.
-    pub fn succeeded(&self) -> bool {
+    pub(crate) fn succeeded(&self) -> bool {
         self.meetings().iter().all(|meeting| meeting.missing.is_empty() && !meeting.failed)
     }
 
     /// Called for each request before it is answered; returns at once if it is not expected.
-    pub fn hold(&self, service: Service, path: &str) {
+    pub(crate) fn hold(&self, service: Service, path: &str) {
         let mut meetings = self.meetings();
         let request = (service, path.to_owned());
         let found = meetings.iter().position(|meeting| meeting.expected.contains(&request));

@@ -28,7 +28,7 @@ struct Served {
 }
 
 /// Serves until standard input ends.
-pub fn serve(options: &[&str]) -> Result<(), String> {
+pub(crate) fn serve(options: &[&str]) -> Result<(), String> {
     let served = parse(options)?;
     let observer = observer(&served)?;
     let cloud =

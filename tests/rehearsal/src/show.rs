@@ -27,7 +27,7 @@ const PURPOSES: [(Service, &str, &str); 16] = [
 ];
 
 /// Every request the cloud saw, a line each.
-pub fn requests(requests: &[Seen]) {
+pub(crate) fn requests(requests: &[Seen]) {
     println!("What the cloud saw\n");
     for seen in requests {
         let began = seen
@@ -81,7 +81,7 @@ fn answer(seen: &Seen) -> String {
 }
 
 /// A file of the machine, with its mode.
-pub fn file(machine: &Machine, path: &str) {
+pub(crate) fn file(machine: &Machine, path: &str) {
     let mode = std::fs::metadata(machine.path(path))
         .map(|metadata| metadata.permissions().mode() & 0o7777);
     match (mode, machine.read(path)) {
@@ -95,7 +95,7 @@ pub fn file(machine: &Machine, path: &str) {
 }
 
 /// The report, a line for each of its parts.
-pub fn report(machine: &Machine, path: &str) {
+pub(crate) fn report(machine: &Machine, path: &str) {
     let Some(report) =
         machine.read(path).and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
     else {
@@ -115,7 +115,7 @@ pub fn report(machine: &Machine, path: &str) {
 }
 
 /// Text of another program.
-pub fn indented(text: &str) {
+pub(crate) fn indented(text: &str) {
     for line in text.lines() {
         println!("    {line}");
     }

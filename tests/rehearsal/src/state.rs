@@ -160,7 +160,7 @@ pub(crate) struct Token {
 }
 
 impl CloudState {
-    pub fn new(host: Host) -> Self {
+    pub(crate) fn new(host: Host) -> Self {
         let mut state = Self {
             host,
             credentials: Vec::new(),
@@ -179,7 +179,7 @@ impl CloudState {
 
     /// New credentials for the role. Their values are markers: no output of the program may
     /// ever hold one.
-    pub fn mint(&mut self, lifetime: Duration) {
+    pub(crate) fn mint(&mut self, lifetime: Duration) {
         self.minted += 1;
         let n = self.minted;
         self.updated = SystemTime::now();
@@ -192,12 +192,12 @@ impl CloudState {
     }
 
     /// The credentials IMDS hands out now.
-    pub fn current(&self) -> &Credentials {
+    pub(crate) fn current(&self) -> &Credentials {
         self.credentials.last().expect("a new state has credentials")
     }
 
     /// The bucket of that name, made now if it does not exist.
-    pub fn bucket(&mut self, name: &str) -> &mut Bucket {
+    pub(crate) fn bucket(&mut self, name: &str) -> &mut Bucket {
         let (region, owner) = (self.host.region.clone(), self.host.account_id.clone());
         let new = || Bucket {
             region,
@@ -212,7 +212,7 @@ impl CloudState {
     }
 
     /// Stores an object; returns its version (`null` in a bucket without versions).
-    pub fn put(&mut self, bucket: &str, key: &str, object: Object) -> String {
+    pub(crate) fn put(&mut self, bucket: &str, key: &str, object: Object) -> String {
         let bucket = self.bucket(bucket);
         let versions = bucket.objects.entry(key.into()).or_default();
         let id = match bucket.versioned {
@@ -225,7 +225,7 @@ impl CloudState {
     }
 
     /// The body of `iam/security-credentials/ROLE`.
-    pub fn credentials_document(&self) -> serde_json::Value {
+    pub(crate) fn credentials_document(&self) -> serde_json::Value {
         let current = self.current();
         serde_json::json!({
             "Code": "Success",

@@ -115,13 +115,13 @@ pub(crate) enum Wire {
 }
 
 impl Wire {
-    pub fn new(stream: TcpStream, tls: Option<&Tls>) -> io::Result<Self> {
+    pub(crate) fn new(stream: TcpStream, tls: Option<&Tls>) -> io::Result<Self> {
         let Some(tls) = tls else { return Ok(Self::Plain(stream)) };
         let connection = ServerConnection::new(tls.config.clone()).map_err(io::Error::other)?;
         Ok(Self::Tls(Box::new(StreamOwned::new(connection, stream))))
     }
 
-    pub fn socket(&self) -> &TcpStream {
+    pub(crate) fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => &stream.sock,

@@ -8,7 +8,7 @@ UNKNOWN_VARIABLE "unknown-variable" Warning ALL
 b"ECS_CLUSTR=prod\n" => b"ECS_CLUSTER=prod\n";
 
 DEPRECATED_VARIABLE "deprecated-variable" Warning ALL
-"The variable is no longer read, or the code itself calls it unsupported. ECS_OFFHOST_INTROSPECTION_INTERFACE_NAME, for one, lost its last reader in 2025."
+"The variable is not read any more, or the code itself calls it unsupported. ECS_OFFHOST_INTROSPECTION_INTERFACE_NAME, for one, lost its last reader in 2025."
 b"ECS_OFFHOST_INTROSPECTION_INTERFACE_NAME=eth0\n" => b"ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS=false\n";
 
 WINDOWS_ONLY "windows-only" Warning ALL says "this variable is for Windows only" "remove the line"

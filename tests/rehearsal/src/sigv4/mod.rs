@@ -13,7 +13,7 @@ use crate::clock;
 use crate::http::{Request, decoded};
 
 /// A request may be this much older or newer than the server's clock (S3 and STS alike).
-pub const ALLOWED_SKEW: Duration = Duration::from_secs(900);
+pub(crate) const ALLOWED_SKEW: Duration = Duration::from_secs(900);
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -30,7 +30,7 @@ pub struct Credentials {
 
 /// Why a signature is refused; each service words it differently.
 #[derive(Debug, PartialEq)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// No signature at all.
     Anonymous,
     Malformed(&'static str),
@@ -50,7 +50,7 @@ pub enum Refusal {
 /// What S3 shows to a client whose signature is wrong. The canonical request holds the session
 /// token, here as at AWS.
 #[derive(Debug, PartialEq)]
-pub struct Calculation {
+pub(crate) struct Calculation {
     pub access_key_id: String,
     pub string_to_sign: String,
     pub signature: String,
@@ -73,7 +73,7 @@ struct SignatureParts {
 }
 
 /// Checks the signature; gives the region it was made for.
-pub fn check(
+pub(crate) fn check(
     request: &Request,
     service: &str,
     known: &[Credentials],
@@ -265,7 +265,7 @@ fn canonical_query(request: &Request) -> String {
 }
 
 /// A presigned GET of `https://HOST/PATH`, good for `lifetime`: the query to add to it.
-pub fn presigned_query(
+pub(crate) fn presigned_query(
     host: &str,
     path: &str,
     region: &str,
@@ -290,12 +290,12 @@ pub fn presigned_query(
 }
 
 /// SHA-256 in lower-case hex.
-pub fn sha256_hex(bytes: &[u8]) -> String {
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     hex(digest(&SHA256, bytes).as_ref())
 }
 
 /// Lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

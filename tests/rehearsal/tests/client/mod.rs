@@ -18,24 +18,24 @@ use serde_json::Value;
 
 /// An answer.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: u16,
     pub head: String,
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut fields = self.head.lines().filter_map(|line| line.split_once(": "));
         fields.find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v)
     }
 
     /// The text of an XML element.
-    pub fn xml(&self, element: &str) -> Option<String> {
+    pub(crate) fn xml(&self, element: &str) -> Option<String> {
         let text = self.text();
         let (_, rest) = text.split_once(&format!("<{element}>"))?;
         Some(rest.split_once(&format!("</{element}>"))?.0.to_owned())
@@ -43,7 +43,7 @@ impl Answer {
 }
 
 /// One request over a connection of its own.
-pub fn ask(
+pub(crate) fn ask(
     address: SocketAddr,
     method: &str,
     target: &str,
@@ -88,7 +88,7 @@ fn read_answer(stream: &mut TcpStream, head_only: bool) -> Answer {
 
 /// Waits until something is so.
 #[track_caller]
-pub fn eventually(mut fact: impl FnMut() -> bool) {
+pub(crate) fn eventually(mut fact: impl FnMut() -> bool) {
     let began = Instant::now();
     while !fact() {
         assert!(began.elapsed() < Duration::from_secs(30), "it did not happen within 30 s");
@@ -97,7 +97,7 @@ pub fn eventually(mut fact: impl FnMut() -> bool) {
 }
 
 /// A token of IMDSv2.
-pub fn token(cloud: &Cloud) -> String {
+pub(crate) fn token(cloud: &Cloud) -> String {
     let answer = ask(
         cloud.address(Service::Imds),
         "PUT",
@@ -110,7 +110,7 @@ pub fn token(cloud: &Cloud) -> String {
 }
 
 /// An item of IMDS, with a new token.
-pub fn item(cloud: &Cloud, path: &str) -> Answer {
+pub(crate) fn item(cloud: &Cloud, path: &str) -> Answer {
     ask(
         cloud.address(Service::Imds),
         "GET",
@@ -121,7 +121,7 @@ pub fn item(cloud: &Cloud, path: &str) -> Answer {
 }
 
 /// The role's credentials as IMDS hands them out.
-pub fn key(cloud: &Cloud) -> Key {
+pub(crate) fn key(cloud: &Cloud) -> Key {
     let role = item(cloud, "meta-data/iam/security-credentials/").text();
     let document =
         item(cloud, &format!("meta-data/iam/security-credentials/{}", role.trim())).text();
@@ -131,7 +131,7 @@ pub fn key(cloud: &Cloud) -> Key {
 }
 
 /// How a request differs from a good one.
-pub struct Signed<'a> {
+pub(crate) struct Signed<'a> {
     pub service: Service,
     pub method: &'a str,
     pub target: &'a str,
@@ -142,7 +142,7 @@ pub struct Signed<'a> {
 }
 
 impl<'a> Signed<'a> {
-    pub fn s3(cloud: &Cloud, target: &'a str) -> Self {
+    pub(crate) fn s3(cloud: &Cloud, target: &'a str) -> Self {
         Self {
             service: Service::S3,
             method: "GET",
@@ -154,11 +154,11 @@ impl<'a> Signed<'a> {
         }
     }
 
-    pub fn sts(cloud: &Cloud) -> Self {
+    pub(crate) fn sts(cloud: &Cloud) -> Self {
         Self { service: Service::Sts, method: "POST", target: "/", ..Self::s3(cloud, "/") }
     }
 
-    pub fn send(&self, cloud: &Cloud) -> Answer {
+    pub(crate) fn send(&self, cloud: &Cloud) -> Answer {
         let address = cloud.address(self.service);
         let host = self
             .headers

@@ -1,41 +1,23 @@
-//! How `lint` is called and printed.
-
-use std::io::IsTerminal;
+//! How `lint` gets a source that is neither a path nor stdin.
 
 use aws_credential_types::Credentials;
 use tokio::time::Instant;
 
-use super::call::{Call, runtime};
-use super::lint;
-use super::output::print;
-use crate::error::{Error, ExitStatus};
+use crate::cli::call::Call;
+use crate::error::Error;
 use crate::files::HostFiles;
 use crate::identity::Clients;
 use crate::net::{self, Http};
 use crate::settings::{self, Settings};
 use crate::source::{self, Source};
 
-pub(crate) fn lint(call: &Call<'_>, args: &lint::LintArgs) -> u8 {
-    match linted(call, args) {
-        Ok(linted) => match print(&linted.text) {
-            0 if linted.has_errors => ExitStatus::Lint.code(),
-            status => status,
-        },
-        Err(error) => call.print_error(&error),
-    }
-}
-
-fn linted(call: &Call<'_>, args: &lint::LintArgs) -> Result<lint::LintResult, Error> {
-    let color = std::io::stdout().is_terminal() && call.environment.filled("NO_COLOR").is_none();
-    let options = lint::LintOptions { root: &call.root, output: call.output, color };
-    let settings = call.settings()?;
-    let fetch = async |source: &str| fetch(call, &settings, source).await;
-    runtime()?.block_on(lint::run(args, options, fetch))
-}
-
 /// On a host an object is read with the role's credentials; elsewhere whoever lints it may have
 /// credentials of their own in the environment.
-async fn fetch(call: &Call<'_>, settings: &Settings, source: &str) -> Result<Vec<u8>, Error> {
+pub(super) async fn fetch(
+    call: &Call<'_>,
+    settings: &Settings,
+    source: &str,
+) -> Result<Vec<u8>, Error> {
     let source: Source = source.parse().map_err(settings::Error::source)?;
     let deadline = Instant::now() + settings.timeout;
     let own = |name| call.environment.filled(name).map(str::to_owned);
