@@ -48,9 +48,9 @@
 //! | power | only in |
 //! |---|---|
 //! | argv, environment | [`cli`], [`settings`] |
-//! | network | [`net`], [`identity`], [`source`], [`doctor`], [`guard`], [`role`] |
+//! | network | [`net`], [`identity`], [`source`], [`guard`], [`role`] |
 //! | other programs | [`install`] |
-//! | files | [`files`], [`install`], [`guard`], [`doctor`], [`cli`], [`source`], [`report`], [`log`] |
+//! | files | [`files`], [`install`], [`guard`], [`doctor`], [`cli`], [`identity::external`], [`report`], [`log`] |
 //! | namespaces, raw packets | [`guard`] |
 
 #![deny(unsafe_code)]
