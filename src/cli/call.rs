@@ -42,7 +42,7 @@ impl<'a> Call<'a> {
         let given = environment
             .check()
             .and_then(|()| Given::environment(environment.iter()))
-            .and_then(|variables| Ok(flags.clone().or(variables)))
+            .map(|variables| flags.clone().or(variables))
             .and_then(|strong| Ok(strong.or(file(&settings_file, named.is_some())?)));
         let formats = match &given {
             Ok(given) => given.clone(),

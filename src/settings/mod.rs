@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use ecs_config::text::printable;
 pub(crate) use environment::Environment;
-pub(crate) use given::{Given, Origin, location};
+pub(crate) use given::{Given, location};
 pub(crate) use keys::{Commands, DOCTOR, KEYS, Key, RUN, Shape, VERIFY, names};
 use thiserror::Error;
 
