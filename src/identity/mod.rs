@@ -154,7 +154,7 @@ impl Diagnostic for Error {
             Error::NotRegistered => "register it: `amazon-ssm-agent -register -code CODE -id ID -region REGION`, or run AWS's \
                  ecs-anywhere-install.sh with --no-start first; on an EC2 instance use `--host ec2`"
                 .into(),
-            Error::NoSsmCredentials { .. } => "see that the SSM agent runs (`systemctl status amazon-ssm-agent` or \
+            Error::NoSsmCredentials { .. } => "make sure that the SSM agent runs (`systemctl status amazon-ssm-agent` or \
                  snap.amazon-ssm-agent.amazon-ssm-agent) and reaches Systems Manager; it writes fresh credentials every 30 minutes"
                 .into(),
             Error::NoRegion => "set AWS_REGION".into(),

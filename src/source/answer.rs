@@ -155,13 +155,11 @@ fn region_in(host: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::error::ExitStatus;
-    use crate::source::Object;
+    use crate::source::Source;
 
     fn asked() -> Asked {
-        Asked {
-            object: Object { key: "k".into(), version_id: Some("v".into()), ..Object::default() },
-            region: "us-west-2".into(),
-        }
+        let source: Source = "s3://bucket/k?versionId=v".parse().unwrap();
+        Asked { object: source.object().unwrap().clone(), region: "us-west-2".into() }
     }
 
     fn kind(status: u16, code: &str, message: &str) -> (ErrorKind, Next) {
