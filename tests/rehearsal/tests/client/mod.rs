@@ -159,7 +159,9 @@ impl<'a> Signed<'a> {
     }
 
     pub(crate) fn send(&self, cloud: &Cloud) -> Answer {
-        let address = cloud.address(self.service);
+        // ECS and ECR are told by their names at the listener of S3.
+        let by_name = self.service == Service::Ecs;
+        let address = cloud.address(if by_name { Service::S3 } else { self.service });
         let host = self
             .headers
             .iter()
@@ -197,7 +199,11 @@ impl<'a> Signed<'a> {
         let params = v4::SigningParams::builder()
             .identity(&identity)
             .region(self.region)
-            .name(if s3 { "s3" } else { "sts" })
+            .name(match self.service {
+                Service::S3 => "s3",
+                Service::Ecs => "ecs",
+                _ => "sts",
+            })
             .time(self.time)
             .settings(settings)
             .build()
