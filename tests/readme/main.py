@@ -12,8 +12,8 @@ from pathlib import Path
 import hosts
 import lab
 import shipping
+from account import BIN, account
 from commands import commands
-from world import BIN, world
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 
@@ -158,7 +158,7 @@ def main(made):
     every = [command for page in PAGES for command in commands((PROJECT / page).read_text(), page)]
     [deb] = (made / "dist").glob("ecs-bootstrap_*_amd64.deb")
     with contextlib.ExitStack() as life:
-        places["workstation"] = Workstation(life.enter_context(world(made)), made)
+        places["workstation"] = Workstation(life.enter_context(account(made)), made)
         for command in every:
             place = where(command)
             if place == "host" and "host" not in places:
