@@ -50,7 +50,7 @@
 //! | argv, environment | [`cli`], [`settings`] |
 //! | network | [`net`], [`identity`], [`source`], [`guard`], [`role`] |
 //! | other programs | [`install`] |
-//! | files | [`files`], [`install`], [`guard`], [`doctor`], [`cli`], [`identity`], [`net`], [`report`], [`log`] |
+//! | files | [`files`], [`install`], [`guard`], [`doctor`], [`identity`], [`report`], [`log`] |
 //! | namespaces, raw packets | [`guard`] |
 
 #![deny(unsafe_code)]
