@@ -12,7 +12,7 @@ mod tables;
 use std::fs;
 use std::path::Path;
 
-use page::{Page, pages, rows};
+use page::{Page, code, pages, rows};
 use support::{skip, works};
 
 #[test]
@@ -54,6 +54,23 @@ fn every_layer_of_the_tests_is_in_their_readme() {
     let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run");
     let listed = works(run.to_str().unwrap(), &["--list"]).unwrap();
     assert_eq!(described, listed.split_whitespace().collect::<Vec<_>>());
+}
+
+#[test]
+fn tests_and_paths_that_their_readme_names_exist() {
+    let tree = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = Page::at("tests/README.md");
+    for span in code(&page.text) {
+        for test in span.split("--test ").skip(1).filter_map(|rest| rest.split(' ').next()) {
+            let places = [format!("tests/{test}.rs"), format!("tests/{test}/main.rs")];
+            assert!(places.iter().any(|place| tree.join(place).exists()), "{span}: {test}");
+        }
+        let roots = ["src/", "tests/", "packaging/", "systemd/"];
+        if roots.iter().any(|root| span.starts_with(root)) {
+            let path = span.split(' ').next().unwrap();
+            assert!(tree.join(path).exists(), "{span}");
+        }
+    }
 }
 
 #[test]
