@@ -76,14 +76,12 @@ pub use cli::main;
 /// What tests and fuzzers outside this crate may see. Nothing else depends on this crate.
 #[doc(hidden)]
 pub mod testing {
-    use clap::CommandFactory;
-
     use crate::error::{Diagnostic, ExitStatus};
     use crate::source::Source;
 
     /// The tree of commands and flags.
     pub fn command() -> clap::Command {
-        crate::cli::Cli::command()
+        crate::cli::command()
     }
 
     /// The names of all settings.

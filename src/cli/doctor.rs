@@ -13,12 +13,6 @@ use crate::log;
 use crate::settings::DOCTOR;
 
 #[derive(clap::Args, Debug, Default)]
-#[command(after_help = "\
-Examples:
-  ecs-bootstrap doctor
-  ecs-bootstrap doctor --config s3://my-bucket/ecs.config --bundle /root/bundle.tar.gz
-
-Manual: ecs-bootstrap-doctor(8)")]
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     pub(crate) settings: SettingFlags<DOCTOR>,

@@ -1,16 +1,14 @@
 //! `ecs-bootstrap man` and `ecs-bootstrap completions`: for packagers.
 
-use clap::CommandFactory;
 use clap_mangen::roff::{Roff, bold, roman};
 use ecs_config::lint::rules;
 
-use super::Cli;
 use super::output::print;
 use crate::error::ExitStatus;
 
 pub(crate) fn completions(shell: clap_complete::Shell) -> u8 {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "ecs-bootstrap", &mut script);
+    clap_complete::generate(shell, &mut super::command(), "ecs-bootstrap", &mut script);
     print(&String::from_utf8_lossy(&script))
 }
 
@@ -23,8 +21,8 @@ pub(crate) fn manual() -> u8 {
 
 /// One page, so clap_mangen's references to `ecs-bootstrap-run(1)` and its like would lead nowhere.
 fn render(out: &mut Vec<u8>) -> std::io::Result<()> {
-    let command = Cli::command();
-    let man = clap_mangen::Man::new(command.clone());
+    let command = super::command();
+    let man = clap_mangen::Man::new(command.clone()).section("8");
     man.render_title(out)?;
     man.render_name_section(out)?;
     man.render_synopsis_section(out)?;

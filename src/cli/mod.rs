@@ -2,6 +2,7 @@
 
 mod call;
 mod doctor;
+mod examples;
 mod flags;
 mod guard;
 mod lint;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 
 use call::Call;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::error::{Error, ExitStatus};
 use crate::log::LogFormat;
@@ -35,14 +36,7 @@ use crate::settings::{self, Environment, Given, location};
     version,
     max_term_width = 100,
     subcommand_required = true,
-    arg_required_else_help = true,
-    after_help = "\
-Examples:
-  ecs-bootstrap lint /etc/ecs/ecs.config
-  ecs-bootstrap run --config s3://my-bucket/ecs.config --block-imds
-  ecs-bootstrap doctor
-
-Exit status 0 is success; ecs-bootstrap(8) lists the others, with what to do about each."
+    arg_required_else_help = true
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -128,10 +122,19 @@ impl Command {
     }
 }
 
+/// The tree of commands and flags.
+pub(crate) fn command() -> clap::Command {
+    examples::add(Cli::command())
+}
+
+fn parse() -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&command().try_get_matches()?)
+}
+
 /// Runs what was typed, in this process's environment.
 pub fn main() -> ExitCode {
     let environment = Environment::of_process();
-    match Cli::try_parse() {
+    match parse() {
         Ok(cli) => ExitCode::from(dispatch(&cli, &environment)),
         Err(error) => ExitCode::from(refuse(error, &environment)),
     }

@@ -17,13 +17,6 @@ use crate::report::{Report, refusal};
 use crate::settings::{RUN, Settings};
 
 #[derive(clap::Args, Debug, Default)]
-#[command(after_help = "\
-Examples:
-  ecs-bootstrap run --config s3://my-bucket/ecs.config --expect-role ecsInstanceRole
-  ecs-bootstrap run --config s3://my-bucket/base --config s3://my-bucket/prod --set ECS_LOGLEVEL=warn
-  ecs-bootstrap run --config s3://my-bucket/ecs.config --dry-run
-
-Manual: ecs-bootstrap-run(8); every flag is a setting of ecs-bootstrap.toml(5) too.")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) settings: SettingFlags<RUN>,

@@ -17,12 +17,6 @@ use crate::report::refusal::{self, Refusal};
 use crate::report::{parse_rfc3339, to_text};
 
 #[derive(clap::Args, Debug)]
-#[command(after_help = "\
-Examples:
-  ecs-bootstrap status
-  ecs-bootstrap status --check && systemctl start ecs
-
-Manual: ecs-bootstrap(8)")]
 pub(crate) struct StatusArgs {
     /// Exit 0 only if the installed file is the one that a run of this boot verified
     #[arg(long)]

@@ -8,12 +8,6 @@ use crate::report::Report;
 use crate::settings::VERIFY;
 
 #[derive(clap::Args, Debug, Default)]
-#[command(after_help = "\
-Examples:
-  ecs-bootstrap verify
-  ecs-bootstrap verify --expect-role ecsInstanceRole --output json
-
-Manual: ecs-bootstrap(8)")]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
     pub(crate) settings: SettingFlags<VERIFY>,
