@@ -211,8 +211,8 @@ pub fn nearest(name: &str) -> Option<&'static str> {
 const SECRET_WORDS: [&str; 9] =
     ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "KEY", "AUTH", "CREDENTIAL", "PRIVATE", "COOKIE"];
 
-/// Whether the value must never be shown: it is a secret in the catalogue, or the name is unknown and looks
-/// like a secret's, perhaps misspelled.
+/// Whether the value must never be shown: it is a secret in the catalogue, or the name is unknown
+/// and looks like a secret's, perhaps misspelled.
 pub fn is_secret(name: &str) -> bool {
     sounds_secret(name)
         || find(name).is_none() && nearest(name).and_then(find).is_some_and(Variable::secret)

@@ -73,7 +73,8 @@ pub struct Rule {
 }
 
 /// `NAME "id" Severity READERS reports "message" "fix" "why" b"bad" => b"good" in ExampleContext`;
-/// without `reports` where the words depend on the file, without `in` where the example needs nothing.
+/// without `reports` where the words depend on the file, without `in` where the example needs
+/// nothing.
 macro_rules! table {
     ($kind:ident: $($name:ident $id:literal $severity:ident $wrong:ident
         $(reports $message:literal $fix:literal)? $why:literal
