@@ -191,7 +191,7 @@ fn only_files_can_be_fixed() {
 }
 
 #[test]
-fn files_that_are_missing_not_plain_or_too_large_are_refused() {
+fn missing_odd_and_large_files_are_refused() {
     let folder = Folder::new();
     let fifo = folder.0.path().join("fifo");
     make_fifo(&fifo);
@@ -228,6 +228,22 @@ fn installed_file_is_checked_with_its_neighbours() {
     folder.file("var/lib/ecs/ecs.config", "");
     folder.file("etc/ecs/ecs.config.json", "{\"cluster\": \"prod\"}");
     assert_eq!(status(), 0);
+}
+
+// golang/net, http/httpproxy/proxy.go
+#[test]
+fn proxies_are_judged_by_the_rules_of_go() {
+    let folder = Folder::new();
+    let proxy = "ECS_CLUSTER=prod\nHTTP_PROXY=http://p:3128\nNO_PROXY=";
+    for (status, text) in [
+        (0, format!("{proxy}169.254.169.254/32,169.254.170.2/32,/var/run/docker.sock\n")),
+        (0, "ECS_CLUSTER=prod\nHTTPS_PROXY=http://p:3128\n".into()),
+        (30, format!("{proxy}169.254.*,/var/run/docker.sock\n")),
+        (30, format!("{proxy}169.254.,\n")),
+    ] {
+        let file = folder.file("ecs.config", &text);
+        assert_eq!(folder.lint(&[&file]).status, status, "{text}");
+    }
 }
 
 #[test]

@@ -191,14 +191,17 @@ fn is_scheme(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
 }
 
-/// `USER@HOST:PORT`, of characters that Go takes in them.
+/// `USER@HOST:PORT`, of characters that Go takes in them. An IPv6 address is in brackets.
 fn is_authority(text: &str) -> bool {
     let (user, host) = text.rsplit_once('@').unwrap_or(("", text));
-    let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+    let end = host.rfind(']').map_or(0, |at| at + 1);
+    let (name, port) = host[end..].rsplit_once(':').unwrap_or((&host[end..], ""));
     let is_in = |more: &'static str| move |c: char| c.is_ascii_alphanumeric() || more.contains(c);
     user.chars().all(is_in("-._:~!$&'()*+,;=%@"))
         && host.chars().all(|c| !c.is_ascii() || is_in("-_.~!$&'()*+,;=:[]<>\"")(c))
         && port.chars().all(|c| c.is_ascii_digit())
+        && (end > 0) == host.starts_with('[')
+        && (end == 0 || name.is_empty())
 }
 
 #[cfg(test)]
@@ -276,12 +279,30 @@ mod tests {
 
     #[test]
     fn a_value_that_go_cannot_parse_is_not_a_proxy() {
-        for proxy in
-            ["p", "p:3128", "http://p:3128", "http://p:port", "htp://p", "https//p:3128", "a b"]
-        {
+        for proxy in [
+            "p",
+            "[::1]",
+            "[::1]:3128",
+            "10.0.0.1:3128",
+            "p:3128",
+            "http://p:3128",
+            "http://p:port",
+            "htp://p",
+            "https//p:3128",
+            "a b",
+        ] {
             assert_eq!(route(&[("HTTP_PROXY", proxy)], METADATA), Route::Proxy, "{proxy}");
         }
-        for proxy in ["a b:3128", "http://u:50%@p:3128", ":3128x", "http://p\t", "p{x}:1"] {
+        for proxy in [
+            "a b:3128",
+            "http://u:50%@p:3128",
+            ":3128x",
+            "http://p\t",
+            "p{x}:1",
+            "[::1]x:1",
+            "[::1",
+            "10.0.0.1:80,",
+        ] {
             assert_eq!(route(&[("HTTP_PROXY", proxy)], METADATA), Route::Direct, "{proxy}");
         }
     }

@@ -78,7 +78,7 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnInvalid {
-    /// It counts as not set, and the log says so.
+    /// It counts as not set, with a warning in the log.
     IgnoredWithWarning,
     /// It counts as not set, silently.
     Default,
@@ -211,8 +211,8 @@ pub fn nearest(name: &str) -> Option<&'static str> {
 const SECRET_WORDS: [&str; 9] =
     ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "KEY", "AUTH", "CREDENTIAL", "PRIVATE", "COOKIE"];
 
-/// Whether the value must never be shown: the catalogue says so, or the name is unknown and looks
-/// like a secret's, perhaps misspelled.
+/// Whether the value must never be shown: it is a secret in the catalogue, or the name is unknown
+/// and looks like a secret's, perhaps misspelled.
 pub fn is_secret(name: &str) -> bool {
     sounds_secret(name)
         || find(name).is_none() && nearest(name).and_then(find).is_some_and(Variable::secret)

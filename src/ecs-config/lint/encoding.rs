@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::findings::{At, Findings, words};
 use super::rules::readers as rule;
-use crate::lines::{BOM, Kind, lines};
+use crate::lines::{BOM, lines};
 
 /// The text of the file, unless it is not text and every further finding would be noise.
 pub(super) fn check<'b>(bytes: &'b [u8], found: &mut Findings<'_>) -> Option<Cow<'b, str>> {
@@ -69,7 +69,7 @@ fn place_of(bytes: &[u8], at: usize) -> At<'static> {
 fn not_utf_8(bytes: &[u8], found: &mut Findings<'_>) {
     for line in lines(bytes) {
         let Err(error) = str::from_utf8(line.raw) else { continue };
-        let is_comment = line.kind == Kind::Comment && line.text().starts_with(b"#");
+        let is_comment = line.raw.trim_ascii_start().starts_with(b"#");
         let rule = if is_comment { &rule::INVALID_UTF8_COMMENT } else { &rule::INVALID_UTF8 };
         let column = error.valid_up_to();
         found.add(rule, At::line(line.number, (column, column + 1)));

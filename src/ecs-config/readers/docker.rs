@@ -2,7 +2,7 @@
 //! hosts without ecs-init.
 
 use super::{Assignment, Note, Reading, cut, trim_start};
-use crate::lines::BOM;
+use crate::lines::{BOM, lines};
 
 /// Go's `bufio.MaxScanTokenSize`, in bytes: a line must fit into it together with its line feed.
 const MAX_LINE: usize = 64 * 1024;
@@ -11,20 +11,12 @@ const MAX_LINE: usize = 64 * 1024;
 /// does not accept rejects the whole file. A name without `=` is kept without a value; duplicates
 /// are all kept, since docker sends them all.
 pub fn docker(bytes: &[u8]) -> Reading<'_> {
-    let lines: Result<Vec<_>, Note> = (1..)
-        .zip(lines(bytes))
-        .filter_map(|(number, line)| assignment(number, line).transpose())
-        .collect();
+    let lines: Result<Vec<_>, Note> =
+        lines(bytes).filter_map(|line| assignment(line.number, line.body()).transpose()).collect();
     match lines {
         Ok(variables) => Reading { variables, ..Reading::default() },
         Err(note) => Reading::rejected(note),
     }
-}
-
-/// As `bufio.ScanLines` cuts them: what follows the last line feed is a line only if there is
-/// something.
-fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    bytes.split_inclusive(|&c| c == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line))
 }
 
 fn assignment(line: usize, text: &[u8]) -> Result<Option<Assignment<'_>>, Note> {

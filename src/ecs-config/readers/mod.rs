@@ -126,33 +126,19 @@ impl Reader {
     }
 }
 
-/// What Go's `unicode.IsSpace` takes for white space, in UTF-8. ecs-init and docker trim these;
-/// systemd knows only the first four.
-const WHITE_SPACE: [&str; 25] = [
-    " ", "\t", "\n", "\r", "\u{b}", "\u{c}", "\u{85}", "\u{a0}", "\u{1680}", "\u{2000}",
-    "\u{2001}", "\u{2002}", "\u{2003}", "\u{2004}", "\u{2005}", "\u{2006}", "\u{2007}", "\u{2008}",
-    "\u{2009}", "\u{200a}", "\u{2028}", "\u{2029}", "\u{202f}", "\u{205f}", "\u{3000}",
-];
-
-/// Go's `strings.TrimLeftFunc(text, unicode.IsSpace)`, for bytes that need not be UTF-8.
-fn trim_start(mut text: &[u8]) -> &[u8] {
-    while !text.first().is_none_or(u8::is_ascii_graphic)
-        && let Some(rest) = WHITE_SPACE.iter().find_map(|space| text.strip_prefix(space.as_bytes()))
-    {
-        text = rest;
-    }
-    text
+/// Go's `strings.TrimLeftFunc(text, unicode.IsSpace)`: the white space of Unicode, and no byte that
+/// is not UTF-8. systemd knows only blanks and line ends.
+fn trim_start(text: &[u8]) -> &[u8] {
+    let valid = text.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    &text[valid.len() - valid.trim_start().len()..]
 }
 
-/// Go's `strings.TrimSpace`, for bytes that need not be UTF-8.
+/// Go's `strings.TrimSpace`, likewise.
 fn trim(text: &[u8]) -> &[u8] {
-    let mut text = trim_start(text);
-    while !text.last().is_none_or(u8::is_ascii_graphic)
-        && let Some(rest) = WHITE_SPACE.iter().find_map(|space| text.strip_suffix(space.as_bytes()))
-    {
-        text = rest;
-    }
-    text
+    let text = trim_start(text);
+    let last = text.utf8_chunks().last().filter(|chunk| chunk.invalid().is_empty());
+    let valid = last.map_or("", |chunk| chunk.valid());
+    &text[..text.len() - (valid.len() - valid.trim_end().len())]
 }
 
 /// Whether this is a name to systemd, and to POSIX: ASCII letters, digits and `_`, no digit first

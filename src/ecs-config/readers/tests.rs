@@ -98,6 +98,8 @@ rows! {
     noncharacter_code_point: "K=\u{fdd0}\n" => ["!"], ["K=\u{fdd0}"], ["K=\u{fdd0}"];
     white_space_after_a_backslash_stays: "K=a\\ \n" => ["K=a "], ["K=a\\"], ["K=a\\ "];
     white_space_inside_quotes_stays: "K=\" a \"\n" => ["K= a "], ["K=\" a \""], ["K=\" a \""];
+    white_space_of_unicode_is_trimmed_up_to_other_bytes: b"\xe3\x80\x80K=\xffv\xe2\x80\xa8 \nL=\xc2\xa0\xff\n"
+        => ["!"], ["!"], ["!"], ["K=\u{fffd}v", "L=\u{a0}\u{fffd}"], ["!"];
     nothing: "" => [];
     blank: " \n\t\r\n" => [];
 }

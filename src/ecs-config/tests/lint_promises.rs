@@ -170,7 +170,7 @@ fn findings_hold_no_values() {
 }
 
 #[test]
-fn text_before_equals_is_shown_only_if_it_is_a_name() {
+fn only_names_before_equals_are_shown() {
     let file = b"ECS_ENGINE_AUTH_DATA={\ndXNlcjpodW50ZXIy=\n\"user\":\"hunter2=\"\n}\n";
     let json = serde_json::to_string(&check(file)).expect("findings are JSON");
     assert!(!json.contains("dXNl") && !json.contains("hunter2"), "{json}");

@@ -40,7 +40,7 @@ fn findings(rule: &Rule, is_broken: bool) -> Vec<Finding> {
 }
 
 #[test]
-fn each_broken_example_breaks_its_rule_and_the_corrected_one_does_not() {
+fn examples_break_their_rule_until_they_are_corrected() {
     for rule in rules::all() {
         let breaks = |is_broken| findings(rule, is_broken).iter().any(|found| found.id == rule.id);
         assert!(breaks(true), "{}: {:?}", rule.id, findings(rule, true));
@@ -49,7 +49,7 @@ fn each_broken_example_breaks_its_rule_and_the_corrected_one_does_not() {
 }
 
 #[test]
-fn each_corrected_example_is_free_of_errors() {
+fn corrected_examples_are_free_of_errors() {
     for rule in rules::all() {
         let found = findings(rule, false);
         assert!(found.iter().all(|one| one.severity != Severity::Error), "{}: {found:?}", rule.id);

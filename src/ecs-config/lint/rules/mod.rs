@@ -50,7 +50,7 @@ pub enum ExampleContext {
 /// One rule.
 #[derive(Debug)]
 pub struct Rule {
-    /// Stable, for users allow and deny rules by it.
+    /// Stable: users allow and deny rules by it.
     pub id: &'static str,
     /// How bad a finding is.
     pub severity: Severity,
@@ -72,11 +72,12 @@ pub struct Rule {
     pub context: ExampleContext,
 }
 
-/// `NAME "id" Severity READERS says "message" "fix" "why" b"bad" => b"good" in ExampleContext`;
-/// without `says` where the words depend on the file, without `in` where the example needs nothing.
+/// `NAME "id" Severity READERS reports "message" "fix" "why" b"bad" => b"good" in ExampleContext`;
+/// without `reports` where the words depend on the file, without `in` where the example needs
+/// nothing.
 macro_rules! table {
     ($kind:ident: $($name:ident $id:literal $severity:ident $wrong:ident
-        $(says $message:literal $fix:literal)? $why:literal
+        $(reports $message:literal $fix:literal)? $why:literal
         $bad:literal => $good:literal $(in $context:ident)?;)*) => {
         use super::{ExampleContext, Kind, Rule};
         use crate::lint::{Severity, context::ReaderSet};

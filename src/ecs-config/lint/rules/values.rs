@@ -10,7 +10,7 @@ BOOLEAN_SPELLING "boolean-spelling" Warning ALL
 "The agent takes this word, but other programs on the host take only true and false. Write those."
 b"ECS_DISABLE_METRICS=True\n" => b"ECS_DISABLE_METRICS=true\n";
 
-NOT_EXACTLY_TRUE "not-exactly-true" Error ALL says "the agent takes this word for true, ecs-init does not" "write true"
+NOT_EXACTLY_TRUE "not-exactly-true" Error ALL reports "the agent takes this word for true, ecs-init does not" "write true"
 "ecs-init compares this variable with the exact word true, while the agent takes other spellings: with one of those, one half of ECS is switched on and the other is not."
 b"ECS_ENABLE_GPU_SUPPORT=1\n" => b"ECS_ENABLE_GPU_SUPPORT=true\n";
 
@@ -23,14 +23,14 @@ OUT_OF_RANGE "out-of-range" Error ALL
 b"ECS_IMAGE_CLEANUP_INTERVAL=1m\n" => b"ECS_IMAGE_CLEANUP_INTERVAL=10m\n";
 
 CLAMPED "clamped" Warning ALL
-"The value is outside the bounds that the agent enforces; it uses the nearest bound and says so in its log only."
+"The value is outside the bounds that the agent enforces; it uses the nearest bound and only logs that."
 b"ECS_CONTAINER_STOP_TIMEOUT=100ms\n" => b"ECS_CONTAINER_STOP_TIMEOUT=1s\n";
 
 BAD_DURATION "bad-duration" Error ALL
 "A duration needs a number and a unit for each part: ns, us, ms, s, m or h, as in 1h30m. There are no days, and a number alone is not a duration. The agent ignores what it cannot parse."
 b"ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION=3\n" => b"ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION=3h\n";
 
-BAD_SIZE "bad-size" Error ALL says "Docker does not take this size" "write a number and k, m or g, as in 16m"
+BAD_SIZE "bad-size" Error ALL reports "Docker does not take this size" "write a number and k, m or g, as in 16m"
 "Docker wants a number and one of the units k, m or g here, and refuses to create the agent's container otherwise."
 b"ECS_INIT_DOCKER_LOG_FILE_SIZE=16 megabytes\n" => b"ECS_INIT_DOCKER_LOG_FILE_SIZE=16m\n";
 
@@ -50,7 +50,7 @@ JSON_SHAPE "json-shape" Error ALL
 "The JSON is valid but of another shape: the variable takes an object of strings, not an array or a number in it (aws/amazon-ecs-agent#727), or a list of strings. For attributes and tags the agent exits, and ecs-init restarts it for ever."
 b"ECS_INSTANCE_ATTRIBUTES=[{\"stack\":\"prod\"}]\n" => b"ECS_INSTANCE_ATTRIBUTES={\"stack\":\"prod\"}\n";
 
-TYPOGRAPHIC_QUOTES "typographic-quotes" Error ALL says "curly quotes, as from a text document" "type straight quotes (U+0022)"
+TYPOGRAPHIC_QUOTES "typographic-quotes" Error ALL reports "curly quotes, as from a text document" "type straight quotes (U+0022)"
 "The value holds curly quotes, pasted from a document or a chat. JSON knows only the straight one (aws/amazon-ecs-agent#2074)."
 b"ECS_AVAILABLE_LOGGING_DRIVERS=[\xe2\x80\x9cawslogs\xe2\x80\x9d]\n" => b"ECS_AVAILABLE_LOGGING_DRIVERS=[\"awslogs\"]\n";
 
@@ -66,7 +66,7 @@ DEFAULT_PORTS_DROPPED "default-ports-dropped" Note ALL
 "The list replaces the default one, 22, 2375, 2376, 51678 and 51679; those of them that it leaves out may be handed out to tasks."
 b"ECS_RESERVED_PORTS=[8080]\n" => b"ECS_RESERVED_PORTS=[22,2375,2376,51678,51679,8080]\n";
 
-BAD_PORT_RANGE "bad-port-range" Error ALL says "this is not a range of ports" "write FIRST-LAST, as in 49153-65535"
+BAD_PORT_RANGE "bad-port-range" Error ALL reports "this is not a range of ports" "write FIRST-LAST, as in 49153-65535"
 "The range must be two ports from 1 to 65535, the smaller one first, with a hyphen between them. Anything else is ignored."
 b"ECS_DYNAMIC_HOST_PORT_RANGE=50000\n" => b"ECS_DYNAMIC_HOST_PORT_RANGE=50000-60000\n";
 
@@ -74,11 +74,11 @@ BAD_PREFIX "bad-prefix" Error ALL
 "An element is not an address prefix such as 10.0.0.0/16. The agent exits, and ecs-init restarts it for ever while the unit looks healthy."
 b"ECS_AWSVPC_ADDITIONAL_LOCAL_ROUTES=[\"10.0.0.0\"]\n" => b"ECS_AWSVPC_ADDITIONAL_LOCAL_ROUTES=[\"10.0.0.0/16\"]\n";
 
-BAD_RATE_LIMIT "bad-rate-limit" Error ALL says "this is not a pair of rates" "write STEADY,BURST, as in 40,60"
+BAD_RATE_LIMIT "bad-rate-limit" Error ALL reports "this is not a pair of rates" "write STEADY,BURST, as in 40,60"
 "The limit must be two whole numbers above zero with a comma between them: the steady rate and the burst. Anything else is ignored."
 b"ECS_TASK_METADATA_RPS_LIMIT=40\n" => b"ECS_TASK_METADATA_RPS_LIMIT=40,60\n";
 
-BLANK_IN_LIST "blank-in-list" Warning ALL says "an element begins or ends with a blank" "remove blanks around commas"
+BLANK_IN_LIST "blank-in-list" Warning ALL reports "an element begins or ends with a blank" "remove blanks around commas"
 "The elements of this list are not trimmed, so a blank after a comma becomes part of the next element."
 b"ECS_EXCLUDE_UNTRACKED_IMAGE=alpine:3, busybox:1\n" => b"ECS_EXCLUDE_UNTRACKED_IMAGE=alpine:3,busybox:1\n";
 
@@ -86,8 +86,8 @@ BAD_URL "bad-url" Error ALL
 "The value is not an address that the program can use: an endpoint needs http:// or https:// and a host, and the Docker and credentials-fetcher sockets need unix:// before the path."
 b"DOCKER_HOST=/var/run/docker.sock\n" => b"DOCKER_HOST=unix:///var/run/docker.sock\n";
 
-AUTHS_WRAPPER "auths-wrapper" Error ALL says "this is a whole Docker config.json: every private pull would run without credentials" "keep only the object inside `auths`"
-"This is a whole Docker config.json. The agent wants what is inside its `auths`; with the wrapper every private pull runs without credentials, and nothing but one line in the log says so (aws/amazon-ecs-agent#273, #728)."
+AUTHS_WRAPPER "auths-wrapper" Error ALL reports "this is a whole Docker config.json: every private pull would run without credentials" "keep only the object inside `auths`"
+"This is a whole Docker config.json. The agent wants what is inside its `auths`; with the wrapper every private pull runs without credentials, and only one line in the log shows it (aws/amazon-ecs-agent#273, #728)."
 b"ECS_ENGINE_AUTH_TYPE=dockercfg\nECS_ENGINE_AUTH_DATA={\"auths\":{\"registry.example.com\":{\"auth\":\"dTpw\"}}}\n" => b"ECS_ENGINE_AUTH_TYPE=dockercfg\nECS_ENGINE_AUTH_DATA={\"registry.example.com\":{\"auth\":\"dTpw\"}}\n";
 
 AUTH_SHAPE "auth-shape" Error ALL
@@ -118,11 +118,11 @@ ATTRIBUTE_LIMITS "attribute-limits" Error ALL
 "An attribute's name has 1 to 128 letters, digits and - _ . / \\; its value 1 to 128 of the same and @, : and blanks, but no blank at either end. ECS refuses the registration otherwise."
 b"ECS_INSTANCE_ATTRIBUTES={\"stack name\":\"prod\"}\n" => b"ECS_INSTANCE_ATTRIBUTES={\"stack-name\":\"prod\"}\n";
 
-BAD_REGION "bad-region" Error ALL says "this is not a region" "write a region such as eu-west-1, without the letter of a zone"
+BAD_REGION "bad-region" Error ALL reports "this is not a region" "write a region such as eu-west-1, without the letter of a zone"
 "A region has the form eu-west-1. A zone such as eu-west-1a is not one, and the agent finds no endpoint for it: it exits, and ecs-init restarts it for ever while the unit looks healthy."
 b"AWS_DEFAULT_REGION=eu-west-1a\n" => b"AWS_DEFAULT_REGION=eu-west-1\n";
 
-CLUSTER_NAME "cluster-name" Error ALL says "this is not a valid cluster name" "write 1 to 255 letters, digits, `-` and `_`, or the cluster's ARN"
+CLUSTER_NAME "cluster-name" Error ALL reports "this is not a valid cluster name" "write 1 to 255 letters, digits, `-` and `_`, or the cluster's ARN"
 "A cluster has a name of 1 to 255 letters, digits, hyphens and underscores, or the ARN that ends in one. ECS refuses anything else, and the agent stays dead with exit status 5."
 b"ECS_CLUSTER=prod cluster\n" => b"ECS_CLUSTER=prod-cluster\n";
 

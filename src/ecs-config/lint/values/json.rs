@@ -213,7 +213,7 @@ fn credential(value: &mut Value<'_, '_>, at: usize, auth_type: &str, entry: &Jso
         ("docker", _) | (_, None) => return,
         (_, Some(example)) if example.contains("EXAMPLE") => (
             &rule::EXAMPLE_CREDENTIAL,
-            format!("the credential of registry {at} is an invented one of the documentation"),
+            format!("the credential of registry {at} is an example from the documentation"),
             "put in the real one",
         ),
         (_, Some(auth)) if !holds_user_and_password(auth) => (
