@@ -3,13 +3,11 @@
 //! Each step returns what the next one needs. No step knows its place, and none is handed the
 //! report: that is made at the end, from what they returned.
 
-use std::convert::Infallible;
 use std::pin::pin;
-use std::time::{Duration, SystemTime};
 
 use ecs_config::expand::Placeholder;
 use ecs_config::lint::Finding;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::cli::signals::Interrupted;
 use crate::error::{Error, ExitStatus, Step};
@@ -22,8 +20,8 @@ use crate::install::lock::{self, Lock};
 use crate::install::stale::{self, Kept};
 use crate::install::state::State;
 use crate::install::{self, Candidate, agent};
-use crate::report::{GuardReport, OF_BATCH, Outcome, Report, Results, Timeline, rfc3339};
-use crate::settings::{self, Environment, Given, Settings, Stale};
+use crate::report::{GuardReport, OF_BATCH, Outcome, Report, Results, Timeline};
+use crate::settings::{Environment, Settings, Stale};
 use crate::source::{self, Access, Fetched};
 use crate::{log, paths};
 
@@ -59,7 +57,7 @@ pub(crate) async fn run(
 
         clients.announce(environment);
         results.guard = guard_before_tags(&settings, dry_run, &timeline)?;
-        let tagged = with_tags(&settings, &clients).await?;
+        let tagged = clients.with_tags(&settings).await?;
         if let Some(guard) = guard_after_tags(&settings, &tagged, dry_run, &timeline)? {
             results.guard = guard;
         }
@@ -82,9 +80,9 @@ pub(crate) async fn run(
                 results.config = Some(candidate.report(changed));
                 if changed { Outcome::Installed } else { Outcome::Unchanged }
             }
-            Err(error) => {
-                let Some(kept) = host.keep(&error, dry_run)? else { return Err(error) };
-                timeline.failed(&error);
+            Err(failed) => {
+                let Some(kept) = host.keep(&failed, dry_run)? else { return Err(failed.error) };
+                timeline.failed(&failed.error);
                 (results.config, results.kept_age_s) = (Some(kept.config), kept.age_s);
                 Outcome::Kept
             }
@@ -96,21 +94,9 @@ pub(crate) async fn run(
         biased;
         ended = line => ended,
         signal = interrupted => Err(signal.into()),
-        never = tell_of_waiting(&timeline, settings.timeout) => match never {},
+        never = timeline.tell_of_waiting(settings.timeout) => match never {},
     };
     Boot { report: Report::new("run", timeline, results, ended), lock, diff }
-}
-
-/// After 5 s, and then every 15 s, tells what is waited for, since when and until when.
-async fn tell_of_waiting(timeline: &Timeline, timeout: Duration) -> Infallible {
-    let until = rfc3339(SystemTime::now() + timeout);
-    sleep(Duration::from_secs(5)).await;
-    loop {
-        if let Some(waiting) = timeline.waiting() {
-            log::waiting(&format!("{waiting}, until {until} at the latest"));
-        }
-        sleep(Duration::from_secs(15)).await;
-    }
 }
 
 /// The first half of the line, for `verify`: who is this host?
@@ -135,23 +121,6 @@ pub(crate) async fn verify(settings: Settings, environment: &Environment) -> Rep
     }
     .await;
     Report::new("verify", timeline, results, ended)
-}
-
-/// The settings with what instance tags say, if they are to be read.
-async fn with_tags(settings: &Settings, clients: &Clients) -> Result<Settings, Error> {
-    if !settings.from_tags {
-        return Ok(settings.clone());
-    }
-    let tags = clients.source.tags().await?.ok_or(settings::Error::NoTags)?;
-    let is_batch = tags.iter().any(|(name, _)| name == host_kind::BATCH_TAG);
-    if is_batch && clients.source.kind() != HostKind::Batch {
-        tracing::warn!(
-            "host: AWS Batch launched this instance, and its user data has not written ECS_CLUSTER \
-             yet: run after user data (/usr/share/ecs-bootstrap/after-user-data.conf)"
-        );
-    }
-    let tags = tags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    Ok(settings.clone().with_tags(Given::tags(tags)?)?)
 }
 
 /// The guard is in place before the first packet leaves; only where tags may ask for it, it cannot
@@ -214,11 +183,25 @@ struct Verified {
     layers: Vec<Fetched>,
 }
 
+/// Why there is no such pair, and what is known of the host all the same.
+struct Unverified {
+    error: Error,
+    facts: Option<HostFacts>,
+    /// STS has confirmed the host.
+    is_proven: bool,
+}
+
+impl<E: Into<Error>> From<E> for Unverified {
+    fn from(error: E) -> Self {
+        Unverified { error: error.into(), facts: None, is_proven: false }
+    }
+}
+
 impl Host<'_> {
     /// Identity and fetch, side by side once the role's credentials are there: STS does not wait
     /// for S3, nor S3 for STS. Once more with each rotation of the credentials, if STS does not
     /// accept these.
-    async fn identity_and_fetch(&self, timeline: &Timeline) -> Result<Verified, Error> {
+    async fn identity_and_fetch(&self, timeline: &Timeline) -> Result<Verified, Unverified> {
         timeline.enter(Step::Identity);
         loop {
             let facts = self.clients.source.facts().await?;
@@ -227,12 +210,20 @@ impl Host<'_> {
             let layers = timeline.timed(self.fetch(&facts));
             let ((identity, proven), (layers, fetched)) =
                 match identity_first(identity, layers).await {
-                    Err(error) if self.awaits_rotation(&facts, &error) => continue,
-                    ended => ended?,
+                    Ok(both) => both,
+                    Err((error, _)) if self.awaits_rotation(&facts, &error) => continue,
+                    Err((error, is_proven)) => {
+                        return Err(Unverified { error, facts: Some(facts), is_proven });
+                    }
                 };
             let repeats = self.clients.source.repeats();
             timeline.done_at(proven, Step::Identity, 1 + repeats, self.who(&identity));
-            timeline.done_at(fetched, Step::Fetch, attempts(&layers), summary(&layers));
+            timeline.done_at(
+                fetched,
+                Step::Fetch,
+                source::attempts(&layers),
+                source::summary(&layers),
+            );
             return Ok(Verified { facts, identity, layers });
         }
     }
@@ -303,7 +294,7 @@ impl Host<'_> {
         let candidate = composed.map(|composed| {
             let detail = format!("{} variables, {} findings", composed.keys.len(), findings.len());
             timeline.done(Step::Lint, 1, detail);
-            Candidate::new(composed, layers, identity, present)
+            Candidate::new(composed, layers, identity, self.settings, present)
         });
         (findings, candidate.map_err(Error::from))
     }
@@ -340,42 +331,43 @@ impl Host<'_> {
     }
 
     /// Unreachable is not refused: a fleet that reboots while S3 is down keeps what it verified
-    /// before.
-    fn keep(&self, error: &Error, dry_run: bool) -> Result<Option<Kept>, Error> {
-        let unreachable = error.status() == ExitStatus::SourceUnreachable;
-        match !dry_run && unreachable && self.settings.stale == Stale::Keep {
-            true => stale::keep(self.settings, self.files, self.state.clone(), error),
-            false => Ok(None),
+    /// before. What is expected of the host must be proven, though, or at least not contradicted.
+    fn keep(&self, failed: &Unverified, dry_run: bool) -> Result<Option<Kept>, Error> {
+        let unreachable = failed.error.status() == ExitStatus::SourceUnreachable;
+        let may_keep = !dry_run && unreachable && self.settings.stale == Stale::Keep;
+        let Some(facts) = failed.facts.as_ref().filter(|_| may_keep) else { return Ok(None) };
+        if !failed.is_proven && identity::has_expectations(self.settings) {
+            identity::check_expectations(facts, self.settings)?;
+            tracing::warn!("STS cannot be reached, and so the expected identity is not proven");
+            return Ok(None);
         }
+        stale::keep(self.settings, self.files, self.state.clone(), facts, &failed.error)
     }
 }
 
 /// Both, or the first failure that tells the cause: where the identity is wrong, S3's refusal
-/// follows from it.
+/// follows from it. With the failure, whether the identity is proven.
 async fn identity_first<I, F>(
     identity: impl Future<Output = Result<I, Error>>,
     fetch: impl Future<Output = Result<F, Error>>,
-) -> Result<(I, F), Error> {
+) -> Result<(I, F), (Error, bool)> {
     let (mut identity, mut fetch) = (pin!(identity), pin!(fetch));
-    tokio::select! {
-        proven = &mut identity => Ok((proven?, fetch.await?)),
-        fetched = &mut fetch => match (identity.await, fetched) {
-            // STS that is out of reach proves nothing wrong, and S3's refusal has its own cause.
-            (Err(silent), Err(refused)) if silent.status() == ExitStatus::SourceUnreachable => {
-                Err(refused)
-            }
-            (proven, fetched) => Ok((proven?, fetched?)),
+    let (proven, fetched) = tokio::select! {
+        proven = &mut identity => match proven {
+            Ok(proven) => (Ok(proven), fetch.await),
+            Err(error) => return Err((error, false)),
         },
+        fetched = &mut fetch => (identity.await, fetched),
+    };
+    match (proven, fetched) {
+        (Ok(proven), Ok(fetched)) => Ok((proven, fetched)),
+        (Ok(_), Err(error)) => Err((error, true)),
+        // STS that is out of reach proves nothing wrong, and S3's refusal has its own cause.
+        (Err(silent), Err(refused)) if silent.status() == ExitStatus::SourceUnreachable => {
+            Err((refused, false))
+        }
+        (Err(error), _) => Err((error, false)),
     }
-}
-
-fn attempts(layers: &[Fetched]) -> u32 {
-    layers.iter().map(|layer| layer.attempts).max().unwrap_or(0)
-}
-
-fn summary(layers: &[Fetched]) -> String {
-    let layers: Vec<String> = layers.iter().map(Fetched::summary).collect();
-    if layers.is_empty() { "no layer but --set".into() } else { layers.join(", ") }
 }
 
 /// The only step whose failure is reported and does not fail the run, for the file is in place.

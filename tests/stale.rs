@@ -73,7 +73,7 @@ fn changed_set_value_is_not_served_by_a_kept_file() {
     run(&host, &["--set", "ECS_LOGLEVEL=debug", "--set", "ECS_LOGLEVEL=info"]).succeeds_as("kept");
     let ended = run(&host, &["--set", "ECS_LOGLEVEL=warn"]);
     ended.fails_as("source_unreachable", 22, &[]);
-    assert!(ended.stderr.contains("before `--set` had its present values"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("before `--set`"), "{}", ended.stderr);
 }
 
 #[test]
@@ -146,4 +146,37 @@ fn file_verified_from_another_source_is_not_kept() {
         "2s",
     ]);
     ended.fails_as("source_unreachable", 22, &[]);
+}
+
+/// An image of a running host carries its file and state to another one, here in another account.
+#[test]
+fn file_of_another_host_is_not_kept() {
+    let host = host_without_s3();
+    let other = rehearsal::Host {
+        instance_id: "i-0ffffffffffffffff".into(),
+        account_id: "999999999999".into(),
+        ..rehearsal::Host::default()
+    };
+    let cloud = rehearsal::Cloud::start(rehearsal::Options { host: other, ..Default::default() });
+    cloud.usual_fault("s3-refused");
+    let image = Host { cloud, machine: host.machine };
+    let ended = run(&image, &[]);
+    ended.fails_as("source_unreachable", 22, &[]);
+    assert!(ended.stderr.contains("was verified on another host"), "{}", ended.stderr);
+}
+
+#[test]
+fn expectations_are_compared_even_if_sts_is_unreachable() {
+    let host = Host::default();
+    host.boots("installed");
+    host.cloud.fault("sts-503", rehearsal::Extent::Always);
+    run(&host, &["--expect-role", "another"]).fails_as("identity_mismatch", 12, &["another"]);
+    let ended = run(&host, &["--expect-role", "ecsInstanceRole"]);
+    ended.fails_as("source_unreachable", 22, &[]);
+    assert!(ended.stderr.contains("is not proven"), "{}", ended.stderr);
+}
+
+#[test]
+fn proven_expectations_keep_the_file_while_s3_is_away() {
+    run(&host_without_s3(), &["--expect-role", "ecsInstanceRole"]).succeeds_as("kept");
 }

@@ -9,7 +9,7 @@ use super::{Error, External, HostFacts, HostKind, Imds, ec2, imds};
 use crate::files::HostFiles;
 use crate::log;
 use crate::net::{self, Http};
-use crate::settings::{Environment, Settings};
+use crate::settings::{self, Environment, Given, Settings};
 
 /// The clients of one run.
 pub(crate) struct Clients {
@@ -21,6 +21,26 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
+    /// The settings with what instance tags say, if they are to be read.
+    pub(crate) async fn with_tags(
+        &self,
+        settings: &Settings,
+    ) -> Result<Settings, crate::error::Error> {
+        if !settings.from_tags {
+            return Ok(settings.clone());
+        }
+        let tags = self.source.tags().await?.ok_or(settings::Error::NoTags)?;
+        let is_batch = tags.iter().any(|(name, _)| name == host_kind::BATCH_TAG);
+        if is_batch && self.source.kind() != HostKind::Batch {
+            tracing::warn!(
+                "host: AWS Batch launched this instance, and its user data has not written ECS_CLUSTER \
+                 yet: run after user data (/usr/share/ecs-bootstrap/after-user-data.conf)"
+            );
+        }
+        let tags = tags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        Ok(settings.clone().with_tags(Given::tags(tags)?)?)
+    }
+
     /// What a reader of the log should know before anything is asked.
     pub(crate) fn announce(&self, environment: &Environment) {
         for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {

@@ -18,7 +18,7 @@ pub(crate) use clients::Clients;
 pub(crate) use external::External;
 pub(crate) use imds::Imds;
 use serde::{Serialize, Serializer};
-pub(crate) use sts::confirm;
+pub(crate) use sts::{check_expectations, confirm, has_expectations};
 use thiserror::Error;
 
 use crate::error::{Diagnostic, ExitStatus, Step};

@@ -172,6 +172,25 @@ fn compare(
         .try_for_each(|(what, found, who, wanted)| same(what, found, who, wanted))
 }
 
+/// Whether an account or a role is expected.
+pub(crate) fn has_expectations(settings: &Settings) -> bool {
+    settings.expect_role.is_some() || settings.expect_account.is_some()
+}
+
+/// What metadata reports must not contradict what is expected, even where STS cannot be asked.
+pub(crate) fn check_expectations(facts: &HostFacts, settings: &Settings) -> Result<(), Error> {
+    let checks = [
+        ("the role", &facts.role, "--expect-role", &settings.expect_role),
+        ("the account", &facts.account_id, "--expect-account", &settings.expect_account),
+    ];
+    checks
+        .into_iter()
+        .filter_map(|(what, found, who, wanted)| {
+            Some((what, found.as_deref()?, who, wanted.as_deref()?))
+        })
+        .try_for_each(|(what, found, who, wanted)| same(what, found, who, wanted))
+}
+
 fn same(what: &'static str, found: &str, who: &'static str, wanted: &str) -> Result<(), Error> {
     match found == wanted {
         true => Ok(()),

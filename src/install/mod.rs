@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use compose::Composed;
 use ecs_config::diff;
-use state::{Generation, State, boot_id};
+use state::{Generation, State, boot_id, selection};
 
 use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::files::{self, HostFiles, Replaced, sha256};
@@ -25,7 +25,8 @@ use crate::source::{Cached, Fetched, Layer};
 pub(crate) struct Candidate<'a> {
     pub(crate) composed: Composed,
     pub(crate) layers: Vec<Layer>,
-    pub(crate) instance_id: String,
+    identity: Identity,
+    selection: String,
     /// The bytes that are in its place.
     pub(crate) present: Option<&'a [u8]>,
 }
@@ -35,10 +36,17 @@ impl<'a> Candidate<'a> {
         composed: Composed,
         layers: &[Fetched],
         identity: &Identity,
+        settings: &Settings,
         present: Option<&'a [u8]>,
     ) -> Self {
         let layers = layers.iter().map(|fetched| fetched.layer.clone()).collect();
-        Candidate { composed, layers, instance_id: identity.instance_id.clone(), present }
+        Candidate {
+            composed,
+            layers,
+            identity: identity.clone(),
+            selection: selection(settings),
+            present,
+        }
     }
 
     /// Whether an installation changes the bytes.
@@ -74,7 +82,10 @@ impl<'a> Candidate<'a> {
             layers: self.layers.clone(),
             verified_at: rfc3339(SystemTime::now()),
             boot_id: boot_id(),
-            instance_id: Some(self.instance_id.clone()),
+            instance_id: Some(self.identity.instance_id.clone()),
+            account_id: Some(self.identity.account_id.clone()),
+            role: Some(self.identity.role.clone()),
+            selection: Some(self.selection.clone()),
         }
     }
 }

@@ -1,16 +1,16 @@
 //! The setting `stale = keep`: the last verified file stays while its source cannot be reached.
 //!
-//! Only a file that is still, byte for byte, what one of our runs verified, from the sources and
-//! with the `--set` values that are set now, and whose verification is not older than `--max-age`.
+//! Only a file that is still, byte for byte, what one of our runs verified on this very host, from
+//! the sources and with the settings of now, and whose verification is not older than `--max-age`.
+//! An image carries the file and our state of the host that it was made of to others.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use ecs_config::Effective;
-
-use super::state::{Generation, State, boot_id};
+use super::state::{Generation, State, boot_id, selection};
 use crate::error::Error;
 use crate::files::{HostFiles, sha256};
+use crate::identity::HostFacts;
 use crate::paths;
 use crate::report::{ConfigReport, parse_rfc3339};
 use crate::settings::Settings;
@@ -27,10 +27,11 @@ pub(crate) fn keep(
     settings: &Settings,
     files: &HostFiles,
     mut state: State,
+    facts: &HostFacts,
     unreachable: &Error,
 ) -> Result<Option<Kept>, Error> {
     let present = files.replaceable()?.unwrap_or_default();
-    let mut generation = match verified(settings, &state, present) {
+    let mut generation = match verified(settings, &state, facts, present) {
         Ok(generation) => generation.clone(),
         Err(why) => {
             tracing::warn!("the source cannot be reached, and {} {why}", paths::ECS_CONFIG);
@@ -56,32 +57,37 @@ pub(crate) fn keep(
 fn verified<'s>(
     settings: &Settings,
     state: &'s State,
+    facts: &HostFacts,
     present: &[u8],
 ) -> Result<&'s Generation, &'static str> {
     let generation =
         state.generation(&sha256(present)).ok_or("is not a file that an earlier run verified")?;
+    let differs = |verified: &Option<String>, now: &Option<String>| {
+        now.is_some() && verified.is_some() && verified != now
+    };
+    if generation.instance_id.as_ref() != Some(&facts.instance_id) {
+        return Err("was verified on another host");
+    }
+    if differs(&generation.account_id, &facts.account_id) {
+        return Err("was verified in another account");
+    }
+    if differs(&generation.role, &facts.role) {
+        return Err("was verified with another role");
+    }
     let sources = settings.config.iter().map(ToString::to_string);
     if !sources.eq(generation.layers.iter().map(|layer| layer.source.clone())) {
         return Err("was verified from other sources than those that are set now");
     }
-    if !settings.expand && !has(present, &settings.set) {
-        return Err("was verified before `--set` had its present values");
+    if generation.selection != Some(selection(settings)) {
+        return Err(
+            "was verified before `--set`, `--expand`, `--keep` and `--replace` had their present values",
+        );
     }
     let is_too_old = |limit| age(generation).is_none_or(|age| age > limit);
     match settings.max_age.is_some_and(is_too_old) {
         true => Err("was verified longer ago than --max-age allows"),
         false => Ok(generation),
     }
-}
-
-/// Whether the agent would get each of these from the file. Values that are still to be expanded
-/// cannot be compared.
-fn has(file: &[u8], set: &[(String, String)]) -> bool {
-    let effective = Effective::new(Some(file), None);
-    // Of several values for one key the last one counts.
-    let set: BTreeMap<&String, &String> = set.iter().map(|(key, value)| (key, value)).collect();
-    set.iter()
-        .all(|(key, value)| effective.get(key).is_some_and(|set| set.value == value.as_bytes()))
 }
 
 /// In whole seconds; `None` if by the clock it is in the future, and so proves nothing.

@@ -5,13 +5,14 @@
 //! that a run that is killed between the two still knows which keys it had written: the digest of
 //! the file that is there tells which of the two is true.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::files;
+use crate::files::{self, sha256};
 use crate::paths::MAX_CONFIG;
+use crate::settings::Settings;
 use crate::source::Layer;
 
 const SCHEMA: u32 = 1;
@@ -30,6 +31,21 @@ pub(crate) struct Generation {
     pub(crate) boot_id: String,
     /// The host that it was installed on: an image made of that host carries our state to others.
     pub(crate) instance_id: Option<String>,
+    #[serde(default)]
+    pub(crate) account_id: Option<String>,
+    #[serde(default)]
+    pub(crate) role: Option<String>,
+    /// SHA-256 of what the settings made of the layers: see [`selection`].
+    #[serde(default)]
+    pub(crate) selection: Option<String>,
+}
+
+/// The digest of `set`, `expand`, `keep` and `replace`: with other values the same layers make
+/// another file. Of several values for one key the last one counts.
+pub(crate) fn selection(settings: &Settings) -> String {
+    let Settings { set, expand, keep, replace, .. } = settings;
+    let set: BTreeMap<&str, &str> = set.iter().map(|(key, value)| (&**key, &**value)).collect();
+    sha256(serde_json::json!([set, expand, keep, replace]).to_string().as_bytes())
 }
 
 /// What earlier runs left.
@@ -118,6 +134,9 @@ mod tests {
             verified_at: "2026-01-01T00:00:00Z".into(),
             boot_id: "b".into(),
             instance_id: None,
+            account_id: None,
+            role: None,
+            selection: None,
         }
     }
 

@@ -2,9 +2,12 @@
 //! knows of it.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{StepOutcome, StepReport};
+use tokio::time::sleep;
+
+use super::{StepOutcome, StepReport, rfc3339};
 use crate::error::{Error, Step};
 use crate::log;
 
@@ -40,12 +43,24 @@ impl Timeline {
     }
 
     /// What is waited for and since when, where a step has begun and not ended.
-    pub(crate) fn waiting(&self) -> Option<String> {
+    fn waiting(&self) -> Option<String> {
         let open = self.open.borrow();
         let since = open.iter().map(|(_, since)| *since).max()?;
         let steps: Vec<&str> = open.iter().map(|(step, _)| step.doing()).collect();
         let seconds = self.now().saturating_sub(since).as_secs();
         Some(format!("{}, for {seconds} s", steps.join(" and ")))
+    }
+
+    /// After 5 s, and then every 15 s, tells what is waited for, since when and until when.
+    pub(crate) async fn tell_of_waiting(&self, timeout: Duration) -> Infallible {
+        let until = rfc3339(SystemTime::now() + timeout);
+        sleep(Duration::from_secs(5)).await;
+        loop {
+            if let Some(waiting) = self.waiting() {
+                log::waiting(&format!("{waiting}, until {until} at the latest"));
+            }
+            sleep(Duration::from_secs(15)).await;
+        }
     }
 
     /// A result and the moment at which it came: of steps side by side, each has its own.

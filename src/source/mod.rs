@@ -82,6 +82,17 @@ impl std::fmt::Debug for Fetched {
     }
 }
 
+/// Requests that the slowest of these layers took.
+pub(crate) fn attempts(layers: &[Fetched]) -> u32 {
+    layers.iter().map(|layer| layer.attempts).max().unwrap_or(0)
+}
+
+/// Sources and sizes, for people.
+pub(crate) fn summary(layers: &[Fetched]) -> String {
+    let layers: Vec<String> = layers.iter().map(Fetched::summary).collect();
+    if layers.is_empty() { "no layer but --set".into() } else { layers.join(", ") }
+}
+
 impl Fetched {
     /// Source and size, for people.
     pub(crate) fn summary(&self) -> String {
