@@ -23,7 +23,7 @@ use crate::install::{self, Candidate, agent};
 use crate::report::{GuardReport, OF_BATCH, Outcome, Report, Results, Timeline};
 use crate::settings::{Environment, Settings, Stale};
 use crate::source::{self, Access, Fetched};
-use crate::{log, paths};
+use crate::paths;
 
 /// How a boot ended.
 pub(crate) struct Boot {
