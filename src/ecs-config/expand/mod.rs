@@ -100,25 +100,30 @@ fn shown(name: &str) -> String {
 /// with control characters.
 pub fn expand(
     bytes: &[u8],
-    lookup: impl Fn(&Placeholder) -> Option<String>,
+    mut lookup: impl FnMut(&Placeholder) -> Option<String>,
 ) -> Result<Vec<u8>, Error> {
     let mut out = Vec::with_capacity(bytes.len());
-    walk(bytes, &mut |piece| {
-        match piece {
-            Piece::Literal(text) => out.extend_from_slice(text),
-            Piece::Placeholder(line, name) => {
-                let placeholder = Placeholder::parse(line, name)?;
-                match lookup(&placeholder) {
-                    Some(value) if value.contains(char::is_control) => {
-                        return Err(Error::Control { line, placeholder });
-                    }
-                    Some(value) if !value.is_empty() => out.extend_from_slice(value.as_bytes()),
-                    _ => return Err(Error::Empty { line, placeholder }),
+    for Line { number: line, raw, kind, .. } in lines(bytes) {
+        let equals = raw.iter().position(|&c| c == b'=');
+        let equals = equals.filter(|_| matches!(kind, Kind::Assignment(..)));
+        let (name, mut rest) = raw.split_at(equals.unwrap_or(raw.len()));
+        out.extend_from_slice(name);
+        while let Some(open) = rest.windows(2).position(|pair| pair == b"${") {
+            let inside = &rest[open + 2..];
+            let close = inside.iter().position(|&c| c == b'}').ok_or(Error::Unclosed { line })?;
+            let placeholder = Placeholder::parse(line, &inside[..close])?;
+            out.extend_from_slice(&rest[..open]);
+            match lookup(&placeholder) {
+                Some(value) if value.contains(char::is_control) => {
+                    return Err(Error::Control { line, placeholder });
                 }
+                Some(value) if !value.is_empty() => out.extend_from_slice(value.as_bytes()),
+                _ => return Err(Error::Empty { line, placeholder }),
             }
+            rest = &inside[close + 1..];
         }
-        Ok(())
-    })?;
+        out.extend_from_slice(rest);
+    }
     Ok(out)
 }
 
@@ -126,44 +131,12 @@ pub fn expand(
 /// unknown ones are left to [`expand`].
 pub fn placeholders(bytes: &[u8]) -> BTreeSet<Placeholder> {
     let mut found = BTreeSet::new();
-    // An error ends the walk, as it will end the expansion: what follows is not needed then.
-    let _ = walk(bytes, &mut |piece| {
-        if let Piece::Placeholder(line, name) = piece {
-            found.insert(Placeholder::parse(line, name)?);
-        }
-        Ok(())
+    // An error ends this one as it will end the expansion: what follows is not needed then.
+    let _ = expand(bytes, |placeholder| {
+        found.insert(placeholder.clone());
+        Some("known later".into())
     });
     found
-}
-
-enum Piece<'a> {
-    Literal(&'a [u8]),
-    /// The line, and what is between the braces.
-    Placeholder(usize, &'a [u8]),
-}
-
-type Visit<'a, 'v> = dyn FnMut(Piece<'a>) -> Result<(), Error> + 'v;
-
-fn walk<'a>(bytes: &'a [u8], visit: &mut Visit<'a, '_>) -> Result<(), Error> {
-    lines(bytes).try_for_each(|line| walk_line(line, visit))
-}
-
-fn walk_line<'a>(line: Line<'a>, visit: &mut Visit<'a, '_>) -> Result<(), Error> {
-    if !matches!(line.kind, Kind::Assignment(..)) {
-        return visit(Piece::Literal(line.raw));
-    }
-    let cut = line.raw.iter().position(|&c| c == b'=').map_or(0, |at| at + 1);
-    let (name, mut rest) = line.raw.split_at(cut);
-    visit(Piece::Literal(name))?;
-    while let Some(open) = rest.windows(2).position(|pair| pair == b"${") {
-        let inside = &rest[open + 2..];
-        let close = inside.iter().position(|&c| c == b'}');
-        let close = close.ok_or(Error::Unclosed { line: line.number })?;
-        visit(Piece::Literal(&rest[..open]))?;
-        visit(Piece::Placeholder(line.number, &inside[..close]))?;
-        rest = &inside[close + 1..];
-    }
-    visit(Piece::Literal(rest))
 }
 
 #[cfg(test)]

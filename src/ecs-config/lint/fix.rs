@@ -55,18 +55,12 @@ fn setting_line<'t>(line: &'t str, setting: &Setting<'t>) -> Cow<'t, str> {
     let value = corrected(setting).unwrap_or(Cow::Borrowed(setting.value));
     let intended = format!("{}={value}", setting.name);
     let has_comment = line.contains('#') && !setting.value.contains('#');
-    match setting.is_whole && !has_comment && reads_as(&intended, setting.name, &value) {
+    let (line_bytes, name) = (intended.as_bytes(), setting.name.as_bytes());
+    let agrees = |reader: Reader| reader.reads_as(line_bytes, name, value.as_bytes());
+    match setting.is_whole && !has_comment && Reader::ALL.into_iter().all(agrees) {
         true => Cow::Owned(intended),
         false => Cow::Borrowed(line),
     }
-}
-
-fn reads_as(line: &str, name: &str, value: &str) -> bool {
-    Reader::ALL.into_iter().all(|reader| {
-        let reading = reader.read(line.as_bytes());
-        matches!(&reading.variables[..], [one] if one.name == name.as_bytes()
-            && one.value.as_deref() == Some(value.as_bytes()))
-    })
 }
 
 /// The value in the word or with the quotes that the agent takes, where there is no doubt which.

@@ -35,7 +35,11 @@ pub fn text(file: &File<'_>, findings: &[Finding], style: Style) -> String {
     }
     let compared = compared(file.bytes, findings);
     let readings = readings(&compared, style.readers);
-    let sets = readings.iter().map(|(reader, reading)| Sets::new(*reader, reading)).collect();
+    let sets = readings.iter().map(|(reader, reading)| {
+        let refusal = reading.error.as_ref().map(ToString::to_string);
+        Sets { reader: *reader, refusal, values: reading.map() }
+    });
+    let sets = sets.collect();
     let page = Page { file, quoted: Quoted::new(file.bytes), sets, style };
     findings.iter().map(|finding| page.finding(finding)).collect()
 }
@@ -49,20 +53,15 @@ fn compares(finding: &Finding) -> bool {
 /// What must be read to compare the readers on the keys of the findings: their lines, and those
 /// that set these keys; or all lines, if something does not end on its line.
 fn compared<'b>(bytes: &'b [u8], findings: &[Finding]) -> Cow<'b, [u8]> {
-    const SPANNING: [&str; 5] = [
-        "unclosed-quote",
-        "line-continuation",
-        "comment-continuation",
-        "multi-line-value",
-        "cr-only",
-    ];
     let keys = findings.iter().filter(|finding| compares(finding));
     let keys: HashSet<&[u8]> = keys.filter_map(|one| Some(one.key.as_ref()?.as_bytes())).collect();
     let lines: HashSet<usize> = findings.iter().filter_map(|finding| finding.line).collect();
     if keys.is_empty() {
         return Cow::Borrowed(b"");
     }
-    if findings.iter().any(|finding| SPANNING.contains(&finding.id)) {
+    let spanning = "unclosed-quote line-continuation comment-continuation multi-line-value cr-only";
+    let spans = |finding: &Finding| spanning.split(' ').any(|id| id == finding.id);
+    if findings.iter().any(spans) {
         return Cow::Borrowed(bytes);
     }
     Cow::Owned(keep_only(bytes, |line| {
@@ -147,9 +146,10 @@ impl Page<'_> {
         let Some(key) = finding.key.as_deref().filter(|_| compares(finding)) else {
             return Vec::new();
         };
-        let mut views: Vec<(String, View<'_>)> = Vec::new();
-        for sets in &self.sets {
-            let (name, view) = (sets.reader.name(), sets.view(key));
+        let mut views: Vec<(String, _)> = Vec::new();
+        for Sets { reader, refusal, values } in &self.sets {
+            let value = values.get(key.as_bytes()).map(|value| value.unwrap_or_default());
+            let (name, view) = (reader.name(), (refusal.as_deref(), value));
             match views.iter_mut().find(|(_, other)| *other == view) {
                 Some((names, _)) => *names = format!("{names}, {name}"),
                 None => views.push((name.to_owned(), view)),
@@ -158,48 +158,26 @@ impl Page<'_> {
         if views.len() < 2 && finding.severity != Severity::Error {
             return Vec::new();
         }
-        views.into_iter().map(|(names, view)| (names, view.shown(key))).collect()
+        let shown = |(names, (refusal, value))| (names, view(key, refusal, value));
+        views.into_iter().map(shown).collect()
     }
 }
 
-/// What one reader sets.
+/// What one reader makes of a file: why it refuses it, or what it sets.
 struct Sets<'r> {
     reader: Reader,
     refusal: Option<String>,
     values: BTreeMap<&'r [u8], Option<&'r [u8]>>,
 }
 
-impl<'r> Sets<'r> {
-    fn new(reader: Reader, reading: &'r Reading<'_>) -> Self {
-        let refusal = reading.error.as_ref().map(ToString::to_string);
-        Sets { reader, refusal, values: reading.map() }
-    }
-
-    fn view(&self, key: &str) -> View<'_> {
-        match (&self.refusal, self.values.get(key.as_bytes())) {
-            (Some(note), _) => View::Refused(note),
-            (None, Some(value)) => View::Set(value.unwrap_or_default()),
-            (None, None) => View::Unset,
-        }
-    }
-}
-
-/// What one reader makes of a key. Compared with its value, and shown without if it is a secret.
-#[derive(PartialEq)]
-enum View<'r> {
-    Refused(&'r str),
-    Set(&'r [u8]),
-    Unset,
-}
-
-impl View<'_> {
-    fn shown(&self, key: &str) -> String {
-        match self {
-            View::Refused(note) => format!("refuses the file ({note})"),
-            View::Set(_) if variables::is_secret(key) => format!("{key} is {REDACTED}"),
-            View::Set(value) => format!("{key} is `{}`", shortened(&visible(&lossy(value)))),
-            View::Unset => format!("{key} is not set"),
-        }
+/// What a reader makes of one key, to be compared with its value. The value of a secret is not
+/// shown.
+fn view(key: &str, refusal: Option<&str>, value: Option<&[u8]>) -> String {
+    match (refusal, value) {
+        (Some(note), _) => format!("refuses the file ({note})"),
+        (None, Some(_)) if variables::is_secret(key) => format!("{key} is {REDACTED}"),
+        (None, Some(value)) => format!("{key} is `{}`", shortened(&visible(&lossy(value)))),
+        (None, None) => format!("{key} is not set"),
     }
 }
 

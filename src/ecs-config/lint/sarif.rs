@@ -5,27 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::{Finding, explain, rules};
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
-
-/// What must be escaped in a URI reference.
-const UNSAFE: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'<')
-    .add(b'>')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}')
-    .add(b'%');
 
 /// One run with its results; `version` is that of the program.
 pub fn document(findings: &[Finding], version: &str) -> Value {
@@ -59,8 +44,7 @@ fn result(finding: &Finding, index: Option<usize>) -> Value {
         Some(fix) => format!("{}; {fix}", finding.message),
         None => finding.message.clone(),
     };
-    let uri = utf8_percent_encode(&finding.source, UNSAFE).to_string();
-    let mut place = json!({"artifactLocation": {"uri": uri}});
+    let mut place = json!({"artifactLocation": {"uri": uri(&finding.source)}});
     if let Some(line) = finding.line {
         place["region"] = json!({"startLine": line});
     }
@@ -71,4 +55,13 @@ fn result(finding: &Finding, index: Option<usize>) -> Value {
         "message": {"text": message},
         "locations": [{"physicalLocation": place}],
     })
+}
+
+/// A path or an address as a URI reference (RFC 3986).
+fn uri(source: &str) -> String {
+    let escaped = |byte: u8| match byte.is_ascii_graphic() && !b"\"<>\\^`{|}%".contains(&byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    source.bytes().map(escaped).collect()
 }

@@ -30,9 +30,7 @@ impl<'a> Page<'a> {
     /// One layer and nothing to merge with it: its own bytes.
     pub(super) fn verbatim(mut self, text: &Text<'a>) -> Merged {
         self.bytes = text.bytes.to_vec();
-        for line in &text.lines {
-            self.set.extend(Set::new(text, line));
-        }
+        self.set.extend(text.lines.iter().filter_map(|line| Set::new(text, line)));
         self.merged(&HashSet::new())
     }
 
@@ -127,7 +125,7 @@ impl<'a> Page<'a> {
 
     /// The first line that the reader reads in another way, even alone.
     fn blame(&self, reader: Reader) -> Error {
-        let differs = |set: &&Set<'a>| !agrees(reader, set.line.text(), set.name, set.value);
+        let differs = |set: &&Set<'a>| !reader.reads_as(set.line.text(), set.name, set.value);
         let set = self
             .set
             .iter()
@@ -164,14 +162,8 @@ impl<'a> Set<'a> {
 
 /// Whether every reader skips the line and takes the next one whole.
 fn is_silent(comment: &[u8]) -> bool {
-    let probe = [comment, b"\nNEXT=1"].concat();
-    Reader::ALL.into_iter().all(|reader| agrees(reader, &probe, b"NEXT", b"1"))
-}
-
-fn agrees(reader: Reader, text: &[u8], name: &[u8], value: &[u8]) -> bool {
-    let text = [text, b"\n"].concat();
-    let reading = reader.read(&text);
-    matches!(&reading.variables[..], [set] if set.name == name && set.value.as_deref() == Some(value))
+    let probe = [comment, b"\nNEXT=1\n"].concat();
+    Reader::ALL.into_iter().all(|reader| reader.reads_as(&probe, b"NEXT", b"1"))
 }
 
 /// What may be shown as a key. Anything else may be a piece of a value with line feeds in it.

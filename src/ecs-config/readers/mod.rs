@@ -124,6 +124,12 @@ impl Reader {
             Reader::Docker => docker(bytes),
         }
     }
+
+    /// Whether it makes exactly this variable of these bytes.
+    pub(crate) fn reads_as(self, bytes: &[u8], name: &[u8], value: &[u8]) -> bool {
+        let variables = self.read(bytes).variables;
+        matches!(&variables[..], [set] if set.name == name && set.value.as_deref() == Some(value))
+    }
 }
 
 /// Go's `strings.TrimLeftFunc(text, unicode.IsSpace)`: the white space of Unicode, and no byte that
