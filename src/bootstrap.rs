@@ -20,10 +20,10 @@ use crate::install::lock::{self, Lock};
 use crate::install::stale::{self, Kept};
 use crate::install::state::State;
 use crate::install::{self, Candidate, agent};
+use crate::paths;
 use crate::report::{GuardReport, OF_BATCH, Outcome, Report, Results, Timeline};
 use crate::settings::{Environment, Settings, Stale};
 use crate::source::{self, Access, Fetched};
-use crate::paths;
 
 /// How a boot ended.
 pub(crate) struct Boot {
@@ -46,10 +46,7 @@ pub(crate) async fn run(
     let line = async {
         let deadline = Instant::now() + settings.timeout;
         if !dry_run {
-            timeline.enter(Step::Lock);
-            lock = Some(lock::take(&settings.path(paths::LOCK), deadline).await?);
-            timeline.leave(Step::Lock);
-            files::remove_temporaries(&settings.root);
+            lock = Some(take_lock(&settings, deadline, &timeline).await?);
         }
         let files = HostFiles::read(&settings.root);
         let state = State::read(&settings.path(paths::STATE));
@@ -97,6 +94,19 @@ pub(crate) async fn run(
         never = timeline.tell_of_waiting(settings.timeout) => match never {},
     };
     Boot { report: Report::new("run", timeline, results, ended), lock, diff }
+}
+
+/// One run at a time. What a killed one left is removed by the next, whatever that does.
+async fn take_lock(
+    settings: &Settings,
+    deadline: Instant,
+    timeline: &Timeline,
+) -> Result<Lock, lock::Error> {
+    timeline.enter(Step::Lock);
+    let lock = lock::take(&settings.path(paths::LOCK), deadline).await?;
+    timeline.leave(Step::Lock);
+    files::remove_temporaries(&settings.root);
+    Ok(lock)
 }
 
 /// The first half of the line, for `verify`: who is this host?
