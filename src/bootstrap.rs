@@ -55,9 +55,7 @@ pub(crate) async fn run(
         clients.announce(environment);
         results.guard = guard_before_tags(&settings, dry_run, &timeline)?;
         let tagged = clients.with_tags(&settings).await?;
-        if let Some(guard) = guard_after_tags(&settings, &tagged, dry_run, &timeline)? {
-            results.guard = guard;
-        }
+        results.guard = guard_after_tags(&settings, &tagged, &results.guard, dry_run, &timeline)?;
         results.settings = tagged.origins();
         tagged.has_something_to_install()?;
 
@@ -73,7 +71,9 @@ pub(crate) async fn run(
                     diff = Some(candidate.diff());
                     return Ok(Outcome::DryRun);
                 }
-                let changed = host.install(&candidate, &timeline)?;
+                timeline.enter(Step::Install);
+                let changed = install::commit(&tagged, &candidate, state.clone())?;
+                timeline.done(Step::Install, 1, candidate.outcome(changed));
                 results.config = Some(candidate.report(changed));
                 if changed { Outcome::Installed } else { Outcome::Unchanged }
             }
@@ -152,14 +152,15 @@ fn guard_before_tags(
 fn guard_after_tags(
     before: &Settings,
     settings: &Settings,
+    installed: &GuardReport,
     dry_run: bool,
     timeline: &Timeline,
-) -> Result<Option<GuardReport>, Error> {
+) -> Result<GuardReport, Error> {
     let wanted = guard::wanted(settings);
     if dry_run || !settings.from_tags || (wanted.is_some() && wanted == guard::wanted(before)) {
-        return Ok(None);
+        return Ok(installed.clone());
     }
-    guard(wanted, settings, timeline)
+    Ok(guard(wanted, settings, timeline)?.unwrap_or_else(|| installed.clone()))
 }
 
 fn guard(
@@ -330,14 +331,6 @@ impl Host<'_> {
             values.extend(value.map(|value| (placeholder, value)));
         }
         Ok(values)
-    }
-
-    fn install(&self, candidate: &Candidate<'_>, timeline: &Timeline) -> Result<bool, Error> {
-        timeline.enter(Step::Install);
-        let changed = install::commit(self.settings, candidate, self.state.clone())?;
-        let done = if changed { "written" } else { "is as it should be" };
-        timeline.done(Step::Install, 1, format!("{} {done}", paths::ECS_CONFIG));
-        Ok(changed)
     }
 
     /// Unreachable is not refused: a fleet that reboots while S3 is down keeps what it verified

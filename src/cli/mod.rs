@@ -134,15 +134,12 @@ fn parse() -> Result<Cli, clap::Error> {
 /// Runs what was typed, in this process's environment.
 pub fn main() -> ExitCode {
     let environment = Environment::of_process();
-    match parse() {
-        Ok(cli) => ExitCode::from(dispatch(&cli, &environment)),
-        Err(error) => ExitCode::from(refuse(error, &environment)),
-    }
-}
-
-fn dispatch(cli: &Cli, environment: &Environment) -> u8 {
-    let call = Call::new(&cli.global, cli.command.flags(), environment, cli.command.is_lint());
-    match &cli.command {
+    let cli = match parse() {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(refuse(error, &environment)),
+    };
+    let call = Call::new(&cli.global, cli.command.flags(), &environment, cli.command.is_lint());
+    ExitCode::from(match &cli.command {
         Command::Run(args) => run::run(&call, args),
         Command::Verify(_) => verify::run(&call),
         Command::Lint(args) => lint::run(&call, args),
@@ -152,7 +149,7 @@ fn dispatch(cli: &Cli, environment: &Environment) -> u8 {
         Command::Status(args) => status::run(&call, args),
         Command::Completions { shell } => man::completions(*shell),
         Command::Man => man::manual(),
-    }
+    })
 }
 
 /// Prints what is wrong with the command line, or the help that was asked for. A `run` that cannot

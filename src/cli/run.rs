@@ -1,6 +1,7 @@
 //! `ecs-bootstrap run`: one boot, its report, its exit status.
 
 use nix::unistd::geteuid;
+use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
 use super::Output;
@@ -27,11 +28,15 @@ pub(crate) struct RunArgs {
 
 /// Runs it. The report is left in /run/ecs-bootstrap, but for a dry run.
 pub(crate) fn run(call: &Call<'_>, args: &RunArgs) -> u8 {
-    let Boot { report, lock, diff } = boot(call, args).unwrap_or_else(|error| Boot {
-        report: Report::of_failure("run", error),
-        lock: None,
-        diff: None,
-    });
+    let Boot { report, lock, diff } = match ready(call, args) {
+        Ok((settings, runtime)) => runtime.block_on(bootstrap::run(
+            settings,
+            call.environment,
+            args.dry_run,
+            interrupted(),
+        )),
+        Err(error) => Boot { report: Report::of_failure("run", error), lock: None, diff: None },
+    };
     if !args.dry_run
         && let Some(_lock) = lock.or_else(|| lock_at_once(call))
     {
@@ -43,10 +48,10 @@ pub(crate) fn run(call: &Call<'_>, args: &RunArgs) -> u8 {
     call.print_report(&report)
 }
 
-fn boot(call: &Call<'_>, args: &RunArgs) -> Result<Boot, Error> {
+fn ready(call: &Call<'_>, args: &RunArgs) -> Result<(Settings, Runtime), Error> {
     let settings = call.settings()?;
     may_replace(&settings, args)?;
-    Ok(runtime()?.block_on(bootstrap::run(settings, call.environment, args.dry_run, interrupted())))
+    Ok((settings, runtime()?))
 }
 
 /// Every user may work below a folder of their own; the host's own files are root's.

@@ -101,7 +101,11 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<Replaced, 
     }
     let folder = folder(path);
     make_folder(folder, 0o755).map_err(|source| Error::io(folder, source))?;
-    put_in_place(path, &temporary(path, OWNER), bytes, mode)?;
+    let temporary = temporary(path, OWNER);
+    let written = write_out(&temporary, bytes, mode);
+    let renamed = written.and_then(|()| fs::rename(&temporary, path));
+    renamed.map_err(|source| undone(path, &temporary, source))?;
+    sync_parent(path)?;
     Ok(Replaced::Written)
 }
 
@@ -117,7 +121,10 @@ pub(crate) fn remove_temporaries(root: &Path) {
 /// do so at once.
 pub(crate) fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     look(path)?;
-    put_in_place(path, &temporary(path, &std::process::id().to_string()), bytes, mode)
+    let temporary = temporary(path, &std::process::id().to_string());
+    let renamed = write_out(&temporary, bytes, mode).and_then(|()| fs::rename(&temporary, path));
+    renamed.map_err(|source| undone(path, &temporary, source))?;
+    sync_parent(path)
 }
 
 /// What is at `path`, if it is a file that we may replace.
@@ -207,15 +214,11 @@ fn temporary(path: &Path, whose: &str) -> PathBuf {
     path.with_file_name(format!(".{name}.{whose}"))
 }
 
-fn put_in_place(path: &Path, temporary: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
-    let renamed = write_out(temporary, bytes, mode).and_then(|()| fs::rename(temporary, path));
-    renamed.map_err(|source| {
-        // The old file is still in place. The error to report is the one that stopped us, not that
-        // of tidying up after it.
-        let _ = fs::remove_file(temporary);
-        Error::io(path, source)
-    })?;
-    sync_parent(path)
+/// The old file is still in place. The error to report is the one that stopped us, not that of
+/// tidying up after it.
+fn undone(path: &Path, temporary: &Path, source: io::Error) -> Error {
+    let _ = fs::remove_file(temporary);
+    Error::io(path, source)
 }
 
 /// Makes the name of a file survive a power cut.

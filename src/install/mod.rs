@@ -60,6 +60,12 @@ impl<'a> Candidate<'a> {
         diff::unified(paths::ECS_CONFIG, present, &self.composed.bytes)
     }
 
+    /// The installation in a few words.
+    pub(crate) fn outcome(&self, changed: bool) -> String {
+        let done = if changed { "written" } else { "is as it should be" };
+        format!("{} {done}", paths::ECS_CONFIG)
+    }
+
     /// What the report says of it.
     pub(crate) fn report(&self, changed: bool) -> ConfigReport {
         let keys = self.composed.keys.iter().map(|(key, origin)| {
