@@ -9,8 +9,7 @@ use ecs_config::expand::Placeholder;
 use ecs_config::lint::Finding;
 use tokio::time::Instant;
 
-use crate::cli::signals::Interrupted;
-use crate::error::{Error, ExitStatus, Step};
+use crate::error::{Diagnostic, Error, ExitStatus, Step};
 use crate::files::{self, HostFiles};
 use crate::guard::{GuardRequest, step as guard};
 use crate::identity::host_kind;
@@ -39,7 +38,7 @@ pub(crate) async fn run(
     settings: Settings,
     environment: &Environment,
     dry_run: bool,
-    interrupted: impl Future<Output = Interrupted>,
+    interrupted: impl Future<Output = impl Diagnostic>,
 ) -> Boot {
     let (timeline, mut results) = (Timeline::start(), Results::default());
     let (mut lock, mut diff) = (None, None);
@@ -93,7 +92,15 @@ pub(crate) async fn run(
         signal = interrupted => Err(signal.into()),
         never = timeline.tell_of_waiting(settings.timeout) => match never {},
     };
-    Boot { report: Report::new("run", timeline, results, ended), lock, diff }
+    Boot { report: report(timeline, results, ended), lock, diff }
+}
+
+/// The report of the line. An error of the guard says what the guard is worth.
+fn report(timeline: Timeline, mut results: Results, ended: Result<Outcome, Error>) -> Report {
+    if let Some(error) = ended.as_ref().err().and_then(Error::cause) {
+        results.guard = guard::failed(error);
+    }
+    Report::new("run", timeline, results, ended)
 }
 
 /// One run at a time. What a killed one left is removed by the next, whatever that does.

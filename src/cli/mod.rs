@@ -10,7 +10,7 @@ mod man;
 mod output;
 mod role;
 mod run;
-pub(crate) mod signals;
+mod signals;
 mod status;
 mod suggest;
 mod verify;

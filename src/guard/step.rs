@@ -44,6 +44,17 @@ pub(crate) fn install_and_prove(wanted: &GuardRequest, root: &Path) -> Result<Gu
     }
 }
 
+/// What the guard is worth after the error that ended the step.
+pub(crate) fn failed(error: &Error) -> GuardReport {
+    let wanted = GuardReport { wanted: true, ..GuardReport::default() };
+    match error {
+        Error::Leak(_) => {
+            GuardReport { state: "leaking", proof: "probed", detail: error.to_string(), ..wanted }
+        }
+        _ => GuardReport { detail: "it could not be installed".into(), ..wanted },
+    }
+}
+
 /// The units divide the power: `ecs-bootstrap.service` may not even read the firewall, so it takes
 /// systemd's word that the guard's unit, which comes before it and before Docker, has installed the
 /// rules in this boot.

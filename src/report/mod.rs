@@ -16,7 +16,6 @@ pub(crate) use text::to_text;
 pub(crate) use timeline::Timeline;
 
 use crate::error::{Error, ExitStatus, Failure};
-use crate::guard;
 use crate::identity::Identity;
 pub(crate) use crate::identity::host_kind::OF_BATCH;
 pub(crate) use crate::net::clock::{parse_rfc3339, rfc3339};
@@ -97,20 +96,6 @@ impl GuardReport {
         GuardReport { wanted: true, state: "effective", proof: "probed", detail: detail.into() }
     }
 
-    /// Of the error that ended the step.
-    fn failed(error: &guard::Error) -> Self {
-        let wanted = GuardReport { wanted: true, ..GuardReport::default() };
-        match error {
-            guard::Error::Leak(_) => GuardReport {
-                state: "leaking",
-                proof: "probed",
-                detail: error.to_string(),
-                ..wanted
-            },
-            _ => GuardReport { detail: "it could not be installed".into(), ..wanted },
-        }
-    }
-
     /// In a few words.
     pub(crate) fn summary(&self) -> String {
         format!("{}, {}", self.state, self.detail)
@@ -174,7 +159,6 @@ impl Report {
         if let Err(error) = &ended {
             timeline.failed(error);
         }
-        let guard = ended.as_ref().err().and_then(Error::cause).map(GuardReport::failed);
         let failure = ended.as_ref().err().map(Error::failure);
         let outcome = ended.unwrap_or_else(|error| Outcome::Failed(error.status()));
         Report {
@@ -188,7 +172,7 @@ impl Report {
             host: results.host,
             steps: timeline.into_steps(),
             config: results.config,
-            guard: guard.unwrap_or(results.guard),
+            guard: results.guard,
             findings: results.findings,
             settings: results.settings,
             kept_age_s: results.kept_age_s,
