@@ -21,6 +21,12 @@ use std::process::ExitCode;
 use call::Call;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+#[cfg(test)]
+pub(crate) use lint::Error as LintError;
+#[cfg(test)]
+pub(crate) use signals::Interrupted;
+#[cfg(test)]
+pub(crate) use status::tests::examples as status_examples;
 
 use crate::error::{Error, ExitStatus};
 use crate::log::LogFormat;

@@ -49,3 +49,20 @@ async fn received(signal: &mut Option<Signal>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Interrupted {
+        /// Each of the signals, for the test over all errors.
+        pub(crate) fn examples() -> Vec<(ExitStatus, Interrupted)> {
+            let signals = [
+                ("SIGHUP", ExitStatus::Hangup),
+                ("SIGINT", ExitStatus::Interrupt),
+                ("SIGTERM", ExitStatus::Terminate),
+            ];
+            signals.map(|(name, status)| (status, Interrupted { name, status })).into()
+        }
+    }
+}

@@ -118,3 +118,16 @@ pub(crate) fn age(rfc3339: &str) -> String {
         |age| humantime::format_duration(whole_seconds(age)).to_string(),
     )
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::error::tests::Example;
+
+    /// On a host where nothing has run yet, for the test over all errors.
+    pub(crate) fn examples() -> Vec<Example> {
+        let root = tempfile::tempdir().unwrap();
+        let errors = [last(root.path(), Output::Text), check(root.path())].map(Result::unwrap_err);
+        errors.map(|error| Example::new::<NotVerified>(ExitStatus::Findings, error)).into()
+    }
+}

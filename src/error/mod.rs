@@ -207,3 +207,6 @@ impl Failure {
         why.map(String::as_str).collect::<Vec<_>>().join(": ")
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -91,32 +91,38 @@ mod tests {
     use std::io::ErrorKind;
 
     use super::*;
+    use crate::error::tests::examples;
 
-    #[test]
-    fn every_error_has_a_remedy_in_the_common_style() {
-        let source = || io::Error::from(ErrorKind::NotFound);
-        let iptables = |kind| IptablesError { message: "iptables failed".into(), kind };
-        let path = PathBuf::from("/run/ecs-bootstrap/guard.lock");
-        let errors = [
-            (Error::Capability, ExitStatus::Guard),
-            (Error::ProbeCapability, ExitStatus::GuardUnproven),
-            (Error::Netfilter { doing: "reading", source: source() }, ExitStatus::Guard),
-            (Error::Unlike, ExitStatus::Guard),
-            (Error::Fallback(iptables(ErrorKind::Other)), ExitStatus::Guard),
-            (Error::Iptables(iptables(ErrorKind::TimedOut)), ExitStatus::Guard),
-            (Error::Busy { path: path.clone(), seconds: 15 }, ExitStatus::Guard),
-            (Error::HostTasks("cgroup v1"), ExitStatus::Guard),
-            (Error::File { doing: "opening", path, source: source() }, ExitStatus::Guard),
-            (Error::Reload("refused".into()), ExitStatus::Guard),
-            (Error::Probe { doing: "probing", source: source() }, ExitStatus::GuardUnproven),
-            (Error::Leak("docker0 (IPv4)".into()), ExitStatus::GuardLeak),
-            (Error::Unproven("docker0 (IPv4)".into()), ExitStatus::GuardUnproven),
-        ];
-        for (error, status) in errors {
-            let remedy = error.remedy();
-            assert!(remedy.starts_with(|first: char| first.is_ascii_lowercase()), "{remedy}");
-            assert!(!remedy.ends_with('.'), "{remedy}");
-            assert_eq!(error.status(), status, "{error}");
+    impl Error {
+        /// For the test over all errors.
+        pub(crate) fn examples() -> Vec<(ExitStatus, Error)> {
+            let source = || io::Error::from(ErrorKind::NotFound);
+            let iptables = |kind| IptablesError { message: "iptables failed".into(), kind };
+            let path = || PathBuf::from("/run/ecs-bootstrap/guard.lock");
+            examples!(Error {
+                Error::Capability => Guard [Error::Capability],
+                Error::ProbeCapability => GuardUnproven [Error::ProbeCapability],
+                Error::Netfilter { .. } => Guard [
+                    Error::Netfilter { doing: "reading", source: source() },
+                ],
+                Error::Unlike => Guard [Error::Unlike],
+                Error::Fallback(_) => Guard [Error::Fallback(iptables(ErrorKind::Other))],
+                Error::Iptables(_) => Guard [Error::Iptables(iptables(ErrorKind::TimedOut))],
+                Error::Busy { .. } => Guard [Error::Busy { path: path(), seconds: 15 }],
+                Error::HostTasks(_) => Guard [Error::HostTasks("cgroup v1")],
+                Error::File { .. } => Guard [
+                    Error::File { doing: "opening", path: path(), source: source() },
+                ],
+                Error::Write(_) => Guard [
+                    Error::Write(files::Error::Privilege { what: "it", uid: 1000 }),
+                ],
+                Error::Reload(_) => Guard [Error::Reload("refused".into())],
+                Error::Probe { .. } => GuardUnproven [
+                    Error::Probe { doing: "probing", source: source() },
+                ],
+                Error::Leak(_) => GuardLeak [Error::Leak("docker0 (IPv4)".into())],
+                Error::Unproven(_) => GuardUnproven [Error::Unproven("docker0 (IPv4)".into())],
+            })
         }
     }
 }

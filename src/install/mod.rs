@@ -167,3 +167,21 @@ pub(crate) fn commit(
         .map_err(|cause| CommitError { cause, in_place: true })?;
     Ok(replaced == Replaced::Written)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    impl CommitError {
+        /// Before and after the rename, for the test over all errors.
+        pub(crate) fn examples() -> Vec<(ExitStatus, CommitError)> {
+            let of = |in_place| {
+                let (path, source) = (paths::ECS_CONFIG.into(), ErrorKind::StorageFull.into());
+                CommitError { cause: files::Error::Io { path, source }, in_place }
+            };
+            [false, true].map(|in_place| (ExitStatus::Install, of(in_place))).into()
+        }
+    }
+}

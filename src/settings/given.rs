@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use ecs_config::text::nearest;
+use ecs_config::text::{nearest, printable};
 
 use super::Error;
 use super::keys::{self, Key, Shape};
@@ -83,7 +83,7 @@ impl Given {
             let key = keys::find(&name).ok_or_else(|| unknown(all, &name, &spell))?;
             let items = items(key.shape, text);
             if key.name == "config" {
-                items.iter().try_for_each(|item| whole_source(&origin, item))?;
+                whole_sources(&origin, &items)?;
             }
             given.0.insert(key.name, (items, origin));
         }
@@ -156,7 +156,7 @@ pub(crate) fn location<'a>(
 
 fn unknown(origin: &Origin, name: &str, spell: impl Fn(&str) -> String) -> Error {
     let nearest = nearest(name, keys::names()).map(&spell);
-    Error::Unknown { origin: origin.to_string(), name: spell(name), nearest }
+    Error::Unknown { origin: origin.to_string(), name: printable(&spell(name)), nearest }
 }
 
 /// Cuts one piece of text into the items of a setting.
@@ -171,19 +171,20 @@ fn items(shape: Shape, text: &str) -> Vec<String> {
 }
 
 /// A source with a space in it would be cut in two here, and its second half read as the path of a
-/// file.
-fn whole_source(origin: &Origin, item: &str) -> Result<(), Error> {
+/// file. That half may be of a signed URL, and is not shown then.
+fn whole_sources(origin: &Origin, items: &[String]) -> Result<(), Error> {
     let starts = ["s3://", "arn:", "https://", "http://", "file://", "/"];
-    match starts.iter().any(|start| item.starts_with(start)) {
-        true => Ok(()),
-        false => Err(Error::Value {
-            origin: origin.to_string(),
-            name: "config".into(),
-            why: format!(
-                "`{item}` is not a source; sources are separated by spaces here, so write a space in a key as %20"
-            ),
-        }),
-    }
+    let is_source = |item: &&String| starts.iter().any(|start| item.starts_with(start));
+    let Some(item) = items.iter().find(|item| !is_source(item)) else { return Ok(()) };
+    let has_url = items.iter().any(|item| item.to_ascii_lowercase().starts_with("http"));
+    let shown = if has_url { "a part of it".into() } else { format!("`{}`", printable(item)) };
+    Err(Error::Value {
+        origin: origin.to_string(),
+        name: "config".into(),
+        why: format!(
+            "{shown} is not a source; sources are separated by spaces here, so write a space in a key as %20"
+        ),
+    })
 }
 
 /// `toml`'s own message quotes the line, which may hold a value; ours names the line and says what

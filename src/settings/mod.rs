@@ -61,7 +61,7 @@ impl Error {
     /// A source that was typed without `--config`.
     pub(crate) fn without_config(source: &str) -> Self {
         let shown = source.parse::<Source>().map(|source| source.to_string());
-        Error::WithoutConfig(shown.unwrap_or_else(|_| printable(source)))
+        Error::WithoutConfig(shown.unwrap_or_else(|invalid| printable(&invalid.given)))
     }
 
     /// SARIF holds findings, which the other commands have none of.
@@ -232,7 +232,12 @@ impl Reader<'_> {
     fn keys(&self, name: &str) -> Result<Vec<String>, Error> {
         let keys = self.given.items(name);
         match keys.iter().find(|key| !is_name(key)) {
-            Some(key) => Err(self.bad(name, format!("`{key}` is not a valid name of a variable"))),
+            Some(key) => {
+                // What follows a `=` is a value, and may be a secret.
+                let shown = key.split_once('=').map(|(key, _)| format!("{key}=…"));
+                let shown = printable(shown.as_ref().unwrap_or(key));
+                Err(self.bad(name, format!("`{shown}` is not a valid name of a variable")))
+            }
             None => Ok(keys.to_vec()),
         }
     }

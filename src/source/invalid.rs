@@ -9,7 +9,7 @@ use crate::error::{Diagnostic, ExitStatus, Step};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("source `{given}`: {}", reason.why)]
 pub(crate) struct Invalid {
-    pub(super) given: String,
+    pub(crate) given: String,
     pub(super) reason: Reason,
 }
 

@@ -166,4 +166,4 @@ fn checked(source: &Source, content: Content) -> Result<(Content, String), Faile
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -19,6 +19,7 @@ use super::output;
 use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::files::{self, HostFiles, ReadError};
 use crate::paths::{self, ECS_CONFIG, INSTANCE_CONFIG, MAX_CONFIG};
+use crate::source::Source;
 
 /// What can be typed.
 #[derive(clap::Args, Clone, Debug)]
@@ -214,20 +215,19 @@ fn check(
         block_host_tasks: args.block_imds_host_tasks,
         ..Context::default()
     };
-    let name = shown(name).to_owned();
+    let name = shown(name);
     let findings = lint::check(&File { source: &name, bytes: &bytes }, &context);
     Ok(Checked { findings: weighed(args, findings), name, bytes, fixed })
 }
 
-/// The query of a presigned URL is secret.
-fn shown(name: &str) -> &str {
-    let address = name.split('?').next().filter(|_| name.starts_with("http"));
-    address.unwrap_or(name)
+/// A URL without its password and query, which may be secret.
+fn shown(name: &str) -> String {
+    name.parse::<Source>().map_or_else(|_| name.to_owned(), |source| source.to_string())
 }
 
 fn fix(name: &str, bytes: Vec<u8>) -> Result<(Vec<u8>, Vec<Fixed>), Error> {
     let Input::Path(path) = Input::new(name) else {
-        return Err(Error::NotAFile { name: name.to_owned() });
+        return Err(Error::NotAFile { name: shown(name) });
     };
     let (new, fixed) = lint::fix(&bytes);
     if new != bytes {
@@ -254,6 +254,27 @@ fn weighed(args: &LintArgs, findings: Vec<Finding>) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::tests::{PLANTED, examples};
+
+    impl Error {
+        /// For the test over all errors.
+        pub(crate) fn examples() -> Vec<(ExitStatus, Error)> {
+            let name = || "ecs.config".to_owned();
+            let reads = [
+                ReadError::Io(io::ErrorKind::NotFound.into()),
+                ReadError::NotPlain("a folder"),
+                ReadError::TooLarge(MAX_CONFIG),
+            ];
+            let url = format!("https://user:{PLANTED}@bucket.example/key?sig={PLANTED}");
+            let source = files::Error::Privilege { what: "writing it", uid: 1000 };
+            examples!(Error {
+                Error::Read { .. } => Settings reads.map(|source| Error::Read { name: name(), source }),
+                Error::SeveralReaders => Settings [Error::SeveralReaders],
+                Error::NotAFile { .. } => Settings [fix(&url, Vec::new()).map(drop).unwrap_err()],
+                Error::Write { .. } => Install [Error::Write { name: name(), source }],
+            })
+        }
+    }
 
     #[test]
     fn presigned_urls_are_shown_without_their_query() {

@@ -21,7 +21,8 @@ mod trust;
 use ecs_config::lint::Severity;
 use ecs_config::text::plural;
 use finding::RoleFinding;
-use iam::{Caller, Error, IamReader, RoleLookup};
+pub(crate) use iam::Error;
+use iam::{Caller, IamReader, RoleLookup};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 

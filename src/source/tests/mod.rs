@@ -1,6 +1,7 @@
 //! `fetch` against a server of a few lines that answers as S3 documents; moto, radosgw and the
 //! rehearsal cloud answer the rest.
 
+mod errors;
 mod network;
 mod s3;
 mod url;
