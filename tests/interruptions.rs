@@ -88,3 +88,18 @@ fn folder_modes_do_not_depend_on_the_umask() {
         }
     }
 }
+
+#[test]
+fn too_few_file_descriptors_are_an_error_and_not_an_abort() {
+    let host = Host::default();
+    for limit in 4..20 {
+        let run = host.command();
+        let mut limited = Command::new("sh");
+        limited.args(["-c", &format!("ulimit -n {limit}; exec \"$@\""), "sh"]);
+        limited.arg(run.get_program()).args(run.get_args()).args(["run", "--config", SOURCE]);
+        limited.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let ended = support::Ended::of(&mut limited);
+        assert_eq!(ended.status, 1, "{limit}: {}", ended.stderr);
+        assert!(ended.stderr.contains("open files"), "{limit}: {}", ended.stderr);
+    }
+}
