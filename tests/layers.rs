@@ -178,3 +178,10 @@ fn explicit_or_allowed_default_cluster_is_installed() {
     let host = Host::default().stores("ECS_LOGLEVEL=info\n");
     host.run(&["--config", SOURCE, "--allow-default-cluster"]).succeeds_as("installed");
 }
+
+#[test]
+fn more_variables_than_any_configuration_has_are_refused() {
+    let host = Host::default();
+    let many: String = (0..5000).map(|number| format!("K{number}=\n")).collect();
+    host.stores(many.as_bytes()).boot().fails_as("lint", 30, &["5000 variables", "4096"]);
+}

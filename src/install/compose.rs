@@ -15,7 +15,7 @@ use thiserror::Error;
 use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::files::{HostFiles, sha256};
 use crate::install::state::State;
-use crate::paths::{self, AGENT_DB};
+use crate::paths::{self, AGENT_DB, MAX_KEYS};
 use crate::settings::Settings;
 use crate::source::{self, Fetched};
 
@@ -32,6 +32,8 @@ const SET: &str = "--set";
 pub(crate) enum Error {
     #[error("{from}: it is not a configuration: {what}")]
     NoConfiguration { from: String, what: String },
+    #[error("{from}: {count} variables, and at most {MAX_KEYS} are taken")]
+    TooManyKeys { from: String, count: usize },
     #[error("{from}: {source}")]
     Expand { from: String, source: expand::Error },
     #[error("{errors}, the first: {first}", errors = plural(*.count, "error"))]
@@ -50,7 +52,9 @@ impl Diagnostic for Error {
     fn status(&self) -> ExitStatus {
         match self {
             Error::NoConfiguration { .. } => ExitStatus::Integrity,
-            Error::Expand { .. } | Error::Findings { .. } => ExitStatus::Lint,
+            Error::TooManyKeys { .. } | Error::Expand { .. } | Error::Findings { .. } => {
+                ExitStatus::Lint
+            }
             Error::Merge(merge::Error::Conflict { .. }) => ExitStatus::Conflict,
             Error::Merge(_) => ExitStatus::Lint,
             Error::Joined => ExitStatus::Conflict,
@@ -62,6 +66,9 @@ impl Diagnostic for Error {
             Error::NoConfiguration { .. } => {
                 "look at what is stored there: the object must be an ecs.config, lines of KEY=value"
                     .into()
+            }
+            Error::TooManyKeys { .. } => {
+                "check what is stored there: an ecs.config has some dozens of variables".into()
             }
             Error::Expand { .. } => {
                 "correct the placeholder, or leave `--expand` off: `$` is literal to ECS".into()
@@ -184,6 +191,10 @@ fn expanded(
         if let Some(what) = source::not_a_configuration(&layer.bytes) {
             return Err(Error::NoConfiguration { from, what: what.to_string() });
         }
+        let count = assignments(&layer.bytes);
+        if count > MAX_KEYS {
+            return Err(Error::TooManyKeys { from, count });
+        }
         layers.push((from, layer.bytes.clone()));
     }
     if !settings.set.is_empty() {
@@ -196,6 +207,12 @@ fn expanded(
         }
     }
     Ok(layers)
+}
+
+/// Lines that may set something: a cheap bound on what is to be merged and reported.
+fn assignments(bytes: &[u8]) -> usize {
+    let lines = bytes.split(|byte| *byte == b'\n');
+    lines.filter(|line| !line.starts_with(b"#") && line.contains(&b'=')).count()
 }
 
 fn set_layer(settings: &Settings) -> Vec<u8> {

@@ -131,6 +131,7 @@ fn refused_files() -> Vec<files::Error> {
 pub(super) fn compose() -> Vec<(ExitStatus, compose::Error)> {
     use compose::Error;
     let from = || "s3://bucket/ecs.config".to_owned();
+    let too_many = Error::TooManyKeys { from: from(), count: 5000 };
     let no_configuration = Error::NoConfiguration { from: from(), what: "an HTML page".into() };
     let findings = |fix| Error::Findings {
         count: 2,
@@ -142,6 +143,7 @@ pub(super) fn compose() -> Vec<(ExitStatus, compose::Error)> {
         expansions.into_iter().map(|source| Error::Expand { from: from(), source }).collect();
     let mut all = examples!(Error {
         Error::NoConfiguration { .. } => Integrity [no_configuration],
+        Error::TooManyKeys { .. } => Lint [too_many],
         Error::Expand { .. } => Lint expansions,
         Error::Findings { .. } => Lint [findings(None), findings(Some("write KEY=VALUE".into()))],
         Error::Merge(_) => Lint [Error::Merge(merge::Error::Malformed { from: from(), line: 1 })],
