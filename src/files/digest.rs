@@ -1,4 +1,4 @@
-//! SHA-256 as the contract writes it: in lower-case hexadecimal.
+//! SHA-256 as reports, the state and sources write it: in lower-case hexadecimal, as sha256sum(1).
 
 use std::fmt::Write;
 
