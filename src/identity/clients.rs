@@ -156,7 +156,30 @@ impl IdentitySource {
 
     /// One tag of the instance.
     pub(crate) async fn tag(&self, name: &str) -> Result<Option<String>, Error> {
-        let Some(imds) = self.imds() else { return Ok(None) };
+        let Some(imds) = self.imds().filter(|_| is_tag_name(name)) else { return Ok(None) };
         Ok(imds.get(&format!("meta-data/tags/instance/{name}")).await?)
+    }
+}
+
+/// The names of tags that metadata can show. `${tag:../../../user-data}` would lead elsewhere.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/work-with-tags-in-IMDS.html>
+fn is_tag_name(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-=.,_:@".contains(&byte);
+    !matches!(name, "" | "." | "..") && name.bytes().all(is_allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tag_names_do_not_lead_out_of_the_tags() {
+        for good in ["Name", "ecs-bootstrap:config", "a.b", "team@x=y+z,_"] {
+            assert!(is_tag_name(good), "{good}");
+        }
+        for bad in ["", ".", "..", "../../../user-data", "a/b", "a b", "a%2fb", "a?b", "a#b", "ä"]
+        {
+            assert!(!is_tag_name(bad), "{bad}");
+        }
     }
 }

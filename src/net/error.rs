@@ -74,6 +74,11 @@ pub(crate) struct RequestFailed {
 #[error("no answer within {}", humantime::format_duration(*.0))]
 pub(super) struct NoAnswer(pub(super) Duration);
 
+/// A success that is not one: part of an object (206), or what a gateway made of it (203).
+#[derive(Debug, thiserror::Error)]
+#[error("status {0}")]
+pub(super) struct UnexpectedStatus(pub(super) u16);
+
 /// Why a server gave no usable answer: what all kinds of servers have in common. Holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NetworkError {
@@ -103,6 +108,8 @@ pub(crate) enum NetworkError {
     Cut(String),
     #[error("the answer is longer than any that this request can have")]
     TooLong,
+    #[error("the server answered with status {0}, and only 200 is the answer to this request")]
+    Unexpected(u16),
     #[error("the run's deadline passed before the first answer")]
     Deadline,
 }
@@ -167,7 +174,7 @@ impl NetworkError {
             Self::Dns(_) => {
                 "check the spelling of the name and the region, and DNS in the VPC (enableDnsSupport)"
             }
-            Self::TooLong => "check that no proxy or AWS_ENDPOINT_URL leads to another server",
+            Self::TooLong | Self::Unexpected(_) => "check that no proxy or AWS_ENDPOINT_URL leads to another server",
         }
         .into()
     }
@@ -208,7 +215,10 @@ impl RequestFailed {
             None if chain(self).any(|error| error.is::<LengthLimitError>()) => {
                 NetworkError::TooLong
             }
-            None => self.of_network(),
+            None => match chain(self).find_map(|error| error.downcast_ref()) {
+                Some(UnexpectedStatus(status)) => NetworkError::Unexpected(*status),
+                None => self.of_network(),
+            },
         }
     }
 

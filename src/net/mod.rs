@@ -144,6 +144,12 @@ impl Response {
         self.head.status.as_u16()
     }
 
+    /// The failure that an answer of this status is.
+    fn unexpected(self, status: u16) -> RequestFailed {
+        let source = Box::new(error::UnexpectedStatus(status));
+        RequestFailed { host: self.host, proxy: None, source }
+    }
+
     pub(crate) fn headers(&self) -> &HeaderMap {
         &self.head.headers
     }

@@ -104,7 +104,12 @@ impl HttpConnector for SdkClient {
         let Self { http, limit, wait } = self.clone();
         HttpConnectorFuture::new(async move {
             let request = outgoing(request).map_err(ConnectorError::user)?;
-            incoming(http.send(request, wait, limit).await.map_err(connector_error)?)
+            let answer = http.send(request, wait, limit).await.map_err(connector_error)?;
+            match answer.status() {
+                // The SDK would take each of them for the object.
+                status @ 201..300 => Err(connector_error(answer.unexpected(status))),
+                _ => incoming(answer),
+            }
         })
     }
 }

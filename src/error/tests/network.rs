@@ -59,5 +59,6 @@ pub(crate) fn network() -> Vec<(ExitStatus, NetworkError)> {
         Cut(_) => SourceUnreachable [Cut(why())],
         TooLong => Integrity [TooLong],
         Deadline => SourceUnreachable [Deadline],
+        Unexpected(_) => SourceUnreachable [Unexpected(206)],
     })
 }

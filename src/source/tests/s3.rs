@@ -303,3 +303,13 @@ fn endless_answer_ends_with_the_error_of_its_status() {
         assert!(sent < BUFFERS, "{status}: {sent} bytes were sent");
     }
 }
+
+#[test]
+fn part_of_an_object_is_asked_for_again() {
+    for status in [201, 203, 206] {
+        let part = answer(status, "Content-Range: bytes 0-13/100\r\n", "ECS_CLUSTER=ne");
+        let (fetched, requests) = s3("s3://bucket/k", vec![part, found("ECS_CLUSTER=new\n")]);
+        assert_eq!(fetched.unwrap().bytes, b"ECS_CLUSTER=new\n", "{status}");
+        assert_eq!(requests.len(), 2, "{status}");
+    }
+}
