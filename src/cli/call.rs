@@ -155,6 +155,14 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Error> {
     Ok(builder.enable_all().build().map_err(RuntimeFailed)?)
 }
 
+/// Drives one command. A name look-up that hangs in a thread of its own is left behind.
+pub(crate) fn block_on<F: Future>(work: F) -> Result<F::Output, Error> {
+    let runtime = runtime()?;
+    let output = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(output)
+}
+
 fn allow_descriptors() -> io::Result<()> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft >= MIN_DESCRIPTORS {

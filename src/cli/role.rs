@@ -107,7 +107,7 @@ fn checked(call: &Call<'_>, args: &CheckArgs) -> Result<(String, u8), Error> {
     let http = Http::new(&vars(call.environment.variables()))?;
     let check =
         crate::role::check::check(args.request.clone(), args.role.clone(), &settings, &http);
-    let report = super::call::runtime()?.block_on(check)?;
+    let report = super::call::block_on(check)??;
     let text = if call.output == Output::Json { report.json() } else { report.text() };
     Ok((text, report.status()))
 }

@@ -5,7 +5,7 @@ use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
 use super::Output;
-use super::call::{Call, runtime};
+use super::call::{Call, block_on, runtime};
 use super::flags::SettingFlags;
 use super::output::print;
 use super::signals::interrupted;
@@ -29,12 +29,14 @@ pub(crate) struct RunArgs {
 /// Runs it. The report is left in /run/ecs-bootstrap, but for a dry run.
 pub(crate) fn run(call: &Call<'_>, args: &RunArgs) -> u8 {
     let Boot { report, lock, diff } = match ready(call, args) {
-        Ok((settings, runtime)) => runtime.block_on(bootstrap::run(
-            settings,
-            call.environment,
-            args.dry_run,
-            interrupted(),
-        )),
+        Ok((settings, runtime)) => {
+            let (environment, dry_run) = (call.environment, args.dry_run);
+            let boot =
+                runtime.block_on(bootstrap::run(settings, environment, dry_run, interrupted()));
+            // A name look-up that hangs in a thread of its own is left behind.
+            runtime.shutdown_background();
+            boot
+        }
         Err(error) => Boot { report: Report::of_failure("run", error), lock: None, diff: None },
     };
     if !args.dry_run
@@ -69,7 +71,7 @@ fn may_replace(settings: &Settings, args: &RunArgs) -> Result<(), files::Error> 
 /// work: then its report is the last.
 fn lock_at_once(call: &Call<'_>) -> Option<Lock> {
     let path = paths::below(&call.root, paths::LOCK);
-    runtime().ok()?.block_on(lock::take(&path, Instant::now())).ok()
+    block_on(lock::take(&path, Instant::now())).ok()?.ok()
 }
 
 /// Settings that are refused do not replace the report of a boot: they are noted beside it.

@@ -1,6 +1,6 @@
 //! `ecs-bootstrap verify`: who is this host?
 
-use super::call::{Call, runtime};
+use super::call::{Call, block_on};
 use super::flags::SettingFlags;
 use crate::bootstrap;
 use crate::error::Error;
@@ -20,5 +20,5 @@ pub(crate) fn run(call: &Call<'_>) -> u8 {
 
 fn verify(call: &Call<'_>) -> Result<Report, Error> {
     let settings = call.settings()?;
-    Ok(runtime()?.block_on(bootstrap::verify(settings, call.environment)))
+    block_on(bootstrap::verify(settings, call.environment))
 }

@@ -110,7 +110,9 @@ pub(crate) enum NetworkError {
     TooLong,
     #[error("the server answered with status {0}, and only 200 is the answer to this request")]
     Unexpected(u16),
-    #[error("the run's deadline passed before the first answer")]
+    #[error(
+        "the run's deadline passed before the first answer: the name was not resolved (DNS), or no server answered"
+    )]
     Deadline,
 }
 

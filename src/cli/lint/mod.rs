@@ -14,7 +14,7 @@ use ecs_config::effective::ConfigFile;
 use ecs_config::lint::{self, Context, File, Finding, Fixed, HOSTS, Host, Severity, rules};
 use thiserror::Error;
 
-use super::call::{Call, runtime};
+use super::call::{Call, block_on};
 use super::output;
 use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::files::{self, HostFiles, ReadError};
@@ -127,7 +127,7 @@ struct Checked {
 }
 
 pub(super) fn run(call: &Call<'_>, args: &LintArgs) -> u8 {
-    let checked = runtime().and_then(|runtime| runtime.block_on(check_all(call, args)));
+    let checked = block_on(check_all(call, args)).and_then(|checked| checked);
     match checked {
         Ok(result) => match output::print(&result.text) {
             0 if result.has_errors => ExitStatus::Lint.code(),
