@@ -4,6 +4,9 @@
 #   ACTIVATION_ID=... ACTIVATION_CODE=... ./install.sh              one after the other: AWS's script with --no-start, our run, the agent
 #   ACTIVATION_ID=... ACTIVATION_CODE=... ./install.sh --interlock  our unit first: AWS's script may then start the agent itself, and at
 #                                                                   each boot it starts only after a run
+#   ... ./install.sh [--interlock] -- OPTION..                      gives AWS's script these options too. RHEL needs
+#                                                                   `--docker-install-source none` (and Docker), GPUs --enable-gpu, a
+#                                                                   network without IPv4 `--ip-compatibility ipv6`
 #
 # Before: make the role (`ecs-bootstrap role print --for external --config SOURCE`) and an activation (`aws ssm create-activation --iam-role
 # ecsAnywhereRole`), install this package and gnupg, write /etc/ecs-bootstrap/ecs-bootstrap.toml, and fill in these lines. Can be repeated.
@@ -71,7 +74,7 @@ start_ssm_agent() {
 }
 
 by_hand() {
-    aws_script --no-start
+    aws_script --no-start "$@"
     start_ssm_agent
     # What is missing is said before anything is changed.
     ecs-bootstrap verify
@@ -82,16 +85,29 @@ by_hand() {
 with_interlock() {
     # From here on no agent starts without a run of this boot.
     systemctl enable ecs-bootstrap
-    aws_script
+    aws_script "$@"
     # Where AWS's script was left out, or the first try came too early.
     start_ssm_agent
     systemctl start ecs
     ecs-bootstrap status --check
 }
 
-check
+way=by_hand
+if [ "${1-}" = --interlock ]; then
+    way=with_interlock
+    shift
+fi
 case ${1-} in
---interlock) with_interlock ;;
-'') by_hand ;;
-*) die "unknown argument $1; there is --interlock" ;;
+'') ;;
+--) shift ;;
+*) die "unknown argument $1; there is --interlock, and AWS's own options come after --" ;;
 esac
+for option; do
+    case $option in
+    # Two of one option: the last one would count, and what follows here relies on ours.
+    --region | --cluster | --activation-id | --activation-code | --no-start)
+        die "$option is given to AWS's script by install.sh itself: leave it out after --" ;;
+    esac
+done
+check
+"$way" "$@"

@@ -13,6 +13,7 @@ OURS = "ECS_ENABLE_TASK_IAM_ROLE=true\n"
 # What AWS's script wrote, what was there before, without a final line feed, and what was fetched.
 WANTED = as_variables(f"AWS_DEFAULT_REGION={REGION}\nECS_EXTERNAL=true\nECS_LOGLEVEL=warn\nECS_CLUSTER=my-cluster\n{OURS}")
 RUN = "ACTIVATION_ID=id ACTIVATION_CODE=code sh /root/install.sh"
+FLAGS = "--docker-install-source none --ip-compatibility ipv6"
 
 
 def anywhere(tally, deb):
@@ -24,11 +25,16 @@ def anywhere(tally, deb):
             expect(not (machine.root / "root/anything").exists(), "it was run")
         cloud.put(SCRIPT, stand_in(), BUCKET)
         with tally.case("ECS Anywhere, step by step: the agent first starts with AWS's keys and ours"):
-            machine.run(RUN)
+            machine.run(f"{RUN} -- {FLAGS}")
             equal((report(machine)["outcome"], report(machine)["host"]["kind"], report(machine)["host"]["instance_id"]), ("installed", "external", ID))
             equal((state(machine), agents_variables(machine)), ("active", WANTED))
             equal(machine.run("wc -l </run/agent/starts").strip(), "1")
             equal(machine.read("/root/aws-script-ran").split()[1:], ["false"])
+            equal(machine.read("/root/aws-script-arguments").split()[8:], ["--no-start", *FLAGS.split()])
+        with tally.case("ECS Anywhere: the install script refuses what is not its own, and what it gives AWS's script itself"):
+            for wrong in ("--enable-gpu", "-- --cluster other", "--interlock -- --no-start"):
+                expect(machine.try_run(f"{RUN} {wrong}")[0] != 0, f"it took {wrong}")
+            equal(machine.run("wc -l </root/aws-script-arguments").strip(), "1")
         with tally.case("ECS Anywhere: the install script can be repeated"):
             machine.run(RUN)
             equal((report(machine)["outcome"], state(machine)), ("unchanged", "active"))
@@ -44,7 +50,7 @@ def anywhere(tally, deb):
             expect(machine.try_run("test -e /run/agent")[0], "the agent was started")
         cloud.recovers()
         with tally.case("ECS Anywhere, with the start condition: once the bucket answers, the same command starts the agent, with the layer's cluster"):
-            machine.run(f"{RUN} --interlock")
+            machine.run(f"{RUN} --interlock -- {FLAGS}")
             equal((state(machine), agents_variables(machine)), ("active", WANTED | as_variables(FIRST)))
             equal(machine.read("/root/aws-script-ran").split()[1:], ["true"])
         with tally.case("ECS Anywhere, with the start condition: the next boot is prepared as well"):

@@ -3,12 +3,13 @@
 # in /opt/ecs-anywhere.
 set -e
 start=true cluster=default
+echo "$*" >>/root/aws-script-arguments
 while [[ $# -gt 0 ]]; do
   case $1 in
   --no-start) start=false && shift ;;
   --region) region=$2 && shift 2 ;;
   --cluster) cluster=$2 && shift 2 ;;
-  --activation-id | --activation-code) [[ -n $2 ]] && shift 2 ;;
+  --activation-id | --activation-code | --docker-install-source | --ip-compatibility) [[ -n $2 ]] && shift 2 ;;
   *) echo "invalid option: [$1]" && exit 1 ;;
   esac
 done
