@@ -9,15 +9,6 @@ pub fn boolean(word: &str) -> Option<bool> {
     }
 }
 
-/// What a person means by a word: Go's words in any case, and yes, no, on, off.
-pub(crate) fn intended_boolean(word: &str) -> Option<bool> {
-    match word.trim().to_ascii_lowercase().as_str() {
-        "1" | "t" | "true" | "y" | "yes" | "on" | "enable" | "enabled" => Some(true),
-        "0" | "f" | "false" | "n" | "no" | "off" | "disable" | "disabled" => Some(false),
-        _ => None,
-    }
-}
-
 /// A duration in nanoseconds (`time.ParseDuration`): an optional sign, then decimal numbers, each
 /// with a unit; `0` alone needs none. `None` for what does not fit into 64 bits, 292 years.
 pub fn duration(text: &str) -> Option<f64> {

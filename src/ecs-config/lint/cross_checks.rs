@@ -1,9 +1,9 @@
 //! Settings together, with the host's other files behind them: what is wrong only there.
 
-use super::Context;
 use super::findings::{At, Findings, words};
 use super::registered::Registered;
 use super::rules::cross_checks as rule;
+use super::{Context, Severity};
 use crate::Effective;
 use crate::proxy;
 
@@ -43,7 +43,15 @@ impl CrossChecks<'_> {
     fn at<'s>(&'s self, name: &'s str) -> At<'s> {
         let place = self.settings.iter().rfind(|setting| setting.name == name);
         let source = place.map(|setting| setting.source);
-        At { source, line: place.map(|setting| setting.line), key: Some(name), columns: (0, 0) }
+        At { source, line: place.map(|setting| setting.line), key: Some(name), ..At::default() }
+    }
+
+    /// The same for what is wrong unless one of the `missing` is set: only a note in a file that
+    /// sets none of them, if it is not the whole configuration, since another source may.
+    fn at_unless<'s>(&'s self, name: &'s str, missing: &[&str]) -> At<'s> {
+        let is_here = self.settings.iter().any(|setting| missing.contains(&setting.name));
+        let at_most = (!self.context.whole && !is_here).then_some(Severity::Note);
+        At { at_most, ..self.at(name) }
     }
 
     fn cluster(&self, found: &mut Findings<'_>) {
@@ -60,7 +68,7 @@ impl CrossChecks<'_> {
     fn joined(&self, found: &mut Findings<'_>) {
         let (name, registered) = ("ECS_CLUSTER", &self.context.registered);
         if registered.conflicts_with(self.effective.text(name).as_deref()) {
-            found.add(&rule::JOINED_ANOTHER_CLUSTER, self.at(name));
+            found.add(&rule::JOINED_ANOTHER_CLUSTER, self.at_unless(name, &[name]));
         } else if *registered == Registered::Unknown {
             found.add(&rule::JOINED_SOME_CLUSTER, self.at(name));
         }
@@ -75,7 +83,8 @@ impl CrossChecks<'_> {
         let is_set = |name: &&str| text(name).is_some();
         let name = ["HTTP_PROXY", "http_proxy"].into_iter().find(is_set);
         let Some(name) = name.filter(|_| !exposed.is_empty()) else { return };
-        found.add_with(&rule::PROXY_WITHOUT_NO_PROXY, self.at(name), || {
+        let at = self.at_unless(name, &["NO_PROXY", "no_proxy", "REQUEST_METHOD"]);
+        found.add_with(&rule::PROXY_WITHOUT_NO_PROXY, at, || {
             let hosts = exposed.join(" and ");
             if text("REQUEST_METHOD").is_some() {
                 let message = format!("with REQUEST_METHOD, requests for {hosts} are refused");
@@ -98,8 +107,10 @@ impl CrossChecks<'_> {
         if !is_known && set("ECS_EXTERNAL").and_then(|set| set.boolean()) != Some(true) {
             return;
         }
-        if set("AWS_DEFAULT_REGION").is_none_or(|set| set.value.is_empty()) {
-            found.add(&rule::EXTERNAL_WITHOUT_REGION, self.at("ECS_EXTERNAL"));
+        let region = "AWS_DEFAULT_REGION";
+        if set(region).is_none_or(|set| set.value.is_empty()) {
+            let at = self.at_unless("ECS_EXTERNAL", &[region]);
+            found.add(&rule::EXTERNAL_WITHOUT_REGION, at);
         }
         for name in
             ["ECS_ENABLE_TASK_ENI", "ECS_ENABLE_SPOT_INSTANCE_DRAINING", "ECS_WARM_POOLS_CHECK"]
@@ -124,7 +135,7 @@ impl CrossChecks<'_> {
             [true, false] => (names[0], names[1]),
             _ => return,
         };
-        found.add_with(&rule::AUTH_TYPE_MISSING, self.at(set), || {
+        found.add_with(&rule::AUTH_TYPE_MISSING, self.at_unless(set, &[missing]), || {
             let message = format!("{set} without {missing}: private pulls run without credentials");
             words(message, format!("set {missing} as well"))
         });

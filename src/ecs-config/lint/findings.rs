@@ -18,6 +18,8 @@ pub(super) struct At<'a> {
     /// From and to, in bytes of the line.
     pub(super) columns: (usize, usize),
     pub(super) key: Option<&'a str>,
+    /// The finding is no worse than this.
+    pub(super) at_most: Option<Severity>,
 }
 
 impl At<'_> {
@@ -72,7 +74,7 @@ impl<'a> Findings<'a> {
             return;
         }
         if rule.kind == rules::Kind::Readers {
-            self.misread |= rule.severity == Severity::Error;
+            self.misread |= rule.severity == Severity::Error && at.at_most.is_none();
             self.explained.extend(at.line);
         }
         let count = self.counts.entry(rule.id).or_default();
@@ -98,7 +100,7 @@ impl<'a> Findings<'a> {
 fn finding(rule: &Rule, source: &str, at: At<'_>, (message, fix): Words) -> Finding {
     Finding {
         id: rule.id,
-        severity: rule.severity,
+        severity: at.at_most.map_or(rule.severity, |mildest| mildest.max(rule.severity)),
         source: at.source.unwrap_or(source).to_owned(),
         line: at.line,
         key: at.key.filter(|key| is_presentable(key)).map(str::to_owned),

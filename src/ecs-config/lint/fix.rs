@@ -4,7 +4,7 @@
 //! added nor removed.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::Serialize;
 
@@ -35,11 +35,13 @@ pub fn fix(file: &[u8]) -> (Vec<u8>, Vec<Fixed>) {
         _ => return (file.to_vec(), Vec::new()),
     };
     let settings = scan::scan(text, &mut Findings::ignored());
+    let ambiguous = ambiguous(&settings);
     let settings: HashMap<usize, Setting<'_>> =
         settings.into_iter().map(|one| (one.line, one)).collect();
     let fixed_line = |line: Line<'_>| {
         let body = &text[line.start..line.start + line.body().len()];
         let fixed = match settings.get(&line.number) {
+            Some(setting) if ambiguous.contains(setting.name) => Cow::Borrowed(body),
             Some(setting) => setting_line(body, setting),
             None => other_line(body),
         };
@@ -48,6 +50,13 @@ pub fn fix(file: &[u8]) -> (Vec<u8>, Vec<Fixed>) {
     let fixed = lines(text.as_bytes()).map(fixed_line).collect::<String>().into_bytes();
     let gone = findings(file).difference(&findings(&fixed)).cloned().collect();
     (fixed, gone)
+}
+
+/// The names that are set to different values: correcting one line may change which of them counts.
+fn ambiguous<'t>(settings: &[Setting<'t>]) -> HashSet<&'t str> {
+    let mut values = HashMap::new();
+    let differs = |one: &&Setting<'t>| *values.entry(one.name).or_insert(one.value) != one.value;
+    settings.iter().filter(differs).map(|one| one.name).collect()
 }
 
 /// NAME=value as it was meant, if all readers agree on that.
@@ -67,8 +76,9 @@ fn setting_line<'t>(line: &'t str, setting: &Setting<'t>) -> Cow<'t, str> {
 fn corrected<'t>(setting: &Setting<'t>) -> Option<Cow<'t, str>> {
     let value = setting.value;
     match variables::find(setting.name)?.kind {
+        // What only people take for a boolean is left: the agent ignores it until now.
         Kind::Bool => {
-            let word = if go::intended_boolean(value)? { "true" } else { "false" };
+            let word = if go::boolean(value)? { "true" } else { "false" };
             Some(Cow::Borrowed(word))
         }
         Kind::StringList | Kind::StringMap | Kind::Auth | Kind::PortList | Kind::CidrList

@@ -149,7 +149,9 @@ fn refarch_23_and_roadmap_1889_no_cluster_at_all() {
 
 #[test]
 fn agent_605_a_proxy_without_exceptions() {
-    report("HTTP_PROXY=10.0.0.131:3128\n", Severity::Error, "proxy-without-no-proxy");
+    let whole = Context { whole: true, ..Context::default() };
+    let alone = "HTTP_PROXY=10.0.0.131:3128\n";
+    in_context(alone, &whole, Severity::Error, "proxy-without-no-proxy");
     report(
         "HTTP_PROXY=10.0.0.131:3128\nNO_PROXY=169.254.169.254\n",
         Severity::Error,

@@ -13,7 +13,7 @@ const WARN: Option<Severity> = Some(Severity::Warning);
 const ERROR: Option<Severity> = Some(Severity::Error);
 
 fn check(bytes: &[u8]) -> Vec<Finding> {
-    let context = Context { allow_default_cluster: true, ..Context::default() };
+    let context = Context { whole: true, allow_default_cluster: true, ..Context::default() };
     lint::check(&File { source: "ecs.config", bytes }, &context)
 }
 

@@ -24,7 +24,7 @@ pub(super) fn boolean(value: &mut Value<'_, '_>) {
         "aws-sdk" => word.eq_ignore_ascii_case("true") || word.eq_ignore_ascii_case("false"),
         _ => go::boolean(word).is_some(),
     };
-    let fix = match go::intended_boolean(word) {
+    let fix = match go::boolean(&word.to_lowercase()) {
         Some(true) => "write true",
         Some(false) => "write false",
         None => "write true or false",
