@@ -119,11 +119,7 @@ fn agent_273_base64_without_user_and_password() {
 #[test]
 fn agent_215_a_key_that_is_not_a_registry() {
     let auth = r#"ECS_ENGINE_AUTH_DATA={"my registry":{"auth":"dTpw"}}"#;
-    report(
-        &format!("ECS_ENGINE_AUTH_TYPE=dockercfg\n{auth}\n"),
-        Severity::Warning,
-        "registry-name",
-    );
+    report(&format!("ECS_ENGINE_AUTH_TYPE=dockercfg\n{auth}\n"), Severity::Error, "registry-name");
 }
 
 #[test]

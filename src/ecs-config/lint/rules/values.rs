@@ -95,16 +95,16 @@ AUTH_SHAPE "auth-shape" Error ALL
 b"ECS_ENGINE_AUTH_TYPE=docker\nECS_ENGINE_AUTH_DATA={\"registry.example.com\":{\"auth\":\"dTpw\"}}\n" => b"ECS_ENGINE_AUTH_TYPE=docker\nECS_ENGINE_AUTH_DATA={\"registry.example.com\":{\"username\":\"u\",\"password\":\"p\"}}\n";
 
 AUTH_NOT_USER_PASSWORD "auth-not-user-password" Error ALL
-"`auth` must be the base64 form of user:password, as `docker login` writes it. This one is not base64, or has no colon, so the registry's pulls run without credentials."
+"`auth` must be the base64 form of user:password, as `docker login` writes it. This one is not base64, has no colon, or nothing on one side of it, as where the secret is in an identity token; so the registry's pulls run without credentials."
 b"ECS_ENGINE_AUTH_TYPE=dockercfg\nECS_ENGINE_AUTH_DATA={\"registry.example.com\":{\"auth\":\"dXNlcg==\"}}\n" => b"ECS_ENGINE_AUTH_TYPE=dockercfg\nECS_ENGINE_AUTH_DATA={\"registry.example.com\":{\"auth\":\"dTpw\"}}\n";
 
 EXAMPLE_CREDENTIAL "example-credential" Note ALL
 "The credential holds the word EXAMPLE, which AWS puts into the invented secrets of its documentation. It opens no registry."
 b"ECS_ENGINE_AUTH_TYPE=dockercfg\nECS_ENGINE_AUTH_DATA={\"registry.example.com\":{\"auth\":\"zq212MzEXAMPLE7o6T25Dk0i\"}}\n" => b"ECS_ENGINE_AUTH_TYPE=dockercfg\nECS_ENGINE_AUTH_DATA={\"registry.example.com\":{\"auth\":\"dTpw\"}}\n";
 
-REGISTRY_NAME "registry-name" Warning ALL
-"A key of ECS_ENGINE_AUTH_DATA must be the registry's host name, or https:// and the host name; a key with a blank or nothing in it matches no image (aws/amazon-ecs-agent#215)."
-b"ECS_ENGINE_AUTH_TYPE=dockercfg\nECS_ENGINE_AUTH_DATA={\"my registry\":{\"auth\":\"dTpw\"}}\n" => b"ECS_ENGINE_AUTH_TYPE=dockercfg\nECS_ENGINE_AUTH_DATA={\"registry.example.com\":{\"auth\":\"dTpw\"}}\n";
+REGISTRY_NAME "registry-name" Error ALL
+"A key of ECS_ENGINE_AUTH_DATA must be the registry's host name, with or without http:// or https:// before it and a path behind it; the one of Docker Hub is exactly https://index.docker.io/v1/, with or without the scheme. Any other key is never looked up, and pulls run without credentials, silently (aws/amazon-ecs-agent#215, #1552)."
+b"ECS_ENGINE_AUTH_TYPE=dockercfg\nECS_ENGINE_AUTH_DATA={\"https://index.docker.io/v1/user\":{\"auth\":\"dTpw\"}}\n" => b"ECS_ENGINE_AUTH_TYPE=dockercfg\nECS_ENGINE_AUTH_DATA={\"registry.example.com\":{\"auth\":\"dTpw\"}}\n";
 
 AWS_TAG_KEY "aws-tag-key" Error ALL
 "Tag keys that begin with aws: are reserved. ECS refuses the registration, and the agent stays dead with exit status 5 (aws/amazon-ecs-agent#1704)."

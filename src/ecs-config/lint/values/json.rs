@@ -3,7 +3,8 @@
 
 use std::net::IpAddr;
 
-use base64::Engine as _;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine as _, alphabet};
 use serde_json::{Map, Value as Json};
 
 use super::value::Value;
@@ -62,22 +63,32 @@ fn object(value: &mut Value<'_, '_>) -> Option<Map<String, Json>> {
     None
 }
 
-/// The first element, counted from one, that fails.
-fn first_bad<T>(elements: &[T], is_good: impl Fn(&T) -> bool) -> Option<usize> {
-    elements.iter().position(|element| !is_good(element)).map(|at| at + 1)
+/// Those that fail, counted from one: `element 2`, `elements 2, 3 and 5`.
+fn bad<T>(noun: &str, elements: &[T], is_good: impl Fn(&T) -> bool) -> Option<String> {
+    let numbered = (1..).zip(elements).filter(|(_, element)| !is_good(element));
+    let numbers: Vec<String> = numbered.map(|(number, _)| number.to_string()).collect();
+    match numbers.split_last()? {
+        (one, []) => Some(format!("{noun} {one}")),
+        (last, first) if first.len() < 10 => {
+            Some(format!("{noun}s {} and {last}", first.join(", ")))
+        }
+        (_, first) => {
+            Some(format!("{noun}s {} and {} more", first[..9].join(", "), first.len() - 8))
+        }
+    }
 }
 
 pub(super) fn string_list(value: &mut Value<'_, '_>) {
     let Some(elements) = list(value) else { return };
-    if let Some(at) = first_bad(&elements, Json::is_string) {
-        return shape(value, format!("element {at} is not a string"));
+    if let Some(which) = bad("element", &elements, Json::is_string) {
+        return shape(value, format!("not a string: {which}"));
     }
     let words: Vec<&str> = value.known.words().collect();
     let is_known = |element: &Json| {
         words.is_empty() || element.as_str().is_some_and(|word| words.contains(&word))
     };
-    if let Some(at) = first_bad(&elements, is_known) {
-        let message = format!("element {at} is not a known log driver: the agent stops");
+    if let Some(which) = bad("element", &elements, is_known) {
+        let message = format!("the agent stops, since it does not know {which}");
         let fix = format!("choose from {}", words.join(", "));
         value.breaks_with(&rule::UNKNOWN_LOG_DRIVER, message, fix);
     }
@@ -86,9 +97,9 @@ pub(super) fn string_list(value: &mut Value<'_, '_>) {
 pub(super) fn string_map(value: &mut Value<'_, '_>) {
     let Some(map) = object(value) else { return };
     let entries: Vec<Option<Pair<'_>>> =
-        map.iter().map(|(key, value)| Some((key.as_str(), value.as_str()?))).collect();
-    if let Some(at) = first_bad(&entries, Option::is_some) {
-        return shape(value, format!("the value of entry {at} is not a string"));
+        map.iter().map(|(key, value)| Some((key.as_str(), string(value)?))).collect();
+    if let Some(which) = bad("entry", &entries, Option::is_some) {
+        return shape(value, format!("the value is not a string: {which}"));
     }
     let pairs: Vec<Pair<'_>> = entries.into_iter().flatten().collect();
     match value.known.name {
@@ -98,12 +109,17 @@ pub(super) fn string_map(value: &mut Value<'_, '_>) {
     }
 }
 
+/// Go makes an empty string of null.
+fn string(json: &Json) -> Option<&str> {
+    if json.is_null() { Some("") } else { json.as_str() }
+}
+
 type Pair<'j> = (&'j str, &'j str);
 
 fn tags(value: &mut Value<'_, '_>, pairs: &[Pair<'_>]) {
     let is_reserved = |key: &str| key.to_ascii_lowercase().starts_with("aws:");
-    if let Some(at) = first_bad(pairs, |(key, _)| !is_reserved(key)) {
-        let message = format!("the key of tag {at} begins with aws:, which is reserved");
+    if let Some(which) = bad("tag", pairs, |(key, _)| !is_reserved(key)) {
+        let message = format!("the key begins with aws:, which is reserved: {which}");
         value.breaks_with(&rule::AWS_TAG_KEY, message, "choose another key");
     }
     let fits = |text: &str, most| {
@@ -111,9 +127,9 @@ fn tags(value: &mut Value<'_, '_>, pairs: &[Pair<'_>]) {
             && text.chars().all(|c| c.is_alphanumeric() || " +-=._:/@".contains(c))
     };
     let is_good = |(key, value): &Pair<'_>| !key.is_empty() && fits(key, 128) && fits(value, 256);
-    if let Some(at) = first_bad(pairs, is_good) {
+    if let Some(which) = bad("tag", pairs, is_good) {
         let fix = "keep to the lengths and characters of tags";
-        value.breaks_with(&rule::TAG_LIMITS, format!("ECS refuses tag {at}"), fix);
+        value.breaks_with(&rule::TAG_LIMITS, format!("ECS refuses {which}"), fix);
     } else if pairs.len() > 50 {
         value.breaks_with(&rule::TAG_LIMITS, "there are more than 50 tags", "keep at most 50");
     }
@@ -127,9 +143,10 @@ fn attributes(value: &mut Value<'_, '_>, pairs: &[Pair<'_>]) {
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || "-_./\\".contains(c) || more.contains(c))
     };
-    if let Some(at) = first_bad(pairs, |(name, value)| fits(name, "") && fits(value, "@: ")) {
+    let is_good = |(name, value): &Pair<'_>| fits(name, "") && fits(value, "@: ");
+    if let Some(which) = bad("attribute", pairs, is_good) {
         let fix = "keep to the lengths and characters of attributes";
-        value.breaks_with(&rule::ATTRIBUTE_LIMITS, format!("ECS refuses attribute {at}"), fix);
+        value.breaks_with(&rule::ATTRIBUTE_LIMITS, format!("ECS refuses {which}"), fix);
     }
 }
 
@@ -139,12 +156,11 @@ const DEFAULT_PORTS: [u64; 5] = [22, 2375, 2376, 51678, 51679];
 pub(super) fn port_list(value: &mut Value<'_, '_>) {
     let Some(elements) = list(value) else { return };
     let is_port = |element: &Json| element.as_u64().is_some_and(|port| port <= 65_535);
-    if let Some(at) = first_bad(&elements, is_port) {
-        let what =
-            if elements[at - 1].is_string() { "a string, not a number" } else { "not a port" };
-        let message = format!(
-            "element {at} is {what}: it counts as port 0, and the default ports are handed out"
-        );
+    if let Some(which) = bad("element", &elements, is_port) {
+        let is_text = |element: &Json| element.is_string();
+        let what = if elements.iter().any(is_text) { "a string" } else { "not a port" };
+        let message =
+            format!("{what}, which counts as port 0 and drops the default ports: {which}");
         let fix = "write numbers from 0 to 65535, without quotes";
         return value.breaks_with(&rule::BAD_PORT, message, fix);
     }
@@ -161,8 +177,9 @@ pub(super) fn port_list(value: &mut Value<'_, '_>) {
 
 pub(super) fn prefix_list(value: &mut Value<'_, '_>) {
     let Some(elements) = list(value) else { return };
-    if let Some(at) = first_bad(&elements, |element| element.as_str().is_some_and(is_prefix)) {
-        let message = format!("element {at} is not an address prefix: the agent stops");
+    let is_good = |element: &Json| element.as_str().is_some_and(is_prefix);
+    if let Some(which) = bad("element", &elements, is_good) {
+        let message = format!("not an address prefix, so the agent stops: {which}");
         value.breaks_with(&rule::BAD_PREFIX, message, "write an address, a slash and a length");
     }
 }
@@ -183,51 +200,98 @@ pub(super) fn auth(value: &mut Value<'_, '_>, auth_type: &str) {
         return value.breaks(&rule::AUTHS_WRAPPER);
     }
     for (at, (registry, entry)) in (1..).zip(&registries) {
-        if !is_registry(registry) {
-            let message = format!("key {at} is not the name of a registry");
-            value.breaks_with(&rule::REGISTRY_NAME, message, "write the registry's host name");
+        if let Some((problem, fix)) = never_looked_up(registry) {
+            let message = format!("key {at} {problem}: the agent looks it up for no image");
+            value.breaks_with(&rule::REGISTRY_NAME, message, fix);
         }
         credential(value, at, auth_type, entry);
     }
 }
 
-fn is_registry(key: &str) -> bool {
-    let host = key.split_once("://").map_or(key, |(_, rest)| rest);
-    !host.is_empty() && !host.starts_with('/') && !host.contains(char::is_whitespace)
+/// The one key that is looked up for images of Docker Hub, and the hosts that mean it
+/// (agent/dockerclient/dockerauth/dockerauth.go).
+const DOCKER_HUB: &str = "index.docker.io/v1/";
+const DOCKER_HUB_HOSTS: [&str; 4] =
+    ["docker.io", "index.docker.io", "registry-1.docker.io", "hub.docker.com"];
+
+/// Why the agent looks a key up for no image. It cuts off one `http://` or `https://`, and compares
+/// what is before the next slash with the image's host, with regard to case. A first part of an
+/// image's name without a dot or a colon is not a host, except `localhost`.
+fn never_looked_up(key: &str) -> Option<(&'static str, &'static str)> {
+    let bare = ["http://", "https://"].iter().find_map(|scheme| key.strip_prefix(scheme));
+    let bare = bare.unwrap_or(key);
+    let host = bare.split('/').next().unwrap_or_default();
+    let is_taken = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
+    if DOCKER_HUB_HOSTS.contains(&host.to_ascii_lowercase().as_str()) {
+        let fix = "write https://index.docker.io/v1/";
+        return (bare != DOCKER_HUB).then_some(("is not the one of Docker Hub", fix));
+    }
+    let is_host = host == "localhost" || host.contains(['.', ':']) && !host.ends_with(':');
+    let is_good = is_host && host.chars().all(is_taken);
+    (!is_good).then_some(("is not a registry's host name", "write the registry's host name"))
 }
 
 fn credential(value: &mut Value<'_, '_>, at: usize, auth_type: &str, entry: &Json) {
-    let text =
-        |field: &str| entry.get(field).and_then(Json::as_str).filter(|text| !text.is_empty());
-    let (rule, message, fix) = match (auth_type, text("auth")) {
-        ("docker", _) if text("username").is_none() || text("password").is_none() => (
+    // Go takes the names of fields in any case.
+    let text = |field: &str| {
+        let mut fields = entry.as_object().into_iter().flatten();
+        let (_, found) = fields.rfind(|(name, _)| name.eq_ignore_ascii_case(field))?;
+        found.as_str().filter(|text| !text.is_empty())
+    };
+    let has_token = text("identitytoken").or_else(|| text("registrytoken")).is_some();
+    let has_both = text("username").is_some() && text("password").is_some();
+    let auth = text("auth");
+    let (rule, message, fix) = match auth_type {
+        _ if !entry.is_object() => (
+            &rule::AUTH_SHAPE,
+            format!("the entry of registry {at} is not an object"),
+            "write an object with `auth`, or with username and password",
+        ),
+        "docker" if has_both || has_token => return,
+        "docker" => (
             &rule::AUTH_SHAPE,
             format!("the entry of registry {at} lacks username or password"),
             "ECS_ENGINE_AUTH_TYPE=docker needs both; dockercfg needs `auth`",
         ),
-        ("dockercfg", None) => (
+        "dockercfg" if auth.is_none() => (
             &rule::AUTH_SHAPE,
-            format!("the entry of registry {at} lacks auth"),
+            match has_token {
+                true => format!("the agent does not read the token of registry {at}, only `auth`"),
+                false => format!("the entry of registry {at} lacks auth"),
+            },
             "ECS_ENGINE_AUTH_TYPE=dockercfg needs `auth`; docker needs username and password",
         ),
-        ("docker", _) | (_, None) => return,
-        (_, Some(example)) if example.contains("EXAMPLE") => (
-            &rule::EXAMPLE_CREDENTIAL,
-            format!("the credential of registry {at} is an example from the documentation"),
-            "put in the real one",
-        ),
-        (_, Some(auth)) if !holds_user_and_password(auth) => (
-            &rule::AUTH_NOT_USER_PASSWORD,
-            format!("auth of registry {at} is not base64 of user:password"),
-            "copy it from the file that `docker login` writes",
-        ),
-        _ => return,
+        _ => match auth.map(|auth| (auth, user_and_password(auth))) {
+            Some((auth, _)) if auth.contains("EXAMPLE") => (
+                &rule::EXAMPLE_CREDENTIAL,
+                format!("the credential of registry {at} is an example from the documentation"),
+                "put in the real one",
+            ),
+            Some((_, None)) => (
+                &rule::AUTH_NOT_USER_PASSWORD,
+                format!("auth of registry {at} is not base64 of user:password"),
+                "copy it from the file that `docker login` writes",
+            ),
+            Some((_, Some((_, password)))) if password.is_empty() => (
+                &rule::AUTH_NOT_USER_PASSWORD,
+                match has_token {
+                    true => format!("the agent does not read the token of registry {at}"),
+                    false => format!("auth of registry {at} has an empty password"),
+                },
+                "use a user and a password",
+            ),
+            _ => return,
+        },
     };
     value.breaks_with(rule, message, fix);
 }
 
-fn holds_user_and_password(auth: &str) -> bool {
-    base64::engine::general_purpose::STANDARD
-        .decode(auth)
-        .is_ok_and(|plain| plain.iter().skip(1).any(|byte| *byte == b':'))
+/// As Go's `base64.StdEncoding` decodes: line ends are skipped, left-over bits ignored.
+fn user_and_password(auth: &str) -> Option<(Vec<u8>, Vec<u8>)> {
+    let config = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
+    let plain = GeneralPurpose::new(&alphabet::STANDARD, config)
+        .decode(auth.replace(['\r', '\n'], ""))
+        .ok()?;
+    let colon = plain.iter().position(|byte| *byte == b':').filter(|at| *at > 0)?;
+    Some((plain[..colon].to_vec(), plain[colon + 1..].to_vec()))
 }

@@ -1,12 +1,14 @@
 //! Files and reports of the field: public issues, ecs.config files and user data, each reduced to a
 //! small file of the same kind.
 
+mod auth;
 mod fix;
 mod layers;
 
 use ecs_config::lint::{self, Context, File, Finding, Severity};
 
 const ERROR: Severity = Severity::Error;
+const WARNING: Severity = Severity::Warning;
 const NOTE: Severity = Severity::Note;
 
 /// What is wrong with a source of several, the missing cluster aside.
@@ -30,4 +32,13 @@ fn finds(file: &str, expected: &[(&str, Severity)]) {
     let found = check(file.as_bytes());
     let ids: Vec<_> = found.iter().map(|one| (one.id, one.severity)).collect();
     assert_eq!(ids, expected, "{file}\n{:#?}", shown(&found));
+}
+
+/// The one finding has this message and fix.
+#[track_caller]
+fn explains(file: &str, message: &str, fix: &str) {
+    let found = check(file.as_bytes());
+    assert!(found.iter().any(|one| one.message == message), "{file}\n{:#?}", shown(&found));
+    let has_fix = |one: &Finding| one.fix.as_deref().unwrap_or_default() == fix;
+    assert!(found.iter().any(has_fix), "{file}\n{found:#?}");
 }
