@@ -9,6 +9,7 @@
 use serde_json::Value;
 
 use crate::go;
+use crate::json_file;
 use crate::readers::{Assignment, Reader, Reading};
 use crate::variables;
 
@@ -95,6 +96,8 @@ enum Json {
     Nothing,
     /// Not a JSON object: the agent exits.
     Unreadable,
+    /// A field has another type than the one that the agent wants: it exits, too.
+    WrongType(&'static str, &'static str),
     Fields(Vec<(String, String)>),
 }
 
@@ -138,9 +141,10 @@ impl<'a> Effective<'a> {
             None | Some([]) => Json::Nothing,
             Some(text) => match serde_json::from_slice(text) {
                 Ok(Value::Null) => Json::Nothing,
-                Ok(Value::Object(fields)) => {
-                    Json::Fields(fields.into_iter().filter_map(field).collect())
-                }
+                Ok(Value::Object(fields)) => match json_file::wrong_type(&fields) {
+                    Some((field, wanted)) => Json::WrongType(field, wanted),
+                    None => Json::Fields(fields.into_iter().filter_map(field).collect()),
+                },
                 _ => Json::Unreadable,
             },
         };
@@ -149,7 +153,16 @@ impl<'a> Effective<'a> {
 
     /// Whether the agent exits at the JSON file. An empty one counts as missing.
     pub fn has_unreadable_json(&self) -> bool {
-        matches!(self.json, Json::Unreadable)
+        matches!(self.json, Json::Unreadable | Json::WrongType(..))
+    }
+
+    /// The field of the JSON file at which the agent exits, and what it wants there; `None` if the
+    /// types of all are right.
+    pub fn wrong_json_field(&self) -> Option<(&'static str, &'static str)> {
+        match self.json {
+            Json::WrongType(field, wanted) => Some((field, wanted)),
+            _ => None,
+        }
     }
 
     /// What the reader gets under this name. An empty value is a value, and overrides that of

@@ -39,6 +39,7 @@ pub mod diff;
 pub mod effective;
 pub mod expand;
 pub mod go;
+mod json_file;
 mod lines;
 pub mod lint;
 pub mod merge;

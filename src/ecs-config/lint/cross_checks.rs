@@ -5,6 +5,7 @@ use super::registered::Registered;
 use super::rules::cross_checks as rule;
 use super::{Context, Severity};
 use crate::Effective;
+use crate::effective::ConfigFile;
 use crate::proxy;
 
 /// A setting and where it comes from.
@@ -21,9 +22,7 @@ pub(super) fn check(settings: &[Placed<'_>], context: &Context<'_>, found: &mut 
     let effective = Effective::intended(context.file, values, context.instance_file)
         .with_json(context.json_file);
     let checks = CrossChecks { settings, effective, context };
-    if checks.effective.has_unreadable_json() {
-        found.add(&rule::UNREADABLE_JSON_FILE, At::default());
-    }
+    checks.json_file(found);
     checks.cluster(found);
     checks.joined(found);
     checks.proxy(found);
@@ -52,6 +51,26 @@ impl CrossChecks<'_> {
         let is_here = self.settings.iter().any(|setting| missing.contains(&setting.name));
         let at_most = (!self.context.whole && !is_here).then_some(Severity::Note);
         At { at_most, ..self.at(name) }
+    }
+
+    fn json_file(&self, found: &mut Findings<'_>) {
+        let file = ConfigFile::Json.path();
+        let mut add = |message: String, fix: String| {
+            found.add_with(&rule::WRONG_JSON_FIELD, At::default(), || words(message, fix));
+        };
+        let timeout = self.effective.get("ECS_CONTAINER_STOP_TIMEOUT");
+        let timeout = timeout.filter(|set| set.file == ConfigFile::Json);
+        let nanoseconds: Option<i64> = timeout.and_then(|set| set.text().parse().ok());
+        if let Some((field, wanted)) = self.effective.wrong_json_field() {
+            let message = format!("{field} in {file} has a wrong type: the agent stops");
+            add(message, format!("write {wanted}"));
+        } else if nanoseconds.is_some_and(|count| count < 1_000_000_000) {
+            // Elsewhere such a timeout is raised (agent/config/config.go, NewConfig).
+            let message = format!("DockerStopTimeout in {file} is below 1s: the agent stops");
+            add(message, "write it in nanoseconds, 1000000000 or more".into());
+        } else if self.effective.has_unreadable_json() {
+            found.add(&rule::UNREADABLE_JSON_FILE, At::default());
+        }
     }
 
     fn cluster(&self, found: &mut Findings<'_>) {

@@ -21,6 +21,9 @@ fn introduction(context: ExampleContext) -> &'static str {
         ExampleContext::JsonFile => {
             "With a file /etc/ecs/ecs.config.json that holds `[`, for instance,\n"
         }
+        ExampleContext::JsonField => {
+            "With `{\"ReservedMemory\":\"256\"}` in /etc/ecs/ecs.config.json, for instance,\n"
+        }
         ExampleContext::Installed => "When `run` installs it,\n",
         ExampleContext::JoinedGreen => "Where an agent has joined the cluster green,\n",
         ExampleContext::JoinedSome => "Where an agent has joined an unknown cluster,\n",

@@ -25,7 +25,10 @@ fn context(rule: &Rule, is_broken: bool) -> Context<'static> {
             Context { registered: Registered::Unknown, ..plain }
         }
         ExampleContext::JsonFile if is_broken => Context { json_file: Some(b"["), ..plain },
-        ExampleContext::JoinedSome | ExampleContext::JsonFile => plain,
+        ExampleContext::JsonField if is_broken => {
+            Context { json_file: Some(b"{\"ReservedMemory\":\"256\"}"), ..plain }
+        }
+        ExampleContext::JoinedSome | ExampleContext::JsonFile | ExampleContext::JsonField => plain,
     }
 }
 

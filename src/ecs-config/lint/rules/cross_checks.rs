@@ -42,4 +42,8 @@ UNREADABLE_JSON_FILE "unreadable-json-file" Error ALL reports "/etc/ecs/ecs.conf
 "/etc/ecs/ecs.config.json is not a JSON object. The agent exits, and ecs-init restarts it for ever while the unit looks healthy. An empty file is fine."
 b"ECS_CLUSTER=prod\n" => b"ECS_CLUSTER=prod\n" in JsonFile;
 
+WRONG_JSON_FIELD "wrong-json-field" Error ALL
+"A field of /etc/ecs/ecs.config.json has another type than in the agent's code: a number or a boolean is in quotes, or a duration is not a number of nanoseconds (aws/amazon-ecs-agent#409). The agent exits, and ecs-init restarts it for ever while the unit looks healthy."
+b"ECS_CLUSTER=prod\n" => b"ECS_CLUSTER=prod\n" in JsonField;
+
 }

@@ -37,6 +37,8 @@ pub enum ExampleContext {
     /// With the broken example there is an `/etc/ecs/ecs.config.json` that holds `[`; with the
     /// corrected one there is none.
     JsonFile,
+    /// The same with `{"ReservedMemory":"256"}`.
+    JsonField,
     /// An agent has run on the host in the cluster green.
     JoinedGreen,
     /// An agent has run on the host, in an unknown cluster; not so for the corrected example.

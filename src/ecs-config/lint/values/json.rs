@@ -1,13 +1,12 @@
 //! Values that are JSON: lists, maps, ports, prefixes and registry credentials. Positions are
 //! counted from one.
 
-use std::net::IpAddr;
-
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine as _, alphabet};
 use serde_json::{Map, Value as Json};
 
 use super::value::Value;
+use crate::json_file::is_prefix;
 use crate::lint::rules::values as rule;
 use crate::variables::{Kind, OnInvalid};
 
@@ -182,16 +181,6 @@ pub(super) fn prefix_list(value: &mut Value<'_, '_>) {
         let message = format!("not an address prefix, so the agent stops: {which}");
         value.breaks_with(&rule::BAD_PREFIX, message, "write an address, a slash and a length");
     }
-}
-
-fn is_prefix(text: &str) -> bool {
-    let Some((address, length)) = text.split_once('/') else { return false };
-    let longest = match address.parse() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => return false,
-    };
-    length.parse::<u8>().is_ok_and(|length| length <= longest)
 }
 
 pub(super) fn auth(value: &mut Value<'_, '_>, auth_type: &str) {

@@ -3,6 +3,7 @@
 
 mod auth;
 mod fix;
+mod json_file;
 mod layers;
 
 use ecs_config::lint::{self, Context, File, Finding, Severity};
