@@ -11,6 +11,7 @@ mod excerpt;
 mod explain;
 mod findings;
 mod fix;
+mod leftovers;
 mod names;
 mod parsed_value;
 mod reader_consistency;

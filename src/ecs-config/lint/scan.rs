@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::findings::{At, Findings, words};
+use super::leftovers;
 use super::parsed_value::{ParsedValue, bracket_depth, looks_expandable};
 use super::rules::{names, readers as rule, values};
 use crate::lines::lines;
@@ -169,13 +170,14 @@ impl<'t> Scan<'t, '_, '_> {
         let name_start = line.start + name.rfind(bare.trim()).unwrap_or(0);
         let parsed = ParsedValue::new(value);
         let value_start = equals + 1 + parsed.offset;
+        let leftover = leftovers::rule(bare.trim(), parsed.value);
         let setting = Setting {
             line: line.number,
             name: bare.trim(),
             value: parsed.value,
             name_at: (name_start, line.start + name.trim_end().len()),
             value_at: (value_start, value_start + parsed.width),
-            is_whole: parsed.is_whole,
+            is_whole: parsed.is_whole && leftover.is_none(),
         };
         let at = |from, to| At { columns: (from, to), ..setting.at_name() };
         if is_exported {
@@ -196,6 +198,9 @@ impl<'t> Scan<'t, '_, '_> {
         }
         self.name(&setting);
         self.value(&setting, &parsed);
+        if let Some(rule) = leftover {
+            self.found.add(rule, setting.at_value());
+        }
         self.repeated(&setting);
         self.settings.push(setting);
     }
@@ -237,7 +242,8 @@ impl<'t> Scan<'t, '_, '_> {
         if !value.is_ascii() && value.contains(quotes) {
             self.found.add(&values::TYPOGRAPHIC_QUOTES, at);
         }
-        if looks_expandable(value) && !variables::sounds_secret(setting.name) {
+        let is_shell = leftovers::rule(setting.name, value).is_some();
+        if looks_expandable(value) && !is_shell && !variables::sounds_secret(setting.name) {
             self.found.add(&rule::NO_EXPANSION, at);
         }
         if setting.name.len() + 1 + value.len() >= 131_072 {

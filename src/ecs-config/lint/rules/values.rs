@@ -126,4 +126,12 @@ CLUSTER_NAME "cluster-name" Error ALL reports "this is not a valid cluster name"
 "A cluster has a name of 1 to 255 letters, digits, hyphens and underscores, or the ARN that ends in one. ECS refuses anything else, and the agent stays dead with exit status 5."
 b"ECS_CLUSTER=prod cluster\n" => b"ECS_CLUSTER=prod-cluster\n";
 
+SHELL_IN_VALUE "shell-in-value" Error ALL reports "shell syntax was left in the value" "keep only what the shell was to write"
+"A redirection, a pipe, the end of a command or a command substitution is part of the value, most likely because a line of a script was put into a here-document. No reader of this file is a shell: the program gets all of it."
+b"ECS_LOGFILE=/log/ecs-agent.log >> /etc/ecs/ecs.config\n" => b"ECS_LOGFILE=/log/ecs-agent.log\n";
+
+PLACEHOLDER_LEFT_IN "placeholder-left-in" Error ALL reports "a placeholder of a template was not filled in" "write the value itself"
+"The value has the marks of a template (Jinja, ERB, CloudFormation, CDK and the like) or a word such as CHANGEME: the program that was to fill it in did not run, or did not know the name. The agent takes it as it is."
+b"ECS_DATADIR={{ data_dir }}\n" => b"ECS_DATADIR=/data\n";
+
 }

@@ -5,6 +5,7 @@ mod auth;
 mod fix;
 mod json_file;
 mod layers;
+mod leftovers;
 
 use ecs_config::lint::{self, Context, File, Finding, Severity};
 
