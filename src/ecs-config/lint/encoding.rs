@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::findings::{At, Findings, words};
+use super::foreign;
 use super::rules::readers as rule;
 use crate::lines::{BOM, lines};
 
@@ -14,8 +15,10 @@ pub(super) fn check<'b>(bytes: &'b [u8], found: &mut Findings<'_>) -> Option<Cow
         return None;
     }
     let text = bytes.strip_prefix(BOM).unwrap_or(bytes);
-    if text.trim_ascii_start().starts_with(b"<") {
-        found.add(&rule::NOT_A_CONFIGURATION, start);
+    if let Some((what, fix)) = foreign::kind(text) {
+        found.add_with(&rule::NOT_A_CONFIGURATION, start, || {
+            words(format!("the file is {what}, not a configuration"), fix)
+        });
         return None;
     }
     if text.len() < bytes.len() {

@@ -11,6 +11,7 @@ mod excerpt;
 mod explain;
 mod findings;
 mod fix;
+mod foreign;
 mod leftovers;
 mod names;
 mod parsed_value;

@@ -155,8 +155,8 @@ TOO_LONG "too-long" Error ALL reports "NAME=value has 131072 bytes or more" "sho
 "NAME=value has 131072 bytes or more. The kernel refuses to start a program with such an environment: first ecs-init, then the agent."
 b"ECS_INSTANCE_ATTRIBUTES=......\n" => b"ECS_INSTANCE_ATTRIBUTES={\"a\":\"b\"}\n" in Stretched;
 
-NOT_A_CONFIGURATION "not-a-configuration" Error ALL reports "the file is XML or HTML, not a configuration" ""
-"The file begins with `<`: it is XML or HTML, most likely the error page of a download that was not checked."
+NOT_A_CONFIGURATION "not-a-configuration" Error ALL
+"The file is something else altogether: XML or HTML, as of a download that failed and was not checked, user data, a script, JSON, YAML, TOML, base64 or compressed. Lines that look like settings in it are not looked at one by one."
 b"<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code></Error>\n" => b"ECS_CLUSTER=prod\n";
 
 MENDED "mended" Note ALL

@@ -3,6 +3,7 @@
 
 mod auth;
 mod fix;
+mod foreign;
 mod json_file;
 mod layers;
 mod leftovers;
