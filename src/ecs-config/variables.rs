@@ -184,11 +184,19 @@ pub fn find(name: &str) -> Option<&'static Variable> {
     CATALOGUE.get(at)
 }
 
+/// The known name that an unknown one differs from by case alone.
+pub(crate) fn in_another_case(name: &str) -> Option<&'static str> {
+    let upper = name.to_ascii_uppercase();
+    if find(name).is_some() { None } else { find(&upper).map(|known| known.name) }
+}
+
 /// Names that people write, and the one that they meant. The first three are in documents or in
 /// other tools' code (README.md of amazon-ecs-agent, Bottlerocket's settings); no edit distance
 /// finds the longer ones.
-const NEAR_MISSES: [(&str, &str); 9] = [
+const NEAR_MISSES: [(&str, &str); 11] = [
     ("ECS_POLL_METRICS_WAIT_DURATION", "ECS_POLLING_METRICS_WAIT_DURATION"),
+    ("ECS_POLL_METRICS_INTERVAL", "ECS_POLLING_METRICS_WAIT_DURATION"),
+    ("REGION", "AWS_DEFAULT_REGION"),
     ("ECS_PRIVILEGED_DISABLED", "ECS_DISABLE_PRIVILEGED"),
     ("ECS_INIT_LOGLEVEL", "ECS_LOGLEVEL"),
     ("ECS_CONTAINER_INSTANCE_PROPAGATE_TAGS", "ECS_CONTAINER_INSTANCE_PROPAGATE_TAGS_FROM"),
@@ -203,7 +211,9 @@ const NEAR_MISSES: [(&str, &str); 9] = [
 pub fn nearest(name: &str) -> Option<&'static str> {
     let upper = name.to_ascii_uppercase();
     let miss = NEAR_MISSES.iter().find(|(written, _)| *written == upper);
+    let prefixed = ["ECS_", "AWS_"].iter().find_map(|prefix| find(&[prefix, &*upper].concat()));
     miss.map(|(_, meant)| *meant)
+        .or(prefixed.map(|known| known.name))
         .or_else(|| text::nearest(&upper, all().iter().map(|known| known.name)))
 }
 

@@ -87,6 +87,13 @@ fn corrected<'t>(setting: &Setting<'t>) -> Option<Cow<'t, str>> {
             let straight = value.replace(['\u{201c}', '\u{201d}', '\u{201e}'], "\"");
             is_json(&straight).then_some(Cow::Owned(straight))
         }
+        // Escaped for a shell, which did not read it.
+        Kind::StringList | Kind::StringMap | Kind::Auth | Kind::PortList | Kind::CidrList
+            if value.contains("\\\"") && !is_json(value) =>
+        {
+            let plain = value.replace("\\\"", "\"");
+            is_json(&plain).then_some(Cow::Owned(plain))
+        }
         _ => None,
     }
 }

@@ -23,6 +23,7 @@ pub mod sarif;
 mod scan;
 mod values;
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 pub use context::{Context, HOSTS, Host, ReaderSet};
@@ -104,7 +105,9 @@ fn check_file(file: &File<'_>, context: &Context<'_>, cross: bool) -> Vec<Findin
         let settings = scan::scan(&text, &mut found);
         reader_consistency::check(file.bytes, &settings, &mut found);
         let consulted = values::Consulted::of(&settings);
-        for setting in &settings {
+        let last: HashMap<&str, usize> = settings.iter().map(|one| (one.name, one.line)).collect();
+        // A line that a later one overrides counts for nothing.
+        for setting in settings.iter().filter(|one| last.get(one.name) == Some(&one.line)) {
             names::check(setting, context, &mut found);
             values::check(setting, &consulted, &mut found);
         }

@@ -11,6 +11,11 @@ use crate::variables::{self, EcsInitReads, Variable};
 pub(super) fn check(setting: &Setting<'_>, context: &Context<'_>, found: &mut Findings<'_>) {
     match variables::find(setting.name) {
         Some(known) => known_name(setting, known, context, found),
+        None if let Some(known) = variables::in_another_case(setting.name) => {
+            found.add_with(&rule::NAME_CASE, setting.at_name(), || {
+                words("only the case differs from a name that is read", format!("write {known}"))
+            });
+        }
         None if readers::is_name(setting.name.as_bytes()) => {
             found.add_with(&rule::UNKNOWN_VARIABLE, setting.at_name(), || {
                 let name = setting.name;

@@ -43,6 +43,14 @@ impl<'t> ParsedValue<'t> {
 
     fn unquoted(mut self, quote: u8) -> Self {
         self.is_quoted = true;
+        // JSON whose own quotes are not escaped, as in `"{"a":"b"}"`.
+        let outer = char::from(quote);
+        let inner = self.value[1..].strip_suffix(outer).filter(|inner| is_json(inner));
+        if let Some(inner) = inner {
+            self.shape = Some(&rule::QUOTED_VALUE);
+            self.value = inner;
+            return self;
+        }
         let Some(end) = closing_quote(self.value, quote) else {
             self.shape = Some(&rule::UNCLOSED_QUOTE);
             self.is_whole = false;

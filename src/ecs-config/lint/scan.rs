@@ -6,10 +6,11 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use super::Severity;
 use super::findings::{At, Findings, words};
 use super::leftovers;
 use super::parsed_value::{ParsedValue, bracket_depth, looks_expandable};
-use super::rules::{names, readers as rule, values};
+use super::rules::{Rule, names, readers as rule, values};
 use crate::lines::lines;
 use crate::readers;
 use crate::text::is_invisible;
@@ -107,6 +108,7 @@ impl<'t> Scan<'t, '_, '_> {
         self.after_comment(line.number);
         match line.core.split_once('=') {
             _ if is_heredoc(line.core) => self.found.add(&rule::HEREDOC_LEFT_IN, line.at()),
+            _ if is_boundary(line.core) => self.found.add(&rule::MIME_BOUNDARY, line.at()),
             Some(("", _)) => self.found.add(&rule::EMPTY_NAME, line.at()),
             Some((name, value)) => self.assignment(line, name, value),
             None if is_command(line.core) => self.found.add(&rule::SHELL_COMMAND, line.at()),
@@ -162,8 +164,8 @@ impl<'t> Scan<'t, '_, '_> {
     }
 
     fn assignment(&mut self, line: &Line<'t>, name: &'t str, value: &'t str) {
-        let (bare, is_exported) = without_export(name);
-        if !is_exported && !is_name(name.trim()) && is_command(line.core) {
+        let (bare, prefix) = without_prefix(name);
+        if prefix.is_none() && !is_name(name.trim()) && is_command(line.core) {
             return self.found.add(&rule::SHELL_COMMAND, line.at());
         }
         let equals = line.start + name.len();
@@ -180,8 +182,8 @@ impl<'t> Scan<'t, '_, '_> {
             is_whole: parsed.is_whole && leftover.is_none(),
         };
         let at = |from, to| At { columns: (from, to), ..setting.at_name() };
-        if is_exported {
-            self.found.add(&rule::EXPORT_PREFIX, at(line.start, name_start));
+        if let Some(rule) = prefix {
+            self.found.add(rule, at(line.start, name_start));
         }
         let is_blank = |c: char| c == ' ' || c == '\t';
         if name.ends_with(char::is_whitespace)
@@ -210,6 +212,7 @@ impl<'t> Scan<'t, '_, '_> {
         let is_odd = || name.bytes().all(|c| c.is_ascii_alphanumeric() || b"_-.".contains(&c));
         let has_lower = || name.bytes().any(|c| c.is_ascii_lowercase());
         let rule = match is_name(name) {
+            true if variables::in_another_case(name).is_some() => return,
             true if has_lower() && variables::find(name).is_none() => &rule::LOWER_CASE_NAME,
             true => return,
             false if !name.is_empty() && is_odd() => &rule::ODD_NAME,
@@ -254,7 +257,10 @@ impl<'t> Scan<'t, '_, '_> {
             let has_default = known.is_some_and(|known| !known.ecs_init_sets.is_empty());
             let rule =
                 if has_default { &rule::EMPTY_OVERRIDES_DEFAULT } else { &rule::EMPTY_VALUE };
-            self.found.add(rule, setting.at_name());
+            // What AWS's console writes into the user data of every cluster.
+            let is_usual = setting.name == "ECS_BACKEND_HOST";
+            let at_most = is_usual.then_some(Severity::Note);
+            self.found.add(rule, At { at_most, ..setting.at_name() });
         }
     }
 
@@ -279,11 +285,30 @@ fn is_name(name: &str) -> bool {
     readers::is_name(name.as_bytes())
 }
 
-fn without_export(name: &str) -> (&str, bool) {
-    match name.strip_prefix("export").filter(|rest| rest.starts_with([' ', '\t'])) {
-        Some(rest) => (rest, true),
-        None => (name, false),
-    }
+/// The name without what a shell was to take away, and the rule that this breaks.
+fn without_prefix(name: &str) -> (&str, Option<&'static Rule>) {
+    const PREFIXES: [(&str, &Rule); 9] = [
+        ("export", &rule::EXPORT_PREFIX),
+        ("declare -x", &rule::EXPORT_PREFIX),
+        ("readonly", &rule::EXPORT_PREFIX),
+        ("setenv", &rule::EXPORT_PREFIX),
+        ("env", &rule::EXPORT_PREFIX),
+        ("-e", &rule::ECHO_OPTION),
+        ("-n", &rule::ECHO_OPTION),
+        ("-ne", &rule::ECHO_OPTION),
+        ("-en", &rule::ECHO_OPTION),
+    ];
+    let split = |(prefix, rule): &(&str, &'static Rule)| {
+        let rest = name.strip_prefix(prefix).filter(|rest| rest.starts_with([' ', '\t']))?;
+        Some((rest, Some(*rule)))
+    };
+    PREFIXES.iter().find_map(split).unwrap_or((name, None))
+}
+
+/// A line that separates the parts of a MIME message: `--`, and a word without blanks.
+fn is_boundary(core: &str) -> bool {
+    core.strip_prefix("--")
+        .is_some_and(|rest| rest.contains(|c| c != '-') && !rest.contains([' ', '\t']))
 }
 
 /// The start of a here-document, or a word that scripts end one with.

@@ -84,7 +84,8 @@ rows! {
     hyphen_in_the_name: b"ECS-CLUSTER=v\n", WARN, "odd-name";
     dot_in_the_name: b"ECS.CLUSTER=v\n", WARN, "odd-name";
     digit_before_the_name: b"1ECS=v\n", WARN, "odd-name";
-    lower_case_name: b"ecs_cluster=v\n", WARN, "lower-case-name";
+    lower_case_name: b"my_setting=v\n", WARN, "lower-case-name";
+    name_of_a_variable_in_lower_case: b"ecs_cluster=v\n", ERROR, "name-case";
     lower_case_proxy: b"no_proxy=localhost\n", OK, "";
     dollar_is_literal: b"ECS_NVIDIA_RUNTIME=$X\n", NOTE, "no-expansion";
     percent_is_literal: b"ECS_NVIDIA_RUNTIME=%i\n", NOTE, "no-expansion";

@@ -7,6 +7,10 @@ UNKNOWN_VARIABLE "unknown-variable" Warning ALL
 "Neither the agent nor ecs-init nor the AWS SDK reads a variable of this name. ecs-init passes it on all the same, so a mistyped name goes unnoticed."
 b"ECS_CLUSTR=prod\n" => b"ECS_CLUSTER=prod\n";
 
+NAME_CASE "name-case" Error ALL
+"Names are case sensitive. Only the case differs from the name of a variable that the agent reads, so the setting is surely lost: with a protection such as ECS_AWSVPC_BLOCK_IMDS, silently."
+b"ECS_Cluster=prod\n" => b"ECS_CLUSTER=prod\n";
+
 DEPRECATED_VARIABLE "deprecated-variable" Warning ALL
 "No program reads the variable any more, or the code itself calls it unsupported. ECS_OFFHOST_INTROSPECTION_INTERFACE_NAME, for one, lost its last reader in 2025."
 b"ECS_OFFHOST_INTROSPECTION_INTERFACE_NAME=eth0\n" => b"ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS=false\n";

@@ -39,6 +39,10 @@ EXPORT_PREFIX "export-prefix" Error ALL reports "`export ` becomes part of the n
 "This file is not a shell script. systemd drops the line, ecs-init makes a variable whose name begins with `export `, docker refuses the file: the agent never sees the setting."
 b"export ECS_CLUSTER=prod\n" => b"ECS_CLUSTER=prod\n";
 
+ECHO_OPTION "echo-option" Error ALL reports "an option of echo was written into the file" "remove it"
+"`echo -e` was run by a shell whose echo has no such option, as dash's: it writes the option out. It becomes part of the name, so the agent never sees the setting, and docker refuses the file."
+b"-e ECS_CLUSTER=prod\n" => b"ECS_CLUSTER=prod\n";
+
 COMMENT_WITH_EQUALS "comment-with-equals" Warning ECS_INIT reports "ecs-init reads this comment as a variable" "reword it without `=`, or remove it"
 "ecs-init has no comments: a line with `=` becomes an environment variable of the agent whose name begins with `#`. It does no harm, but it shows up in `docker inspect`."
 b"# ECS_CLUSTER=staging\nECS_CLUSTER=prod\n" => b"# once the cluster was staging\nECS_CLUSTER=prod\n";
@@ -84,8 +88,8 @@ ODD_NAME "odd-name" Warning ALL reports "systemd drops a name like this" "use le
 b"MY.SETTING=1\n" => b"# my.setting is not for ECS\n";
 
 LOWER_CASE_NAME "lower-case-name" Warning ALL reports "the agent's variables are in upper case" "write the name in upper case"
-"Names are case sensitive and the agent's are in upper case (only http_proxy and the like exist in both). All readers set the lower case name, and no program reads it."
-b"ecs_cluster=prod\n" => b"ECS_CLUSTER=prod\n";
+"Names are case sensitive and the agent's are in upper case (only http_proxy and the like exist in both). All readers set the lower case name, and no program reads it. If only the case differs from a known name, `name-case` says so."
+b"my_setting=1\n" => b"MY_SETTING=1\n";
 
 SHELL_COMMAND "shell-command" Error ALL reports "a shell command was left in" "keep only the NAME=value that it was to write"
 "A shell command was left in the file, most likely because a script was uploaded instead of what it writes. No reader runs it; the name it seems to set is not set."
@@ -94,6 +98,10 @@ b"echo ECS_CLUSTER=prod >> /etc/ecs/ecs.config\n" => b"ECS_CLUSTER=prod\n";
 HEREDOC_LEFT_IN "heredoc-left-in" Error ALL reports "a line of a here-document was left in" "remove the line"
 "A line of a here-document (`cat <<EOF`, or `EOF` alone) was left in: a botched heredoc. docker refuses the file, and settings after the end mark may belong to the script around it."
 b"cat <<'EOF' > /etc/ecs/ecs.config\nECS_CLUSTER=prod\nEOF\n" => b"ECS_CLUSTER=prod\n";
+
+MIME_BOUNDARY "mime-boundary" Error ALL reports "a boundary of MIME was left in" "remove the line"
+"The line separates the parts of user data in MIME; most likely the here-document around the settings was not closed before it. systemd drops it, the others make a variable of it if it has `=`."
+b"ECS_CLUSTER=prod\n--==BOUNDARY==--\n" => b"ECS_CLUSTER=prod\n";
 
 MISSING_FINAL_NEWLINE "missing-final-newline" Warning ALL reports "the last line has no newline" "add one"
 "The readers do not mind, but whatever appends to the file does: the ECS Anywhere script and AWS Batch use `>>`, and their first line then continues this last one."

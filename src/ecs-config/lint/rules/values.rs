@@ -50,6 +50,10 @@ JSON_SHAPE "json-shape" Error ALL
 "The JSON is valid but of another shape: the variable takes an object of strings, not an array or a number in it (aws/amazon-ecs-agent#727), or a list of strings. For attributes and tags the agent exits, and ecs-init restarts it for ever."
 b"ECS_INSTANCE_ATTRIBUTES=[{\"stack\":\"prod\"}]\n" => b"ECS_INSTANCE_ATTRIBUTES={\"stack\":\"prod\"}\n";
 
+DUPLICATE_JSON_KEY "duplicate-json-key" Warning ALL reports "a key is in the JSON object twice" "keep one of them"
+"A key is in the JSON object more than once. Go takes the last one; the author of the other one does not expect that."
+b"ECS_INSTANCE_ATTRIBUTES={\"a\":\"1\",\"a\":\"2\"}\n" => b"ECS_INSTANCE_ATTRIBUTES={\"a\":\"2\"}\n";
+
 TYPOGRAPHIC_QUOTES "typographic-quotes" Error ALL reports "curly quotes, as from a text document" "type straight quotes (U+0022)"
 "The value holds curly quotes, pasted from a document or a chat. JSON knows only the straight one (aws/amazon-ecs-agent#2074)."
 b"ECS_AVAILABLE_LOGGING_DRIVERS=[\xe2\x80\x9cawslogs\xe2\x80\x9d]\n" => b"ECS_AVAILABLE_LOGGING_DRIVERS=[\"awslogs\"]\n";
@@ -81,6 +85,10 @@ b"ECS_TASK_METADATA_RPS_LIMIT=40\n" => b"ECS_TASK_METADATA_RPS_LIMIT=40,60\n";
 BLANK_IN_LIST "blank-in-list" Warning ALL reports "an element begins or ends with a blank" "remove blanks around commas"
 "The elements of this list are not trimmed, so a blank after a comma becomes part of the next element."
 b"ECS_EXCLUDE_UNTRACKED_IMAGE=alpine:3, busybox:1\n" => b"ECS_EXCLUDE_UNTRACKED_IMAGE=alpine:3,busybox:1\n";
+
+BOOLEAN_FOR_LIST "boolean-for-list" Warning ALL reports "this is a list of names, not a switch" "list the names, or remove the line"
+"The variable takes a list of names with commas between them: true or false is taken for the only name in it, which no image and no host has."
+b"ECS_EXCLUDE_UNTRACKED_IMAGE=false\n" => b"ECS_EXCLUDE_UNTRACKED_IMAGE=alpine:3\n";
 
 BAD_URL "bad-url" Error ALL
 "The value is not an address that the program can use: an endpoint needs http:// or https:// and a host, and the Docker and credentials-fetcher sockets need unix:// before the path."

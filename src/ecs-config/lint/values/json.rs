@@ -1,8 +1,12 @@
 //! Values that are JSON: lists, maps, ports, prefixes and registry credentials. Positions are
 //! counted from one.
 
+use std::fmt;
+
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine as _, alphabet};
+use serde::Deserializer as _;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value as Json};
 
 use super::value::Value;
@@ -54,12 +58,36 @@ fn list(value: &mut Value<'_, '_>) -> Option<Vec<Json>> {
 
 fn object(value: &mut Value<'_, '_>) -> Option<Map<String, Json>> {
     match parsed(value)? {
-        Json::Object(map) => return Some(map),
+        Json::Object(map) => {
+            if count_keys(value.text) > map.len() {
+                value.breaks(&rule::DUPLICATE_JSON_KEY);
+            }
+            return Some(map);
+        }
         Json::Null => {}
         Json::Array(_) => shape(value, "expected an object, not a list"),
         _ => shape(value, "expected an object"),
     }
     None
+}
+
+/// The keys of an object, each as often as it is there.
+fn count_keys(text: &str) -> usize {
+    struct Keys;
+    impl<'de> Visitor<'de> for Keys {
+        type Value = usize;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<usize, A::Error> {
+            let mut count = 0;
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+                count += 1;
+            }
+            Ok(count)
+        }
+    }
+    serde_json::Deserializer::from_str(text).deserialize_map(Keys).unwrap_or(0)
 }
 
 /// Those that fail, counted from one: `element 2`, `elements 2, 3 and 5`.
@@ -97,8 +125,8 @@ pub(super) fn string_map(value: &mut Value<'_, '_>) {
     let Some(map) = object(value) else { return };
     let entries: Vec<Option<Pair<'_>>> =
         map.iter().map(|(key, value)| Some((key.as_str(), string(value)?))).collect();
-    if let Some(which) = bad("entry", &entries, Option::is_some) {
-        return shape(value, format!("the value is not a string: {which}"));
+    if let Some(which) = bad("value", &entries, Option::is_some) {
+        return shape(value, format!("not a string: {which}"));
     }
     let pairs: Vec<Pair<'_>> = entries.into_iter().flatten().collect();
     match value.known.name {

@@ -122,6 +122,8 @@ pub(super) fn comma_list(value: &mut Value<'_, '_>) {
         let message = "this list is separated by commas, it is not JSON";
         let fix = "write the elements with commas between them";
         value.breaks_with(&rule::JSON_SHAPE, message, fix);
+    } else if go::boolean(&value.text.to_lowercase()).is_some() && value.text.len() > 1 {
+        value.breaks(&rule::BOOLEAN_FOR_LIST);
     } else if !is_trimmed && value.text.split(',').any(|element| element.trim() != element) {
         value.breaks(&rule::BLANK_IN_LIST);
     }
@@ -145,18 +147,12 @@ pub(super) fn rate_limit(value: &mut Value<'_, '_>) {
 
 pub(super) fn url(value: &mut Value<'_, '_>) {
     let name = value.known.name;
-    let has_host = |rest: &str| {
-        !rest.is_empty() && !rest.starts_with('/') && !rest.contains(char::is_whitespace)
-    };
-    let after = |scheme: &str| value.text.strip_prefix(scheme);
     let is_socket = matches!(name, "DOCKER_HOST" | "CREDENTIALS_FETCHER_HOST");
     let is_good = match name {
         _ if is_socket => value.text.starts_with("unix:///"),
-        _ if name.starts_with("AWS_") => {
-            after("http://").or_else(|| after("https://")).is_some_and(has_host)
-        }
-        // A proxy and ECS_BACKEND_HOST may leave the scheme out.
-        _ => has_host(value.text.split_once("://").map_or(value.text, |(_, rest)| rest)),
+        _ if name.starts_with("AWS_") => is_url(value.text, &WEB, true),
+        "ECS_BACKEND_HOST" => is_url(value.text, &WEB, false),
+        _ => is_url(value.text, &PROXY, false),
     };
     if !is_good {
         let fix = match is_socket {
@@ -165,6 +161,33 @@ pub(super) fn url(value: &mut Value<'_, '_>) {
         };
         value.breaks_with(&rule::BAD_URL, format!("{name} is not a usable address"), fix);
     }
+}
+
+const WEB: [&str; 2] = ["http", "https"];
+/// Any other scheme of a proxy is taken for a host (golang/net, http/httpproxy/proxy.go).
+const PROXY: [&str; 4] = ["http", "https", "socks5", "socks5h"];
+
+/// `SCHEME://USER@HOST:PORT/PATH`. A scheme without `://` would be the host.
+fn is_url(text: &str, schemes: &[&str], needs_scheme: bool) -> bool {
+    let is_scheme = |word: &str| schemes.contains(&word.to_ascii_lowercase().as_str());
+    let rest = match text.split_once("://") {
+        Some((scheme, _)) if !is_scheme(scheme) => return false,
+        Some((_, rest)) => rest,
+        None if needs_scheme || is_scheme(text.split([':', '/']).next().unwrap_or("")) => {
+            return false;
+        }
+        None => text,
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let end = host.rfind(']').map_or(0, |at| at + 1);
+    let (tail, port) = host[end..].rsplit_once(':').unwrap_or((&host[end..], ""));
+    let is_name = |c: char| c.is_alphanumeric() || "-._".contains(c);
+    let is_host = match end {
+        0 => !tail.is_empty() && tail.chars().all(is_name),
+        _ => tail.is_empty() && host[..end].starts_with('[') && host.len() > 2,
+    };
+    is_host && (port.is_empty() || port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 /// What happens to a value that the program does not take, for the end of a sentence.

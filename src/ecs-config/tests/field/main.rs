@@ -7,6 +7,8 @@ mod foreign;
 mod json_file;
 mod layers;
 mod leftovers;
+mod lines;
+mod urls;
 
 use ecs_config::lint::{self, Context, File, Finding, Severity};
 
