@@ -160,7 +160,7 @@ fn completions_know_the_rules() {
 #[test]
 fn fix_writes_back_and_reports_what_it_did() {
     let folder = Folder::new();
-    let broken = "\u{feff}export ECS_CLUSTER = \"prod\"  \r\nECS_ENABLE_TASK_IAM_ROLE=Yes\r\n\
+    let broken = "\u{feff}export ECS_CLUSTER = \"prod\"  \r\nECS_ENABLE_TASK_IAM_ROLE=True\r\n\
                   # the end \\\r\nECS_LOGLEVEL=info # fine";
     let file = folder.file("ecs.config", broken);
     let document = folder.json(&[&file, "--fix"]);
@@ -172,7 +172,7 @@ fn fix_writes_back_and_reports_what_it_did() {
         (1, "bom"),
         (1, "export-prefix"),
         (1, "quoted-value"),
-        (2, "not-a-boolean"),
+        (2, "boolean-spelling"),
         (4, "missing-final-newline"),
     ] {
         let wanted = json!({"source": file, "line": line, "id": id});
