@@ -165,7 +165,7 @@ fn dry_run_prints_the_diff_and_changes_nothing() {
     let host =
         Host::default().with_file(TARGET, "ECS_CLUSTER=old\nECS_ENGINE_AUTH_DATA=PLANTED-OLD\n");
     let host = host.stores(
-        "ECS_CLUSTER=new\nECS_ENGINE_AUTH_TYPE=docker\nECS_ENGINE_AUTH_DATA={\"a\":{\"username\":\"u\",\"password\":\"PLANTED-NEW\"}}\n",
+        "ECS_CLUSTER=new\nECS_ENGINE_AUTH_TYPE=docker\nECS_ENGINE_AUTH_DATA={\"r.test\":{\"username\":\"u\",\"password\":\"PLANTED-NEW\"}}\n",
     );
     let files = || host.machine.files().into_iter().map(|(path, _)| path).collect::<Vec<_>>();
     let before = files();

@@ -172,5 +172,11 @@ fn is_key(name: &[u8]) -> bool {
 }
 
 fn shown(name: &[u8]) -> String {
-    if is_key(name) { lossy(name) } else { "what is before the =".into() }
+    let exported = name.strip_prefix(b"export ").map(<[u8]>::trim_ascii);
+    match exported {
+        Some(key) if is_key(key) => format!("`export {}`", lossy(key)),
+        _ if is_key(name) => lossy(name),
+        _ if name.contains(&0) => "UTF-16".into(),
+        _ => "what is before the =".into(),
+    }
 }

@@ -195,7 +195,7 @@ fn misread_line_is_an_error_without_its_value() {
         ("K-K=hunter2", "K-K", "systemd"),
         ("K=hunter2\u{a0}", "K", "ecs-init"),
         ("K=hunter2\x07", "K", "systemd-219"),
-        ("export K=hunter2", "what is before the =", "systemd"),
+        ("export K=hunter2", "`export K`", "systemd"),
     ] {
         Case::layers(&["A=1\n", &format!("\n{line}\n")])
             .fails(&format!("second, line 2: {reader} would not read {key} as it is written"));

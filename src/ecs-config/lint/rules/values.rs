@@ -71,8 +71,8 @@ DEFAULT_PORTS_DROPPED "default-ports-dropped" Note ALL
 b"ECS_RESERVED_PORTS=[8080]\n" => b"ECS_RESERVED_PORTS=[22,2375,2376,51678,51679,8080]\n";
 
 BAD_PORT_RANGE "bad-port-range" Error ALL reports "this is not a range of ports" "write FIRST-LAST, as in 49153-65535"
-"The range must be two ports from 1 to 65535, the smaller one first, with a hyphen between them. Anything else is ignored."
-b"ECS_DYNAMIC_HOST_PORT_RANGE=50000\n" => b"ECS_DYNAMIC_HOST_PORT_RANGE=50000-60000\n";
+"The range must be two ports from 1 to 65535, the smaller one first, with a hyphen between them, or one port. Anything else is ignored."
+b"ECS_DYNAMIC_HOST_PORT_RANGE=60000-50000\n" => b"ECS_DYNAMIC_HOST_PORT_RANGE=50000-60000\n";
 
 BAD_PREFIX "bad-prefix" Error ALL
 "An element is not an address prefix such as 10.0.0.0/16. The agent exits, and ecs-init restarts it for ever while the unit looks healthy."

@@ -130,9 +130,10 @@ pub(super) fn comma_list(value: &mut Value<'_, '_>) {
 }
 
 pub(super) fn port_range(value: &mut Value<'_, '_>) {
-    let ports = value.text.split_once('-');
-    let ports = ports.map(|(from, to)| (from.parse::<u16>(), to.parse::<u16>()));
-    if !matches!(ports, Some((Ok(from), Ok(to))) if 0 < from && from <= to) {
+    // One port alone is a range of one.
+    let (from, to) = value.text.split_once('-').unwrap_or((value.text, value.text));
+    if !matches!((from.parse::<u16>(), to.parse::<u16>()), (Ok(from), Ok(to)) if 0 < from && from <= to)
+    {
         value.breaks(&rule::BAD_PORT_RANGE);
     }
 }

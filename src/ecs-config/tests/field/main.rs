@@ -8,6 +8,7 @@ mod json_file;
 mod layers;
 mod leftovers;
 mod lines;
+mod present;
 mod urls;
 
 use ecs_config::lint::{self, Context, File, Finding, Severity};
