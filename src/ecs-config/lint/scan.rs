@@ -41,8 +41,9 @@ impl<'t> Setting<'t> {
 /// The settings of a text, in its order; the last one of a name is the one that counts.
 pub(super) fn scan<'t>(text: &'t str, found: &mut Findings<'_>) -> Vec<Setting<'t>> {
     let (settings, first) = Default::default();
+    let last = last_lines(text);
     let mut scan =
-        Scan { found, settings, first, open_brackets: 0, continues: false, comment: None };
+        Scan { found, settings, first, last, open_brackets: 0, continues: false, comment: None };
     for line in lines(text.as_bytes()) {
         let body = &text[line.start..line.start + line.body().len()];
         scan.line(&Line::new(line.number, body));
@@ -55,6 +56,8 @@ struct Scan<'t, 'f, 'a> {
     settings: Vec<Setting<'t>>,
     /// Where each name is set first, and to which value.
     first: HashMap<&'t str, (usize, &'t str)>,
+    /// The line that sets each name last.
+    last: HashMap<&'t str, usize>,
     /// Of a JSON value that does not end on its line.
     open_brackets: i32,
     /// The line before ended in a backslash.
@@ -199,8 +202,13 @@ impl<'t> Scan<'t, '_, '_> {
             self.found.add(&rule::TRAILING_SPACE, at(end, line.body.len()));
         }
         self.name(&setting);
-        self.value(&setting, &parsed);
-        if let Some(rule) = leftover {
+        // What a later line overrides counts for nothing, if it ends on its line.
+        let is_last = self.last.get(setting.name).is_none_or(|last| *last == line.number);
+        self.open_brackets = parsed.open_brackets;
+        if is_last || !parsed.is_whole || parsed.has_comment {
+            self.value(&setting, &parsed);
+        }
+        if let Some(rule) = leftover.filter(|_| is_last) {
             self.found.add(rule, setting.at_value());
         }
         self.repeated(&setting);
@@ -223,7 +231,6 @@ impl<'t> Scan<'t, '_, '_> {
 
     fn value(&mut self, setting: &Setting<'t>, parsed: &ParsedValue<'_>) {
         let (value, at) = (setting.value, setting.at_value());
-        self.open_brackets = parsed.open_brackets;
         if let Some(rule) = parsed.shape {
             self.found.add(rule, at);
         }
@@ -279,6 +286,17 @@ impl<'t> Scan<'t, '_, '_> {
             words(message, "keep one of them")
         });
     }
+}
+
+/// The last line that sets each name.
+fn last_lines(text: &str) -> HashMap<&str, usize> {
+    let mut last = HashMap::new();
+    for (number, line) in (1..).zip(text.split('\n')) {
+        if let Some((name, _)) = line.split_once('=') {
+            last.insert(without_prefix(name.trim()).0.trim(), number);
+        }
+    }
+    last
 }
 
 fn is_name(name: &str) -> bool {

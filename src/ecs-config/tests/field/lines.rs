@@ -142,6 +142,9 @@ fn line_that_a_later_one_overrides_is_not_judged() {
         ("ECS_RESERVED_MEMORY=256MB", "ECS_RESERVED_MEMORY=256"),
         ("ECS_LOGLEVEL=crit", "ECS_LOGLEVEL=info"),
         ("ECS_LOGFILE=/opt/a.log", "ECS_LOGFILE=/log/a.log"),
+        ("ECS_CLUSTER=\"a\"", "ECS_CLUSTER=b"),
+        ("ECS_DATADIR=", "ECS_DATADIR=/data"),
+        ("ECS_CLUSTER={{ name }}", "ECS_CLUSTER=b"),
     ] {
         let file = format!("{first}\n{last}\n");
         finds(&file, &[("conflicting-duplicate", ERROR)]);
