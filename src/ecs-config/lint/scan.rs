@@ -232,7 +232,9 @@ impl<'t> Scan<'t, '_, '_> {
     fn value(&mut self, setting: &Setting<'t>, parsed: &ParsedValue<'_>) {
         let (value, at) = (setting.value, setting.at_value());
         if let Some(rule) = parsed.shape {
-            self.found.add(rule, at);
+            let is_escaped = rule.id == rule::QUOTED_VALUE.id && value.contains("\\\"");
+            let escapes = if is_escaped { " and without the backslashes in it" } else { "" };
+            self.found.add_with(rule, at, || words(rule.message, [rule.fix, escapes].concat()));
         }
         if parsed.has_comment {
             self.found.add(&rule::TRAILING_COMMENT, at);

@@ -60,6 +60,11 @@ fn quoted_json_is_mended_with_its_escapes() {
         let (fixed, _) = fix(file.as_bytes());
         assert_eq!(fixed, b"ECS_INSTANCE_ATTRIBUTES={\"a\": \"b\"}\n", "{file}");
     }
+    explains(
+        "ECS_INSTANCE_ATTRIBUTES=\"{\\\"a\\\": \\\"b\\\"}\"\n",
+        "only systemd removes the quotes",
+        "write the value without quotes and without the backslashes in it",
+    );
     let list = "ECS_AVAILABLE_LOGGING_DRIVERS=\"[\"json-file\"]\"\n";
     assert_eq!(fix(list.as_bytes()).0, b"ECS_AVAILABLE_LOGGING_DRIVERS=[\"json-file\"]\n");
 }
