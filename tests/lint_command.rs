@@ -211,6 +211,21 @@ fn missing_odd_and_large_files_are_refused() {
     assert!(ended.stderr.contains("larger than"), "{}", ended.stderr);
 }
 
+#[test]
+fn output_of_a_command_is_read_as_a_file() {
+    let program = env!("CARGO_BIN_EXE_ecs-bootstrap");
+    let ended = Command::new("bash")
+        .args(["-c", &format!("{program} lint <(printf 'ECS_CLUSTER=\"a\"\\n')")])
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .output()
+        .unwrap();
+    assert_eq!(ended.status.code(), Some(30), "{ended:?}");
+    let (stdout, stderr) = (ended.stdout, ended.stderr);
+    assert!(stderr.is_empty(), "{}", String::from_utf8_lossy(&stderr));
+    assert!(String::from_utf8_lossy(&stdout).contains("quoted-value"));
+}
+
 fn make_fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }

@@ -80,7 +80,17 @@ fn every_option_has_an_entry_in_its_page_and_no_other_has() {
 }
 
 /// Options of AWS's install script, which a page names without it.
-const OTHERS: [&str; 2] = ["no-start", "cluster"];
+const OTHERS: [&str; 9] = [
+    "no-start",
+    "cluster",
+    "docker-install-source",
+    "enable-gpu",
+    "ip-compatibility",
+    "certs-file",
+    "ecs-version",
+    "ecs-endpoint",
+    "skip-registration",
+];
 
 /// A line that calls the program: the options of the command that it names must exist.
 fn check_call(line: &str, program: &clap::Command, page: &Path) {

@@ -170,6 +170,8 @@ async fn check_all(call: &Call<'_>, args: &LintArgs) -> Result<LintResult, crate
 /// What a name on the command line means.
 enum Input<'a> {
     Stdin,
+    /// What the caller has opened, as `<(command)` of a shell: it can be a pipe.
+    Open(&'a Path),
     Path(&'a Path),
     /// A URL or an ARN.
     Remote,
@@ -178,7 +180,10 @@ enum Input<'a> {
 impl<'a> Input<'a> {
     fn new(name: &'a str) -> Self {
         match name {
-            "-" => Input::Stdin,
+            "-" | "/dev/stdin" => Input::Stdin,
+            _ if name.starts_with("/dev/fd/") || name.starts_with("/proc/self/fd/") => {
+                Input::Open(Path::new(name))
+            }
             _ if name.contains("://") || name.starts_with("arn:") => Input::Remote,
             path => Input::Path(Path::new(path)),
         }
@@ -190,6 +195,10 @@ impl<'a> Input<'a> {
             Input::Path(path) => return files::read(path, MAX_CONFIG),
             Input::Stdin => {
                 io::stdin().lock().take(MAX_CONFIG as u64 + 1).read_to_end(&mut bytes)?;
+            }
+            Input::Open(path) => {
+                let opened = std::fs::File::open(path)?;
+                opened.take(MAX_CONFIG as u64 + 1).read_to_end(&mut bytes)?;
             }
             Input::Remote => {}
         }
