@@ -7,7 +7,7 @@ mod replace;
 
 pub(crate) use digest::sha256;
 pub(crate) use host::HostFiles;
-pub(crate) use read::{ReadError, read, read_end, read_text};
+pub(crate) use read::{ReadError, read, read_all, read_end, read_opened, read_text};
 pub(crate) use replace::{
     Error, Replaced, current, make_folder, put, remove_temporaries, replace, sync_parent,
 };

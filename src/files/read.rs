@@ -34,9 +34,18 @@ impl ReadError {
 
 /// The bytes of the plain file at `path`, links followed; at most `limit` of them.
 pub(crate) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, ReadError> {
-    let file = open(path)?;
+    read_all(open(path)?, limit)
+}
+
+/// The bytes behind `/dev/fd/N`: what the caller has opened, which can be a pipe.
+pub(crate) fn read_opened(path: &Path, limit: usize) -> Result<Vec<u8>, ReadError> {
+    read_all(File::open(path)?, limit)
+}
+
+/// Everything up to the end of a stream; at most `limit` bytes.
+pub(crate) fn read_all(stream: impl Read, limit: usize) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
-    file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    stream.take(limit as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > limit { Err(ReadError::TooLarge(limit)) } else { Ok(bytes) }
 }
 

@@ -5,7 +5,7 @@
 mod fetch;
 mod print;
 
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -190,19 +190,12 @@ impl<'a> Input<'a> {
     }
 
     fn read(&self) -> Result<Vec<u8>, ReadError> {
-        let mut bytes = Vec::new();
         match self {
-            Input::Path(path) => return files::read(path, MAX_CONFIG),
-            Input::Stdin => {
-                io::stdin().lock().take(MAX_CONFIG as u64 + 1).read_to_end(&mut bytes)?;
-            }
-            Input::Open(path) => {
-                let opened = std::fs::File::open(path)?;
-                opened.take(MAX_CONFIG as u64 + 1).read_to_end(&mut bytes)?;
-            }
-            Input::Remote => {}
+            Input::Stdin => files::read_all(io::stdin().lock(), MAX_CONFIG),
+            Input::Open(path) => files::read_opened(path, MAX_CONFIG),
+            Input::Path(path) => files::read(path, MAX_CONFIG),
+            Input::Remote => Ok(Vec::new()),
         }
-        if bytes.len() > MAX_CONFIG { Err(ReadError::TooLarge(MAX_CONFIG)) } else { Ok(bytes) }
     }
 }
 
