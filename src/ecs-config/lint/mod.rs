@@ -142,8 +142,8 @@ pub fn check_merged(merged: &Merged, context: &Context<'_>) -> Vec<Finding> {
 impl From<&Change> for Finding {
     fn from(change: &Change) -> Self {
         Finding {
-            id: rules::readers::MENDED.id,
-            severity: rules::readers::MENDED.severity,
+            id: rules::readers::FIXED.id,
+            severity: rules::readers::FIXED.severity,
             source: change.from.clone(),
             line: Some(change.line),
             key: None,
