@@ -1,0 +1,155 @@
+//! One boot, told once: [`run`] is the line, and what is beside it helps one of its steps.
+//!
+//! Each step returns what the next one needs. No step knows its place, and none is handed the
+//! report: that is made at the end, from what they returned.
+
+mod guard;
+mod host;
+
+use tokio::time::Instant;
+
+use self::guard::{guard_after_tags, guard_before_tags};
+use self::host::Host;
+use crate::error::{Diagnostic, Error, Step};
+use crate::files::{self, HostFiles};
+use crate::guard::step;
+use crate::identity::{Clients, host_kind};
+use crate::install::lock::{self, Lock};
+use crate::install::state::State;
+use crate::install::{self, agent};
+use crate::paths;
+use crate::report::{Outcome, Report, Results, Timeline};
+use crate::settings::{Environment, Settings};
+
+/// How a boot ended.
+pub(crate) struct Boot {
+    pub(crate) report: Report,
+    /// Held until the report is written, so that of two runs the later one's is kept.
+    pub(crate) lock: Option<Lock>,
+    /// What an installation would change: of a dry run.
+    pub(crate) diff: Option<String>,
+}
+
+/// One boot, from left to right.
+pub(crate) async fn run(
+    settings: Settings,
+    environment: &Environment,
+    dry_run: bool,
+    interrupted: impl Future<Output = impl Diagnostic>,
+) -> Boot {
+    let (timeline, mut results) = (Timeline::start(), Results::default());
+    let (mut lock, mut diff) = (None, None);
+    let line = async {
+        let deadline = Instant::now() + settings.timeout;
+        if !dry_run {
+            lock = Some(take_lock(&settings, deadline, &timeline).await?);
+        }
+        let files = HostFiles::read(&settings.root);
+        let state = State::read(&settings.path(paths::STATE));
+        let clients = Clients::new(&settings, &files, environment.variables(), deadline)?;
+
+        clients.announce(environment);
+        results.guard = guard_before_tags(&settings, dry_run, &timeline)?;
+        let tagged = clients.with_tags(&settings).await?;
+        results.guard = guard_after_tags(&settings, &tagged, &results.guard, dry_run, &timeline)?;
+        results.settings = tagged.origins();
+        tagged.has_something_to_install()?;
+
+        let host = Host { settings: &tagged, files: &files, state: &state, clients, deadline };
+        let outcome = match host.identity_and_fetch(&timeline).await {
+            Ok(verified) => {
+                results.host = Some(verified.identity.clone());
+                let (findings, candidate) = host.compose(&verified, &timeline).await;
+                results.findings = findings;
+                let candidate = candidate?;
+                if dry_run {
+                    results.config = Some(candidate.report(candidate.differs()));
+                    diff = Some(candidate.diff());
+                    return Ok(Outcome::DryRun);
+                }
+                timeline.enter(Step::Install);
+                let changed = install::commit(&tagged, &candidate, state.clone())?;
+                timeline.done(Step::Install, 1, candidate.outcome(changed));
+                results.config = Some(candidate.report(changed));
+                if changed { Outcome::Installed } else { Outcome::Unchanged }
+            }
+            Err(failed) => {
+                let Some(kept) = host.keep(&failed, dry_run)? else { return Err(failed.error) };
+                timeline.failed(&failed.error);
+                (results.config, results.kept_age_s) = (Some(kept.config), kept.age_s);
+                Outcome::Kept
+            }
+        };
+        restart_agent(&tagged, outcome, &timeline).await;
+        Ok(outcome)
+    };
+    let ended = tokio::select! {
+        biased;
+        ended = line => ended,
+        signal = interrupted => Err(signal.into()),
+        never = timeline.tell_of_waiting(settings.timeout) => match never {},
+    };
+    Boot { report: report(timeline, results, ended), lock, diff }
+}
+
+/// The report of the line. An error of the guard says what the guard is worth.
+fn report(timeline: Timeline, mut results: Results, ended: Result<Outcome, Error>) -> Report {
+    if let Some(error) = ended.as_ref().err().and_then(Error::cause) {
+        results.guard = step::failed(error);
+    }
+    Report::new("run", timeline, results, ended)
+}
+
+/// One run at a time. What a killed one left is removed by the next, whatever that does.
+async fn take_lock(
+    settings: &Settings,
+    deadline: Instant,
+    timeline: &Timeline,
+) -> Result<Lock, lock::Error> {
+    timeline.enter(Step::Lock);
+    let lock = lock::take(&settings.path(paths::LOCK), deadline).await?;
+    timeline.leave(Step::Lock);
+    files::remove_temporaries(&settings.root);
+    Ok(lock)
+}
+
+/// The first half of the line, for `verify`: who is this host?
+pub(crate) async fn verify(settings: Settings, environment: &Environment) -> Report {
+    let (timeline, mut results) = (Timeline::start(), Results::default());
+    let ended = async {
+        let deadline = Instant::now() + settings.timeout;
+        let (files, state) = (HostFiles::read(&settings.root), State::default());
+        let clients = Clients::new(&settings, &files, environment.variables(), deadline)?;
+        clients.announce(environment);
+        results.settings = settings.origins();
+        if clients.source.imds().is_none() {
+            let missing = host_kind::missing(&files.effective());
+            missing.iter().for_each(|what| tracing::warn!("host: {what}"));
+        }
+        timeline.enter(Step::Identity);
+        let host = Host { settings: &settings, files: &files, state: &state, clients, deadline };
+        let (_, identity) = host.identity().await?;
+        timeline.done(Step::Identity, 1 + host.clients.source.repeats(), host.who(&identity));
+        results.host = Some(identity);
+        Ok(Outcome::Verified)
+    }
+    .await;
+    Report::new("verify", timeline, results, ended)
+}
+
+/// The only step whose failure is reported and does not fail the run, for the file is in place.
+async fn restart_agent(settings: &Settings, outcome: Outcome, timeline: &Timeline) {
+    let not_needed = match outcome {
+        _ if !settings.restart_agent => Some("not asked for"),
+        _ if outcome != Outcome::Installed && !agent::is_owed(&settings.root) => {
+            Some("its configuration did not change")
+        }
+        _ if settings.is_host_root() => None,
+        _ => Some("the agent of this host does not read the files below --root"),
+    };
+    if let Some(why) = not_needed {
+        return timeline.skip(Step::Agent, why);
+    }
+    timeline.enter(Step::Agent);
+    timeline.done(Step::Agent, 1, agent::restart(&settings.root).await.summary());
+}
