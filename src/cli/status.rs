@@ -10,7 +10,8 @@ use super::Output;
 use super::call::Call;
 use super::output::print;
 use crate::error::{Diagnostic, Error, ExitStatus, Step};
-use crate::files::{self, sha256};
+use crate::files::{self, HostFiles, sha256};
+use crate::install::foreign;
 use crate::install::state::{State, boot_id};
 use crate::paths::{self, ECS_CONFIG, below};
 use crate::report::refusal::{self, Refusal};
@@ -104,6 +105,11 @@ fn check(root: &Path) -> Result<String, Error> {
     }
     if generation.boot_id != boot_id() {
         return Err(failed(format!("no run of this boot has verified {ECS_CONFIG}")));
+    }
+    if !generation.tolerate_foreign {
+        let files = HostFiles::read(root);
+        let judged = foreign::check(&bytes, &files, |name| generation.keys.contains(name));
+        judged.map_err(|error| failed(error.to_string()))?;
     }
     Ok(format!("verified: sha256 {}, {} ago", generation.sha256, age(&generation.verified_at)))
 }

@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::files::{HostFiles, sha256};
+use crate::install::foreign;
 use crate::install::state::State;
 use crate::paths::{self, AGENT_DB, MAX_KEYS};
 use crate::settings::Settings;
@@ -39,6 +40,8 @@ pub(crate) enum Error {
     #[error("{errors}, the first: {first}", errors = plural(*.count, "error"))]
     Findings { count: usize, first: String, fix: Option<String> },
     #[error(transparent)]
+    Foreign(#[from] foreign::Error),
+    #[error(transparent)]
     Merge(#[from] merge::Error),
     #[error("ECS_CLUSTER names another cluster than the one that this host's agent has joined")]
     Joined,
@@ -55,6 +58,7 @@ impl Diagnostic for Error {
             Error::TooManyKeys { .. } | Error::Expand { .. } | Error::Findings { .. } => {
                 ExitStatus::Lint
             }
+            Error::Foreign(error) => error.status(),
             Error::Merge(merge::Error::Conflict { .. }) => ExitStatus::Conflict,
             Error::Merge(_) => ExitStatus::Lint,
             Error::Joined => ExitStatus::Conflict,
@@ -77,6 +81,7 @@ impl Diagnostic for Error {
                 let fix = fix.as_ref().map(|fix| format!("{fix}; ")).unwrap_or_default();
                 format!("{fix}`ecs-bootstrap lint SOURCE` shows all of them, each with its fix")
             }
+            Error::Foreign(error) => error.remedy(),
             Error::Merge(error) => error.remedy(),
             Error::Joined => format!(
                 "the agent would exit with status 5: launch a new instance for the other cluster, or stop the agent, deregister the \
@@ -167,7 +172,9 @@ fn checked(
     refuse_errors(findings)?;
     let merged = merged(&layers, around)?;
     findings.extend(merged.changes.iter().map(Finding::from));
-    findings.extend(lint::check_merged(&merged, &context));
+    let whole = lint::check_merged(&merged, &context).into_iter();
+    let (mut of_others, ours): (Vec<Finding>, Vec<Finding>) = whole.partition(foreign::is);
+    findings.extend(ours);
     // Before the linter's error of the same meaning: a conflict with what is on the host is not an
     // error in the configuration.
     let effective = Effective::new(Some(&merged.bytes), context.instance_file);
@@ -176,6 +183,10 @@ fn checked(
         return Err(Error::Joined);
     }
     refuse_errors(findings)?;
+    of_others.extend(foreign::findings(&merged, around.present, around.files));
+    let judged = foreign::judge(&mut of_others, around.settings.tolerate_foreign);
+    findings.append(&mut of_others);
+    judged?;
     Ok(merged)
 }
 
@@ -236,12 +247,15 @@ fn merged(layers: &[(String, Vec<u8>)], around: &Surroundings<'_>) -> Result<Mer
 fn refuse_errors(findings: &[Finding]) -> Result<(), Error> {
     let errors = || findings.iter().filter(|finding| finding.severity == Severity::Error);
     let Some(first) = errors().next() else { return Ok(()) };
-    // What is missing has no place.
-    let place = match (&*first.source, first.line) {
+    Err(Error::Findings { count: errors().count(), first: in_words(first), fix: first.fix.clone() })
+}
+
+/// A finding on one line, with its place; what is missing has none.
+pub(super) fn in_words(finding: &Finding) -> String {
+    let place = match (&*finding.source, finding.line) {
         ("", _) => String::new(),
         (source, Some(line)) => format!("{source}, line {line}: "),
         (source, None) => format!("{source}: "),
     };
-    let first_in_words = format!("{place}{} ({})", first.message, first.id);
-    Err(Error::Findings { count: errors().count(), first: first_in_words, fix: first.fix.clone() })
+    format!("{place}{} ({})", finding.message, finding.id)
 }

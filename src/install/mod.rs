@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod compose;
+pub(crate) mod foreign;
 pub(crate) mod lock;
 pub(crate) mod process;
 pub(crate) mod stale;
@@ -27,6 +28,7 @@ pub(crate) struct Candidate<'a> {
     pub(crate) layers: Vec<Layer>,
     identity: Identity,
     selection: String,
+    tolerate_foreign: bool,
     /// The bytes that are in its place.
     pub(crate) present: Option<&'a [u8]>,
 }
@@ -45,6 +47,7 @@ impl<'a> Candidate<'a> {
             layers,
             identity: identity.clone(),
             selection: selection(settings),
+            tolerate_foreign: settings.tolerate_foreign,
             present,
         }
     }
@@ -92,6 +95,7 @@ impl<'a> Candidate<'a> {
             account_id: Some(self.identity.account_id.clone()),
             role: Some(self.identity.role.clone()),
             selection: Some(self.selection.clone()),
+            tolerate_foreign: self.tolerate_foreign,
         }
     }
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use super::foreign;
 use super::state::{Generation, State, boot_id, selection};
 use crate::error::Error;
 use crate::files::{HostFiles, sha256};
@@ -38,6 +39,9 @@ pub(crate) fn keep(
             return Ok(None);
         }
     };
+    if !settings.tolerate_foreign {
+        foreign::check(present, files, |name| generation.keys.contains(name))?;
+    }
     let age = age(&generation);
     let ago = age.map_or_else(
         || "at an unknown time".into(),
@@ -49,6 +53,7 @@ pub(crate) fn keep(
     );
     let config = report(&generation, present.len());
     generation.boot_id = boot_id();
+    generation.tolerate_foreign = settings.tolerate_foreign;
     state.commit(&settings.path(paths::STATE), generation)?;
     Ok(Some(Kept { config, age_s: age.map(|age| age.as_secs()) }))
 }

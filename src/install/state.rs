@@ -38,6 +38,9 @@ pub(crate) struct Generation {
     /// SHA-256 of what the settings made of the layers: see [`selection`].
     #[serde(default)]
     pub(crate) selection: Option<String>,
+    /// Errors in what other programs wrote were warnings.
+    #[serde(default)]
+    pub(crate) tolerate_foreign: bool,
 }
 
 /// The digest of `set`, `expand`, `keep` and `replace`: with other values the same layers make
@@ -137,6 +140,7 @@ mod tests {
             account_id: None,
             role: None,
             selection: None,
+            tolerate_foreign: false,
         }
     }
 

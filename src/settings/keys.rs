@@ -54,7 +54,7 @@ const IDENTITY: Commands = RUN | VERIFY | DOCTOR;
 
 /// In the order of `run --help`.
 #[rustfmt::skip]
-pub(crate) const KEYS: [Key; 18] = [
+pub(crate) const KEYS: [Key; 19] = [
     key(("config", "config"), Shape::Words, "SOURCE", RUN | DOCTOR,
         "Where ecs.config is: s3://BUCKET/KEY, an S3 ARN, https://…, file:///PATH. May be repeated: a later layer's key wins"),
     key(("set", "set"), Shape::Lines, "KEY=VALUE", RUN,
@@ -67,6 +67,8 @@ pub(crate) const KEYS: [Key; 18] = [
         "Replace ${region}, ${instance_id}, ${tag:NAME} and the like in values"),
     switch(("allow_default_cluster", "allow-default-cluster"), RUN,
         "Accept a configuration without ECS_CLUSTER: the agent joins the cluster `default`"),
+    switch(("tolerate_foreign", "tolerate-foreign"), RUN,
+        "Errors in what other programs wrote into the agent's files are warnings"),
     key(("expect_role", "expect-role"), Shape::One, "NAME", IDENTITY,
         "The role must have this name"),
     key(("expect_account", "expect-account"), Shape::One, "ID", IDENTITY,

@@ -55,8 +55,9 @@ impl CrossChecks<'_> {
 
     fn json_file(&self, found: &mut Findings<'_>) {
         let file = ConfigFile::Json.path();
+        let at = At { source: Some(file), ..At::default() };
         let mut add = |message: String, fix: String| {
-            found.add_with(&rule::WRONG_JSON_FIELD, At::default(), || words(message, fix));
+            found.add_with(&rule::WRONG_JSON_FIELD, at, || words(message, fix));
         };
         let timeout = self.effective.get("ECS_CONTAINER_STOP_TIMEOUT");
         let timeout = timeout.filter(|set| set.file == ConfigFile::Json);
@@ -69,7 +70,7 @@ impl CrossChecks<'_> {
             let message = format!("DockerStopTimeout in {file} is below 1s: the agent stops");
             add(message, "write it in nanoseconds, 1000000000 or more".into());
         } else if self.effective.has_unreadable_json() {
-            found.add(&rule::UNREADABLE_JSON_FILE, At::default());
+            found.add(&rule::UNREADABLE_JSON_FILE, at);
         }
     }
 

@@ -12,7 +12,7 @@ use nix::unistd::{Uid, chown, geteuid};
 use super::{ExitStatus, PLANTED, examples, network};
 use crate::files;
 use crate::identity::{self, imds};
-use crate::install::{compose, lock};
+use crate::install::{compose, foreign, lock};
 use crate::net::NetworkError;
 use crate::paths::MAX_CONFIG;
 
@@ -146,6 +146,7 @@ pub(super) fn compose() -> Vec<(ExitStatus, compose::Error)> {
         Error::TooManyKeys { .. } => Lint [too_many],
         Error::Expand { .. } => Lint expansions,
         Error::Findings { .. } => Lint [findings(None), findings(Some("write KEY=VALUE".into()))],
+        Error::Foreign(_) => Lint foreign::Error::examples().into_iter().map(|(_, error)| Error::Foreign(error)).collect::<Vec<_>>(),
         Error::Merge(_) => Lint [Error::Merge(merge::Error::Malformed { from: from(), line: 1 })],
         Error::Joined => Conflict [Error::Joined],
     });

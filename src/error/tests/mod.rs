@@ -79,6 +79,7 @@ fn all() -> Vec<Example> {
         boxed(source::Error::examples()),
         boxed(source::Invalid::examples()),
         boxed(install::CommitError::examples()),
+        boxed(install::foreign::Error::examples()),
         boxed(cli::Interrupted::examples()),
         cli::status_examples(),
     ];
