@@ -23,7 +23,9 @@
 //!
 //! Beside the line: [`cli`] has one file a command, [`doctor`] finds what is wrong on a host, and
 //! [`role`] prints the IAM role that it needs. What an ecs.config says to systemd, ecs-init, docker
-//! and the agent is a crate of its own, [`ecs_config`], which is pure.
+//! and the agent is a crate of its own, [`ecs_config`], which is pure but for its feature `command`:
+//! the linter as a command, which the small program `ecs-config-lint` shares. [`local_files`] opens
+//! and replaces files for both.
 //!
 //! Every error of a step implements [`error::Diagnostic`]: exit status, step, remedy and causes.
 //! Constants that more than one module uses are in [`paths`].

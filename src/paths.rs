@@ -3,18 +3,20 @@
 
 use std::path::{Path, PathBuf};
 
+use ecs_config::effective::ConfigFile;
+
 /// A path of a real host, below the root.
 pub(crate) fn below(root: &Path, absolute: &str) -> PathBuf {
     root.join(absolute.trim_start_matches('/'))
 }
 
 /// The agent's configuration, which systemd, ecs-init and this program read: what `run` installs.
-pub(crate) const ECS_CONFIG: &str = "/etc/ecs/ecs.config";
+pub(crate) const ECS_CONFIG: &str = ConfigFile::Etc.path();
 /// The second file of ecs-init, for one instance: image builds and the ECS Anywhere script write
 /// it.
-pub(crate) const INSTANCE_CONFIG: &str = "/var/lib/ecs/ecs.config";
+pub(crate) const INSTANCE_CONFIG: &str = ConfigFile::Var.path();
 /// The agent's JSON file (`ECS_AGENT_CONFIG_FILE_PATH`, which ecs-init sets to this path).
-pub(crate) const JSON_CONFIG: &str = "/etc/ecs/ecs.config.json";
+pub(crate) const JSON_CONFIG: &str = ConfigFile::Json.path();
 /// Where the agent keeps the cluster that it has joined.
 pub(crate) const AGENT_DB: &str = "/var/lib/ecs/data/agent.db";
 
@@ -63,7 +65,7 @@ pub(crate) const GUARD_VERIFY_UNITS: [&str; 2] =
     ["ecs-bootstrap-guard-verify.service", "ecs-bootstrap-guard-verify.timer"];
 
 /// More than this is not read of any layer or local file, in bytes.
-pub(crate) const MAX_CONFIG: usize = 1 << 20;
+pub(crate) const MAX_CONFIG: usize = ecs_config::MAX_BYTES;
 /// So many layers make one configuration, at most.
 pub(crate) const MAX_LAYERS: usize = 64;
 /// So many variables make one layer, at most; the agent and its like read fewer than 200.

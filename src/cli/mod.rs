@@ -12,7 +12,6 @@ mod role;
 mod run;
 mod signals;
 mod status;
-mod suggest;
 mod verify;
 
 use std::path::PathBuf;
@@ -20,9 +19,10 @@ use std::process::ExitCode;
 
 use call::Call;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use ecs_config::command::{LintArgs, Output, suggest_flag};
 #[cfg(test)]
-pub(crate) use lint::Error as LintError;
+pub(crate) use lint::tests::examples as lint_examples;
 #[cfg(test)]
 pub(crate) use signals::Interrupted;
 #[cfg(test)]
@@ -73,14 +73,6 @@ struct Global {
     settings: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-enum Output {
-    Text,
-    Json,
-    /// For pull requests; `lint` only
-    Sarif,
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
     /// The main job: guard, prove identity, fetch, lint, install, report. Safe to repeat
@@ -88,7 +80,7 @@ enum Command {
     /// Prove this host's AWS identity, and print it
     Verify(verify::VerifyArgs),
     /// Check an ecs.config as all its readers will read it; works offline, in CI, on a laptop
-    Lint(lint::LintArgs),
+    Lint(LintArgs),
     /// Keep containers from instance metadata
     #[command(subcommand)]
     Guard(guard::GuardCommand),
@@ -163,7 +155,7 @@ pub fn main() -> ExitCode {
 fn refuse(mut error: clap::Error, environment: &Environment) -> u8 {
     let typed = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     let typed: Vec<String> = typed.collect();
-    suggest::suggest_flag(&mut error, &typed);
+    suggest_flag(&mut error, &Cli::command(), &typed);
     if !error.use_stderr() || !typed.iter().any(|word| word == "run") {
         // Nothing can be done about a closed stream.
         let _ = error.print();

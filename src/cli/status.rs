@@ -89,7 +89,7 @@ fn refused_text(later: &Refusal) -> String {
 /// Fails unless the installed file is, byte for byte, what a run of this boot verified (or kept, as
 /// `--stale keep` allows).
 fn check(root: &Path) -> Result<String, Error> {
-    let file = files::current(&below(root, ECS_CONFIG))?;
+    let file = files::current(&below(root, ECS_CONFIG), paths::MAX_CONFIG)?;
     let failed = |what: String| {
         Error::from(NotVerified {
             what,

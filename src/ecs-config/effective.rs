@@ -27,7 +27,7 @@ pub enum ConfigFile {
 
 impl ConfigFile {
     /// The absolute path.
-    pub fn path(self) -> &'static str {
+    pub const fn path(self) -> &'static str {
         match self {
             ConfigFile::Etc => "/etc/ecs/ecs.config",
             ConfigFile::Var => "/var/lib/ecs/ecs.config",

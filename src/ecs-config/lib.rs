@@ -33,8 +33,11 @@
 //! - [`go`], [`text`]: values as Go parses them, text for people.
 //!
 //! All of it is pure: bytes and values in, values out. Nothing opens a file or a connection, and no
-//! message holds the value of a setting, which may be a secret.
+//! message holds the value of a setting, which may be a secret. The one exception is `command`, the
+//! linter as a command, which only the feature of this name adds.
 
+#[cfg(feature = "command")]
+pub mod command;
 pub mod diff;
 pub mod effective;
 pub mod expand;
@@ -50,3 +53,6 @@ pub mod text;
 pub mod variables;
 
 pub use effective::Effective;
+
+/// No `ecs.config` is larger, in bytes: programs that use this crate read no more of any.
+pub const MAX_BYTES: usize = 1 << 20;

@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use ecs_config::Effective;
+use local_files::{Error, ReadError, look, read};
 
-use super::read::{ReadError, read};
-use super::replace::{Error, look};
 use crate::paths;
 
 /// The files as they were when they were read.

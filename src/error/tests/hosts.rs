@@ -117,7 +117,7 @@ fn refused_files() -> Vec<files::Error> {
     let (link, large) = (folder.path().join("link"), folder.path().join("large"));
     symlink("target", &link).unwrap();
     fs::write(&large, vec![b'#'; MAX_CONFIG + 1]).unwrap();
-    let refused = |path: &Path| files::current(path).unwrap_err();
+    let refused = |path: &Path| files::current(path, MAX_CONFIG).unwrap_err();
     let mut all = vec![refused(&link), refused(folder.path()), refused(&large)];
     if geteuid().is_root() {
         chown(&large, Some(Uid::from_raw(65534)), None).unwrap();

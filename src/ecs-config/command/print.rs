@@ -1,29 +1,20 @@
 //! What `lint` prints, in each of its formats.
 
-use std::io::IsTerminal;
-
-use ecs_config::lint::{Context, File, Finding, Severity, render, sarif};
-use ecs_config::{readers, variables};
 use serde_json::{Value, json};
 
-use super::{Checked, LintArgs, LintResult};
-use crate::cli::Output;
-use crate::cli::call::Call;
+use super::{Checked, LintArgs, LintResult, Output, Surroundings};
+use crate::lint::{Context, File, Finding, Severity, render, sarif};
+use crate::{readers, variables};
 
-pub(super) fn print(args: &LintArgs, call: &Call<'_>, checked: &[Checked]) -> LintResult {
+pub(super) fn print(args: &LintArgs, around: &Surroundings<'_>, checked: &[Checked]) -> LintResult {
     let findings: Vec<Finding> = checked.iter().flat_map(|one| one.findings.clone()).collect();
     let has_errors = findings.iter().any(|finding| finding.severity == Severity::Error);
-    let text = match call.output {
-        Output::Text => text(args, has_color(call), checked, &findings),
+    let text = match around.output {
+        Output::Text => text(args, around.color, checked, &findings),
         Output::Json => format!("{:#}\n", document(args, checked, &findings)),
         Output::Sarif => format!("{:#}\n", sarif::document(&findings, env!("CARGO_PKG_VERSION"))),
     };
     LintResult { text, has_errors }
-}
-
-/// stdout is a terminal, and nobody asked for no colours: <https://no-color.org>.
-fn has_color(call: &Call<'_>) -> bool {
-    std::io::stdout().is_terminal() && call.environment.filled("NO_COLOR").is_none()
 }
 
 fn text(args: &LintArgs, color: bool, checked: &[Checked], findings: &[Finding]) -> String {

@@ -1,20 +1,18 @@
 //! What was meant by a mistyped flag. clap suggests none for words as short as `--fr`.
 
-use clap::CommandFactory;
+use clap::Command;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
-use ecs_config::text::nearest;
 
-use super::Cli;
+use crate::text::nearest;
 
-/// Adds a suggestion where clap made none. `typed` is the command line.
-pub(super) fn suggest_flag(error: &mut Error, typed: &[String]) {
+/// Adds a suggestion where clap made none. `root` is the program, `typed` the command line.
+pub fn suggest_flag(error: &mut Error, root: &Command, typed: &[String]) {
     let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg) else { return };
     let is_unknown_flag = error.kind() == ErrorKind::UnknownArgument && wrong.starts_with("--");
     if !is_unknown_flag || error.get(ContextKind::SuggestedArg).is_some() {
         return;
     }
-    let root = Cli::command();
-    let mut command = &root;
+    let mut command = root;
     for word in typed {
         command = command.find_subcommand(word).unwrap_or(command);
     }

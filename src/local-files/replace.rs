@@ -13,24 +13,25 @@ use std::path::{Path, PathBuf};
 use nix::unistd::geteuid;
 use thiserror::Error;
 
-use super::read::{ReadError, read};
-use crate::error::{Diagnostic, ExitStatus, Step};
-use crate::paths::{self, MAX_CONFIG};
+use crate::read::{ReadError, read};
 
 /// The last part of the name of a temporary file.
 const OWNER: &str = "ecs-bootstrap";
 
 /// Whether the file had to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Replaced {
+pub enum Replaced {
+    /// It holds the new bytes now.
     Written,
+    /// It held them before.
     Unchanged,
 }
 
 /// What kept a file from being replaced. Nothing was half written: but after [`Error::NotSynced`],
 /// the path holds what it held before.
 #[derive(Debug, Error)]
-pub(crate) enum Error {
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum Error {
     #[error("replacing {path}", path = path.display())]
     Io { path: PathBuf, source: io::Error },
     #[error("replacing {path}: it is in place, but a power cut may undo it", path = path.display())]
@@ -47,27 +48,20 @@ impl Error {
     }
 
     /// The new file is in place all the same.
-    pub(crate) fn is_after_rename(&self) -> bool {
+    pub fn is_after_rename(&self) -> bool {
         matches!(self, Error::NotSynced { .. })
     }
 
     /// A file that must be compared before it is replaced, and cannot be read.
-    pub(super) fn unreadable(path: &Path, error: &ReadError) -> Self {
+    pub fn unreadable(path: &Path, error: &ReadError) -> Self {
         let what = format!("cannot be read: {error}");
         Error::Refused { path: path.to_owned(), what, remedy: "move it away and run again" }
     }
 }
 
-impl Diagnostic for Error {
-    fn step(&self) -> Step {
-        Step::Install
-    }
-
-    fn status(&self) -> ExitStatus {
-        ExitStatus::Install
-    }
-
-    fn remedy(&self) -> String {
+impl Error {
+    /// What would fix it: one imperative phrase.
+    pub fn remedy(&self) -> String {
         match self {
             Error::Refused { remedy, .. } => (*remedy).into(),
             Error::Privilege { .. } => "run it as root (sudo), or with `--root DIR` on a folder of your own".into(),
@@ -92,10 +86,10 @@ impl Diagnostic for Error {
 ///
 /// Survives a power cut at any moment: the new bytes are on the disk before the name points at
 /// them, and the name before we return.
-pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<Replaced, Error> {
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<Replaced, Error> {
     let present = look(path)?;
     if present.is_some_and(|found| is_as_wanted(&found, mode))
-        && read(path, MAX_CONFIG).is_ok_and(|old| old == bytes)
+        && read(path, bytes.len()).is_ok_and(|old| old == bytes)
     {
         return Ok(Replaced::Unchanged);
     }
@@ -109,17 +103,16 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<Replaced, 
     Ok(Replaced::Written)
 }
 
-/// Removes what a killed run left beside the files that a run replaces. The caller holds the lock.
-pub(crate) fn remove_temporaries(root: &Path) {
-    for file in paths::REPLACED {
-        // Mostly there is none.
-        let _ = fs::remove_file(temporary(&paths::below(root, file), OWNER));
-    }
+/// Removes what a killed run left beside a file that it was replacing, if anything. The caller
+/// holds the lock.
+pub fn remove_temporary(path: &Path) {
+    // Mostly there is none.
+    let _ = fs::remove_file(temporary(path, OWNER));
 }
 
 /// Makes `path`, in a folder that is there, hold exactly `bytes`, as [`replace`] does, however many
 /// do so at once.
-pub(crate) fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+pub fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     look(path)?;
     let temporary = temporary(path, &std::process::id().to_string());
     let renamed = write_out(&temporary, bytes, mode).and_then(|()| fs::rename(&temporary, path));
@@ -131,7 +124,7 @@ pub(crate) fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
 ///
 /// A link, a folder or another user's file is refused: replacing it would surprise its owner, and
 /// following it would write where an attacker points.
-pub(super) fn look(path: &Path) -> Result<Option<Metadata>, Error> {
+pub fn look(path: &Path) -> Result<Option<Metadata>, Error> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -160,13 +153,11 @@ pub(super) fn look(path: &Path) -> Result<Option<Metadata>, Error> {
     }
 }
 
-/// The bytes of a file that we may replace; `None` if there is no file.
-pub(crate) fn current(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+/// The bytes of a file that we may replace, at most `limit`; `None` if there is no file.
+pub fn current(path: &Path, limit: usize) -> Result<Option<Vec<u8>>, Error> {
     match look(path)? {
         None => Ok(None),
-        Some(_) => {
-            read(path, MAX_CONFIG).map(Some).map_err(|error| Error::unreadable(path, &error))
-        }
+        Some(_) => read(path, limit).map(Some).map_err(|error| Error::unreadable(path, &error)),
     }
 }
 
@@ -179,7 +170,7 @@ fn folder(path: &Path) -> &Path {
 }
 
 /// Makes a folder and those above it, and syncs them so that they survive a power cut.
-pub(crate) fn make_folder(folder: &Path, mode: u32) -> io::Result<()> {
+pub fn make_folder(folder: &Path, mode: u32) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
@@ -222,7 +213,7 @@ fn undone(path: &Path, temporary: &Path, source: io::Error) -> Error {
 }
 
 /// Makes the name of a file survive a power cut.
-pub(crate) fn sync_parent(path: &Path) -> Result<(), Error> {
+pub fn sync_parent(path: &Path) -> Result<(), Error> {
     sync_folder(folder(path)).map_err(|source| Error::NotSynced { path: path.to_owned(), source })
 }
 

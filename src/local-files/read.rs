@@ -12,45 +12,49 @@ use nix::libc::{O_CLOEXEC, O_NOCTTY, O_NONBLOCK};
 
 /// Why a path gave no bytes.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadError {
+pub enum ReadError {
+    /// The system's own error.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// A folder, a device or the like.
     #[error("it is {0}, not a file")]
     NotPlain(&'static str),
+    /// It has more bytes than the limit, which this is.
     #[error("it is larger than {0} bytes")]
     TooLarge(usize),
 }
 
 impl ReadError {
-    pub(crate) fn is_missing(&self) -> bool {
+    /// Nothing is at the path.
+    pub fn is_missing(&self) -> bool {
         matches!(self, ReadError::Io(error) if error.kind() == ErrorKind::NotFound)
     }
 
     /// Only another user, as a rule root, may read it.
-    pub(crate) fn is_denied(&self) -> bool {
+    pub fn is_denied(&self) -> bool {
         matches!(self, ReadError::Io(error) if error.kind() == ErrorKind::PermissionDenied)
     }
 }
 
 /// The bytes of the plain file at `path`, links followed; at most `limit` of them.
-pub(crate) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, ReadError> {
+pub fn read(path: &Path, limit: usize) -> Result<Vec<u8>, ReadError> {
     read_all(open(path)?, limit)
 }
 
 /// The bytes behind `/dev/fd/N`: what the caller has opened, which can be a pipe.
-pub(crate) fn read_opened(path: &Path, limit: usize) -> Result<Vec<u8>, ReadError> {
+pub fn read_opened(path: &Path, limit: usize) -> Result<Vec<u8>, ReadError> {
     read_all(File::open(path)?, limit)
 }
 
 /// Everything up to the end of a stream; at most `limit` bytes.
-pub(crate) fn read_all(stream: impl Read, limit: usize) -> Result<Vec<u8>, ReadError> {
+pub fn read_all(stream: impl Read, limit: usize) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
     stream.take(limit as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > limit { Err(ReadError::TooLarge(limit)) } else { Ok(bytes) }
 }
 
 /// The end of the plain file at `path`, for logs: at most `limit` bytes.
-pub(crate) fn read_end(path: &Path, limit: usize) -> Result<Vec<u8>, ReadError> {
+pub fn read_end(path: &Path, limit: usize) -> Result<Vec<u8>, ReadError> {
     let mut file = open(path)?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(limit as u64)))?;
@@ -61,7 +65,7 @@ pub(crate) fn read_end(path: &Path, limit: usize) -> Result<Vec<u8>, ReadError> 
 
 /// The same as [`read`], as text, with U+FFFD for what is not UTF-8; `None` where there is nothing
 /// to read.
-pub(crate) fn read_text(path: &Path, limit: usize) -> Option<String> {
+pub fn read_text(path: &Path, limit: usize) -> Option<String> {
     read(path, limit).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -80,7 +84,7 @@ fn open(path: &Path) -> Result<File, ReadError> {
 }
 
 /// What something is that is not a plain file.
-pub(crate) fn kind(found: FileType) -> &'static str {
+fn kind(found: FileType) -> &'static str {
     match found {
         found if found.is_dir() => "a folder",
         found if found.is_fifo() => "a named pipe",

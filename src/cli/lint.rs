@@ -1,0 +1,152 @@
+//! `ecs-bootstrap lint`: the command is in [`ecs_config::command`]; here it gets what needs a
+//! network, and its errors their exit statuses.
+
+use std::io::IsTerminal;
+
+use aws_credential_types::Credentials;
+use ecs_config::command::{self, Fetched, LintArgs, Surroundings};
+use tokio::time::Instant;
+
+use super::call::{Call, block_on};
+use super::output;
+use crate::error::{self, Diagnostic, ExitStatus, Step};
+use crate::files::HostFiles;
+use crate::identity::Clients;
+use crate::net::{self, Http};
+use crate::settings::{self, Settings};
+use crate::source::{self, Source};
+
+impl Diagnostic for ecs_config::command::Error {
+    fn step(&self) -> Step {
+        Step::Lint
+    }
+
+    fn status(&self) -> ExitStatus {
+        if self.is_of_settings() { ExitStatus::Settings } else { ExitStatus::Install }
+    }
+
+    fn remedy(&self) -> String {
+        // The inherent method, which has precedence.
+        self.remedy()
+    }
+}
+
+pub(super) fn run(call: &Call<'_>, args: &LintArgs) -> u8 {
+    match check(call, args) {
+        Ok(result) => match output::print(&result.text) {
+            0 if result.has_errors => ExitStatus::Lint.code(),
+            status => status,
+        },
+        Err(error) => call.print_error(&error),
+    }
+}
+
+fn check(call: &Call<'_>, args: &LintArgs) -> Result<command::LintResult, error::Error> {
+    let settings = call.settings()?;
+    let fetched = block_on(fetch_all(call, &settings, args.remote()))??;
+    let around = Surroundings {
+        root: &call.root,
+        output: call.output,
+        color: has_color(call),
+        fetched: &fetched,
+    };
+    Ok(args.run(&around)?)
+}
+
+/// stdout is a terminal, and colours were not declined: <https://no-color.org>.
+fn has_color(call: &Call<'_>) -> bool {
+    std::io::stdout().is_terminal() && call.environment.filled("NO_COLOR").is_none()
+}
+
+async fn fetch_all(
+    call: &Call<'_>,
+    settings: &Settings,
+    names: impl Iterator<Item = &str>,
+) -> Result<Vec<Fetched>, error::Error> {
+    let mut all = Vec::new();
+    for name in names {
+        let source: Source = name.parse().map_err(settings::Error::source)?;
+        let bytes = fetch(call, settings, &source).await?;
+        all.push(Fetched { name: name.to_owned(), shown: source.to_string(), bytes });
+    }
+    Ok(all)
+}
+
+/// On a host an object is read with the role's credentials; elsewhere whoever lints it may have
+/// credentials of their own in the environment.
+async fn fetch(
+    call: &Call<'_>,
+    settings: &Settings,
+    source: &Source,
+) -> Result<Vec<u8>, error::Error> {
+    let deadline = Instant::now() + settings.timeout;
+    let own = |name| call.environment.filled(name).map(str::to_owned);
+    let own = own("AWS_ACCESS_KEY_ID").zip(own("AWS_SECRET_ACCESS_KEY")).map(|(id, secret)| {
+        Credentials::new(id, secret, own("AWS_SESSION_TOKEN"), None, "environment")
+    });
+    let variables = call.environment.variables();
+    let http = Http::new(&net::vars(variables))?;
+    let (credentials, region) = match own {
+        None if source.needs_credentials() => {
+            let files = HostFiles::read(&settings.root);
+            let clients = Clients::new(settings, &files, variables, deadline)?;
+            let facts = clients.source.facts().await?;
+            (Some(facts.credentials), facts.region)
+        }
+        own => (own, None),
+    };
+    let access = source::Access {
+        http: &http,
+        aws: &settings.aws,
+        credentials: credentials.as_ref(),
+        region,
+        deadline,
+        cached: None,
+    };
+    Ok(source::fetch(source, &access).await?.bytes)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::io;
+
+    use ecs_config::command::Error;
+
+    use super::*;
+    use crate::error::tests::{PLANTED, examples as all};
+    use crate::files::{self, ReadError};
+    use crate::paths::MAX_CONFIG;
+
+    /// For the test over all errors.
+    pub(crate) fn examples() -> Vec<(ExitStatus, Error)> {
+        let name = || "ecs.config".to_owned();
+        let reads = [
+            ReadError::Io(io::ErrorKind::NotFound.into()),
+            ReadError::NotPlain("a folder"),
+            ReadError::TooLarge(MAX_CONFIG),
+        ];
+        let source = files::Error::Privilege { what: "writing it", uid: 1000 };
+        all!(Error {
+            Error::Read { .. } => Settings reads.map(|source| Error::Read { name: name(), source }),
+            Error::Remote { .. } => Settings [Error::Remote { name: name() }],
+            Error::SeveralReaders => Settings [Error::SeveralReaders],
+            Error::NotAFile { .. } => Settings [not_a_file()],
+            Error::Write { .. } => Install [Error::Write { name: name(), source }],
+        })
+    }
+
+    /// `--fix` of a presigned URL.
+    fn not_a_file() -> Error {
+        let name = format!("https://user:{PLANTED}@bucket.example/key?sig={PLANTED}");
+        let shown = name.parse::<Source>().map_or("an address".into(), |one| one.to_string());
+        let fetched = [Fetched { name: name.clone(), shown, bytes: Vec::new() }];
+        let root = std::path::Path::new("/");
+        let output = crate::cli::Output::Text;
+        let around = Surroundings { root, output, color: false, fetched: &fetched };
+        let cli = clap::Command::new("lint");
+        let cli = <LintArgs as clap::Args>::augment_args(cli);
+        let matches = cli.get_matches_from(["lint", "--fix", &name]);
+        let args = <LintArgs as clap::FromArgMatches>::from_arg_matches(&matches).unwrap();
+        args.run(&around).unwrap_err()
+    }
+}
