@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::Target;
 use super::check::{Check, Verdict, check};
+use super::user_data;
 use crate::files;
 use crate::paths::{CLOUD_INIT_RESULTS, MAX_DOCUMENT};
 
@@ -33,13 +34,29 @@ fn check_cloud_init(target: &Target) -> Verdict {
             "see /var/log/cloud-init.log for why metadata did not answer in time; `cloud-init clean --reboot` reads it again",
         );
     }
-    match result["v1"]["errors"].as_array().map_or(0, Vec::len) {
+    if let Some(unrecognised) = user_data::unrecognised(target) {
+        return unrecognised;
+    }
+    let recoverable = result["v1"]["recoverable_errors"].as_object();
+    let recoverable = recoverable.into_iter().flat_map(|levels| levels.values());
+    let recoverable: usize = recoverable.map(count).sum();
+    let see = "see `cloud-init status --long` and /var/log/cloud-init-output.log";
+    match count(&result["v1"]["errors"]) {
+        0 if recoverable > 0 => Verdict::warning(
+            format!("it recovered from {}: a part may not have run", plural(recoverable, "error")),
+            see,
+        ),
         0 => Verdict::ok("it ran without errors"),
         count => Verdict::warning(
             format!("it reports {}: user data may have run in part", plural(count, "error")),
-            "see `cloud-init status --long` and /var/log/cloud-init-output.log",
+            see,
         ),
     }
+}
+
+/// The elements of a list.
+fn count(list: &Value) -> usize {
+    list.as_array().map_or(0, Vec::len)
 }
 
 /// The files that this program writes are a few KiB, each a new inode, since they are replaced.

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use ecs_config::effective::ConfigFile;
-use ecs_config::lint::{self, Context, File, Finding, Severity};
+use ecs_config::lint::{self, Context, File, Finding, Registered, Severity};
 use nix::unistd::geteuid;
 
 use super::Target;
@@ -218,9 +218,9 @@ fn agent_cluster(target: &Target) -> Result<Verdict, Verdict> {
             "its state is another instance's, of which this one is an image: the agent will drop it",
         ));
     }
-    let name = |cluster: &str| cluster.rsplit('/').next().unwrap_or_default().trim().to_owned();
-    let configured = files.effective().text("ECS_CLUSTER").unwrap_or_else(|| "default".into());
-    if clusters.iter().any(|cluster| name(cluster) == name(&configured)) {
+    let configured = files.effective().text("ECS_CLUSTER");
+    let conflicts = |cluster: String| Registered::In(cluster).conflicts_with(configured.as_deref());
+    if !clusters.into_iter().all(conflicts) {
         return Ok(Verdict::ok("the configured one"));
     }
     Ok(Verdict::failure(

@@ -1,21 +1,18 @@
 //! The guard of instance metadata: wanted, installed, installed again at the next boot, and what it
 //! cannot cover.
 
-use serde_json::Value;
-
 use super::Target;
 use super::check::{Check, Verdict, check};
 use super::unit_files::{self, is_enabled};
-use crate::files::{self, HostFiles};
+use crate::files::HostFiles;
 use crate::guard::{self, SavedRulesProblem, step};
-use crate::paths::{DOCKER_CONFIG, GUARD_UNIT, GUARD_VERIFY_UNITS, MAX_CONFIG};
+use crate::paths::{GUARD_UNIT, GUARD_VERIFY_UNITS};
 
 pub(super) const CHECKS: &[Check] = &[
     check("guard", "the firewall rules in the kernel, if the settings ask for them", check_rules),
     check("guard-unit", "whether the rules come back at the next boot", check_guard_unit),
     check("guard-awsvpc", "ECS_AWSVPC_BLOCK_IMDS: tasks that bypass the rules", check_awsvpc),
     check("saved-rules", "rules saved by hand, which come back at boot", check_saved_rules),
-    check("docker-firewall", "which firewall Docker uses (daemon.json)", check_docker_firewall),
 ];
 
 const NOT_WANTED: &str = "no setting asks for the guard (block_imds)";
@@ -103,28 +100,4 @@ fn check_saved_rules(target: &Target) -> Verdict {
         return Verdict::warning(saved.text(), remedy);
     }
     Verdict::ok("none")
-}
-
-fn check_docker_firewall(target: &Target) -> Verdict {
-    let Ok(text) = files::read(&target.path(DOCKER_CONFIG), MAX_CONFIG) else {
-        return Verdict::ok("iptables, Docker's default");
-    };
-    let Ok(daemon) = serde_json::from_slice::<Value>(&text) else {
-        return Verdict::failure(
-            format!("{DOCKER_CONFIG} is not valid JSON: Docker does not start"),
-            format!("correct it: `jq . {DOCKER_CONFIG}` shows where"),
-        );
-    };
-    match (daemon["iptables"].as_bool(), daemon["firewall-backend"].as_str()) {
-        (Some(false), _) => Verdict::warning(
-            format!(
-                "{DOCKER_CONFIG} switches Docker's rules off: bridge networks have no way out and ports are not published, unless other rules do it"
-            ),
-            format!("remove `\"iptables\": false` from {DOCKER_CONFIG}"),
-        ),
-        (_, Some("nftables")) => {
-            Verdict::ok("nftables: without a DOCKER-USER chain, which the guard does not need")
-        }
-        _ => Verdict::ok("iptables, Docker's default"),
-    }
 }

@@ -22,6 +22,7 @@ mod boot;
 pub(crate) mod bundle;
 mod check;
 mod config_file;
+mod docker;
 mod environment;
 mod guard;
 mod metadata;
@@ -31,6 +32,7 @@ mod redact;
 mod report;
 mod unit_files;
 mod units;
+mod user_data;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
@@ -53,10 +55,11 @@ const PROBE_LIMIT: Duration = Duration::from_secs(10);
 const CHECK_LIMIT: Duration = Duration::from_secs(3);
 
 /// The areas of the table, in the order of the boot.
-const TABLE: [&[Check]; 7] = [
+const TABLE: [&[Check]; 8] = [
     environment::CHECKS,
     boot::CHECKS,
     units::CHECKS,
+    docker::CHECKS,
     metadata::CHECKS,
     network::CHECKS,
     config_file::CHECKS,

@@ -27,11 +27,24 @@ pub(super) struct Unit {
 }
 
 impl Unit {
-    /// What is assigned to a list; an empty assignment resets it.
-    fn values(&self, key: &str) -> Vec<&str> {
+    /// What is assigned to a list; an empty assignment resets it, unless it is one of dependencies
+    /// (systemd.unit(5): "dependencies … cannot be reset to an empty list").
+    pub(super) fn values(&self, key: &str) -> Vec<&str> {
+        const DEPENDENCIES: [&str; 9] = [
+            "After",
+            "Before",
+            "Wants",
+            "Requires",
+            "Requisite",
+            "BindsTo",
+            "PartOf",
+            "Upholds",
+            "Conflicts",
+        ];
         let mut values = Vec::new();
         for (_, value) in self.assignments.iter().filter(|(name, _)| name == key) {
             match value.as_str() {
+                "" if DEPENDENCIES.contains(&key) => {}
                 "" => values.clear(),
                 value => values.push(value),
             }
@@ -188,19 +201,24 @@ mod tests {
     }
 
     #[test]
-    fn drop_ins_add_to_lists_and_empty_assignments_reset_them() {
+    fn empty_assignments_reset_lists_but_no_dependencies() {
         let root = tempfile::tempdir().unwrap();
-        let after = || read(root.path(), "a.service").unwrap().values("After").join(" ");
         write(
             root.path(),
             "usr/lib/systemd/system/a.service",
-            "[Unit]\n# After=no\nAfter=x.service \\\n; no\n  y.service\n",
+            "[Unit]\n# After=no\nAfter=x.service \\\n; no\n  y.service\n[Service]\nExecStart=/bin/a\n",
         );
-        write(root.path(), "usr/lib/systemd/system/a.service.d/10.conf", "After=\n");
-        write(root.path(), "etc/systemd/system/a.service.d/20.conf", "[Unit]\nAfter = z.service\n");
-        assert_eq!(after(), "z.service");
-        fs::remove_file(root.path().join("usr/lib/systemd/system/a.service.d/10.conf")).unwrap();
-        assert_eq!(after().split_whitespace().count(), 3, "{}", after());
+        write(root.path(), "usr/lib/systemd/system/a.service.d/10.conf", "After=\nExecStart=\n");
+        write(
+            root.path(),
+            "etc/systemd/system/a.service.d/20.conf",
+            "[Unit]\nAfter = z.service\n[Service]\nExecStart=/bin/b\n",
+        );
+        let unit = read(root.path(), "a.service").unwrap();
+        assert!(
+            ["x.service", "y.service", "z.service"].iter().all(|name| unit.lists("After", name))
+        );
+        assert_eq!(unit.values("ExecStart"), ["/bin/b"]);
         assert_eq!(read(root.path(), "b.service"), None);
     }
 

@@ -1,14 +1,13 @@
 //! The order of the units, read from their files: which waits for which, and whether any waits for
 //! ever.
 
-use std::fs;
 use std::path::Path;
 
 use super::Target;
 use super::check::{Check, Verdict, check};
 use super::unit_files::{self, Unit, is_enabled, links};
-use crate::files;
-use crate::paths::{AGENT_UNITS, DOCKER_UNIT, ECS_CONFIG, GUARD_UNIT, MAX_CONFIG, RUN_UNIT};
+use super::user_data;
+use crate::paths::{AGENT_UNITS, DOCKER_UNIT, ECS_CONFIG, GUARD_UNIT, RUN_UNIT};
 
 pub(super) const CHECKS: &[Check] = &[
     check("agent-unit", "the agent's unit: enabled, and with ecs.config", check_agent_unit),
@@ -126,51 +125,10 @@ fn cycle(graph: &[Vec<usize>; NODES.len()], path: &[usize]) -> Option<Vec<usize>
 /// Scripts of user data run inside cloud-final. Where the agent waits for that, a script that waits
 /// for the agent waits for ever.
 fn check_user_data(target: &Target) -> Verdict {
-    if !agent(target.root()).is_some_and(|(_, unit)| unit.lists("After", CLOUD_FINAL)) {
-        return Verdict::ok("the agent does not wait for user data here");
+    match agent(target.root()) {
+        Some((_, unit)) if unit.lists("After", CLOUD_FINAL) => user_data::check_waiting(target),
+        _ => Verdict::ok("the agent does not wait for user data here"),
     }
-    let (scripts, hidden) = scripts(&target.path("/var/lib/cloud/instance"));
-    let waits = |text: &str| text.lines().position(waits_for_agent).map(|line| line + 1);
-    match scripts.iter().find_map(|(name, text)| Some((name, waits(text)?))) {
-        Some((name, line)) => Verdict::failure(
-            format!(
-                "{name}, line {line} waits for the agent, and the agent waits for it (After=cloud-final.service)"
-            ),
-            "write `systemctl enable --now --no-block ecs` there, or nothing at all: systemd starts the agent when user data is done",
-        ),
-        None if hidden => Verdict::skipped("only root may read user data"),
-        None => Verdict::ok("nothing in it waits for the agent"),
-    }
-}
-
-/// The user data and its scripts, by name; and whether some could not be read.
-fn scripts(folder: &Path) -> (Vec<(String, String)>, bool) {
-    let entries = fs::read_dir(folder.join("scripts")).into_iter().flatten().flatten();
-    let paths = entries.map(|entry| entry.path()).chain([folder.join("user-data.txt")]);
-    let (mut scripts, mut hidden) = (Vec::new(), false);
-    for path in paths {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        match files::read(&path, MAX_CONFIG) {
-            Ok(bytes) => scripts.push((name, String::from_utf8_lossy(&bytes).into_owned())),
-            Err(error) => hidden |= error.is_denied(),
-        }
-    }
-    (scripts, hidden)
-}
-
-fn waits_for_agent(line: &str) -> bool {
-    let code = line.split('#').next().unwrap_or_default();
-    code.split([';', '&', '|']).any(starts_agent_and_waits)
-}
-
-fn starts_agent_and_waits(command: &str) -> bool {
-    let words: Vec<&str> =
-        command.split(|c: char| c.is_whitespace() || "\"'[],(){}".contains(c)).collect();
-    let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
-    has(&["systemctl", "service"])
-        && has(&["start", "restart", "reload-or-restart", "--now"])
-        && has(&["ecs", "ecs.service", "amazon-ecs", "amazon-ecs.service"])
-        && !has(&["--no-block"])
 }
 
 fn check_start_condition(target: &Target) -> Verdict {
@@ -201,27 +159,4 @@ fn check_start_condition(target: &Target) -> Verdict {
         );
     }
     Verdict::ok("the agent starts only with a file that a run of this boot has verified")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_start_without_no_block_waits_for_the_agent() {
-        let waiting = [
-            "systemctl start ecs",
-            "  sudo systemctl enable --now ecs.service",
-            "service ecs start",
-            "- [systemctl, restart, ecs]",
-        ];
-        let harmless = [
-            "systemctl enable --now --no-block ecs",
-            "systemctl enable ecs",
-            "# systemctl start ecs",
-            "systemctl start docker && echo ecs",
-        ];
-        assert!(waiting.into_iter().all(waits_for_agent));
-        assert!(!harmless.into_iter().any(waits_for_agent));
-    }
 }

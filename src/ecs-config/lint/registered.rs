@@ -1,7 +1,8 @@
 //! The cluster that an agent on this host has joined before.
 //!
 //! The agent keeps its name in `/var/lib/ecs/data/agent.db` and exits with status 5 when it starts
-//! with another one (aws/amazon-ecs-agent, agent/app/agent.go).
+//! with another one (aws/amazon-ecs-agent, agent/app/agent.go). It compares strings: a cluster's name
+//! and its ARN are two clusters to it.
 
 /// What is known about an earlier registration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,16 +22,7 @@ impl Registered {
     pub fn conflicts_with(&self, configured: Option<&str>) -> bool {
         let Registered::In(joined) = self else { return false };
         let configured = configured.map(str::trim).filter(|name| !name.is_empty());
-        name(configured.unwrap_or("default")) != name(joined.trim())
-    }
-}
-
-/// The agent may be configured with a name and have saved the ARN that ends in it.
-fn name(cluster: &str) -> &str {
-    if cluster.starts_with("arn:") {
-        cluster.rsplit('/').next().unwrap_or(cluster)
-    } else {
-        cluster
+        configured.unwrap_or("default") != joined.trim()
     }
 }
 
@@ -47,7 +39,8 @@ mod tests {
         assert!(conflict(Some("blue"), "green"));
         assert!(conflict(None, "green"));
         assert!(!conflict(Some(""), "default"));
-        assert!(!conflict(Some("green"), "arn:aws:ecs:eu-west-1:123456789012:cluster/green"));
+        assert!(conflict(Some("green"), "arn:aws:ecs:eu-west-1:123456789012:cluster/green"));
+        assert!(conflict(Some("arn:aws:ecs:eu-west-1:123456789012:cluster/green"), "green"));
     }
 
     #[test]

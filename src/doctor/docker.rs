@@ -1,0 +1,290 @@
+//! Docker as it will start: its unit, its command line with what that takes from environment files,
+//! and `daemon.json`.
+//!
+//! What Docker refuses was tried with dockerd 20.10; an empty `daemon.json` is accepted since 23.0
+//! (docs.docker.com, "Docker Engine 23.0 release notes").
+
+use std::collections::BTreeMap;
+
+use ecs_config::readers::{Generation, Reader};
+use serde_json::{Map, Value};
+
+use super::Target;
+use super::check::{Check, Verdict, check};
+use super::unit_files::{self, Unit, items};
+use crate::files;
+use crate::paths::{AGENT_UNITS, DOCKER_CONFIG, DOCKER_UNIT, MAX_CONFIG};
+
+pub(super) const CHECKS: &[Check] = &[
+    check("docker-unit", "whether Docker's unit is there and can start", check_unit),
+    check("docker-firewall", "Docker's options: valid, and with which firewall", check_firewall)
+        .needs(&["docker-unit"]),
+];
+
+/// Options of dockerd: what is set on its command line, and in `daemon.json`.
+struct Options {
+    flags: BTreeMap<String, String>,
+    file: Map<String, Value>,
+}
+
+fn check_unit(target: &Target) -> Verdict {
+    let mut agents = AGENT_UNITS.into_iter();
+    let Some(unit) = unit_files::read(target.root(), DOCKER_UNIT) else {
+        if !agents.any(|name| unit_files::read(target.root(), name).is_some()) {
+            return Verdict::skipped("neither Docker nor an agent is installed");
+        }
+        return Verdict::failure(
+            format!("{DOCKER_UNIT} is missing: the agent's unit cannot start without it"),
+            "install Docker (`dnf install docker`, `apt-get install docker.io`)",
+        );
+    };
+    if unit.masked {
+        return Verdict::failure(
+            format!("{DOCKER_UNIT} is masked: the agent will never start"),
+            format!("systemctl unmask {DOCKER_UNIT}"),
+        );
+    }
+    Verdict::ok("it is there and not masked")
+}
+
+fn check_firewall(target: &Target) -> Verdict {
+    let unit = unit_files::read(target.root(), DOCKER_UNIT).unwrap_or_default();
+    let Options { flags, file } = match options(target, &unit) {
+        Ok(options) => options,
+        Err(verdict) => return verdict,
+    };
+    let flag = |name: &str| flags.get(name).map(String::as_str);
+    let off = match (flag("iptables"), file.get("iptables")) {
+        (Some(value), _) if is_false(value) => Some(("--iptables=false", "its command line")),
+        (_, Some(Value::Bool(false))) => Some(("\"iptables\": false", DOCKER_CONFIG)),
+        _ => None,
+    };
+    if let Some((what, place)) = off {
+        return Verdict::warning(
+            format!(
+                "{what} in {place} switches Docker's rules off: bridge networks have no way out and ports are not published, unless other rules do it"
+            ),
+            format!("remove `{what}` from {place} (`systemctl cat {DOCKER_UNIT}`)"),
+        );
+    }
+    let file_says = |name: &str| file.get(name).and_then(Value::as_str);
+    if flag("bridge").or_else(|| file_says("bridge")) == Some("none") {
+        return Verdict::warning(
+            "Docker is started without its bridge (`bridge`: `none`): tasks in bridge network mode fail",
+            "remove that option, or use other network modes only",
+        );
+    }
+    match flag("firewall-backend").or_else(|| file_says("firewall-backend")) {
+        Some("nftables") => {
+            Verdict::ok("nftables: without a DOCKER-USER chain, which the guard does not need")
+        }
+        _ => Verdict::ok("iptables, Docker's default"),
+    }
+}
+
+/// As Go's strconv.ParseBool has it.
+fn is_false(value: &str) -> bool {
+    ["0", "f", "F", "false", "FALSE", "False"].contains(&value)
+}
+
+fn options(target: &Target, unit: &Unit) -> Result<Options, Verdict> {
+    let flags = flags(&command_line(target, unit));
+    let path = flags.get("config-file").map_or(DOCKER_CONFIG, String::as_str);
+    let options = Options { file: settings(target, path)?, flags };
+    conflict(&options).map(|()| options)
+}
+
+/// The words of `ExecStart=` after the program, with their variables replaced (systemd.service(5),
+/// "COMMAND LINES").
+fn command_line(target: &Target, unit: &Unit) -> Vec<String> {
+    let mut variables: BTreeMap<String, String> = unit.environment().into_iter().collect();
+    for file in unit.values("EnvironmentFile") {
+        let path = target.path(file.trim_start_matches('-'));
+        let bytes = files::read(&path, MAX_CONFIG).unwrap_or_default();
+        for (name, value) in Reader::Systemd(Generation::V252).read(&bytes).map() {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            variables.insert(text(name), value.map(text).unwrap_or_default());
+        }
+    }
+    let line = unit.last("ExecStart").unwrap_or_default();
+    let words = items(line).into_iter().skip(1).flat_map(|word| match word.strip_prefix('$') {
+        Some(name) if !name.starts_with(['{', '$']) => {
+            variables.get(name).map(|value| items(value)).unwrap_or_default()
+        }
+        _ => vec![with_variables(word, &variables)],
+    });
+    words.collect()
+}
+
+fn with_variables(word: String, variables: &BTreeMap<String, String>) -> String {
+    variables.iter().fold(word, |word, (name, value)| word.replace(&format!("${{{name}}}"), value))
+}
+
+/// Short options, and those whose name in `daemon.json` is another one.
+const OTHER_NAMES: [(&str, &str); 19] = [
+    ("b", "bridge"),
+    ("D", "debug"),
+    ("G", "group"),
+    ("H", "hosts"),
+    ("l", "log-level"),
+    ("p", "pidfile"),
+    ("s", "storage-driver"),
+    ("host", "hosts"),
+    ("label", "labels"),
+    ("dns-opt", "dns-opts"),
+    ("default-ulimit", "default-ulimits"),
+    ("log-opt", "log-opts"),
+    ("storage-opt", "storage-opts"),
+    ("exec-opt", "exec-opts"),
+    ("insecure-registry", "insecure-registries"),
+    ("registry-mirror", "registry-mirrors"),
+    ("authorization-plugin", "authorization-plugins"),
+    ("default-address-pool", "default-address-pools"),
+    ("add-runtime", "runtimes"),
+];
+
+/// Each option with its value, by its name in `daemon.json`.
+fn flags(words: &[String]) -> BTreeMap<String, String> {
+    let mut flags = BTreeMap::new();
+    let mut words = words.iter().peekable();
+    while let Some(word) = words.next() {
+        let Some(option) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else {
+            continue;
+        };
+        let (name, value) = match option.split_once('=') {
+            Some((name, value)) => (name, value.to_owned()),
+            None => {
+                let value =
+                    words.next_if(|next| !next.starts_with('-') && kind(option) != Kind::Bool);
+                (option, value.cloned().unwrap_or_else(|| "true".into()))
+            }
+        };
+        let known = OTHER_NAMES.iter().find(|(other, _)| *other == name);
+        flags.insert(known.map_or(name, |(_, name)| name).to_owned(), value);
+    }
+    flags
+}
+
+/// What a key of `daemon.json` holds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Bool,
+    Number,
+    List,
+    Object,
+    Text,
+    Other,
+}
+
+const BOOLS: &str = "debug experimental icc init ip-forward ip-masq ip6tables iptables ipv6 \
+    live-restore no-new-privileges raw-logs selinux-enabled tls tlsverify userland-proxy D";
+const NUMBERS: &str = "max-concurrent-downloads max-concurrent-uploads max-download-attempts mtu \
+    network-diagnostic-port oom-score-adjust shutdown-timeout";
+const LISTS: &str = "authorization-plugins default-address-pools dns dns-opts dns-search exec-opts \
+    hosts insecure-registries labels registry-mirrors storage-opts";
+const OBJECTS: &str = "default-ulimits features log-opts runtimes";
+const TEXTS: &str = "bip bridge cgroup-parent containerd data-root default-runtime exec-root \
+    firewall-backend fixed-cidr fixed-cidr-v6 group ip log-driver log-level pidfile storage-driver";
+
+fn kind(key: &str) -> Kind {
+    let table = [
+        (BOOLS, Kind::Bool),
+        (NUMBERS, Kind::Number),
+        (LISTS, Kind::List),
+        (OBJECTS, Kind::Object),
+        (TEXTS, Kind::Text),
+    ];
+    let known = table.iter().find(|(keys, _)| keys.split_whitespace().any(|known| known == key));
+    known.map_or(Kind::Other, |(_, kind)| *kind)
+}
+
+fn settings(target: &Target, path: &str) -> Result<Map<String, Value>, Verdict> {
+    let Ok(text) = files::read(&target.path(path), MAX_CONFIG) else { return Ok(Map::new()) };
+    let stops = |why: &str| {
+        let correct = format!("correct it: `jq . {path}` shows what is in it");
+        Err(Verdict::failure(format!("{path} {why}: Docker does not start"), correct))
+    };
+    if text.trim_ascii().is_empty() {
+        return match major_version(target) {
+            Some(version) if version < 23 => stops("is empty, which Docker accepts from 23.0 on"),
+            _ => Ok(Map::new()),
+        };
+    }
+    let object = match serde_json::from_slice(&text) {
+        Ok(Value::Object(object)) => object,
+        Ok(Value::Null) => Map::new(),
+        Ok(_) => return stops("is not a JSON object"),
+        Err(_) => return stops("is not valid JSON"),
+    };
+    match object.iter().find(|(key, value)| !fits(value, kind(key))) {
+        Some((key, _)) => stops(&format!("has a value of the wrong type for `{key}`")),
+        None => Ok(object),
+    }
+}
+
+fn fits(value: &Value, kind: Kind) -> bool {
+    match kind {
+        _ if value.is_null() => true,
+        Kind::Bool => value.is_boolean(),
+        Kind::Number => value.is_i64(),
+        Kind::List => value.is_array(),
+        Kind::Object => value.is_object(),
+        Kind::Text => value.is_string(),
+        Kind::Other => true,
+    }
+}
+
+/// An option that is set twice.
+fn conflict(options: &Options) -> Result<(), Verdict> {
+    let Some(name) = options.flags.keys().find(|name| options.file.contains_key(*name)) else {
+        return Ok(());
+    };
+    Err(Verdict::failure(
+        format!(
+            "`{name}` is set on Docker's command line and in {DOCKER_CONFIG}: Docker does not start"
+        ),
+        format!(
+            "remove it from one of them (`systemctl cat {DOCKER_UNIT}` shows the command line)"
+        ),
+    ))
+}
+
+/// Docker's version as dpkg has it; rpm's database is not readable text.
+fn major_version(target: &Target) -> Option<u32> {
+    const MAX_STATUS: usize = 16 << 20;
+    let status = files::read(&target.path("/var/lib/dpkg/status"), MAX_STATUS).ok()?;
+    let status = String::from_utf8_lossy(&status);
+    let mut packages = status.split("\n\n");
+    let docker = packages.find(|package| {
+        ["docker.io", "docker-ce"]
+            .iter()
+            .any(|name| package.lines().any(|line| line.strip_prefix("Package: ") == Some(name)))
+    })?;
+    let version = docker.lines().find_map(|line| line.strip_prefix("Version: "))?;
+    let version = version.rsplit(':').next()?;
+    version.split('.').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_have_the_names_of_daemon_json() {
+        let words =
+            ["-H", "fd://", "--iptables=false", "--debug", "--bridge", "none", "-s=overlay2"];
+        let flags = flags(&words.map(String::from));
+        let pairs: Vec<_> =
+            flags.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(
+            pairs,
+            [
+                ("bridge", "none"),
+                ("debug", "true"),
+                ("hosts", "fd://"),
+                ("iptables", "false"),
+                ("storage-driver", "overlay2")
+            ]
+        );
+    }
+}
