@@ -10,17 +10,17 @@ use super::Output;
 use super::call::Call;
 use super::output::print;
 use crate::error::Error;
-use crate::guard::{self, DocumentedRule, FirewallMethod, FirewallRules, GuardInstalled};
-use crate::guard::{GuardRemoved, GuardRequest, GuardStatus, LastProof, Proof, RulesChange};
+use crate::guard::{self, DocumentedRule, GuardInstalled, GuardPart, GuardRemoved, GuardRequest};
+use crate::guard::{GuardStatus, LastProof, PartInstalled, PartStatus, Proof, RulesChange};
 
 /// Keep containers from instance metadata
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum GuardCommand {
-    /// Install the firewall rules, or repair them; changes only what differs
+    /// Install both guards, routing rules and nf_tables, or repair them; changes only what differs
     Install(InstallArgs),
-    /// Remove the firewall rules, and leave the host as before
+    /// Remove the guards, and leave the host as before
     Remove,
-    /// Show the firewall rules, what they cover and what they do not
+    /// Show both guards, what they cover and what they do not
     Status,
     /// Send a packet as a container would, on every bridge, and check whether it leaves the host
     Prove,
@@ -36,16 +36,20 @@ pub(crate) struct InstallArgs {
     /// which also covers networks created later]
     #[arg(long, value_name = "NAME", value_parser = interface)]
     interface: Option<String>,
+    /// Leave out one of the two guards, and remove it if it is there
+    #[arg(long, value_name = "GUARD")]
+    without: Option<GuardPart>,
 }
 
-/// The longest name the kernel takes is 15 bytes.
+/// The longest name the kernel takes is 15 bytes. A trailing `*` is what nft writes for `+`.
 fn interface(name: &str) -> Result<String, String> {
+    let name = name.strip_suffix('*').map_or_else(|| name.into(), |start| format!("{start}+"));
     let valid = (1..16).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/');
-    if valid && name != "+" {
-        Ok(name.to_owned())
-    } else {
-        Err("an interface's name has 1 to 15 characters, none of them a space or /".into())
+    match name.as_str() {
+        "+" => Err("leave out --interface to cover every interface".into()),
+        _ if valid => Ok(name),
+        _ => Err("an interface's name has 1 to 15 characters, none of them a space or /".into()),
     }
 }
 
@@ -58,6 +62,7 @@ pub(crate) fn run(call: &Call<'_>, command: &GuardCommand) -> u8 {
                 bridges: true,
                 host_tasks: arguments.block_imds_host_tasks,
                 interface: arguments.interface.clone(),
+                without: arguments.without,
             };
             let installed = guard::install(&request, root);
             print_result(call, installed, installed_text, |done| (done.changed, Ok(())))
@@ -106,36 +111,40 @@ fn print_result<T: Serialize>(
 }
 
 fn installed_text(done: &GuardInstalled) -> String {
-    let rules = done.rules.iter().map(|rules| line("firewall", rules_text(rules)));
+    let parts = done.parts.iter().flat_map(|parts| {
+        [(ROUTING, &parts.routing), (NFTABLES, &parts.nftables)]
+            .map(|(name, part)| line(name, part_text(part)))
+    });
     let documented = done.documented_rule.iter();
     let documented = documented.map(|rule| line("documented rule", documented_rule_text(rule)));
     let host_tasks = done.host_tasks.iter().map(|written| {
         let done = if *written { "blocked now" } else { "already blocked" };
         line("host tasks", format!("{done} (IPAddressDeny on ecstasks.slice)"))
     });
-    rules.chain(documented).chain(host_tasks).chain(notes(&done.notes)).collect()
+    parts.chain(documented).chain(host_tasks).chain(notes(&done.notes)).collect()
 }
 
-fn rules_text(rules: &FirewallRules) -> String {
-    let change = match rules.change {
-        RulesChange::Installed => "installed",
-        RulesChange::Repaired => "repaired, because the rules had been altered",
-        RulesChange::Unchanged => "unchanged",
+const ROUTING: &str = "routing rules";
+const NFTABLES: &str = "nf_tables";
+
+fn part_text(part: &PartInstalled) -> String {
+    let change = match (part.change, &part.reason) {
+        (RulesChange::Installed, _) => "installed",
+        (RulesChange::Repaired, _) => "repaired, because the rules had been altered",
+        (RulesChange::Removed, _) => "removed",
+        (RulesChange::Unchanged, None) => "unchanged",
+        (RulesChange::Unchanged, Some(_)) => "not installed",
     };
-    let limits = match rules.source_routes {
-        true => "",
-        false => "; this kernel cannot recognise source-routed packets",
-    };
-    format!("{change} ({}{limits})", method_text(rules.method))
+    let details = part.reason.iter().chain(&part.limits).map(String::as_str);
+    [change].into_iter().chain(details).collect::<Vec<_>>().join("; ")
 }
 
-fn method_text(method: FirewallMethod) -> &'static str {
-    match method {
-        FirewallMethod::NfTables => "nf_tables: table inet ecs-bootstrap",
-        FirewallMethod::Mangle => {
-            "iptables mangle FORWARD, since this kernel has no nf_tables: does not survive `firewall-cmd --reload`"
-        }
-    }
+fn part_status(name: &str, part: &PartStatus) -> String {
+    let reason = part.reason.as_ref().map(|reason| format!(": {reason}"));
+    let mut text =
+        line(name, format!("{}{}", part.state.replace('_', " "), reason.unwrap_or_default()));
+    text.extend(part.rules.iter().map(|rule| line("  in force", rule)));
+    text
 }
 
 fn documented_rule_text(rule: &DocumentedRule) -> String {
@@ -188,12 +197,12 @@ fn proof_text(proof: &Proof) -> String {
 }
 
 fn status_text(status: &GuardStatus) -> String {
-    let method = status.held_by.map(|method| format!(" ({})", method_text(method)));
     let dropped = status.dropped_packets.map(|count| format!("{count} packets"));
     let last_proof = status.last_proof.as_ref().map(last_proof_text);
-    let mut text = line("firewall", format!("{}{}", status.state, method.unwrap_or_default()));
-    text.extend(status.rules.iter().map(|rule| line("  wanted", rule)));
-    text += &line("dropped so far", dropped.unwrap_or("unknown".into()));
+    let mut text = line("guard", status.state);
+    text += &part_status(ROUTING, &status.parts.routing);
+    text += &part_status(NFTABLES, &status.parts.nftables);
+    text += &line("dropped by nf_tables", dropped.unwrap_or("unknown".into()));
     text += &line("documented rule", documented_rule_text(&status.documented_rule));
     let tasks = [&status.host_tasks, &status.awsvpc_tasks];
     text.extend(status.networks.iter().chain(tasks).map(|coverage| {
@@ -226,11 +235,13 @@ fn line(name: impl Display, value: impl Display) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::PartsInstalled;
 
     #[test]
     fn interface_names_that_no_kernel_accepts_are_refused() {
         assert_eq!(interface("docker+"), Ok("docker+".into()));
-        for name in ["", "+", "a b", "eth/0", "sixteen-letters-"] {
+        assert_eq!(interface("docker*"), Ok("docker+".into()));
+        for name in ["", "+", "*", "a b", "eth/0", "sixteen-letters-"] {
             assert!(interface(name).is_err(), "{name}");
         }
     }
@@ -254,14 +265,18 @@ mod tests {
 
     #[test]
     fn json_of_install_keeps_its_names() {
-        let rules = FirewallRules {
-            method: FirewallMethod::NfTables,
-            change: RulesChange::Installed,
-            source_routes: true,
+        let part = |change, limits: &[&str]| PartInstalled {
+            change,
+            reason: None,
+            limits: limits.iter().map(ToString::to_string).collect(),
+        };
+        let parts = PartsInstalled {
+            routing: part(RulesChange::Installed, &[]),
+            nftables: part(RulesChange::Unchanged, &["no fib"]),
         };
         let done = GuardInstalled {
             changed: true,
-            rules: Some(rules),
+            parts: Some(parts),
             documented_rule: Some(DocumentedRule::default()),
             host_tasks: None,
             notes: vec![],
@@ -271,7 +286,10 @@ mod tests {
             value,
             json!({
                 "changed": true,
-                "fence": {"method": "nf_tables", "change": "installed", "source_routes": true},
+                "guards": {
+                    "routing": {"change": "installed", "reason": null, "limits": []},
+                    "nftables": {"change": "unchanged", "reason": null, "limits": ["no fib"]},
+                },
                 "documented_rule": {"place": null, "changed": false, "reason": null, "overtaken_by": []},
                 "host_tasks": null,
                 "notes": [],

@@ -150,8 +150,8 @@ pub(super) fn state(text: &str) -> Redacted {
 }
 
 pub(super) fn guard(text: &str) -> Redacted {
-    const FIELDS: &str =
-        "interface documented_is_ours filter_table_is_ours mangle_is_ours last_proof";
+    const FIELDS: &str = "interface without documented_is_ours documented_copies filter_table_is_ours mangle_is_ours \
+        last_proof";
     json(text, FIELDS, |_| false)
 }
 

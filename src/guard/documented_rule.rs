@@ -11,9 +11,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::addresses::IpFamily;
-use super::iptables::{ForwardChain, Insertion, IptablesRule, preceding_rules};
-use super::state::{self, GuardState};
-use super::{Error, LOCK_TIMEOUT, nft};
+use super::iptables::{ForwardChain, Insertion, IptablesError, IptablesRule, preceding_rules};
+use super::state::GuardState;
+use super::{Error, nft};
 use crate::files::read_text;
 use crate::paths::MAX_DOCUMENT;
 
@@ -32,25 +32,25 @@ pub(crate) struct DocumentedRule {
     pub(crate) preceding_rules: Vec<String>,
 }
 
-/// Makes the rule the first one.
-pub(crate) fn install(root: &Path, interface: Option<&str>) -> DocumentedRule {
-    match insert_first(root, interface) {
+/// Makes the rule the first one, and notes in `state` what has to be undone. The caller holds the
+/// guard's lock, and writes the state.
+pub(crate) fn install(state: &mut GuardState) -> DocumentedRule {
+    match insert_first(state) {
         Ok(changed) => DocumentedRule { position: Some(1), changed, ..DocumentedRule::default() },
         Err(error) => absent(error.to_string()),
     }
 }
 
-fn insert_first(root: &Path, interface: Option<&str>) -> Result<bool, Error> {
-    let _lock = state::lock(root, LOCK_TIMEOUT)?;
+fn insert_first(state: &mut GuardState) -> Result<bool, IptablesError> {
     // A kernel without nf_tables has no such table, and iptables keeps its rules elsewhere.
     let table_before = nft::has_filter_table().unwrap_or(true);
-    let rule = IptablesRule::documented(interface);
-    let insertion = filter_chain(1).insert_first(&rule)?;
-    if insertion == Insertion::Inserted {
-        let mut state = state::read(root);
+    let rule = IptablesRule::documented(state.interface.as_deref());
+    let others = state.documented_is_ours.then_some(state.documented_copies);
+    let insertion = filter_chain(1).insert_first(&rule, others)?;
+    if let Insertion::Inserted(copies) = insertion {
         state.documented_is_ours = true;
+        state.documented_copies = copies;
         state.filter_table_is_ours |= !table_before;
-        state::write(root, &state)?;
     }
     Ok(insertion != Insertion::AlreadyFirst)
 }
@@ -78,21 +78,27 @@ pub(crate) fn find(interface: Option<&str>) -> DocumentedRule {
 }
 
 /// Removes the rule if the guard had inserted it, and the table that iptables created for it.
-/// Returns whether there was one.
-pub(crate) fn remove(state: &GuardState) -> Result<bool, Error> {
+/// Returns whether there was one; adds to `notes` if the copies of others are not what they were.
+pub(crate) fn remove(state: &GuardState, notes: &mut Vec<String>) -> Result<bool, Error> {
     if !state.documented_is_ours {
         return Ok(false);
     }
-    let rule = IptablesRule::documented(state.interface.as_deref());
-    let deleted = match filter_chain(10).delete(&rule) {
-        Err(error) if error.kind == ErrorKind::NotFound => false,
+    let (rule, others) =
+        (IptablesRule::documented(state.interface.as_deref()), state.documented_copies);
+    let copies = match filter_chain(10).delete(&rule, others) {
+        Err(error) if error.kind == ErrorKind::NotFound => others,
         result => result?,
     };
+    if copies > others + 1 || (copies < others && others > 0) {
+        notes.push(format!(
+            "FORWARD had {others} copies of the documented rule before `install`, and other programs have changed them since: compare their places with `iptables -S FORWARD`"
+        ));
+    }
     if state.filter_table_is_ours {
         // If that fails an empty table remains, which filters nothing.
         _ = nft::delete_filter_table_if_empty();
     }
-    Ok(deleted)
+    Ok(copies > others)
 }
 
 fn absent(reason: impl Into<String>) -> DocumentedRule {

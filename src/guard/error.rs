@@ -3,7 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
+use nix::libc;
+
 use super::iptables::IptablesError;
+use super::parts::GuardPart;
 use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::files;
 
@@ -13,12 +16,12 @@ pub(crate) enum Error {
     Capability,
     #[error("sending a probe packet: this process lacks CAP_NET_ADMIN or CAP_NET_RAW")]
     ProbeCapability,
-    #[error("{doing} table inet ecs-bootstrap")]
-    Netfilter { doing: &'static str, source: io::Error },
-    #[error("table inet ecs-bootstrap differs from what was loaded")]
-    Unlike,
-    #[error("this kernel has no nf_tables, and {0}")]
-    Fallback(IptablesError),
+    #[error("{doing} {}", rules(*part))]
+    Kernel { part: GuardPart, doing: &'static str, source: io::Error },
+    #[error("{} differ from what was loaded", rules(*.0))]
+    Unlike(GuardPart),
+    #[error("neither guard can be installed: {0}")]
+    Impossible(String),
     #[error(transparent)]
     Iptables(#[from] IptablesError),
     #[error("another ecs-bootstrap has held {} for {seconds} s", path.display())]
@@ -37,6 +40,23 @@ pub(crate) enum Error {
     Leak(String),
     #[error("no verdict on {0}")]
     Unproven(String),
+}
+
+impl Error {
+    /// What the kernel answered while one of the guards was read or changed.
+    pub(super) fn kernel(part: GuardPart, doing: &'static str, source: io::Error) -> Error {
+        match source.raw_os_error() {
+            Some(libc::EPERM) => Error::Capability,
+            _ => Error::Kernel { part, doing, source },
+        }
+    }
+}
+
+fn rules(part: GuardPart) -> &'static str {
+    match part {
+        GuardPart::Routing => "the guard's routing rules",
+        GuardPart::Nftables => "the rules of table inet ecs-bootstrap",
+    }
 }
 
 impl Diagnostic for Error {
@@ -61,10 +81,17 @@ impl Diagnostic for Error {
                 "run as root, or with CAP_NET_ADMIN as ecs-bootstrap-guard.service"
             }
             Error::ProbeCapability => "run as root, or with CAP_NET_ADMIN and CAP_NET_RAW",
-            Error::Netfilter { .. } | Error::Unlike => {
-                "check that `nft list table inet ecs-bootstrap` works, and that no other program writes to that table"
+            Error::Kernel { part, .. } | Error::Unlike(part) => match part {
+                GuardPart::Routing => {
+                    "check that `ip rule` works, and that no other program writes rules of priority 0"
+                }
+                GuardPart::Nftables => {
+                    "check that `nft list table inet ecs-bootstrap` works, and that no other program writes to that table"
+                }
+            },
+            Error::Impossible(_) => {
+                "leave out --without and the trailing + of --interface, or load the module nf_tables"
             }
-            Error::Fallback(_) => "load the module nf_tables, or install iptables and ip6tables",
             Error::Iptables(_) => "run the command by hand to see what blocks it",
             Error::Busy { .. } => "wait for the other run to end, then try again",
             Error::HostTasks(_) => {
@@ -102,11 +129,14 @@ mod tests {
             examples!(Error {
                 Error::Capability => Guard [Error::Capability],
                 Error::ProbeCapability => GuardUnproven [Error::ProbeCapability],
-                Error::Netfilter { .. } => Guard [
-                    Error::Netfilter { doing: "reading", source: source() },
+                Error::Kernel { .. } => Guard [
+                    Error::Kernel { part: GuardPart::Routing, doing: "reading", source: source() },
+                    Error::Kernel { part: GuardPart::Nftables, doing: "reading", source: source() },
                 ],
-                Error::Unlike => Guard [Error::Unlike],
-                Error::Fallback(_) => Guard [Error::Fallback(iptables(ErrorKind::Other))],
+                Error::Unlike(_) => Guard [
+                    Error::Unlike(GuardPart::Routing), Error::Unlike(GuardPart::Nftables),
+                ],
+                Error::Impossible(_) => Guard [Error::Impossible("no nf_tables".into())],
                 Error::Iptables(_) => Guard [Error::Iptables(iptables(ErrorKind::TimedOut))],
                 Error::Busy { .. } => Guard [Error::Busy { path: path(), seconds: 15 }],
                 Error::HostTasks(_) => Guard [Error::HostTasks("cgroup v1")],

@@ -1,170 +1,79 @@
-//! The guard's own rules in the firewall: a table of nf_tables, or rules in iptables' mangle table
-//! where the kernel has no nf_tables. Compares with what is loaded, changes only the difference,
-//! and in one step.
+//! The guard in the firewall: a table of nf_tables that no other program reorders. Compares with
+//! what is loaded, changes only the difference, and in one step.
 
-use std::io::{self, ErrorKind};
-use std::path::Path;
-use std::time::Duration;
-
-use nix::libc;
-use serde::Serialize;
-
-use super::addresses::IpFamily;
-use super::iptables::{ForwardChain, Insertion, IptablesError, IptablesRule};
-use super::{Error, LOCK_TIMEOUT, netlink, nft, state};
-
-/// What holds the rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum FirewallMethod {
-    /// An own table of nf_tables, which no other program reorders.
-    NfTables,
-    /// iptables' mangle table: survives Docker, but not `firewall-cmd --reload` or
-    /// `iptables -t mangle -F`.
-    Mangle,
-}
-
-/// What had to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum RulesChange {
-    /// There were no rules.
-    Installed,
-    /// There were rules, but not those that are wanted.
-    Repaired,
-    Unchanged,
-}
-
-/// The rules that are in force.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct FirewallRules {
-    pub(crate) method: FirewallMethod,
-    pub(crate) change: RulesChange,
-    /// Whether source-routed packets are dropped too; some kernels cannot recognise them.
-    pub(crate) source_routes: bool,
-}
+use super::parts::{GuardPart, PartInstalled, PartStatus, RulesChange};
+use super::state::GuardState;
+use super::{Error, GuardRequest, netlink, nft, parts};
 
 /// Puts the rules into force, and only those.
 ///
 /// # Errors
 /// Nothing has changed then, but for [`Error::Unlike`].
-pub(crate) fn install(root: &Path, interface: Option<&str>) -> Result<FirewallRules, Error> {
-    match install_nft(interface) {
-        Err(Error::Netfilter { source, .. }) if netlink::unsupported(&source) => {
-            install_mangle(root, interface)
-        }
-        result => result,
-    }
-}
-
-fn install_nft(interface: Option<&str>) -> Result<FirewallRules, Error> {
-    let before = read_nft()?.map(|loaded| loaded.table);
+pub(crate) fn install(request: &GuardRequest) -> Result<PartInstalled, Error> {
+    let interface = request.interface.as_deref();
+    let before = read()?.map(|loaded| loaded.table);
     let load = |source_routes| {
-        let change = load_nft(before.as_ref(), &nft::wanted(interface, source_routes))?;
-        Ok(FirewallRules { method: FirewallMethod::NfTables, change, source_routes })
+        let change = load(before.as_ref(), &nft::wanted(interface, source_routes))?;
+        let limit = "this kernel cannot recognise source-routed packets".to_owned();
+        let limits = if source_routes { vec![] } else { vec![limit] };
+        Ok(PartInstalled::in_force(change, limits))
     };
     match load(true) {
         // A kernel without the `fib` expression.
-        Err(Error::Netfilter { source, .. }) if netlink::unsupported(&source) => load(false),
+        Err(Error::Kernel { source, .. }) if netlink::unsupported(&source) => load(false),
         result => result,
     }
 }
 
 /// Replaces the table if it differs, and asks the kernel what it has understood.
-fn load_nft(before: Option<&nft::NftTable>, wanted: &nft::NftTable) -> Result<RulesChange, Error> {
+fn load(before: Option<&nft::NftTable>, wanted: &nft::NftTable) -> Result<RulesChange, Error> {
     if before == Some(wanted) {
         return Ok(RulesChange::Unchanged);
     }
-    nft::replace(wanted).map_err(|error| netfilter_error("loading", error))?;
-    match read_nft()? {
+    nft::replace(wanted).map_err(|source| Error::kernel(GuardPart::Nftables, "loading", source))?;
+    match read()? {
         Some(loaded) if loaded.table == *wanted && before.is_some() => Ok(RulesChange::Repaired),
         Some(loaded) if loaded.table == *wanted => Ok(RulesChange::Installed),
-        _ => Err(Error::Unlike),
+        _ => Err(Error::Unlike(GuardPart::Nftables)),
     }
 }
 
-fn read_nft() -> Result<Option<nft::LoadedTable>, Error> {
-    nft::read().map_err(|error| netfilter_error("reading", error))
+fn read() -> Result<Option<nft::LoadedTable>, Error> {
+    nft::read().map_err(|source| Error::kernel(GuardPart::Nftables, "reading", source))
 }
 
 /// Removes the table. Returns whether there was one; a kernel without nf_tables has none.
-pub(crate) fn remove_nft() -> Result<bool, Error> {
-    match nft::read() {
+pub(crate) fn remove() -> Result<bool, Error> {
+    match read() {
         Ok(None) => Ok(false),
-        Err(error) if netlink::unsupported(&error) => Ok(false),
+        Err(Error::Kernel { source, .. }) if netlink::unsupported(&source) => Ok(false),
+        Err(error) => Err(error),
         // A table that is not as expected is removed as well.
-        Ok(Some(_)) => {
-            nft::delete().map(|()| true).map_err(|error| netfilter_error("deleting", error))
+        Ok(Some(_)) => nft::delete()
+            .map(|()| true)
+            .map_err(|source| Error::kernel(GuardPart::Nftables, "deleting", source)),
+    }
+}
+
+/// The guard as it is, and how many packets it has dropped.
+pub(crate) fn status(saved: &GuardState) -> Result<(PartStatus, Option<u64>), Error> {
+    let interface = saved.interface.as_deref();
+    match read() {
+        Ok(Some(loaded)) => {
+            let wanted = [true, false].map(|options| nft::wanted(interface, options));
+            let state = if wanted.contains(&loaded.table) { "effective" } else { "weakened" };
+            Ok((PartStatus::new(state, rules(interface)), Some(loaded.packets)))
         }
-        Err(error) => Err(netfilter_error("reading", error)),
-    }
-}
-
-pub(crate) fn netfilter_error(doing: &'static str, source: io::Error) -> Error {
-    match source.raw_os_error() {
-        Some(libc::EPERM) => Error::Capability,
-        _ => Error::Netfilter { doing, source },
-    }
-}
-
-/// Both families or neither.
-fn install_mangle(root: &Path, interface: Option<&str>) -> Result<FirewallRules, Error> {
-    let _lock = state::lock(root, LOCK_TIMEOUT)?;
-    let mut change = RulesChange::Unchanged;
-    let mut inserted = Vec::new();
-    for (chain, rule) in mangle_rules(interface) {
-        match chain.insert_first(&rule) {
-            Ok(Insertion::AlreadyFirst) => {}
-            Ok(Insertion::Moved) => change = RulesChange::Repaired,
-            Ok(Insertion::Inserted) => {
-                change = RulesChange::Installed;
-                inserted.push((chain, rule));
-            }
-            Err(error) => {
-                inserted.iter().for_each(|(chain, rule)| _ = chain.delete(rule));
-                return Err(mangle_error(error));
-            }
+        Ok(None) => Ok((PartStatus::new("absent", vec![]), None)),
+        Err(Error::Kernel { source, .. }) if netlink::unsupported(&source) => {
+            Ok((PartStatus::left_out(parts::not_possible(GuardPart::Nftables)), None))
         }
+        Err(error) => Err(error),
     }
-    Ok(FirewallRules { method: FirewallMethod::Mangle, change, source_routes: false })
 }
 
-/// Removes the mangle rules. Returns whether there were any.
-pub(crate) fn remove_mangle(interface: Option<&str>) -> Result<bool, Error> {
-    let mut any = false;
-    for (chain, rule) in mangle_rules(interface) {
-        any |= chain.delete(&rule).map_err(mangle_error)?;
-    }
-    Ok(any)
-}
-
-/// Whether each of the mangle rules is the first of its chain. Reads with iptables, which on some
-/// hosts loads its modules.
-pub(crate) fn mangle_is_effective(interface: Option<&str>) -> Result<bool, Error> {
-    for (chain, rule) in mangle_rules(interface) {
-        if !rule.positions(&chain.list().map_err(mangle_error)?).contains(&1) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-fn mangle_rules(interface: Option<&str>) -> Vec<(ForwardChain, IptablesRule)> {
-    // A kernel booted with ipv6.disable=1 has nothing to block there, and ip6tables fails on it.
-    let exists =
-        |family: &IpFamily| *family == IpFamily::V4 || Path::new("/proc/net/if_inet6").exists();
-    let rule = |family| {
-        let lock_timeout = Duration::from_secs(10);
-        let chain = ForwardChain { family, table: "mangle", lock_timeout };
-        (chain, IptablesRule::mangle(family, interface))
-    };
-    IpFamily::ALL.into_iter().filter(exists).map(rule).collect()
-}
-
-fn mangle_error(error: IptablesError) -> Error {
-    match error.kind {
-        ErrorKind::PermissionDenied => Error::Capability,
-        ErrorKind::TimedOut => Error::Iptables(error),
-        _ => Error::Fallback(error),
-    }
+fn rules(interface: Option<&str>) -> Vec<String> {
+    let from = interface.map_or(String::new(), |name| format!("from {name} "));
+    let targets = ["to 169.254.169.254", "to fd00:ec2::254", "with a source route (IPv4)"];
+    targets.iter().map(|target| format!("drop forwarded packets {from}{target}")).collect()
 }

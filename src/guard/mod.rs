@@ -4,14 +4,14 @@
 //! not. Four verbs: [`install`], [`prove`], [`status`], [`remove`]. Plain blocking functions; the
 //! kernel answers in milliseconds, iptables may take a second.
 //!
-//! Writes the nf_tables table `inet ecs-bootstrap` (or two rules in iptables' mangle table on
-//! kernels without it), one rule in iptables' FORWARD chain,
+//! Two guards, either of which is enough: `routing` (policy rules) and `firewall` (nf_tables), which
+//! `parts` installs, removes and reads together. Writes also one rule in iptables' FORWARD chain,
 //! `/etc/systemd/system/ecstasks.slice.d/50-ecs-bootstrap-imds.conf` if asked,
 //! `/run/ecs-bootstrap/guard.json`. Never flushes, saves or reorders rules that are not its own.
 //!
-//! `firewall` installs the guard's own rules, with `nft` (netlink) or `iptables`; `documented_rule`
-//! the one that AWS documents; `host_tasks` blocks tasks in host network mode; `probe` sends
-//! packets and `proof` reports what they showed.
+//! `documented_rule` is the one that AWS documents; `host_tasks` blocks tasks in host network mode;
+//! `probe` sends packets and `proof` reports what they showed. `nft`, `iptables` and `netlink` speak
+//! to the kernel.
 
 mod addresses;
 mod documented_rule;
@@ -22,8 +22,10 @@ mod iptables;
 mod links;
 mod netlink;
 mod nft;
+mod parts;
 mod probe;
 mod proof;
+mod routing;
 mod saved_rules;
 mod state;
 mod status;
@@ -32,9 +34,11 @@ pub(crate) mod step;
 use std::path::Path;
 use std::time::Duration;
 
+use addresses::IpFamily;
 pub(crate) use documented_rule::DocumentedRule;
 pub(crate) use error::Error;
-pub(crate) use firewall::{FirewallMethod, FirewallRules, RulesChange};
+use iptables::{ForwardChain, IptablesRule};
+pub(crate) use parts::{GuardPart, PartInstalled, PartStatus, PartsInstalled, RulesChange};
 pub(crate) use proof::{Proof, prove};
 pub(crate) use saved_rules::{SavedRulesProblem, saved_rules};
 use serde::Serialize;
@@ -50,7 +54,7 @@ use crate::paths::GUARD_UNIT;
 const LOCK_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What is to be blocked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct GuardRequest {
     /// Containers on every bridge.
     pub(crate) bridges: bool,
@@ -59,6 +63,8 @@ pub(crate) struct GuardRequest {
     /// Only packets that come in by this interface; a trailing `+` matches any ending. `None`,
     /// which is safer: all.
     pub(crate) interface: Option<String>,
+    /// The guard that is unwanted on this host.
+    pub(crate) without: Option<GuardPart>,
 }
 
 /// What [`install`] did.
@@ -66,8 +72,8 @@ pub(crate) struct GuardRequest {
 pub(crate) struct GuardInstalled {
     /// False if everything already was as wanted.
     pub(crate) changed: bool,
-    #[serde(rename = "fence")]
-    pub(crate) rules: Option<FirewallRules>,
+    #[serde(rename = "guards")]
+    pub(crate) parts: Option<PartsInstalled>,
     pub(crate) documented_rule: Option<DocumentedRule>,
     /// Whether the drop-in for host tasks was written now; `None`: not requested.
     pub(crate) host_tasks: Option<bool>,
@@ -77,49 +83,52 @@ pub(crate) struct GuardInstalled {
 /// Installs what is requested; changes only what differs.
 ///
 /// # Errors
-/// The rules are not in force, or host tasks cannot be blocked. What was installed before the error
-/// stays: a half-installed guard blocks more than none. The documented rule only gets a reason.
+/// One of the guards is not in force, or host tasks cannot be blocked. What was installed before
+/// the error stays: a half-installed guard blocks more than none. The documented rule only gets a
+/// reason.
 pub(crate) fn install(request: &GuardRequest, root: &Path) -> Result<GuardInstalled, Error> {
     if let Some(reason) = host_tasks::unsupported(root).filter(|_| request.host_tasks) {
         return Err(Error::HostTasks(reason));
     }
-    let interface = request.interface.as_deref();
-    let rules = request.bridges.then(|| install_rules(root, interface)).transpose()?;
-    let documented_rule = request.bridges.then(|| documented_rule::install(root, interface));
+    let mut notes = warnings(root, &HostFiles::read(root).effective(), request.host_tasks);
+    let rules = request.bridges.then(|| install_rules(root, request, &mut notes)).transpose()?;
+    let (parts, documented_rule) = rules.unzip();
     let host_tasks = request.host_tasks.then(|| host_tasks::install(root)).transpose()?;
-    let changed = rules.is_some_and(|rules| rules.change != RulesChange::Unchanged)
+    let changed = parts.as_ref().is_some_and(PartsInstalled::changed)
         || documented_rule.as_ref().is_some_and(|rule| rule.changed)
         || host_tasks == Some(true);
-    let mut notes = warnings(root, &HostFiles::read(root).effective(), request.host_tasks);
-    notes.extend(interface.map(|name| {
+    notes.extend(request.interface.as_ref().map(|name| {
         format!(
             "the guard is restricted to packets from {name}: containers on any other network reach instance metadata"
         )
     }));
-    Ok(GuardInstalled { changed, rules, documented_rule, host_tasks, notes })
+    Ok(GuardInstalled { changed, parts, documented_rule, host_tasks, notes })
 }
 
-/// Installs the rules, and then removes those that an earlier call installed for another interface.
-fn install_rules(root: &Path, interface: Option<&str>) -> Result<FirewallRules, Error> {
-    let rules = firewall::install(root, interface)?;
-    let new_in_mangle =
-        rules.method == FirewallMethod::Mangle && rules.change == RulesChange::Installed;
-    let before = state::read(root);
-    if before.interface.as_deref() == interface && (before.mangle_is_ours || !new_in_mangle) {
-        return Ok(rules);
-    }
+/// Installs the rules, and then removes those that an earlier call installed for another interface
+/// or an earlier version into another table.
+fn install_rules(
+    root: &Path,
+    request: &GuardRequest,
+    notes: &mut Vec<String>,
+) -> Result<(PartsInstalled, DocumentedRule), Error> {
     let _lock = state::lock(root, LOCK_TIMEOUT)?;
-    let mut state = state::read(root);
-    if state.interface.as_deref() != interface {
-        documented_rule::remove(&state)?;
-        if state.mangle_is_ours {
-            firewall::remove_mangle(state.interface.as_deref())?;
-        }
-        let interface = interface.map(str::to_owned);
-        state = GuardState { interface, last_proof: state.last_proof, ..GuardState::default() };
+    let before = state::read(root);
+    let parts = parts::install(request)?;
+    let mut state = GuardState { without: request.without, ..before.clone() };
+    if state.interface != request.interface {
+        documented_rule::remove(&state, notes)?;
+        let interface = request.interface.clone();
+        state = GuardState { interface, documented_is_ours: false, ..state };
     }
-    state.mangle_is_ours |= new_in_mangle;
-    state::write(root, &state).map(|()| rules)
+    if std::mem::take(&mut state.mangle_is_ours) {
+        remove_mangle(before.interface.as_deref())?;
+    }
+    let documented_rule = documented_rule::install(&mut state);
+    if state != before {
+        state::write(root, &state)?;
+    }
+    Ok((parts, documented_rule))
 }
 
 /// What [`remove`] did.
@@ -130,16 +139,37 @@ pub(crate) struct GuardRemoved {
 }
 
 /// Removes everything that [`install`] may have installed. It is not an error if there is nothing.
+///
+/// # Errors
+/// The first one; everything else was removed all the same.
 pub(crate) fn remove(root: &Path) -> Result<GuardRemoved, Error> {
-    let nft = firewall::remove_nft()?;
     let _lock = state::lock(root, LOCK_TIMEOUT)?;
     let state = state::read(root);
-    let mangle = state.mangle_is_ours && firewall::remove_mangle(state.interface.as_deref())?;
-    let documented_rule = documented_rule::remove(&state)?;
-    let host_tasks = host_tasks::remove(root)?;
+    let mut notes = enabled_units(root);
+    let removed = [
+        routing::remove(),
+        firewall::remove(),
+        documented_rule::remove(&state, &mut notes),
+        if state.mangle_is_ours { remove_mangle(state.interface.as_deref()) } else { Ok(false) },
+        host_tasks::remove(root),
+    ];
+    let removed = removed.into_iter().collect::<Result<Vec<bool>, Error>>()?;
     state::clear(root);
-    let changed = nft || mangle || documented_rule || host_tasks;
-    Ok(GuardRemoved { changed, notes: enabled_units(root) })
+    Ok(GuardRemoved { changed: removed.contains(&true), notes })
+}
+
+/// The rules of an earlier version on a kernel without nf_tables. Returns whether there were any.
+fn remove_mangle(interface: Option<&str>) -> Result<bool, Error> {
+    let mut any = false;
+    // ip6tables fails on a kernel booted with ipv6.disable=1.
+    let exists =
+        |family: &IpFamily| *family == IpFamily::V4 || Path::new("/proc/net/if_inet6").exists();
+    for family in IpFamily::ALL.into_iter().filter(exists) {
+        let lock_timeout = Duration::from_secs(10);
+        let chain = ForwardChain { family, table: "mangle", lock_timeout };
+        any |= chain.delete(&IptablesRule::mangle(family, interface), 0)? > 0;
+    }
+    Ok(any)
 }
 
 /// A note if units are enabled that would install the guard again.

@@ -108,16 +108,10 @@ fn result(payload: &[u8]) -> io::Result<()> {
 }
 
 /// Whether an error means that this kernel lacks the feature, rather than that something went
-/// wrong.
+/// wrong. EINVAL does not: the kernel also answers it to a request that it does not understand.
 pub(crate) fn unsupported(error: &io::Error) -> bool {
-    const ERRNOS: [i32; 6] = [
-        libc::EPROTONOSUPPORT,
-        libc::EOPNOTSUPP,
-        libc::EAFNOSUPPORT,
-        libc::EINVAL,
-        libc::ENOENT,
-        libc::ENOSYS,
-    ];
+    const ERRNOS: [i32; 4] =
+        [libc::EPROTONOSUPPORT, libc::EOPNOTSUPP, libc::EAFNOSUPPORT, libc::ENOSYS];
     error.raw_os_error().is_some_and(|code| ERRNOS.contains(&code))
 }
 

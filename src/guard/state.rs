@@ -15,22 +15,27 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use super::parts::GuardPart;
 use super::proof::Proof;
 use crate::files;
 use crate::net::backoff::Poll;
 use crate::paths::MAX_CONFIG;
 
 /// What the file holds.
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct GuardState {
     /// What `--interface` restricts the guard to.
     pub(crate) interface: Option<String>,
-    /// The documented rule was not there before.
+    /// What `--without` leaves out.
+    pub(crate) without: Option<GuardPart>,
+    /// The first copy of the documented rule is the guard's.
     pub(crate) documented_is_ours: bool,
+    /// How many copies there were before it.
+    pub(crate) documented_copies: usize,
     /// iptables created its filter table for the documented rule.
     pub(crate) filter_table_is_ours: bool,
-    /// The rules are in iptables' mangle table.
+    /// An earlier version has inserted rules into iptables' mangle table.
     pub(crate) mangle_is_ours: bool,
     pub(crate) last_proof: Option<Proof>,
 }
@@ -57,11 +62,14 @@ pub(crate) fn clear(root: &Path) {
     _ = fs::remove_file(root.join(FILE));
 }
 
-/// Until it is dropped, no other process of this program writes to iptables or to the state.
+/// Until it is dropped, no other process of this program installs, removes or writes the state.
 pub(crate) fn lock(root: &Path, timeout: Duration) -> Result<Flock<File>, Error> {
     const INTERVAL: Duration = Duration::from_millis(10);
     let path = root.join(LOCK);
-    let failed = |doing, source| Error::File { doing, path: path.clone(), source };
+    let failed = |doing, source: io::Error| match source.kind() {
+        io::ErrorKind::PermissionDenied => Error::Capability,
+        _ => Error::File { doing, path: path.clone(), source },
+    };
     let open = fs::create_dir_all(root.join(FOLDER)).and_then(|()| File::create(&path));
     let mut file = open.map_err(|source| failed("opening", source))?;
     let poll = Poll::lasting(INTERVAL, timeout);

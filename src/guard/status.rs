@@ -7,25 +7,24 @@ use ecs_config::Effective;
 use serde::Serialize;
 
 use super::documented_rule::{self, DocumentedRule};
-use super::firewall::{self, FirewallMethod};
 use super::links::{self, Link};
+use super::parts::{self, PartsStatus};
 use super::proof::Proof;
 use super::saved_rules::saved_rules;
-use super::{Error, host_tasks, netlink, nft, state};
+use super::{Error, host_tasks, routing, state};
 use crate::files::{HostFiles, read_text};
 use crate::paths::MAX_DOCUMENT;
 
 /// The guard on this host.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct GuardStatus {
-    /// `effective`: the rules are in force as wanted. `weakened`: they are there, but altered.
-    /// `absent`.
+    /// Of both guards: see [`PartsStatus::state`].
     pub(crate) state: &'static str,
-    /// What holds the rules, if anything does. Never the documented rule.
-    pub(crate) held_by: Option<FirewallMethod>,
+    #[serde(rename = "guards")]
+    pub(crate) parts: PartsStatus,
     pub(crate) interface: Option<String>,
-    pub(crate) rules: Vec<String>,
-    /// Packets that the rules have dropped since they were installed; unknown for iptables.
+    /// Packets that nf_tables has dropped since its rules were installed. The routing rules come
+    /// first, and count nothing.
     pub(crate) dropped_packets: Option<u64>,
     pub(crate) documented_rule: DocumentedRule,
     pub(crate) networks: Vec<Coverage>,
@@ -64,6 +63,8 @@ const NEVER_COVERED: [&str; 4] = [
 /// Where it is false, the agent puts tasks into no slice of their own.
 const TASK_LIMITS: &str = "ECS_ENABLE_TASK_CPU_MEM_LIMIT";
 
+const PRECEDED: &str = "a routing rule of another program has priority 0 and comes before the guard's: it may decide first (`ip rule`)";
+
 /// Reads everything.
 ///
 /// # Errors
@@ -71,7 +72,7 @@ const TASK_LIMITS: &str = "ECS_ENABLE_TASK_CPU_MEM_LIMIT";
 pub(crate) fn status(root: &Path) -> Result<GuardStatus, Error> {
     let saved = state::read(root);
     let interface = saved.interface.as_deref();
-    let (state, held_by, dropped_packets) = read_rules(interface, saved.mangle_is_ours)?;
+    let (parts, dropped_packets) = parts::status(&saved)?;
     let links = links::read()
         .map_err(|source| Error::Probe { doing: "listing the host's links", source })?;
     let networks = links.iter().filter(|link| link.is_network());
@@ -79,13 +80,15 @@ pub(crate) fn status(root: &Path) -> Result<GuardStatus, Error> {
     let config = files.effective();
     let mut warnings = warnings(root, &config, false);
     warnings.extend(saved_rules(root).iter().map(|saved| saved.text()));
+    if routing::is_preceded() {
+        warnings.push(PRECEDED.to_owned());
+    }
     Ok(GuardStatus {
-        state,
-        held_by,
-        rules: rules(interface),
+        state: parts.state(),
         dropped_packets,
         documented_rule: documented_rule::find(interface),
-        networks: networks.map(|link| network(link, state == "effective", interface)).collect(),
+        networks: networks.map(|link| network(link, parts.is_in_force(), interface)).collect(),
+        parts,
         host_tasks: host_tasks(root, &config),
         awsvpc_tasks: awsvpc_tasks(&config),
         not_covered: NEVER_COVERED,
@@ -93,33 +96,6 @@ pub(crate) fn status(root: &Path) -> Result<GuardStatus, Error> {
         last_proof: saved.last_proof.map(last_proof),
         interface: saved.interface,
     })
-}
-
-/// The state of the rules, what holds them, and how many packets they have dropped.
-fn read_rules(
-    interface: Option<&str>,
-    in_mangle: bool,
-) -> Result<(&'static str, Option<FirewallMethod>, Option<u64>), Error> {
-    match nft::read() {
-        Ok(Some(loaded)) => {
-            let wanted = [true, false].map(|options| nft::wanted(interface, options));
-            let state = if wanted.contains(&loaded.table) { "effective" } else { "weakened" };
-            Ok((state, Some(FirewallMethod::NfTables), Some(loaded.packets)))
-        }
-        Err(error) if !netlink::unsupported(&error) => {
-            Err(firewall::netfilter_error("reading", error))
-        }
-        _ if in_mangle && firewall::mangle_is_effective(interface)? => {
-            Ok(("effective", Some(FirewallMethod::Mangle), None))
-        }
-        _ => Ok(("absent", None, None)),
-    }
-}
-
-fn rules(interface: Option<&str>) -> Vec<String> {
-    let from = interface.map_or(String::new(), |name| format!("from {name} "));
-    let targets = ["to 169.254.169.254", "to fd00:ec2::254", "with a source route (IPv4)"];
-    targets.iter().map(|target| format!("drop forwarded packets {from}{target}")).collect()
 }
 
 fn network(link: &Link, effective: bool, interface: Option<&str>) -> Coverage {

@@ -37,12 +37,15 @@ def guard(tally, cloud, machine):
     with tally.case("after another reboot no container reaches instance metadata, and the host does"):
         machine.reboot()
         only_the_host_reaches_metadata()
-    with tally.case("after a flush of all rules, `guard prove` reports that it leaks"):
+    with tally.case("after a flush of all rules and of the guard's routing rules, `guard prove` reports that it leaks"):
+        machine.run("ecs-bootstrap guard install --without nftables")
         machine.run("nft flush ruleset")
+        only_the_host_reaches_metadata()
+        machine.run("for family in -4 -6; do while ip $family rule del pref 0 protocol kernel; do :; done; done")
         equal(machine.try_run("ecs-bootstrap guard prove")[0], 51)
     with tally.case("the verify unit repairs what was flushed, and its journal reports it"):
         machine.run("systemctl restart ecs-bootstrap-guard-verify && ecs-bootstrap guard prove")
-        contains(journal(machine, "ecs-bootstrap-guard-verify"), "firewall: installed")
+        contains(journal(machine, "ecs-bootstrap-guard-verify"), "routing rules: repaired")
     host_tasks(tally, machine, blocked)
     with tally.case("without the guard Docker does not start, nor does the agent"):
         machine.write("/etc/systemd/system/ecs-bootstrap-guard.service.d/fails.conf", "[Service]\nExecStart=\nExecStart=/bin/false\n")

@@ -1,7 +1,6 @@
-//! Inserts a rule first in a FORWARD chain with the host's own iptables, exactly once; and removes
-//! it.
+//! Inserts a rule first in a FORWARD chain with the host's own iptables, once; and removes it.
+//! Copies that other programs have inserted stay where they are.
 //!
-//! For the rule that AWS documents, and for the guard itself where the kernel has no nf_tables.
 //! Reads before it writes, and never deletes a rule before its successor is there. The caller holds
 //! the guard's lock: `iptables -C || -I` from 20 processes at once leaves up to 8 copies.
 
@@ -32,8 +31,9 @@ pub(crate) struct ForwardChain {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Insertion {
     AlreadyFirst,
-    Inserted,
-    /// It was there, but not first, or more than once.
+    /// Behind it there were this many copies.
+    Inserted(usize),
+    /// It was there, but not first.
     Moved,
 }
 
@@ -53,33 +53,45 @@ impl ForwardChain {
         self.iptables(&["-S", "FORWARD"])
     }
 
-    /// Makes `rule` the first of the chain and the only one of its kind.
-    pub(crate) fn insert_first(&self, rule: &IptablesRule) -> Result<Insertion, IptablesError> {
+    /// Makes `rule` the first of the chain. `others` copies of it, behind the one that is moved, are
+    /// not ours; `None`: none is.
+    pub(crate) fn insert_first(
+        &self,
+        rule: &IptablesRule,
+        others: Option<usize>,
+    ) -> Result<Insertion, IptablesError> {
         match *rule.positions(&self.list()?) {
-            [1] => Ok(Insertion::AlreadyFirst),
-            [] => {
-                self.iptables(&[&["-I", "FORWARD", "1"], &*rule.arguments()].concat())?;
-                Ok(Insertion::Inserted)
+            [1, ..] => Ok(Insertion::AlreadyFirst),
+            ref copies if others.is_some_and(|others| copies.len() > others) => {
+                self.move_first(rule).map(|_| Insertion::Moved)
             }
-            ref copies => self.move_first(rule, copies.len()).map(|_| Insertion::Moved),
+            ref copies => {
+                self.iptables(&[&["-I", "FORWARD", "1"], &*rule.arguments()].concat())?;
+                Ok(Insertion::Inserted(copies.len()))
+            }
         }
     }
 
-    /// Deletes every copy of `rule`. Returns whether there was one.
-    pub(crate) fn delete(&self, rule: &IptablesRule) -> Result<bool, IptablesError> {
+    /// Deletes the first copy of `rule` if there are more than `others`. Returns how many there
+    /// were.
+    pub(crate) fn delete(
+        &self,
+        rule: &IptablesRule,
+        others: usize,
+    ) -> Result<usize, IptablesError> {
         let copies = rule.positions(&self.list()?).len();
-        for _ in 0..copies {
+        if copies > others {
             self.iptables(&[&["-D", "FORWARD"], &*rule.arguments()].concat())?;
         }
-        Ok(copies > 0)
+        Ok(copies)
     }
 
     /// Deleting by specification deletes the first copy, deleting by number the wrong rule if
     /// another program writes at this moment; so both halves go in one transaction, in which no
     /// rule is ever missing.
-    fn move_first(&self, rule: &IptablesRule, copies: usize) -> Result<String, IptablesError> {
-        let delete = format!("-D FORWARD {rule}\n").repeat(copies);
-        let input = format!("*{}\n{delete}-I FORWARD 1 {rule}\nCOMMIT\n", self.table);
+    fn move_first(&self, rule: &IptablesRule) -> Result<String, IptablesError> {
+        let table = self.table;
+        let input = format!("*{table}\n-D FORWARD {rule}\n-I FORWARD 1 {rule}\nCOMMIT\n");
         self.run("-restore", &["--noflush"], &input)
     }
 

@@ -19,8 +19,7 @@ impl IptablesRule {
         IptablesRule::drop(&destination, Some(interface.unwrap_or("docker+")))
     }
 
-    /// The guard's own rule for the table mangle, where Docker never writes: for kernels without
-    /// nf_tables.
+    /// What earlier versions inserted into the table mangle on kernels without nf_tables.
     pub(crate) fn mangle(family: IpFamily, interface: Option<&str>) -> IptablesRule {
         let prefix = if family == IpFamily::V4 { 32 } else { 128 };
         IptablesRule::drop(&format!("{}/{prefix}", family.metadata()), interface)
