@@ -175,7 +175,7 @@ fn remove_mangle(interface: Option<&str>) -> Result<bool, Error> {
 /// A note if units are enabled that would install the guard again.
 fn enabled_units(root: &Path) -> Vec<String> {
     const TIMER: &str = "ecs-bootstrap-guard-verify.timer";
-    let wants = ["multi-user.target.wants", "docker.service.requires", "timers.target.wants"];
+    let wants = ["multi-user.target.wants", "docker.service.wants", "timers.target.wants"];
     let enabled = wants.iter().any(|folder| {
         let folder = root.join("etc/systemd/system").join(folder);
         [GUARD_UNIT, TIMER].iter().any(|unit| folder.join(unit).is_symlink())

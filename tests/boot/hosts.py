@@ -77,6 +77,12 @@ def installed(machine):
     machine.run("systemctl enable ecs-bootstrap")
 
 
+def older(machine):
+    """The same package under an earlier version."""
+    machine.run("dpkg-deb --raw-extract /root/ecs-bootstrap.deb /tmp/older && sed -i 's/^Version: .*/Version: 0.0.1-1/' /tmp/older/DEBIAN/control"
+                " && dpkg-deb --root-owner-group -Zgzip -z1 --build /tmp/older /root/older.deb && rm -r /tmp/older")
+
+
 def expect(fact, what):
     if not fact:
         raise AssertionError(what)

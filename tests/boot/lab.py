@@ -40,8 +40,10 @@ CACHE = HERE.parent.parent / "target" / "boot"
 RUN = CACHE / f"run-{os.environ.get('LAB_PID', os.getpid())}"
 
 TOOLS = [line.split() for line in (HERE / "packages").read_text().splitlines() if not line.startswith("#")]
+# The Debian that is booted. What only one release has, or only one needs, is added there.
+SUITE = os.environ.get("LAB_SUITE", "bookworm")
 PACKAGES = """systemd-sysv dbus udev iproute2 iptables nftables docker.io curl ca-certificates kmod procps cloud-init sudo
-    rpm ansible-core python3-apt""".split()
+    rpm python3-apt""".split() + {"bullseye": [], "bookworm": ["ansible-core"], "trixie": ["docker-cli"]}[SUITE]
 REGION, BUCKET, GATEWAY, INSTANCE = "us-west-2", "my-ecs-config", "10.213.0.1", "i-1234567890abcdef0"
 # Those that agent/amazon-ssm-agent writes, too.
 CREDENTIALS = {"AccessKeyId": "ASIABOOTLABORATORY00", "SecretAccessKey": "boot-laboratory", "SessionToken": "boot-laboratory-session-token"}
@@ -137,16 +139,16 @@ def remove_cgroups(pattern):
 
 
 def debian():
-    """The cached Debian, made once for one list of packages."""
+    """The cached Debian, made once for one release and list of packages."""
     key = hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:12]
-    root = CACHE / f"debian-{key}"
+    root = CACHE / f"{SUITE}-{key}"
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not root.exists():
             sh("rm", "-rf", "--one-file-system", f"{root}.new")
             sh("mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", "--aptopt=Acquire::Languages \"none\"",
-               "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*", "bookworm", f"{root}.new")
+               "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*", SUITE, f"{root}.new")
             Path(f"{root}.new").rename(root)
     return root
 

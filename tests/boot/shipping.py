@@ -17,6 +17,7 @@ from hosts import (
     expect,
     host,
     installed,
+    older,
     on_a_machine,
     show,
     state,
@@ -221,12 +222,6 @@ def like_amazon_linux(machine):
     machine.write("/etc/systemd/system/ecs.service", (HERE / "agent/amazon-linux.service").read_text())
     final = machine.read("/lib/systemd/system/cloud-final.service")
     machine.write("/etc/systemd/system/cloud-final.service", final.replace("After=multi-user.target\n", ""))
-
-
-def older(machine):
-    """The same package under an earlier version."""
-    machine.run("dpkg-deb --raw-extract /root/ecs-bootstrap.deb /tmp/older && sed -i 's/^Version: .*/Version: 0.0.1-1/' /tmp/older/DEBIAN/control"
-                " && dpkg-deb --root-owner-group -Zgzip -z1 --build /tmp/older /root/older.deb && rm -r /tmp/older")
 
 
 def files(machine):

@@ -23,7 +23,10 @@ pub(crate) const VAR: &str = "/var/lib/ecs/ecs.config";
 /// What the package brings beside the files of `tests/doctor/host`.
 const PACKAGED: [(&str, &str); 2] = [
     ("ecs-bootstrap.service", include_str!("../../systemd/ecs-bootstrap.service")),
-    ("ecs.service.d/50-ecs-bootstrap.conf", include_str!("../../systemd/interlock.conf")),
+    (
+        "ecs.service.d/50-ecs-bootstrap.conf",
+        include_str!("../../systemd/agent-start-condition.conf"),
+    ),
 ];
 
 /// ECS and ECR as far as `doctor` asks them: every action has an answer, and every request must be

@@ -6,7 +6,7 @@ group_b() {
   check "T6 a reboot with the guard before Docker" boots_guarded
   check "T22 a container that hammers metadata over a reboot gets nothing through" t22
   check "a container that hammers metadata over ten Docker restarts gets nothing through" ten_restarts
-  check "T21 no guard, no Docker: docker.service requires the unit and starts after it" t21
+  check "T21 no guard, no Docker: docker.service wants the unit, starts after it and asks whether it is active" t21
   check "T24 a container that outlives its daemon stays blocked" t24
 }
 
@@ -47,8 +47,8 @@ ten_restarts() {
 }
 
 t21() {
-  local unit=$HERE/../../systemd/ecs-bootstrap-guard.service
-  grep -q '^RequiredBy=.*docker.service' "$unit" && grep -q '^Before=.*docker.service' "$unit" || { echo "the unit does not declare it"; return 1; }
+  local unit=$HERE/../../systemd/ecs-bootstrap-guard.service condition=$HERE/../../systemd/docker-start-condition.conf
+  grep -q '^WantedBy=.*docker.service' "$unit" && grep -q '^ExecStartPre=.*is-active ecs-bootstrap-guard' "$condition" && grep -q '^Before=.*docker.service' "$unit" || { echo "the unit does not declare it"; return 1; }
   lab_reboot guard_without_capability >/dev/null 2>&1 && { echo "Docker was started without the guard"; return 1; }
   lab_reboot guard install >/dev/null && is_guarded
 }
