@@ -36,9 +36,13 @@
 //! for more than these:
 //!
 //! 1. a session token of the metadata service;
-//! 2. the role's name (beside it: the identity document and the instance profile);
+//! 2. the role's name, beside the identity document;
 //! 3. the role's credentials;
 //! 4. GetCallerIdentity of STS, beside GetObject of S3 for every layer.
+//!
+//! Where `expect_role` names the role, its credentials are asked for beside the list of roles: three
+//! links. The connections to S3 and STS are opened as soon as the region is known: beside the first
+//! question where the environment names it, else beside the third.
 //!
 //! A bucket in another region than the host's adds one link, instance tags (`from_tags`,
 //! `${tag:…}`) theirs.

@@ -29,8 +29,7 @@ fn reads_argv_or_environment(line: &str) -> bool {
 fn uses_the_network(line: &str) -> bool {
     let types = ["TcpStream", "TcpListener", "UdpSocket", "lookup_host"];
     let clients = ["aws_sdk_s3::Client", "aws_sdk_sts::Client", "aws_sdk_iam::Client"];
-    let is_client = line.contains("reqwest::") && line.contains("Client");
-    contains(line, &types) || contains(line, &clients) || is_client
+    contains(line, &types) || contains(line, &clients) || line.contains("hyper::client")
 }
 
 fn runs_programs(line: &str) -> bool {
@@ -174,5 +173,5 @@ fn code_is_read_without_comments_and_tests() {
     assert_eq!(code(text), "use std::fs; \n\n");
     assert!(uses_files("    fs::read(path)?") && uses_files("use std::fs::{self, File};"));
     assert!(!uses_files("use std::os::unix::fs::MetadataExt;") && !uses_files("netfs::x"));
-    assert!(uses_the_network("use reqwest::{Client, Url};") && !uses_the_network("reqwest::Url"));
+    assert!(uses_the_network("use hyper::client::conn::http1;") && !uses_the_network("url::Url"));
 }

@@ -13,9 +13,10 @@ use crate::install::compose::{self, Surroundings, Values};
 use crate::install::stale::{self, Kept};
 use crate::install::state::State;
 use crate::install::{self, Candidate};
+use crate::net::endpoint::Service;
 use crate::report::{OF_BATCH, Timeline};
 use crate::settings::{Settings, Stale};
-use crate::source::{self, Access, Fetched};
+use crate::source::{self, Access, Fetched, Source};
 
 /// A host between its tags and its agent: what the steps in between share.
 pub(super) struct Host<'a> {
@@ -56,8 +57,9 @@ impl Host<'_> {
         timeline: &Timeline,
     ) -> Result<Verified, Unverified> {
         timeline.enter(Step::Identity);
+        let sources = &self.settings.config;
         loop {
-            let facts = self.clients.source.facts().await?;
+            let facts = self.facts(sources).await?;
             timeline.enter(Step::Fetch);
             let identity = timeline.timed(self.prove(&facts));
             let layers = timeline.timed(self.fetch(&facts));
@@ -84,12 +86,31 @@ impl Host<'_> {
     /// The identity alone, likewise.
     pub(super) async fn identity(&self) -> Result<(HostFacts, Identity), Error> {
         loop {
-            let facts = self.clients.source.facts().await?;
+            let facts = self.facts(&[]).await?;
             match self.prove(&facts).await {
                 Err(error) if self.awaits_rotation(&facts, &error) => {}
                 proven => return Ok((facts, proven?)),
             }
         }
+    }
+
+    /// What the host reports of itself. The connections to STS and to these sources are opened as
+    /// soon as the region is known, beside the questions that are left.
+    async fn facts(&self, sources: &[Source]) -> Result<HostFacts, identity::Error> {
+        let Clients { http, source, .. } = &self.clients;
+        let aws = &self.settings.aws;
+        let open = |region: Option<&String>| {
+            let region = aws.region.as_ref().or(region);
+            let sts = Service::Sts.url(aws, region.map(String::as_str));
+            let sources = source::urls(sources, aws, region);
+            sts.iter().chain(&sources).for_each(|url| http.open_early(url));
+        };
+        let expected_role = self.settings.expect_role.as_deref();
+        if aws.region.is_some() {
+            open(None);
+            return source.facts(expected_role, &|_| {}).await;
+        }
+        source.facts(expected_role, &open).await
     }
 
     /// Who on what, for people.

@@ -90,7 +90,7 @@ async fn fetch(
         None if source.needs_credentials() => {
             let files = HostFiles::read(&settings.root);
             let clients = Clients::new(settings, &files, variables, deadline)?;
-            let facts = clients.source.facts().await?;
+            let facts = clients.source.facts(None, &|_| {}).await?;
             (Some(facts.credentials), facts.region)
         }
         own => (own, None),

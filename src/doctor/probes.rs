@@ -145,7 +145,7 @@ impl Probes<'_> {
         join_all(SERVICES.map(|service| self.connect(service, url(service)))).await;
     }
 
-    async fn connect(self, service: Service, url: Option<reqwest::Url>) {
+    async fn connect(self, service: Service, url: Option<url::Url>) {
         let Some(url) = url else { return };
         let answer = endpoint::probe(&self.network.clients.http, &url).await;
         let mut endpoints = self.observed.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
@@ -162,7 +162,7 @@ impl Probes<'_> {
     /// The role's credentials, and what they give access to.
     async fn role(self) {
         let observed = self.observed;
-        keep(&observed.facts, self.network.clients.source.facts().await);
+        keep(&observed.facts, self.network.clients.source.facts(None, &|_| {}).await);
         let Some(Ok(facts)) = observed.facts.get() else { return };
         tokio::join!(
             async { keep(&observed.identity, self.identity(facts).await) },

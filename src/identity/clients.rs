@@ -73,7 +73,7 @@ impl Clients {
             IdentitySource::External(External::new(settings, &config, &vars, deadline))
         } else {
             let kind = if host_kind::is_batch(files) { HostKind::Batch } else { HostKind::Ec2 };
-            IdentitySource::Ec2(Box::new(Imds::new(Http::direct()?, options, deadline)), kind)
+            IdentitySource::Ec2(Box::new(Imds::new(Http::direct(), options, deadline)), kind)
         };
         Ok(Clients { http, source, evidence })
     }
@@ -88,11 +88,21 @@ pub(crate) enum IdentitySource {
 }
 
 impl IdentitySource {
-    /// What the host reports of itself, with the credentials that can prove it.
-    pub(crate) async fn facts(&self) -> Result<HostFacts, Error> {
+    /// What the host reports of itself, with the credentials that can prove it. `in_region` is
+    /// called once the region is known, before the credentials are there.
+    pub(crate) async fn facts(
+        &self,
+        expected_role: Option<&str>,
+        in_region: &dyn Fn(Option<&String>),
+    ) -> Result<HostFacts, Error> {
         match self {
-            IdentitySource::Ec2(imds, kind) => ec2::facts(imds, *kind).await,
-            IdentitySource::External(external) => external.facts().await,
+            IdentitySource::Ec2(imds, kind) => {
+                ec2::facts(imds, *kind, expected_role, in_region).await
+            }
+            IdentitySource::External(external) => {
+                in_region(external.region.as_ref());
+                external.facts().await
+            }
         }
     }
 

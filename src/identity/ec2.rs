@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use ecs_config::text::printable;
-use futures_util::future::try_join_all;
+use futures_util::future::{OptionFuture, try_join_all};
 use serde_json::Value;
 use tokio::time::Instant;
-use tokio::try_join;
+use tokio::{join, try_join};
 
 use super::imds::{self, Imds};
 use super::{Error, HostFacts, HostKind};
@@ -35,23 +35,47 @@ const PARTS: [(&str, &str); 5] = [
 /// What the instance reports, once its role's credentials are there.
 ///
 /// Two steps after the token: the role's name beside the identity document, then the credentials.
-pub(super) async fn facts(imds: &Imds, kind: HostKind) -> Result<HostFacts, Error> {
+/// One, where the role that is attached is the expected one. `in_region` is called as soon as the
+/// region is known.
+pub(super) async fn facts(
+    imds: &Imds,
+    kind: HostKind,
+    expected_role: Option<&str>,
+    in_region: &dyn Fn(Option<&String>),
+) -> Result<HostFacts, Error> {
     imds.begin_session().await?;
-    let ((role, credentials), document, profile) =
-        try_join!(role(imds), document(imds), profile(imds))?;
-    let field = |name: &str| document[name].as_str().map(printable);
-    let of_profile = profile.as_deref().and_then(account_of_arn);
+    let reported = async {
+        let document = document(imds).await?;
+        in_region(region(&document).as_ref());
+        let account = match field(&document, "accountId") {
+            Some(account) => Some(account),
+            None => profile(imds).await?.as_deref().and_then(account_of_arn),
+        };
+        Ok::<_, Error>((document, account))
+    };
+    let expected_role = expected_role.filter(|name| is_role_name(name));
+    let ((role, credentials), (document, account_id)) =
+        try_join!(role(imds, expected_role), reported)?;
+    let instance_id = field(&document, "instanceId");
     Ok(HostFacts {
         kind,
-        instance_id: field("instanceId").ok_or_else(|| not_imds("it has no instance id"))?,
-        region: field("region").filter(|region| is_region(region)),
-        availability_zone: field("availabilityZone"),
-        instance_type: field("instanceType"),
-        image_id: field("imageId"),
-        account_id: field("accountId").or(of_profile),
+        instance_id: instance_id.ok_or_else(|| not_imds("it has no instance id"))?,
+        region: region(&document),
+        availability_zone: field(&document, "availabilityZone"),
+        instance_type: field(&document, "instanceType"),
+        image_id: field(&document, "imageId"),
+        account_id,
         role: Some(role),
         credentials,
     })
+}
+
+fn field(document: &Value, name: &str) -> Option<String> {
+    document[name].as_str().map(printable)
+}
+
+fn region(document: &Value) -> Option<String> {
+    field(document, "region").filter(|region| is_region(region))
 }
 
 fn not_imds(what: &str) -> Error {
@@ -83,11 +107,11 @@ async fn profile(imds: &Imds) -> Result<Option<String>, Error> {
 
 /// Waits, until the deadline, for a role and its credentials: at boot both may be seconds late, and
 /// answered with 404 until then.
-async fn role(imds: &Imds) -> Result<(String, Credentials), Error> {
+async fn role(imds: &Imds, expected: Option<&str>) -> Result<(String, Credentials), Error> {
     let mut backoff = imds.backoff();
     let (mut refused_since, mut truncated, mut before) = (None, 0, None);
     loop {
-        let missing = match delivered(imds).await {
+        let missing = match delivered(imds, expected).await {
             Ok(Ok(found)) => return Ok(found),
             Ok(Err(missing)) => missing,
             // The deadline came amid this question: the answer to the one before tells more.
@@ -115,9 +139,15 @@ fn is_cut_off(imds: &Imds, error: &Error) -> bool {
     is_over && matches!(error, Error::Metadata(imds::Error::Unreachable { attempts: 1, .. }))
 }
 
-/// The role's name and credentials as they are at this moment; inside, what may still come.
-async fn delivered(imds: &Imds) -> Result<Result<(String, Credentials), Error>, Error> {
-    let Some(role) = role_name(imds).await? else {
+/// The role's name and credentials as they are at this moment; inside, what may still come. Those
+/// of the expected role are asked for beside the name of the one that is attached.
+async fn delivered(
+    imds: &Imds,
+    expected: Option<&str>,
+) -> Result<Result<(String, Credentials), Error>, Error> {
+    let of_expected = OptionFuture::from(expected.map(|role| credentials_of(imds, role)));
+    let (role, of_expected) = join!(role_name(imds), of_expected);
+    let Some(role) = role? else {
         // The instance profile tells "no role" from "not delivered yet".
         let is_attached = profile(imds).await?.is_some();
         return Ok(Err(if is_attached {
@@ -127,10 +157,18 @@ async fn delivered(imds: &Imds) -> Result<Result<(String, Credentials), Error>, 
         }));
     };
     // After a 404 the name is asked for again: the role may have been changed between the two.
-    Ok(match imds.get(&format!("{ROLES}{role}")).await? {
+    let body = match of_expected {
+        Some(body) if expected == Some(&role) => body?,
+        _ => credentials_of(imds, &role).await?,
+    };
+    Ok(match body {
         None => Err(Error::NotDelivered { role: Some(role) }),
         Some(body) => credentials(&role, &body).map(|credentials| (role, credentials)),
     })
+}
+
+async fn credentials_of(imds: &Imds, role: &str) -> Result<Option<String>, imds::Error> {
+    imds.get(&format!("{ROLES}{role}")).await
 }
 
 async fn role_name(imds: &Imds) -> Result<Option<String>, Error> {

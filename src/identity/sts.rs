@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_sts::Client;
+use aws_sdk_sts::config::Builder;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::get_caller_identity::{
     GetCallerIdentityError, GetCallerIdentityOutput,
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 use super::{Error, HostFacts, Identity};
 use crate::net::backoff::{FailedAttempt, Next, retry};
 use crate::net::endpoint::Service;
-use crate::net::sdk::sdk_config;
+use crate::net::sdk::{endpoint, sdk_config};
 use crate::net::xml::element;
 use crate::net::{Http, NetworkError, RequestFailed, first_paragraph, innermost};
 use crate::settings::Settings;
@@ -41,7 +42,11 @@ pub(crate) async fn confirm(
     let aws = &settings.aws;
     let region = aws.region.as_deref().or(facts.region.as_deref()).ok_or(Error::NoRegion)?;
     let credentials = Some(facts.credentials.clone());
-    let client = Client::new(&sdk_config(aws, Service::Sts, http, credentials, region));
+    let shared = sdk_config(aws, Service::Sts, http, credentials, region);
+    let url = Service::Sts.url(aws, Some(region)).map(|url| endpoint(&url, "sts", region));
+    let mut config = Builder::from(&shared);
+    config.set_endpoint_resolver(url);
+    let client = Client::from_conf(config.build());
     let (answered, _) = retry(deadline, async |number| ask(&client, facts, number).await).await;
     let answer = answered.map_err(|FailedAttempt { error, causes, .. }| match error {
         Error::Sts { kind, .. } => Error::Sts { kind, causes },

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::Url;
+use url::Url;
 
 use super::endpoint::Service;
 use super::partition::is_region;

@@ -4,13 +4,14 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use reqwest::{Method, Request, Url};
+use http::Method;
 use tokio::time::timeout;
+use url::Url;
 
 use super::aws::Aws;
 use super::clock::seconds_ahead;
 use super::partition::Partition;
-use super::{Http, header};
+use super::{Http, header, request};
 
 /// How long the look-up of a name, and how long an answer, may take.
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -77,8 +78,10 @@ impl Service {
             return Some(url.clone());
         }
         let (region, names) = (region?, &NAMES[self as usize]);
-        let Partition { suffix, dual_stack_suffix, .. } = Partition::of_region(region);
-        let host = if aws.use_fips { names.fips } else { names.host };
+        let Partition { name, suffix, dual_stack_suffix, .. } = Partition::of_region(region);
+        // In GovCloud STS has FIPS under its usual name (the SDK's endpoint rules).
+        let has_fips_name = !(*name == "aws-us-gov" && self == Service::Sts);
+        let host = if aws.use_fips && has_fips_name { names.fips } else { names.host };
         let address = match (aws.use_dualstack, self) {
             (false, _) => format!("{host}.{region}.{suffix}"),
             (true, Service::S3) => format!("{host}.dualstack.{region}.{suffix}"),
@@ -132,7 +135,7 @@ pub(crate) async fn probe(http: &Http, url: &Url) -> ProbeResult {
     let bare = host.trim_matches(['[', ']']);
     let asked = bare.parse::<IpAddr>().is_err() && http.proxy_for(url).is_none();
     let name = async { if asked { resolve(bare, url).await } else { Resolution::NotAsked } };
-    let answer = http.send(Request::new(Method::GET, url.clone()), TIMEOUT, 0);
+    let answer = async { http.send(request(Method::GET, url)?, TIMEOUT, 0).await };
     let (name, answer) = tokio::join!(name, answer);
     let ahead =
         answer.as_ref().ok().and_then(|answer| seconds_ahead(&header(answer.headers(), "date")?));

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ecs_config::text::printable;
-use http_body_util::LengthLimitError;
 use rustls::CertificateError;
 
 use super::Cause;
 use super::backoff::{FailedAttempt, Next};
+use super::connect::ConnectError;
 use super::endpoint::Service;
 use crate::error::{Diagnostic, ExitStatus, Step, chain};
 use crate::files::ReadError;
@@ -28,8 +28,6 @@ pub(crate) enum Error {
     NoCertificate { variable: &'static str, path: PathBuf },
     #[error("{variable} does not name a proxy that can be used: {why}")]
     Proxy { variable: String, why: String },
-    #[error("the HTTP client could not be built")]
-    Client(#[source] reqwest::Error),
 }
 
 impl Diagnostic for Error {
@@ -38,7 +36,7 @@ impl Diagnostic for Error {
     }
 
     fn status(&self) -> ExitStatus {
-        if matches!(self, Error::Client(_)) { ExitStatus::Internal } else { ExitStatus::Settings }
+        ExitStatus::Settings
     }
 
     fn remedy(&self) -> String {
@@ -53,7 +51,6 @@ impl Diagnostic for Error {
             Error::Proxy { variable, .. } => {
                 format!("write {variable} as http://HOST:PORT, or unset it")
             }
-            Error::Client(_) => "report this as a bug, please".into(),
         }
     }
 }
@@ -73,6 +70,11 @@ pub(crate) struct RequestFailed {
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within {}", humantime::format_duration(*.0))]
 pub(super) struct NoAnswer(pub(super) Duration);
+
+/// The body is longer than its limit.
+#[derive(Debug, thiserror::Error)]
+#[error("the body is too long")]
+pub(super) struct TooLong;
 
 /// A success that is not one: part of an object (206), or what a gateway made of it (203).
 #[derive(Debug, thiserror::Error)]
@@ -200,12 +202,6 @@ impl RequestFailed {
         chain(error).find_map(|error| error.downcast_ref())
     }
 
-    pub(super) fn is_timeout(&self) -> bool {
-        chain(self).any(|error| {
-            error.is::<NoAnswer>() || error.downcast_ref().is_some_and(reqwest::Error::is_timeout)
-        })
-    }
-
     pub(super) fn tls(&self) -> Option<&rustls::Error> {
         chain(self).find_map(|error| error.downcast_ref())
     }
@@ -214,9 +210,7 @@ impl RequestFailed {
     pub(crate) fn kind(&self) -> NetworkError {
         match self.tls() {
             Some(error) => of_tls(error, self.host.clone()),
-            None if chain(self).any(|error| error.is::<LengthLimitError>()) => {
-                NetworkError::TooLong
-            }
+            None if chain(self).any(|error| error.is::<TooLong>()) => NetworkError::TooLong,
             None => match chain(self).find_map(|error| error.downcast_ref()) {
                 Some(UnexpectedStatus(status)) => NetworkError::Unexpected(*status),
                 None => self.of_network(),
@@ -225,24 +219,21 @@ impl RequestFailed {
     }
 
     fn of_network(&self) -> NetworkError {
-        let any = |is: fn(&reqwest::Error) -> bool| {
-            chain(self).any(|error| error.downcast_ref().is_some_and(is))
-        };
-        let (host, silent) = (self.host.clone(), self.is_timeout());
-        let connecting = any(reqwest::Error::is_connect);
-        let why = innermost(self);
-        match &self.proxy {
-            Some(proxy) if connecting => {
+        let connecting = chain(self).find_map(|error| error.downcast_ref::<ConnectError>());
+        let silent = chain(self).any(|error| error.is::<NoAnswer>());
+        let (host, why) = (self.host.clone(), innermost(self));
+        match (connecting, &self.proxy) {
+            (Some(_), Some(proxy)) => {
                 NetworkError::Proxy { proxy: proxy.clone(), to: format!("{host}: {why}") }
             }
-            _ if any(reqwest::Error::is_dns) => NetworkError::Dns(host),
-            _ if silent && connecting => {
+            (Some(ConnectError::Dns(_)), None) => NetworkError::Dns(host),
+            (Some(ConnectError::Timeout), None) => {
                 let why = "its name was not resolved, or it did not answer, in time".into();
                 NetworkError::Connect { host, why }
             }
-            _ if silent => NetworkError::Silent(host),
-            _ if connecting => NetworkError::Connect { host, why },
-            _ => NetworkError::Cut(why),
+            (Some(_), None) => NetworkError::Connect { host, why },
+            (None, _) if silent => NetworkError::Silent(host),
+            (None, _) => NetworkError::Cut(why),
         }
     }
 }

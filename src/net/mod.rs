@@ -9,27 +9,37 @@
 pub(crate) mod aws;
 pub(crate) mod backoff;
 pub(crate) mod clock;
+mod connect;
 pub(crate) mod endpoint;
 mod error;
 pub(crate) mod partition;
+mod pool;
 mod proxy;
 pub(crate) mod sdk;
 pub(crate) mod signed;
 pub(crate) mod xml;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use connect::{Target, proxy_authorization};
 use ecs_config::text::printable;
 pub(crate) use error::{Error, NetworkError, RequestFailed, UNUSABLE, first_paragraph, innermost};
-use http::HeaderMap;
-use http_body_util::{BodyExt, Limited};
+use http::header::{self, HeaderValue};
+use http::{HeaderMap, Method, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use pool::{Lease, Pool};
 pub(crate) use proxy::Proxies;
-use reqwest::Url;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use url::Url;
 
 use crate::files;
 use crate::paths::{MAX_CONFIG, MAX_DOCUMENT};
@@ -70,74 +80,148 @@ pub(crate) fn web_url(text: &str) -> Option<Url> {
     (url.has_host() && matches!(url.scheme(), "http" | "https")).then_some(url)
 }
 
+/// A request whose URI is absolute.
+pub(crate) type Request = http::Request<Bytes>;
+
+/// A request without a body.
+pub(crate) fn request(method: Method, url: &Url) -> Result<Request, RequestFailed> {
+    let mut request = Request::default();
+    *request.method_mut() = method;
+    *request.uri_mut() = url.as_str().parse().map_err(|error: http::uri::InvalidUri| {
+        let host = url.host_str().unwrap_or_default().to_owned();
+        RequestFailed { host, proxy: None, source: error.into() }
+    })?;
+    Ok(request)
+}
+
 /// The client. Cheap to clone; clones share their connections.
 ///
 /// No body is read beyond a limit: that of the request where the status is 200, else
 /// [`MAX_DOCUMENT`]. An error's body only explains, and a server may send one that never ends.
-#[derive(Clone, Debug)]
+/// Redirects are not followed.
+#[derive(Clone)]
 pub(crate) struct Http {
-    client: reqwest::Client,
-    proxies: Proxies,
+    pool: Arc<Pool>,
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Http").field(&self.pool.proxies).finish()
+    }
 }
 
 impl Http {
     /// With the proxies that the environment names, and the CA file instead of the built-in roots
-    /// if it names one. Opens no connection; follows no redirect.
+    /// if it names one. Opens no connection.
     pub(crate) fn new(vars: &Vars) -> Result<Self, Error> {
-        let proxies = Proxies::from_vars(vars)?;
-        let chosen = proxies.clone();
-        let client = base(trusted(vars)?)
-            .proxy(reqwest::Proxy::custom(move |url| chosen.for_url(url).cloned()))
-            .read_timeout(READ_TIMEOUT);
-        Self::build(client, proxies)
+        let (proxies, tls) = (Proxies::from_vars(vars)?, tls(trusted(vars)?));
+        Ok(Http { pool: Arc::new(Pool::new(proxies, Some(tls))) })
     }
 
-    /// For the metadata service: no proxy whatever the environment names, no redirects, and no
-    /// certificate is trusted, for it speaks plain HTTP. Timeouts are the caller's.
-    pub(crate) fn direct() -> Result<Self, Error> {
-        Self::build(base(RootCertStore::empty()).no_proxy(), Proxies::default())
-    }
-
-    fn build(client: reqwest::ClientBuilder, proxies: Proxies) -> Result<Self, Error> {
-        Ok(Self { client: client.build().map_err(Error::Client)?, proxies })
+    /// For the metadata service: no proxy whatever the environment names, and plain HTTP alone.
+    pub(crate) fn direct() -> Self {
+        Http { pool: Arc::new(Pool::new(Proxies::default(), None)) }
     }
 
     /// The proxy on the way to `url`, as `host:port`.
     pub(crate) fn proxy_for(&self, url: &Url) -> Option<String> {
-        self.proxies.name_for(url)
+        self.pool.proxies.name_for(url)
+    }
+
+    /// Opens a connection for a request that is to come, in the background.
+    pub(crate) fn open_early(&self, url: &Url) {
+        if let Some(target) = url.as_str().parse().ok().as_ref().and_then(Target::of) {
+            self.pool.open_early(target);
+        }
     }
 
     /// Sends one request and waits for the head of its answer, at most `wait`. The body of a 200
     /// may have `limit` bytes.
     pub(crate) async fn send(
         &self,
-        request: reqwest::Request,
+        request: Request,
         wait: Duration,
         limit: usize,
     ) -> Result<Response, RequestFailed> {
-        let host = request.url().host_str().unwrap_or_default().to_owned();
-        let proxy = self.proxy_for(request.url());
-        let source: Cause = match tokio::time::timeout(wait, self.client.execute(request)).await {
-            Ok(Ok(answer)) => return Ok(Response::new(answer, host, limit)),
-            Ok(Err(error)) => error.without_url().into(),
+        let Some(target) = Target::of(request.uri()) else {
+            let (host, source) = (String::new(), "the URL names no server".into());
+            return Err(RequestFailed { host, proxy: None, source });
+        };
+        let lease = self.pool.turn(&target).await;
+        let source = match timeout(wait, self.exchange(request, &target, lease)).await {
+            Ok(Ok((answer, lease))) => return Ok(Response::new(answer, lease, target.host, limit)),
+            Ok(Err(error)) => error,
             Err(_) => error::NoAnswer(wait).into(),
         };
-        Err(RequestFailed { host, proxy, source })
+        let proxy = self.pool.proxies.name_for_target(&target);
+        Err(RequestFailed { host: target.host, proxy, source })
+    }
+
+    async fn exchange(
+        &self,
+        request: Request,
+        target: &Target,
+        mut lease: Lease,
+    ) -> Result<(http::Response<Incoming>, Lease), Cause> {
+        let request = self.on_the_wire(request, target)?;
+        let sender = self.pool.connection(target, &mut lease).await?;
+        let unsent = match sender.try_send_request(request).await {
+            Ok(answer) => return Ok((answer, lease)),
+            Err(mut error) => match error.take_message() {
+                // The server closed a kept connection before the request was on its way.
+                Some(unsent) if lease.is_used => unsent,
+                _ => return Err(error.into_error().into()),
+            },
+        };
+        let sender = self.pool.fresh_connection(target, &mut lease).await?;
+        Ok((sender.send_request(unsent).await?, lease))
+    }
+
+    /// With the headers of HTTP, and the form of URI that the other end of the connection takes.
+    fn on_the_wire(
+        &self,
+        request: Request,
+        target: &Target,
+    ) -> Result<http::Request<Full<Bytes>>, Cause> {
+        let (mut head, body) = request.into_parts();
+        let authority = head.uri.authority().map_or("", |authority| authority.as_str());
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        let default_port = if target.is_tls { ":443" } else { ":80" };
+        let host = HeaderValue::from_str(host.strip_suffix(default_port).unwrap_or(host))?;
+        head.headers.entry(header::HOST).or_insert(host);
+        let agent = HeaderValue::from_static(USER_AGENT);
+        head.headers.entry(header::USER_AGENT).or_insert(agent);
+        let proxy = self.pool.proxies.for_target(target.is_tls, &target.host, target.port);
+        match proxy.filter(|_| !target.is_tls) {
+            Some(proxy) => {
+                if let Some(value) = proxy_authorization(proxy) {
+                    head.headers.insert(header::PROXY_AUTHORIZATION, value.try_into()?);
+                }
+            }
+            None => {
+                let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+                head.uri = path.parse::<Uri>()?;
+            }
+        }
+        Ok(http::Request::from_parts(head, Full::new(body)))
     }
 }
 
-/// An answer, whose body has a limit.
+/// An answer, whose body has a limit. Its connection is free for the next request once it is
+/// dropped.
 pub(crate) struct Response {
     head: http::response::Parts,
-    body: Limited<reqwest::Body>,
+    body: Incoming,
+    limit: usize,
     host: String,
+    _lease: Lease,
 }
 
 impl Response {
-    fn new(answer: reqwest::Response, host: String, limit: usize) -> Self {
-        let (head, body) = http::Response::from(answer).into_parts();
+    fn new(answer: http::Response<Incoming>, _lease: Lease, host: String, limit: usize) -> Self {
+        let (head, body) = answer.into_parts();
         let limit = if head.status == 200 { limit } else { limit.min(MAX_DOCUMENT) };
-        Response { head, body: Limited::new(body, limit), host }
+        Response { head, body, limit, host, _lease }
     }
 
     pub(crate) fn status(&self) -> u16 {
@@ -154,11 +238,30 @@ impl Response {
         &self.head.headers
     }
 
-    /// The whole body; an error if it breaks off, or is longer than its limit.
+    /// The whole body; an error if it breaks off, stalls, or is longer than its limit.
     pub(crate) async fn bytes(self) -> Result<Vec<u8>, RequestFailed> {
-        let body = self.body.collect().await;
-        body.map(|body| body.to_bytes().into()).map_err(|error| broken(self.host, error))
+        self.read().await.1
     }
+
+    /// Head and body, likewise.
+    async fn read(self) -> (http::response::Parts, Result<Vec<u8>, RequestFailed>) {
+        let Response { head, body, limit, host, _lease } = self;
+        let read = read(body, limit).await;
+        (head, read.map_err(|source| RequestFailed { host, proxy: None, source }))
+    }
+}
+
+async fn read(mut body: Incoming, limit: usize) -> Result<Vec<u8>, Cause> {
+    let mut bytes = Vec::new();
+    let silent = |_| error::NoAnswer(READ_TIMEOUT);
+    while let Some(frame) = timeout(READ_TIMEOUT, body.frame()).await.map_err(silent)? {
+        let data = frame?.into_data().unwrap_or_default();
+        if bytes.len() + data.len() > limit {
+            return Err(error::TooLong.into());
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes)
 }
 
 /// A header as text.
@@ -166,26 +269,14 @@ pub(crate) fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
-fn broken(host: String, error: Cause) -> RequestFailed {
-    let source = match error.downcast::<reqwest::Error>() {
-        Ok(error) => error.without_url().into(),
-        Err(error) => error,
-    };
-    RequestFailed { host, proxy: None, source }
-}
-
-fn base(roots: RootCertStore) -> reqwest::ClientBuilder {
-    let tls =
+fn tls(roots: RootCertStore) -> TlsConnector {
+    let config =
         ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("ring has cipher suites for TLS 1.2 and 1.3")
             .with_root_certificates(roots)
             .with_no_client_auth();
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .user_agent(USER_AGENT)
+    Arc::new(config).into()
 }
 
 fn trusted(vars: &Vars) -> Result<RootCertStore, Error> {

@@ -9,8 +9,9 @@ use std::fmt;
 use std::net::IpAddr;
 
 use ecs_config::proxy::NoProxy;
-use reqwest::Url;
+use url::Url;
 
+use super::connect::Target;
 use super::{Error, Vars};
 
 /// The proxies of one process. `Debug` and `Display` of what is in here never show a user name or
@@ -43,18 +44,22 @@ impl Proxies {
         })
     }
 
-    /// The proxy for `url`, user name and password included: for the connection only.
-    pub(super) fn for_url(&self, url: &Url) -> Option<&Url> {
-        let proxy = if url.scheme() == "https" { &self.https } else { &self.http };
-        let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']');
-        let port = url.port_or_known_default().unwrap_or_default();
+    /// The proxy on the way to a server, user name and password included: for the connection only.
+    pub(super) fn for_target(&self, is_tls: bool, host: &str, port: u16) -> Option<&Url> {
+        let proxy = if is_tls { &self.https } else { &self.http };
         let is_direct = stays_on_this_host(host) || self.no_proxy.covers(host, port);
         proxy.as_ref().filter(|_| !is_direct).map(|proxy| &proxy.0)
     }
 
     /// The same, fit to be shown: `host:port`.
     pub(crate) fn name_for(&self, url: &Url) -> Option<String> {
-        self.for_url(url).map(shown)
+        let host = url.host_str()?.trim_matches(['[', ']']);
+        let port = url.port_or_known_default().unwrap_or_default();
+        self.for_target(url.scheme() == "https", host, port).map(shown)
+    }
+
+    pub(super) fn name_for_target(&self, target: &Target) -> Option<String> {
+        self.for_target(target.is_tls, &target.host, target.port).map(shown)
     }
 }
 

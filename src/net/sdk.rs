@@ -14,6 +14,9 @@ use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_runtime_api::client::endpoint::{
+    EndpointFuture, EndpointResolverParams, ResolveEndpoint, SharedEndpointResolver,
+};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
@@ -21,12 +24,18 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::Document;
 use aws_smithy_types::body::SdkBody;
-use http_body_util::BodyExt;
+use aws_smithy_types::endpoint::Endpoint;
+use bytes::Bytes;
+use futures_util::{future::ready, stream};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use url::Url;
 
 use super::aws::Aws;
 use super::endpoint::Service;
-use super::{CONNECT_TIMEOUT, Cause, Http, READ_TIMEOUT, RequestFailed, Response, broken};
+use super::{CONNECT_TIMEOUT, Cause, Http, READ_TIMEOUT, Request, RequestFailed, Response};
 use crate::paths::{MAX_CONFIG, MAX_DOCUMENT};
 
 /// What S3 and STS clients are made of.
@@ -108,25 +117,62 @@ impl HttpConnector for SdkClient {
             match answer.status() {
                 // The SDK would take each of them for the object.
                 status @ 201..300 => Err(connector_error(answer.unexpected(status))),
-                _ => incoming(answer),
+                _ => incoming(answer).await,
             }
         })
     }
 }
 
-fn outgoing(request: HttpRequest) -> Result<reqwest::Request, Cause> {
+fn outgoing(request: HttpRequest) -> Result<Request, Cause> {
     let (parts, body) = request.try_into_http1x()?.into_parts();
-    let body = body.bytes().ok_or("the request's body is not in memory")?.to_vec();
-    Ok(http::Request::from_parts(parts, body).try_into()?)
+    let body = body.bytes().ok_or("the request's body is not in memory")?;
+    Ok(http::Request::from_parts(parts, Bytes::copy_from_slice(body)))
 }
 
-fn incoming(answer: Response) -> Result<HttpResponse, ConnectorError> {
-    let Response { head, body, host } = answer;
-    let body = body.map_err(move |error| broken(host.clone(), error));
-    let answer = http::Response::from_parts(head, SdkBody::from_body_1_x(body));
+async fn incoming(answer: Response) -> Result<HttpResponse, ConnectorError> {
+    let (head, body) = answer.read().await;
+    let body = match body {
+        Ok(body) => SdkBody::from(body),
+        // The status of a refusal tells more than that its body is too long.
+        Err(failed) if head.status.as_u16() >= 300 => broken(failed),
+        Err(failed) => return Err(connector_error(failed)),
+    };
+    let answer = http::Response::from_parts(head, body);
     answer.try_into().map_err(|error: aws_smithy_runtime_api::http::HttpError| {
         ConnectorError::other(error.into(), None)
     })
+}
+
+/// A body that breaks off before its first byte.
+fn broken(failed: RequestFailed) -> SdkBody {
+    let failed = stream::once(ready(Err::<Frame<Bytes>, _>(failed)));
+    SdkBody::from_body_1_x(StreamBody::new(failed))
+}
+
+/// The endpoint that a client asks, where this program's rules know it: the SDK's own would read
+/// all partitions and regions of AWS for each service.
+pub(crate) fn endpoint(url: &Url, service: &str, region: &str) -> SharedEndpointResolver {
+    let scheme = [
+        ("name", Document::from("sigv4".to_owned())),
+        ("signingName", service.to_owned().into()),
+        ("signingRegion", region.to_owned().into()),
+        ("disableDoubleEncoding", (service == "s3").into()),
+    ];
+    let scheme = scheme.map(|(name, value)| (name.to_owned(), value));
+    let schemes = vec![Document::Object(scheme.into_iter().collect())];
+    let url = url.as_str().trim_end_matches('/').to_owned();
+    SharedEndpointResolver::new(Fixed(
+        Endpoint::builder().url(url).property("authSchemes", schemes).build(),
+    ))
+}
+
+#[derive(Debug)]
+struct Fixed(Endpoint);
+
+impl ResolveEndpoint for Fixed {
+    fn resolve_endpoint<'a>(&'a self, _: &'a EndpointResolverParams) -> EndpointFuture<'a> {
+        EndpointFuture::ready(Ok(self.0.clone()))
+    }
 }
 
 /// What the SDK's retries go by: an input/output error may pass, a certificate that is not trusted

@@ -1,19 +1,21 @@
 //! A layer from a URL, presigned or public. The URL is a secret: no error, log or report shows its
 //! query.
 
-use reqwest::{Method, Request, Url, header::LOCATION};
+use http::Method;
+use http::header::LOCATION;
+use url::Url;
 
 use super::answer::S3Answer;
 use super::error::ErrorKind;
 use super::{Content, Failed, grammar};
 use crate::net::backoff::{FailedAttempt, Next};
-use crate::net::{Http, NetworkError, READ_TIMEOUT, Response, first_paragraph, header};
+use crate::net::{Http, NetworkError, READ_TIMEOUT, Response, first_paragraph, header, request};
 use crate::paths::MAX_CONFIG;
 
 /// One GET. Redirects are not followed: they would carry a secret to a host that the user did not
 /// name.
 pub(super) async fn get(http: &Http, url: &Url) -> Result<Content, Failed> {
-    let request = Request::new(Method::GET, url.clone());
+    let request = request(Method::GET, url)?;
     let answer = http.send(request, READ_TIMEOUT, MAX_CONFIG).await?;
     if answer.status() != 200 {
         return Err(refused(answer, url).await);

@@ -24,6 +24,7 @@ pub(crate) use grammar::{Bucket, Object, Source};
 pub(crate) use invalid::Invalid;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use url::Url;
 
 use crate::files::sha256;
 use crate::net::Http;
@@ -136,6 +137,16 @@ pub(crate) async fn fetch_all(
     access: &Access<'_>,
 ) -> Result<Vec<Fetched>, Error> {
     futures_util::future::try_join_all(sources.iter().map(|source| fetch(source, access))).await
+}
+
+/// Where the requests for these sources will go, as far as it is known before anything is asked.
+pub(crate) fn urls(sources: &[Source], aws: &Aws, region: Option<&String>) -> Vec<Url> {
+    let url = |source: &Source| match &source.location {
+        Location::S3(object) => s3::first_url(object, aws, region),
+        Location::Https(url) => Some(url.clone()),
+        Location::File(_) => None,
+    };
+    sources.iter().filter_map(url).collect()
 }
 
 async fn read(source: &Source, access: &Access<'_>) -> (Result<Content, Failed>, u32) {

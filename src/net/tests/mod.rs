@@ -1,6 +1,6 @@
 pub(crate) mod server;
 
-use reqwest::{Method, Request};
+use http::Method;
 use server::{BUFFERS, Server, answer, endless, run};
 
 use super::*;
@@ -50,13 +50,12 @@ fn unusable_ca_file_is_refused_by_name() {
 #[test]
 fn clients_need_no_ca_files_of_the_machine() {
     Http::new(&Vars::new()).unwrap();
-    Http::direct().unwrap();
 }
 
 /// The body of the answer, and how much the server sent of it.
 fn body(answer: String, limit: usize) -> (Result<Vec<u8>, NetworkError>, usize) {
     let server = Server::start(vec![answer]);
-    let request = Request::new(Method::GET, Url::parse(&server.url()).unwrap());
+    let request = request(Method::GET, &Url::parse(&server.url()).unwrap()).unwrap();
     let http = Http::new(&Vars::new()).unwrap();
     let body = run(async { http.send(request, READ_TIMEOUT, limit).await?.bytes().await });
     (body.map_err(|failed| failed.kind()), server.exchanges()[0].sent)

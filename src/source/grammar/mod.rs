@@ -15,8 +15,8 @@ use std::str::FromStr;
 pub(crate) use object::{Bucket, Object};
 use object::{arn, s3_url};
 use percent_encoding::percent_decode_str;
-use reqwest::Url;
 use serde::{Serialize, Serializer};
+use url::Url;
 
 use super::invalid::{self, Invalid, Reason};
 

@@ -50,6 +50,7 @@ pub use http::{Length, Manner, Pace, Request, Response};
 pub use journal::{Seen, longest_chain};
 pub use machine::{Machine, inside_own_namespace, program};
 pub use proxy::{Manners, Proxy};
+pub use rendezvous::CONNECTION;
 pub use sigv4::Credentials;
 pub use state::{Bucket, Checksum, Host, Object};
 pub use tls::Certificate;

@@ -25,6 +25,7 @@ Options of --serve:
   --credentials FILE    served instead of its own, and checked: JSON as IMDS writes it
   --instance-id ID, --region REGION, --role NAME, --hop-limit NUMBER
   --fault NAME          can be repeated
+  --delay MILLISECONDS  before each answer; --far MILLISECONDS: before each connection with TLS
   --log FILE            a line of JSON a request, written before its answer leaves
   --on-request COMMAND  runs before each answer; `on_request` in the log is whether it succeeded
   --until-killed        does not read standard input

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use crate::fault::Service;
 
+/// In place of a request's path: that a connection has been accepted.
+pub const CONNECTION: &str = "a connection";
+
 /// For a client that waits for an answer before it sends the next request: it gets the answer after
 /// this time, and the rendezvous has failed.
 const LIMIT: Duration = Duration::from_secs(10);

@@ -22,6 +22,7 @@ struct Served {
     ca: Option<PathBuf>,
     credentials: Option<Credentials>,
     faults: Vec<&'static Fault>,
+    delay: Option<Duration>,
     log: Option<PathBuf>,
     on_request: Vec<String>,
     until_killed: bool,
@@ -40,6 +41,9 @@ pub(crate) fn serve(options: &[&str]) -> Result<(), String> {
     }
     if let (Some(file), Some(ca)) = (&served.ca, cloud.ca_pem()) {
         fs::write(file, ca).map_err(|e| format!("{}: {e}", file.display()))?;
+    }
+    if let Some(delay) = served.delay {
+        cloud.fault("delay", delay);
     }
     served.faults.iter().for_each(|fault| cloud.usual_fault(fault.name));
     for (name, value) in cloud.env() {
@@ -69,7 +73,6 @@ fn parse(options: &[&str]) -> Result<Served, String> {
             continue;
         }
         let value = options.next().ok_or_else(|| format!("{option} needs a value"))?;
-        let host = &mut served.cloud.host;
         match *option {
             "--imds" => served.cloud.imds_at.push(parsed(option, value)?),
             "--aws" => served.cloud.aws_at = Some(parsed::<SocketAddr>(option, value)?),
@@ -78,14 +81,16 @@ fn parse(options: &[&str]) -> Result<Served, String> {
                 served.ca = Some(value.into());
             }
             "--credentials" => served.credentials = Some(read_credentials(value)?),
-            "--instance-id" => host.instance_id = (*value).into(),
+            "--instance-id" => served.cloud.host.instance_id = (*value).into(),
             "--region" => {
-                host.region = (*value).into();
-                host.availability_zone = format!("{value}a");
+                served.cloud.host.region = (*value).into();
+                served.cloud.host.availability_zone = format!("{value}a");
             }
-            "--role" => host.role = Some((*value).into()),
-            "--hop-limit" => host.hop_limit = parsed(option, value)?,
+            "--role" => served.cloud.host.role = Some((*value).into()),
+            "--hop-limit" => served.cloud.host.hop_limit = parsed(option, value)?,
             "--fault" => served.faults.push(find_fault(value)?),
+            "--delay" => served.delay = Some(milliseconds(option, value)?),
+            "--far" => served.cloud.far = milliseconds(option, value)?,
             "--log" => served.log = Some(value.into()),
             "--on-request" => {
                 served.on_request = value.split_whitespace().map(str::to_owned).collect();
@@ -94,6 +99,10 @@ fn parse(options: &[&str]) -> Result<Served, String> {
         }
     }
     Ok(served)
+}
+
+fn milliseconds(option: &str, value: &str) -> Result<Duration, String> {
+    parsed(option, value).map(Duration::from_millis)
 }
 
 fn parsed<T: FromStr>(option: &str, value: &str) -> Result<T, String> {
@@ -142,6 +151,9 @@ fn succeeds(command: &[String]) -> Option<bool> {
 
 fn line(seen: &Seen, on_request: Option<bool>) -> String {
     let mut line = json!({
+        "connection": seen.connection,
+        "start_us": microseconds(seen.start),
+        "end_us": seen.end.map(microseconds),
         "service": format!("{:?}", seen.service).to_lowercase(),
         "host": seen.host,
         "method": seen.method,
@@ -155,6 +167,10 @@ fn line(seen: &Seen, on_request: Option<bool>) -> String {
         line["on_request"] = succeeded.into();
     }
     format!("{line}\n")
+}
+
+fn microseconds(since_the_start: Duration) -> u64 {
+    u64::try_from(since_the_start.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// One command from standard input.

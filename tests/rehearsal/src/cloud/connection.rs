@@ -12,6 +12,7 @@ use socket2::SockRef;
 use super::Inner;
 use crate::fault::{Active, Effect, Service};
 use crate::http::{Pace, Request, Response, read_request, write_response};
+use crate::rendezvous::CONNECTION;
 use crate::state::CloudState;
 use crate::tls::Wire;
 use crate::{clock, ecs, imds, s3, sts};
@@ -20,6 +21,10 @@ impl Inner {
     /// One connection, to its end. That it broke is the client's affair.
     pub(super) fn serve(&self, service: Service, stream: TcpStream) {
         let number = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        self.rendezvous.hold(service, CONNECTION);
+        if self.tls_of(service).is_some() {
+            thread::sleep(self.far);
+        }
         if let Ok(copy) = stream.try_clone() {
             self.streams().insert(number, copy);
         }

@@ -34,6 +34,8 @@ pub struct Options {
     /// One more listener, at this very address, that tells AWS's services by the `Host` header:
     /// for AWS's own names in a network namespace.
     pub aws_at: Option<SocketAddr>,
+    /// How much longer a connection with TLS takes than one without, as to servers far away.
+    pub far: Duration,
 }
 
 /// Called with each request before its answer leaves.
@@ -52,6 +54,7 @@ struct Inner {
     observer: Observer,
     tls: Option<Tls>,
     connections: AtomicU64,
+    far: Duration,
     /// To end those that still wait for an answer when the cloud ends.
     streams: Mutex<BTreeMap<u64, TcpStream>>,
 }
@@ -85,6 +88,7 @@ impl Cloud {
             observer,
             tls,
             connections: AtomicU64::new(0),
+            far: options.far,
             streams: Mutex::default(),
         });
         let listen = |(service, at)| {

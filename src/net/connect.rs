@@ -1,0 +1,247 @@
+//! One connection to a server: its name, TCP, the proxy's tunnel and TLS.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use aws_smithy_types::base64;
+use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use http::Uri;
+use http_body_util::Full;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use percent_encoding::percent_decode_str;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsConnector;
+use url::Url;
+
+use super::{CONNECT_TIMEOUT, USER_AGENT};
+
+/// How long one address has before the next one is tried beside it (RFC 8305, section 5).
+const STAGGER: Duration = Duration::from_millis(250);
+/// As much of an answer to CONNECT as is read.
+const MAX_TUNNEL_HEAD: usize = 8 * 1024;
+
+/// What sends requests over one connection.
+pub(super) type Sender = SendRequest<Full<Bytes>>;
+
+/// Where a connection leads.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Target {
+    pub(super) is_tls: bool,
+    /// Without the brackets of an IPv6 address.
+    pub(super) host: String,
+    pub(super) port: u16,
+}
+
+impl Target {
+    pub(super) fn of(uri: &Uri) -> Option<Self> {
+        let is_tls = uri.scheme_str()? == "https";
+        let host = uri.host()?.trim_matches(['[', ']']).to_owned();
+        Some(Target { is_tls, host, port: uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 }) })
+    }
+
+    /// As `Host` and CONNECT name it.
+    fn authority(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        }
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectError {
+    #[error("the name was not resolved")]
+    Dns(#[source] io::Error),
+    #[error("not connected")]
+    Tcp(#[source] io::Error),
+    #[error("the proxy answered {0}")]
+    Tunnel(String),
+    #[error("no TLS")]
+    Tls(#[source] io::Error),
+    #[error("no HTTP")]
+    Http(#[source] hyper::Error),
+    #[error("not connected within {}", humantime::format_duration(CONNECT_TIMEOUT))]
+    Timeout,
+}
+
+/// Opens a connection and drives it in a task of its own.
+pub(super) async fn open(
+    target: &Target,
+    proxy: Option<&Url>,
+    tls: Option<&TlsConnector>,
+) -> Result<Sender, ConnectError> {
+    let stream = timeout(CONNECT_TIMEOUT, stream(target, proxy, tls));
+    let stream = TokioIo::new(stream.await.map_err(|_| ConnectError::Timeout)??);
+    let (sender, connection) = http1::handshake(stream).await.map_err(ConnectError::Http)?;
+    // How it ends is for the request that it ends under to tell.
+    tokio::spawn(async { drop(connection.await) });
+    Ok(sender)
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+async fn stream(
+    target: &Target,
+    proxy: Option<&Url>,
+    tls: Option<&TlsConnector>,
+) -> Result<Box<dyn Stream>, ConnectError> {
+    let mut stream: Box<dyn Stream> = match proxy {
+        None => Box::new(tcp(&target.host, target.port).await?),
+        Some(proxy) => to_proxy(proxy, tls).await?,
+    };
+    if !target.is_tls {
+        return Ok(stream);
+    }
+    if let Some(proxy) = proxy {
+        tunnel(&mut stream, target, proxy).await?;
+    }
+    encrypted(stream, &target.host, tls).await
+}
+
+async fn to_proxy(
+    proxy: &Url,
+    tls: Option<&TlsConnector>,
+) -> Result<Box<dyn Stream>, ConnectError> {
+    let host = proxy.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let stream = tcp(host, proxy.port_or_known_default().unwrap_or(80)).await?;
+    match proxy.scheme() {
+        "https" => encrypted(stream, host, tls).await,
+        _ => Ok(Box::new(stream)),
+    }
+}
+
+async fn encrypted(
+    stream: impl Stream + 'static,
+    host: &str,
+    tls: Option<&TlsConnector>,
+) -> Result<Box<dyn Stream>, ConnectError> {
+    let unusable = |why: &str| ConnectError::Tls(io::Error::other(why.to_owned()));
+    let tls = tls.ok_or_else(|| unusable("this service has plain HTTP only"))?;
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| unusable("not a host name"))?;
+    Ok(Box::new(tls.connect(name, stream).await.map_err(ConnectError::Tls)?))
+}
+
+async fn tcp(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
+    let addresses: Vec<SocketAddr> = match host.parse::<IpAddr>() {
+        Ok(address) => vec![(address, port).into()],
+        Err(_) => tokio::net::lookup_host((host, port)).await.map_err(ConnectError::Dns)?.collect(),
+    };
+    let stream = first_to_answer(alternating(addresses)).await.map_err(ConnectError::Tcp)?;
+    // Without it a small request may wait for an acknowledgement; nothing depends on it.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+/// One family after the other, begun with the one that the resolver prefers.
+fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let is_ipv4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
+    let (preferred, others): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv4() == is_ipv4);
+    let (mut preferred, mut others) = (preferred.into_iter(), others.into_iter());
+    let mut sorted = Vec::new();
+    while preferred.len() + others.len() > 0 {
+        sorted.extend(preferred.next());
+        sorted.extend(others.next());
+    }
+    sorted
+}
+
+/// Tries the addresses in their order, each next one as soon as those before it have failed or kept
+/// silent for a while (RFC 8305).
+async fn first_to_answer(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    let mut left = addresses.into_iter();
+    let mut attempts = FuturesUnordered::new();
+    let mut failed = io::Error::other("the name has no address");
+    loop {
+        attempts.extend(left.next().map(TcpStream::connect));
+        let has_more = left.len() > 0;
+        tokio::select! {
+            Some(connected) = attempts.next() => match connected {
+                Ok(stream) => return Ok(stream),
+                Err(error) => failed = error,
+            },
+            () = sleep(STAGGER), if has_more => {}
+            else => return Err(failed),
+        }
+    }
+}
+
+/// Has the proxy connect the stream to the target (RFC 9110, section 9.3.6).
+async fn tunnel(
+    stream: &mut Box<dyn Stream>,
+    target: &Target,
+    proxy: &Url,
+) -> Result<(), ConnectError> {
+    let authority = target.authority();
+    let credentials = proxy_authorization(proxy)
+        .map(|value| format!("Proxy-Authorization: {value}\r\n"))
+        .unwrap_or_default();
+    let request = format!(
+        "CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {USER_AGENT}\r\n{credentials}\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.map_err(ConnectError::Tcp)?;
+    let mut head = Vec::with_capacity(1024);
+    // The server behind the proxy says nothing before our side of TLS does: no byte of it is here.
+    while !head.ends_with(b"\r\n\r\n") {
+        let read = stream.read_buf(&mut head).await.map_err(ConnectError::Tcp)?;
+        if read == 0 || head.len() > MAX_TUNNEL_HEAD {
+            return Err(ConnectError::Tunnel("something that is not HTTP".into()));
+        }
+    }
+    let head = String::from_utf8_lossy(&head);
+    let status = head.lines().next().and_then(|line| line.strip_prefix("HTTP/1.")?.get(2..));
+    match status.unwrap_or("something that is not HTTP") {
+        status if status.starts_with('2') => Ok(()),
+        status => Err(ConnectError::Tunnel(status.trim().to_owned())),
+    }
+}
+
+/// The user and password of the proxy's URL, as a header's value.
+pub(super) fn proxy_authorization(proxy: &Url) -> Option<String> {
+    let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let (user, password) = (proxy.username(), proxy.password().unwrap_or_default());
+    (!user.is_empty() || !password.is_empty()).then(|| {
+        format!("Basic {}", base64::encode(format!("{}:{}", plain(user), plain(password))))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::tests::server::run;
+
+    #[test]
+    fn families_alternate_from_the_preferred_one() {
+        let address = |text: &str| text.parse().unwrap();
+        let given = ["[::1]:1", "[::2]:1", "127.0.0.1:1", "[::3]:1"].map(address);
+        let wanted = ["[::1]:1", "127.0.0.1:1", "[::2]:1", "[::3]:1"].map(address);
+        assert_eq!(alternating(given.into()), wanted);
+        assert_eq!(alternating(vec![]), []);
+    }
+
+    #[test]
+    fn later_address_is_tried_when_the_first_refuses() {
+        let open = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let addresses = vec![closed, open.local_addr().unwrap()];
+        assert!(run(first_to_answer(addresses)).is_ok());
+        assert!(run(first_to_answer(vec![closed])).is_err());
+        assert!(run(first_to_answer(vec![])).is_err());
+    }
+
+    #[test]
+    fn credentials_of_a_proxy_are_decoded() {
+        let header = |url: &str| proxy_authorization(&Url::parse(url).unwrap());
+        assert_eq!(header("http://u%40:p%3A@proxy.test").unwrap(), "Basic dUA6cDo=");
+        assert_eq!(header("http://proxy.test"), None);
+    }
+}
