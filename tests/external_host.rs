@@ -53,6 +53,7 @@ fn run(machine: &Machine, cloud: &Cloud, args: &[&str]) -> Output {
 }
 
 fn report(output: &Output) -> serde_json::Value {
+    support::collect(&output.stdout);
     serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
 }

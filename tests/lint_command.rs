@@ -1,5 +1,8 @@
 //! `ecs-bootstrap lint`, as it is called and as it prints.
 
+#[path = "support/collect.rs"]
+mod collect;
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -49,6 +52,7 @@ impl Folder {
 
     fn json(&self, args: &[&str]) -> Value {
         let ended = self.lint(&[args, &["--output", "json"]].concat());
+        collect::collect(ended.stdout.as_bytes());
         serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{}", ended.stderr))
     }
 }
@@ -99,6 +103,8 @@ fn json_names_the_source_of_each_finding() {
         "severity": "error",
         "source": one,
         "line": 2,
+        "column": 14,
+        "end_column": 18,
         "key": "ECS_LOGLEVEL",
         "message": "this word breaks the agent's log set-up",
         "fix": "write one of error, warn, info, debug",
@@ -107,6 +113,21 @@ fn json_names_the_source_of_each_finding() {
     assert_eq!(findings[1]["source"], two);
     assert_eq!(findings[1]["severity"], "warning");
     assert_eq!(document.get("readers"), None);
+}
+
+#[test]
+fn every_example_of_a_rule_can_be_printed_as_json() {
+    let corpus = format!("{}/tests/fuzz/corpus/lint", env!("CARGO_MANIFEST_DIR"));
+    let files = fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path());
+    let names: Vec<String> = files.map(|path| path.to_string_lossy().into_owned()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let folder = Folder::new();
+    let findings = folder.json(&names)["findings"].as_array().unwrap().clone();
+    assert!(findings.len() > names.len() / 2, "{} findings", findings.len());
+    for finding in findings {
+        let [line, start, end] = ["line", "column", "end_column"].map(|at| finding[at].as_u64());
+        assert!(start.is_none() || line > Some(0) && Some(1) <= start && start < end, "{finding}");
+    }
 }
 
 #[test]

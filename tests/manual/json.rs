@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::page::{Page, code, rows};
-use crate::support::{Host, SOURCE, skip, works};
+use crate::support::{Host, SOURCE, collect, skip, works};
 
 /// The fields that the tables of a section describe.
 fn described(section: &str) -> BTreeSet<String> {
@@ -100,6 +100,7 @@ fn every_field_of_lint_and_role_is_described() {
             .args(args)
             .output()
             .unwrap();
+        collect(&made.stdout);
         serde_json::from_slice(&made.stdout).expect("it prints JSON")
     };
     let lint = json(&["lint", "--fix", "--readers", file.to_str().unwrap()]);

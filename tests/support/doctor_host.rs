@@ -2,6 +2,8 @@
 //! rehearsal cloud with ECS and ECR.
 #![allow(dead_code, reason = "every test file is a crate of its own and needs another part")]
 
+mod collect;
+
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -229,6 +231,7 @@ pub(crate) struct DoctorOutput {
 
 impl DoctorOutput {
     pub(crate) fn new(output: &Output) -> Self {
+        collect::collect(&output.stdout);
         let report: Value = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
         assert_eq!((&report["schema"], &report["command"]), (&1.into(), &"doctor".into()));

@@ -2,12 +2,15 @@
 //! it.
 #![allow(dead_code, reason = "every test file is a crate of its own and needs another part")]
 
+mod collect;
+
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub(crate) use collect::collect;
 use rehearsal::{Cloud, Machine, Object, Options};
 use serde_json::Value;
 
@@ -96,10 +99,11 @@ impl Host {
     }
 
     pub(crate) fn json(&self, path: &str) -> Value {
-        serde_json::from_slice(
-            &self.machine.read(path).unwrap_or_else(|| panic!("{path} is missing")),
-        )
-        .unwrap()
+        let bytes = self.machine.read(path).unwrap_or_else(|| panic!("{path} is missing"));
+        if path == REPORT {
+            collect(&bytes);
+        }
+        serde_json::from_slice(&bytes).unwrap()
     }
 
     /// The names of the files below a folder, temporary ones too.
@@ -220,6 +224,7 @@ impl Ended {
 impl From<Output> for Ended {
     fn from(output: Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        collect(&output.stdout);
         Self {
             status: output.status.code().unwrap_or(-1),
             report: serde_json::from_slice(&output.stdout).unwrap_or_default(),

@@ -31,7 +31,7 @@ pub use explain::explain;
 use findings::Findings;
 pub use fix::{Fixed, fix};
 pub use registered::Registered;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::lines::lines;
 use crate::merge::{Change, Merged};
@@ -69,15 +69,27 @@ pub struct Finding {
     pub source: String,
     /// From 1; `None` for what is missing, or about the file as a whole.
     pub line: Option<usize>,
+    /// Where in the line, in bytes; empty for the line as a whole. Serialised as `column` and
+    /// `end_column`, which count from 1 as editors do.
+    #[serde(flatten, serialize_with = "as_columns")]
+    pub columns: Range<usize>,
     /// The name of the setting, if it may be shown.
     pub key: Option<String>,
     /// What is wrong.
     pub message: String,
     /// What would fix it.
     pub fix: Option<String>,
-    /// Where in the line, in bytes, for the caret under it.
-    #[serde(skip)]
-    pub columns: Range<usize>,
+}
+
+fn as_columns<S: Serializer>(columns: &Range<usize>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Columns {
+        column: Option<usize>,
+        end_column: Option<usize>,
+    }
+    let number = |byte: usize| (!columns.is_empty()).then_some(byte + 1);
+    let columns = Columns { column: number(columns.start), end_column: number(columns.end) };
+    columns.serialize(serializer)
 }
 
 /// The bytes to check and the name to call them by.
