@@ -2,12 +2,13 @@
 //! collector gets JSON.
 
 use std::fmt;
-use std::io::{IsTerminal, Write, stderr};
+use std::io::{self, IsTerminal, Write, stderr};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
+use ecs_config::text::one_line;
 use sd_notify::NotifyState;
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
@@ -17,6 +18,11 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, filter};
+
+use crate::paths::MAX_TEXT;
+
+/// Longer than an error with some causes and its remedy.
+const MAX_LINE: usize = 4 * MAX_TEXT;
 
 /// How it is written. `Auto` is `Journald` where stderr is the journal, else `Text`.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
@@ -68,17 +74,17 @@ pub(crate) fn start(format: LogFormat, volume: Volume, journal_stream: Option<&s
             .json()
             .flatten_event(true)
             .with_target(false)
-            .with_writer(stderr)
+            .with_writer(|| Clean)
             .boxed(),
         LogFormat::Journald => layer()
             .log_internal_errors(false)
             .event_format(Line { name: priority })
-            .with_writer(stderr)
+            .with_writer(|| Clean)
             .boxed(),
         LogFormat::Text | LogFormat::Auto => layer()
             .log_internal_errors(false)
             .event_format(Line { name: level_in_words })
-            .with_writer(stderr)
+            .with_writer(|| Clean)
             .boxed(),
     };
     // Our own events only: what the crates below us log is about their insides.
@@ -121,6 +127,25 @@ fn status(text: &str) {
 pub(crate) fn clear() {
     if LIVE.load(Ordering::Relaxed) {
         let _ = write!(stderr(), "{CLEAR_LINE}");
+    }
+}
+
+/// stderr for one event a write: one line, whatever the event quotes.
+struct Clean;
+
+impl Write for Clean {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let (clear, line) = match text.strip_prefix(CLEAR_LINE) {
+            Some(line) => (CLEAR_LINE, line),
+            None => ("", &*text),
+        };
+        let line = format!("{clear}{}\n", one_line(line, MAX_LINE));
+        stderr().write_all(line.as_bytes()).map(|()| event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        stderr().flush()
     }
 }
 

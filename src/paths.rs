@@ -5,9 +5,20 @@ use std::path::{Path, PathBuf};
 
 use ecs_config::effective::ConfigFile;
 
-/// A path of a real host, below the root.
+use crate::files;
+
+/// A path of a real host, below the root. Links of the tree below another root than `/` lead to
+/// where they would if that root were `/`: nothing outside of it is read or written. A link in the
+/// place of a file that we write is left for the writer to refuse.
 pub(crate) fn below(root: &Path, absolute: &str) -> PathBuf {
-    root.join(absolute.trim_start_matches('/'))
+    match root == Path::new("/") {
+        true => root.join(absolute.trim_start_matches('/')),
+        false => files::inside(root, absolute, !is_written(absolute)),
+    }
+}
+
+fn is_written(absolute: &str) -> bool {
+    REPLACED.contains(&absolute) || [LOCK, GUARD_STATE].contains(&absolute)
 }
 
 /// The agent's configuration, which systemd, ecs-init and this program read: what `run` installs.
@@ -72,3 +83,9 @@ pub(crate) const MAX_LAYERS: usize = 64;
 pub(crate) const MAX_KEYS: usize = 4096;
 /// More than this is not read of a document of ours, of IMDS, of STS or of an error, in bytes.
 pub(crate) const MAX_DOCUMENT: usize = 64 << 10;
+/// So many characters has one text of a report or a log, at most.
+pub(crate) const MAX_TEXT: usize = 4096;
+/// So many entries has a list in a report, at most.
+pub(crate) const MAX_LISTED: usize = 1000;
+/// A report has at most so many bytes.
+pub(crate) const MAX_REPORT: usize = 512 << 10;

@@ -74,6 +74,24 @@ fn state_folder_as_file_and_lock_as_link_are_errors() {
 }
 
 #[test]
+fn links_below_root_do_not_lead_out_of_it() {
+    let outside = tempfile::tempdir().unwrap();
+    let host = Host::default().with_file("/srv/x", "");
+    for (link, target) in
+        [("/etc/ecs", outside.path()), ("/var/lib/ecs-bootstrap", "/srv/state".as_ref())]
+    {
+        let link = host.machine.path(link);
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        symlink(target, link).unwrap();
+    }
+    host.boots("installed");
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+    let below = outside.path().join("ecs.config");
+    assert_eq!(host.machine.read(below.to_str().unwrap()).as_deref(), Some(TEXT.as_bytes()));
+    assert!(host.machine.path("/srv/state/state.json").exists());
+}
+
+#[test]
 fn unwritable_report_is_only_a_warning() {
     let host = Host::default().with_file("/run/ecs-bootstrap/report.json/x", "");
     let ended = host.boots("installed");

@@ -6,7 +6,7 @@ mod support;
 use std::process::{Command, Stdio};
 
 use rehearsal::Service;
-use support::{Host, LOCK, PREVIOUS, REPORT, SOURCE, STATE, TARGET, eventually};
+use support::{Host, LOCK, PREVIOUS, REPORT, SOURCE, STATE, TARGET, TEXT, eventually};
 
 const TEMPORARY: &str = "/etc/ecs/.ecs.config.ecs-bootstrap";
 
@@ -89,17 +89,43 @@ fn folder_modes_do_not_depend_on_the_umask() {
     }
 }
 
+/// A run under such a limit of the shell.
+fn limited(host: &Host, limit: &str) -> support::Ended {
+    let run = host.command();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("ulimit {limit}; exec \"$@\""), "sh"]);
+    shell.arg(run.get_program()).args(run.get_args()).args(["run", "--config", SOURCE]);
+    shell.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    support::Ended::of(&mut shell)
+}
+
 #[test]
-fn too_few_file_descriptors_are_an_error_and_not_an_abort() {
-    let host = Host::default();
+fn too_small_limits_are_an_error_and_not_an_abort() {
     for limit in 4..20 {
-        let run = host.command();
-        let mut limited = Command::new("sh");
-        limited.args(["-c", &format!("ulimit -n {limit}; exec \"$@\""), "sh"]);
-        limited.arg(run.get_program()).args(run.get_args()).args(["run", "--config", SOURCE]);
-        limited.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        let ended = support::Ended::of(&mut limited);
+        let ended = limited(&Host::default(), &format!("-n {limit}"));
         assert_eq!(ended.status, 1, "{limit}: {}", ended.stderr);
         assert!(ended.stderr.contains("open files"), "{limit}: {}", ended.stderr);
     }
+    for (limit, what) in [("-s 256", "bytes of stack"), ("-v 60000", "bytes of address space")] {
+        let ended = limited(&Host::default(), limit);
+        assert_eq!(ended.status, 1, "{limit}: {}", ended.stderr);
+        assert!(ended.stderr.contains(what), "{limit}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn small_soft_limits_are_raised() {
+    for limit in ["-S -n 10", "-S -s 256", "-S -v 60000"] {
+        let ended = limited(&Host::default(), limit);
+        assert_eq!(ended.status, 0, "{limit}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn file_size_limit_is_an_error_and_leaves_no_temporary_file() {
+    let host = Host::default().stores(format!("{TEXT}#{}\n", "x".repeat(4096)).as_str());
+    let ended = limited(&host, "-f 1");
+    assert_eq!(ended.status, 40, "{}", ended.stderr);
+    assert!(host.installed().is_none());
+    assert_eq!(host.names("/etc/ecs"), Vec::<String>::new());
 }

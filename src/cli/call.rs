@@ -1,13 +1,10 @@
 //! One call of the program: what was typed and what surrounds it, joined into settings.
 
-use std::io;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use nix::libc::rlim_t;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::{Global, Output};
+use super::{Global, Output, limits};
 use crate::error::{Error, RuntimeFailed};
 use crate::files;
 use crate::log::{self, LogFormat, Volume};
@@ -144,13 +141,10 @@ fn name<E: ValueEnum>(value: E) -> String {
     value.to_possible_value().expect("no value is hidden").get_name().to_owned()
 }
 
-/// So many files, sockets and threads' pipes a command has open at most, with room to spare.
-const MIN_DESCRIPTORS: rlim_t = 64;
-
-/// What drives the network of one command. A small RLIMIT_NOFILE is raised, or is an error here: the
-/// libraries below panic where they cannot open a socket of their own.
+/// What drives the network of one command. Where limits of the process are too small it is an error
+/// here: the libraries below panic where they cannot open a socket of their own.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Error> {
-    allow_descriptors().map_err(RuntimeFailed)?;
+    limits::raise().map_err(RuntimeFailed)?;
     let mut builder = tokio::runtime::Builder::new_current_thread();
     Ok(builder.enable_all().build().map_err(RuntimeFailed)?)
 }
@@ -161,16 +155,4 @@ pub(crate) fn block_on<F: Future>(work: F) -> Result<F::Output, Error> {
     let output = runtime.block_on(work);
     runtime.shutdown_background();
     Ok(output)
-}
-
-fn allow_descriptors() -> io::Result<()> {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    if soft >= MIN_DESCRIPTORS {
-        return Ok(());
-    }
-    if hard < MIN_DESCRIPTORS {
-        let why = format!("only {hard} open files are allowed, and {MIN_DESCRIPTORS} are needed");
-        return Err(io::Error::other(why));
-    }
-    Ok(setrlimit(Resource::RLIMIT_NOFILE, MIN_DESCRIPTORS, hard)?)
 }

@@ -33,7 +33,7 @@ impl Diagnostic for ecs_config::command::Error {
 
 pub(super) fn run(call: &Call<'_>, args: &LintArgs) -> u8 {
     match check(call, args) {
-        Ok(result) => match output::print(&result.text) {
+        Ok(result) => match output::print_styled(&result.text) {
             0 if result.has_errors => ExitStatus::Lint.code(),
             status => status,
         },

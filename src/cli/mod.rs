@@ -5,6 +5,7 @@ mod doctor;
 mod examples;
 mod flags;
 mod guard;
+mod limits;
 mod lint;
 mod man;
 mod output;
@@ -131,6 +132,8 @@ fn parse() -> Result<Cli, clap::Error> {
 
 /// Runs what was typed, in this process's environment.
 pub fn main() -> ExitCode {
+    // Where it fails, the command that needs more says so.
+    let _ = limits::raise();
     let environment = Environment::of_process();
     let cli = match parse() {
         Ok(cli) => cli,
@@ -156,7 +159,7 @@ fn refuse(mut error: clap::Error, environment: &Environment) -> u8 {
     let typed = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     let typed: Vec<String> = typed.collect();
     suggest_flag(&mut error, &Cli::command(), &typed);
-    if !error.use_stderr() || !typed.iter().any(|word| word == "run") {
+    if !error.use_stderr() {
         // Nothing can be done about a closed stream.
         let _ = error.print();
         return u8::try_from(error.exit_code()).unwrap_or(ExitStatus::Settings.code());
@@ -166,6 +169,9 @@ fn refuse(mut error: clap::Error, environment: &Environment) -> u8 {
         None => error.render().to_string(),
     };
     output::print_error_text(&text);
+    if !typed.iter().any(|word| word == "run") {
+        return u8::try_from(error.exit_code()).unwrap_or(ExitStatus::Settings.code());
+    }
     let line = text.lines().find(|line| !line.starts_with("what:")).unwrap_or_default();
     let message = line.trim_start_matches("why:").trim();
     refusal::record(&root(&typed, environment), message);

@@ -2,15 +2,22 @@
 
 use std::io::{ErrorKind, Write};
 
+use ecs_config::text::lines_of;
+
 use super::Output;
 use super::call::Call;
 use crate::error::{Error, Failure};
 use crate::log::{self, LogFormat};
 use crate::report::Report;
 
-/// Prints on stdout; 1 if that failed. A reader that has read enough and closes the pipe is not a
+/// Prints on stdout what may quote others; 1 if that failed. A reader that has read enough and closes the pipe is not a
 /// failure of ours.
 pub(crate) fn print(text: &str) -> u8 {
+    print_styled(&lines_of(text))
+}
+
+/// The same of a text that has colours, and quotes nothing as it is.
+pub(crate) fn print_styled(text: &str) -> u8 {
     let mut stdout = std::io::stdout();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     u8::from(written.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe))
@@ -18,7 +25,7 @@ pub(crate) fn print(text: &str) -> u8 {
 
 /// Prints on stderr; unlike eprint!, without a panic where that is a full disk or a closed pipe.
 pub(crate) fn print_error_text(text: &str) {
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    let _ = std::io::stderr().write_all(lines_of(text).as_bytes());
 }
 
 impl Call<'_> {

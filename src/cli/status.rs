@@ -74,7 +74,7 @@ fn last(root: &Path, output: Output) -> Result<String, Error> {
     };
     if output == Output::Text {
         let later = refused.map(|later| format!("\nlater:  {}", refused_text(&later)));
-        return Ok(to_text(&report) + &later.unwrap_or_default());
+        return Ok(to_text(report) + &later.unwrap_or_default());
     }
     if let Some(later) = refused {
         report["refused"] = json!(later);

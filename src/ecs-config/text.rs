@@ -43,8 +43,18 @@ fn difference(one: &[u8; 32], other: &[u8; 32]) -> usize {
 /// A text that another program wrote, made fit for a screen, a log and a report: one line, at most
 /// 300 characters, nothing that moves a cursor, reorders or hides text.
 pub fn printable(foreign: &str) -> String {
-    let shown = foreign.chars().map(|c| if is_harmless(c) { c } else { ' ' });
-    shown.take(MAX_FOREIGN).collect::<String>().trim().to_owned()
+    one_line(foreign, MAX_FOREIGN)
+}
+
+/// The same of a text of ours that quotes others, with a limit of its own.
+pub fn one_line(text: &str, limit: usize) -> String {
+    let shown = text.chars().map(|c| if is_harmless(c) { c } else { ' ' });
+    shown.take(limit).collect::<String>().trim().to_owned()
+}
+
+/// The same of several lines.
+pub fn lines_of(text: &str) -> String {
+    text.chars().map(|c| if is_harmless(c) || "\n\t".contains(c) { c } else { ' ' }).collect()
 }
 
 /// Not a control character (C0, DEL, C1), a line or paragraph separator, nor a character that

@@ -7,8 +7,11 @@ mod exit_status;
 
 use std::fmt;
 
+use ecs_config::text::one_line;
 pub(crate) use exit_status::ExitStatus;
 use serde::Serialize;
+
+use crate::paths::MAX_TEXT;
 
 /// What every error type of a step implements. Display says what was being done to which thing;
 /// `source` holds the cause. Neither holds a secret.
@@ -140,13 +143,14 @@ impl Error {
         self.cause.status()
     }
 
-    /// As the report has it.
+    /// As the report has it. Whatever is quoted in it, each text is one line and has an end.
     pub(crate) fn failure(&self) -> Failure {
+        let shown = |text: String| one_line(&text, MAX_TEXT);
         Failure {
             word: self.status(),
-            message: self.to_string(),
-            remedy: self.cause.remedy(),
-            causes: self.cause.causes(),
+            message: shown(self.to_string()),
+            remedy: shown(self.cause.remedy()),
+            causes: self.cause.causes().into_iter().map(shown).collect(),
             step: self.step,
         }
     }

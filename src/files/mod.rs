@@ -8,9 +8,10 @@ use std::path::Path;
 
 pub(crate) use digest::sha256;
 pub(crate) use host::HostFiles;
+
 pub(crate) use local_files::{
-    Error, ReadError, Replaced, current, make_folder, put, read, read_end, read_text, replace,
-    sync_parent,
+    Error, ReadError, Replaced, current, inside, make_folder, put, read, read_end, read_text,
+    replace, sync_parent,
 };
 
 use crate::error::{Diagnostic, ExitStatus, Step};

@@ -4,6 +4,7 @@
 //! Names, lines, digests and times only. Values of configuration keys, credentials and tokens have
 //! no field here. The report is made once, at the end, from what the steps returned.
 
+mod bounds;
 pub(crate) mod refusal;
 mod text;
 mod timeline;
@@ -187,11 +188,15 @@ impl Report {
 
     /// As it is in the file and on stdout.
     pub(crate) fn json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("names, digests and times are JSON")
+        bounds::bounded(self.value())
     }
 
     /// In a few lines for people.
     pub(crate) fn text(&self) -> String {
-        to_text(&serde_json::to_value(self).expect("names, digests and times are JSON"))
+        to_text(self.value())
+    }
+
+    fn value(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("names, digests and times are JSON")
     }
 }

@@ -2,8 +2,13 @@
 
 use serde_json::Value;
 
+use super::bounds::bound;
+use crate::paths::MAX_LISTED;
+
 /// One line a fact, without a line feed at the end.
-pub(crate) fn to_text(report: &Value) -> String {
+pub(crate) fn to_text(mut report: Value) -> String {
+    bound(&mut report, MAX_LISTED);
+    let report = &report;
     let mut lines = vec![format!(
         "{}: {} at {}",
         text(&report["command"]),

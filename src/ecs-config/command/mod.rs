@@ -21,6 +21,7 @@ use thiserror::Error;
 use crate::MAX_BYTES;
 use crate::effective::ConfigFile;
 use crate::lint::{self, Context, File, Finding, Fixed, HOSTS, Host, Severity, rules};
+use crate::text::printable;
 
 /// What can be typed.
 #[derive(clap::Args, Clone, Debug)]
@@ -195,7 +196,8 @@ impl LintArgs {
             // The installed file is checked with its neighbours.
             let neighbours = (*name == installed).then(|| Neighbours::read(around.root));
             let fetched = around.fetched.iter().find(|one| one.name == *name);
-            let shown = fetched.map_or_else(|| without_secrets(name), |one| &one.shown).to_owned();
+            let shown = fetched.map_or_else(|| without_secrets(name), |one| &one.shown);
+            let shown = printable(shown);
             let bytes = match fetched {
                 Some(fetched) => fetched.bytes.clone(),
                 None => Input::new(name).read(&shown)?,

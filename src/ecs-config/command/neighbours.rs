@@ -7,7 +7,11 @@ use crate::effective::ConfigFile;
 
 /// The path of a file of the host, below the root.
 pub(super) fn below(root: &Path, file: ConfigFile) -> PathBuf {
-    root.join(file.path().trim_start_matches('/'))
+    if root == Path::new("/") {
+        file.path().into()
+    } else {
+        local_files::inside(root, file.path(), true)
+    }
 }
 
 /// What cannot be read counts as missing, as it does for the agent.

@@ -1,0 +1,98 @@
+//! Paths below another root than `/`, for images: no link leads out of the root.
+//!
+//! Resolved as the kernel resolves them for `openat2` with `RESOLVE_IN_ROOT`, component by component,
+//! since kernels before 5.6 (Amazon Linux 2) have no such call. Whoever can change the tree during
+//! a run could still lead it out: an image under construction has one owner.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+/// So many links does the kernel follow in one path.
+const MAX_LINKS: usize = 40;
+/// No file can have so long a name, so that a path with it is an error wherever it is used.
+const TOO_LONG: usize = 256;
+
+/// `absolute` as it is found from inside `root`; its last component too, if `follow_last`.
+pub fn inside(root: &Path, absolute: &str, follow_last: bool) -> PathBuf {
+    let mut found = root.to_owned();
+    let mut depth = 0;
+    let mut links = 0;
+    let mut rest: VecDeque<OsString> = names(Path::new(absolute)).collect();
+    while let Some(name) = rest.pop_front() {
+        if name == ".." {
+            if depth > 0 {
+                found.pop();
+                depth -= 1;
+            }
+            continue;
+        }
+        let next = found.join(&name);
+        let is_last = rest.is_empty();
+        match fs::read_link(&next) {
+            Ok(_) if links == MAX_LINKS => return found.join("x".repeat(TOO_LONG)),
+            Ok(target) if follow_last || !is_last => {
+                links += 1;
+                if target.is_absolute() {
+                    found = root.to_owned();
+                    depth = 0;
+                }
+                names(&target).rev().for_each(|name| rest.push_front(name));
+            }
+            _ => {
+                found = next;
+                depth += 1;
+            }
+        }
+    }
+    found
+}
+
+/// The components of a path, but for those that stay where they are.
+fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> {
+    let components = path.components().filter_map(|component| match component {
+        Component::Normal(_) | Component::ParentDir => Some(component.as_os_str().to_owned()),
+        _ => None,
+    });
+    components.collect::<Vec<_>>().into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn no_link_leads_out_of_the_root() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("image");
+        fs::create_dir_all(root.join("etc")).unwrap();
+        for (link, target) in [
+            ("etc/ecs", "/srv/ecs"),
+            ("up", "../../../outside"),
+            ("chain", "/up/x"),
+            ("loop", "loop/y"),
+            ("etc/file", "/etc/shadow"),
+            ("etc/dots", "a/../../../b"),
+        ] {
+            symlink(target, root.join(link)).unwrap();
+        }
+        let table = [
+            ("/etc/ecs/ecs.config", "srv/ecs/ecs.config"),
+            ("/up/x", "outside/x"),
+            ("/chain", "outside/x"),
+            ("/etc/file", "etc/shadow"),
+            ("/etc/dots", "b"),
+            ("/missing/x", "missing/x"),
+            ("/../../x", "x"),
+        ];
+        for (absolute, expected) in table {
+            assert_eq!(inside(&root, absolute, true), root.join(expected), "{absolute}");
+        }
+        assert_eq!(inside(&root, "/etc/file", false), root.join("etc/file"));
+        let endless = inside(&root, "/loop", true);
+        assert!(endless.starts_with(&root) && endless.file_name().unwrap().len() > 255);
+    }
+}
