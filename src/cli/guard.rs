@@ -175,10 +175,7 @@ fn removed_text(done: &GuardRemoved) -> String {
 }
 
 fn proof_text(proof: &Proof) -> String {
-    let networks = proof.networks.iter().map(|row| {
-        let reason = row.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        line(format!("{} {}", row.network, row.family), format!("{}{reason}", row.verdict))
-    });
+    let networks = proof.networks.iter().map(|row| format!("{row}\n"));
     let host = proof.host.iter().map(|access| {
         let reached = match &access.reason {
             None => "reaches it".to_owned(),
@@ -188,8 +185,8 @@ fn proof_text(proof: &Proof) -> String {
     });
     let credentials = proof.credentials.iter().map(|access| {
         let passes = match access.passes {
-            true => "passes",
-            false => "not observed (no agent and no route to it, or blocked)",
+            true => "answered by this host",
+            false => "not answered by this host (no agent, or blocked)",
         };
         line(format!("{} to task credentials", access.network), passes)
     });

@@ -25,6 +25,7 @@ pub(crate) enum ExitStatus {
     Guard = 50,
     GuardLeak = 51,
     GuardUnproven = 52,
+    GuardProbe = 53,
     Locked = 60,
     Findings = 70,
     Hangup = 129,
@@ -36,7 +37,7 @@ use ExitStatus::*;
 
 /// The word and half a line of explanation, in the order of the statuses.
 #[rustfmt::skip]
-const TABLE: [(ExitStatus, &str, &str); 20] = [
+const TABLE: [(ExitStatus, &str, &str); 21] = [
     (Internal, "internal", "a bug: please report"),
     (Settings, "settings", "flags, environment or settings file"),
     (MetadataUnreachable, "metadata_unreachable", "IMDS off, unreachable, or answered by something that is not IMDS"),
@@ -52,6 +53,7 @@ const TABLE: [(ExitStatus, &str, &str); 20] = [
     (Guard, "guard", "the guard could not be installed"),
     (GuardLeak, "guard_leak", "a probe packet got through on at least one network"),
     (GuardUnproven, "guard_unproven", "`guard prove` only: no verdict on some network"),
+    (GuardProbe, "guard_probe_failed", "`guard prove` only: the probe itself failed"),
     (Locked, "locked", "another run held the lock until our deadline"),
     (Findings, "findings", "`doctor` or `role check` found something wrong"),
     (Hangup, "interrupted", "SIGHUP ended the run"),
@@ -108,10 +110,10 @@ mod tests {
         let listed = |status| match status {
             Internal | Settings | MetadataUnreachable | NoRole | IdentityMismatch => 5,
             AccessDenied | NotFound | SourceUnreachable | Integrity | Lint | Conflict => 6,
-            Install | Guard | GuardLeak | GuardUnproven | Locked | Findings => 6,
+            Install | Guard | GuardLeak | GuardUnproven | GuardProbe | Locked | Findings => 7,
             Hangup | Interrupt | Terminate => 3,
         };
         assert!(ExitStatus::all().map(listed).sum::<usize>() > 0);
-        assert_eq!(TABLE.len(), 5 + 6 + 6 + 3);
+        assert_eq!(TABLE.len(), 5 + 6 + 7 + 3);
     }
 }

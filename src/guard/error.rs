@@ -38,8 +38,12 @@ pub(crate) enum Error {
     Probe { doing: &'static str, source: io::Error },
     #[error("containers reach instance metadata from {0}")]
     Leak(String),
+    #[error("no verdict on {0}, where containers reached instance metadata when last proven")]
+    LeakedBefore(String),
     #[error("no verdict on {0}")]
     Unproven(String),
+    #[error("no verdict on {networks}, because the probe failed: {reason}")]
+    ProbeFailed { networks: String, reason: String },
 }
 
 impl Error {
@@ -66,9 +70,10 @@ impl Diagnostic for Error {
 
     fn status(&self) -> ExitStatus {
         match self {
-            Error::Leak(_) => ExitStatus::GuardLeak,
-            Error::Unproven(_) | Error::Probe { .. } | Error::ProbeCapability => {
-                ExitStatus::GuardUnproven
+            Error::Leak(_) | Error::LeakedBefore(_) => ExitStatus::GuardLeak,
+            Error::Unproven(_) => ExitStatus::GuardUnproven,
+            Error::Probe { .. } | Error::ProbeFailed { .. } | Error::ProbeCapability => {
+                ExitStatus::GuardProbe
             }
             _ => ExitStatus::Guard,
         }
@@ -101,8 +106,11 @@ impl Diagnostic for Error {
             Error::Reload(_) => {
                 "run `systemctl daemon-reload`; until then the drop-in has no effect"
             }
-            Error::Probe { .. } => "load the module tun (modprobe tun), and run as root",
-            Error::Leak(_) => {
+            Error::Probe { .. } => "run as root, and see the cause",
+            Error::ProbeFailed { .. } => {
+                "load the modules tun, sch_ingress, cls_u32 and act_mirred, and run as root"
+            }
+            Error::Leak(_) | Error::LeakedBefore(_) => {
                 "run `ecs-bootstrap guard install`, then `ecs-bootstrap guard status` to see what is missing"
             }
             Error::Unproven(_) => {
@@ -128,7 +136,7 @@ mod tests {
             let path = || PathBuf::from("/run/ecs-bootstrap/guard.lock");
             examples!(Error {
                 Error::Capability => Guard [Error::Capability],
-                Error::ProbeCapability => GuardUnproven [Error::ProbeCapability],
+                Error::ProbeCapability => GuardProbe [Error::ProbeCapability],
                 Error::Kernel { .. } => Guard [
                     Error::Kernel { part: GuardPart::Routing, doing: "reading", source: source() },
                     Error::Kernel { part: GuardPart::Nftables, doing: "reading", source: source() },
@@ -147,10 +155,14 @@ mod tests {
                     Error::Write(files::Error::Privilege { what: "it", uid: 1000 }),
                 ],
                 Error::Reload(_) => Guard [Error::Reload("refused".into())],
-                Error::Probe { .. } => GuardUnproven [
+                Error::Probe { .. } => GuardProbe [
                     Error::Probe { doing: "probing", source: source() },
                 ],
                 Error::Leak(_) => GuardLeak [Error::Leak("docker0 (IPv4)".into())],
+                Error::LeakedBefore(_) => GuardLeak [Error::LeakedBefore("docker0 (IPv4)".into())],
+                Error::ProbeFailed { .. } => GuardProbe [
+                    Error::ProbeFailed { networks: "docker0 (IPv4)".into(), reason: "no tun".into() },
+                ],
                 Error::Unproven(_) => GuardUnproven [Error::Unproven("docker0 (IPv4)".into())],
             })
         }

@@ -1,5 +1,4 @@
-//! The host's links, their addresses, and the neighbours that do not answer, asked of the kernel
-//! over rtnetlink.
+//! The host's links and their addresses, asked of the kernel over rtnetlink.
 //!
 //! Only the few attributes needed are read, by number (linux/if_link.h, if_addr.h, neighbour.h): an
 //! attribute that a newer kernel adds or widens must not make a message unreadable.
@@ -7,9 +6,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use netlink_packet_core::{
-    DefaultNla, Emitable, NLM_F_ACK, NLM_F_DUMP, NlasIterator, parse_ip, parse_u32,
-};
+use netlink_packet_core::{DefaultNla, Emitable, NLM_F_DUMP, NlasIterator, parse_ip, parse_u32};
 use nix::libc;
 use nix::sys::socket::SockProtocol;
 
@@ -24,43 +21,70 @@ pub(crate) struct Link {
     /// `bridge`, `veth`, `macvlan`, …; empty for hardware.
     pub(crate) kind: String,
     pub(crate) up: bool,
-    pub(crate) mtu: u32,
+    /// A bridge has one as long as one of its ports is up and forwards.
+    pub(crate) carrier: bool,
+    /// The bridge whose port it is; 0 if it is none's.
+    pub(crate) master: u32,
     pub(crate) mac: [u8; 6],
-    /// Address and prefix length.
-    pub(crate) v4: Option<(Ipv4Addr, u8)>,
-    /// The global one.
-    pub(crate) v6: Option<(Ipv6Addr, u8)>,
+    /// Addresses and prefix lengths.
+    pub(crate) v4: Vec<(Ipv4Addr, u8)>,
+    /// The global ones.
+    pub(crate) v6: Vec<(Ipv6Addr, u8)>,
 }
 
 impl Link {
     /// Whether containers may be attached to it: a bridge with an address, which is what Docker and
     /// CNI make.
     pub(crate) fn is_network(&self) -> bool {
-        self.kind == "bridge" && (self.v4.is_some() || self.v6.is_some())
+        self.is_bridge() && !(self.v4.is_empty() && self.v6.is_empty())
     }
 
-    /// An address of its subnet for a probe to send from. It is not the bridge's own, and is
-    /// counted from the end, where Docker assigns addresses last. No container needs to have
-    /// it, but the kernel would drop a packet from outside the subnet. `None`: the link has no
-    /// address of this family, or the subnet is too small.
-    pub(crate) fn probe_address(&self, family: IpFamily, nth: u32) -> Option<IpAddr> {
+    pub(crate) fn is_bridge(&self) -> bool {
+        self.kind == "bridge"
+    }
+
+    pub(crate) fn has_family(&self, family: IpFamily) -> bool {
         match family {
-            IpFamily::V4 => probe_v4(self.v4?, nth).map(IpAddr::V4),
-            IpFamily::V6 => probe_v6(self.v6?, nth).map(IpAddr::V6),
+            IpFamily::V4 => !self.v4.is_empty(),
+            IpFamily::V6 => !self.v6.is_empty(),
         }
     }
+
+    /// An address of each of its subnets for a probe to send from. It is not the bridge's own, and
+    /// is counted from the end, where Docker assigns addresses last. No container needs to have
+    /// it, but the kernel would drop a packet from outside the subnet. Empty: the link has no
+    /// address of this family, or no subnet has room.
+    pub(crate) fn probe_addresses(&self, family: IpFamily, nth: u32) -> Vec<IpAddr> {
+        let mut addresses: Vec<IpAddr> = match family {
+            IpFamily::V4 => self.v4.iter().filter_map(|own| probe_v4(*own, nth)).collect(),
+            IpFamily::V6 => self.v6.iter().filter_map(|own| probe_v6(*own, nth)).collect(),
+        };
+        addresses.sort();
+        addresses.dedup();
+        addresses
+    }
 }
 
-fn probe_v4((own, prefix): (Ipv4Addr, u8), nth: u32) -> Option<Ipv4Addr> {
-    let hosts = u32::MAX.checked_shr(prefix.into()).filter(|hosts| *hosts >= 7)?;
-    let broadcast = own.to_bits() | hosts;
-    // Without the broadcast, the subnet itself and its own: one less than two.
-    let address = broadcast - 1 - nth % (hosts - 2);
-    Some(Ipv4Addr::from_bits(if address <= own.to_bits() { address - 1 } else { address }))
+fn probe_v4((own, prefix): (Ipv4Addr, u8), nth: u32) -> Option<IpAddr> {
+    let own = own.to_bits();
+    let address = match u32::MAX.checked_shr(prefix.into())? {
+        0 => return None,
+        // The two ends of a link.
+        1 => own ^ 1,
+        hosts => {
+            // Without the broadcast, the subnet itself and its own: one less than two.
+            let address = (own | hosts) - 1 - nth % (hosts - 2);
+            if address <= own { address - 1 } else { address }
+        }
+    };
+    Some(Ipv4Addr::from_bits(address).into())
 }
 
-fn probe_v6((own, prefix): (Ipv6Addr, u8), nth: u32) -> Option<Ipv6Addr> {
-    (prefix <= 112).then(|| Ipv6Addr::from_bits(own.to_bits() ^ u128::from(0xfffe - nth % 0xfff0)))
+fn probe_v6((own, prefix): (Ipv6Addr, u8), nth: u32) -> Option<IpAddr> {
+    const LAST: u32 = 0xffff;
+    let hosts = u128::MAX.checked_shr(prefix.into())?.min(LAST.into());
+    let nth = u128::from(nth).checked_rem(hosts)?;
+    Some(Ipv6Addr::from_bits(own.to_bits() ^ (hosts - nth)).into())
 }
 
 /// Every link of this network namespace.
@@ -76,49 +100,43 @@ pub(crate) fn read() -> io::Result<Vec<Link>> {
     Ok(links)
 }
 
-/// Neighbours on a link that do not answer: no packet leaves for them, with or without a guard.
-pub(crate) fn unreachable_neighbours() -> io::Result<Vec<IpAddr>> {
-    const UNREACHABLE: u16 = libc::NUD_INCOMPLETE | libc::NUD_FAILED;
-    const HEADER: usize = 12;
-    let address = |message: &Message| {
-        let state = u16::from_ne_bytes(*message.payload.get(8..)?.first_chunk()?);
-        let destination = attribute(&message.payload, HEADER, libc::NDA_DST)?;
-        parse_ip(&destination).ok().filter(|_| state & UNREACHABLE != 0)
-    };
-    Ok(dump(libc::RTM_GETNEIGH, &[0; HEADER])?.iter().filter_map(address).collect())
-}
-
-/// Makes link `index` a port of `bridge`, with this MAC and the bridge's MTU, and brings it up.
-pub(crate) fn attach(index: u32, bridge: &Link, mac: [u8; 6]) -> io::Result<()> {
-    let up = libc::IFF_UP as u32;
-    let header = [[0; 4], index.to_ne_bytes(), up.to_ne_bytes(), up.to_ne_bytes()].concat();
-    let attributes = [
-        DefaultNla::new(libc::IFLA_ADDRESS, mac.to_vec()),
-        DefaultNla::new(libc::IFLA_MTU, bridge.mtu.to_ne_bytes().to_vec()),
-        DefaultNla::new(libc::IFLA_MASTER, bridge.index.to_ne_bytes().to_vec()),
-    ];
-    let mut encoded = vec![0; attributes.as_slice().buffer_len()];
-    attributes.as_slice().emit(&mut encoded);
-    let request = netlink::request(libc::RTM_SETLINK, NLM_F_ACK, &[header, encoded].concat());
-    netlink::ask(SockProtocol::NetlinkRoute, &request, 1).map(drop)
-}
-
-fn dump(kind: u16, header: &[u8]) -> io::Result<Vec<Message>> {
+pub(crate) fn dump(kind: u16, header: &[u8]) -> io::Result<Vec<Message>> {
     netlink::ask(SockProtocol::NetlinkRoute, &netlink::request(kind, NLM_F_DUMP, header), 1)
 }
 
+/// Asks for a change, or one answer, with this header and these attributes.
+pub(crate) fn ask(
+    kind: u16,
+    flags: u16,
+    header: &[u8],
+    attributes: &[DefaultNla],
+) -> io::Result<Vec<Message>> {
+    let body = [header, &encoded(attributes)].concat();
+    netlink::ask(SockProtocol::NetlinkRoute, &netlink::request(kind, flags, &body), 1)
+}
+
+/// Attributes as they are sent, also as the value of another.
+pub(crate) fn encoded(attributes: &[DefaultNla]) -> Vec<u8> {
+    let mut bytes = vec![0; attributes.buffer_len()];
+    attributes.emit(&mut bytes);
+    bytes
+}
+
 fn link(payload: &[u8]) -> Option<Link> {
+    const LOWER_UP: u32 = 1 << 16; // IFF_LOWER_UP of linux/if.h
     let value = |kind| attribute(payload, 16, kind).unwrap_or_default();
     let kind = attribute(&value(libc::IFLA_LINKINFO), 0, libc::IFLA_INFO_KIND);
+    let flags = u32_at(payload, 8)?;
     Some(Link {
         index: u32_at(payload, 4)?,
         name: text(&value(libc::IFLA_IFNAME)),
         kind: text(&kind.unwrap_or_default()),
-        up: u32_at(payload, 8)? & libc::IFF_UP as u32 != 0,
-        mtu: parse_u32(&value(libc::IFLA_MTU)).unwrap_or_default(),
+        up: flags & libc::IFF_UP as u32 != 0,
+        carrier: flags & LOWER_UP != 0,
+        master: parse_u32(&value(libc::IFLA_MASTER)).unwrap_or_default(),
         mac: value(libc::IFLA_ADDRESS).try_into().unwrap_or_default(),
-        v4: None,
-        v6: None,
+        v4: vec![],
+        v6: vec![],
     })
 }
 
@@ -133,16 +151,14 @@ fn add_address(payload: &[u8], links: &mut [Link]) {
     // On a point-to-point link IFA_ADDRESS is the other end; IFA_LOCAL, where there is one, is
     // always the host's own.
     match address(libc::IFA_LOCAL).or_else(|| address(libc::IFA_ADDRESS)) {
-        Some(IpAddr::V4(address)) => _ = link.v4.get_or_insert((address, *prefix)),
-        Some(IpAddr::V6(address)) if *scope == GLOBAL => {
-            _ = link.v6.get_or_insert((address, *prefix))
-        }
+        Some(IpAddr::V4(address)) => link.v4.push((address, *prefix)),
+        Some(IpAddr::V6(address)) if *scope == GLOBAL => link.v6.push((address, *prefix)),
         _ => {}
     }
 }
 
 /// The value of the first attribute of this kind after a header of this length.
-fn attribute(payload: &[u8], header: usize, kind: u16) -> Option<Vec<u8>> {
+pub(crate) fn attribute(payload: &[u8], header: usize, kind: u16) -> Option<Vec<u8>> {
     NlasIterator::new(payload.get(header..)?)
         .map_while(Result::ok)
         .find(|attribute| attribute.kind() == kind)
@@ -153,7 +169,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned()
 }
 
-fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
+pub(crate) fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
     bytes.get(offset..)?.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
 }
 
@@ -161,39 +177,45 @@ fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn bridge(v4: &str, length: u8) -> Link {
-        Link { kind: "bridge".into(), v4: Some((v4.parse().unwrap(), length)), ..Link::default() }
+    fn probe_address(own: &str, prefix: u8, nth: u32) -> Option<String> {
+        let mut link = Link::default();
+        let family = match own.parse().unwrap() {
+            IpAddr::V4(own) => {
+                link.v4.push((own, prefix));
+                IpFamily::V4
+            }
+            IpAddr::V6(own) => {
+                link.v6.push((own, prefix));
+                IpFamily::V6
+            }
+        };
+        link.probe_addresses(family, nth).pop().map(|address| address.to_string())
     }
 
     #[test]
     fn probe_address_is_in_the_subnet_and_not_the_bridges() {
-        assert_eq!(
-            bridge("172.17.0.1", 16).probe_address(IpFamily::V4, 0),
-            Some("172.17.255.254".parse().unwrap())
-        );
-        assert_eq!(
-            bridge("172.17.255.254", 16).probe_address(IpFamily::V4, 0),
-            Some("172.17.255.253".parse().unwrap())
-        );
-        assert_eq!(
-            bridge("10.0.0.1", 29).probe_address(IpFamily::V4, 1),
-            Some("10.0.0.5".parse().unwrap())
-        );
-        assert_eq!(bridge("10.0.0.1", 31).probe_address(IpFamily::V4, 0), None);
-        assert_eq!(
-            bridge("10.0.0.1", 0).probe_address(IpFamily::V4, 0),
-            Some("255.255.255.254".parse().unwrap())
-        );
+        for (own, prefix, nth, wanted) in [
+            ("172.17.0.1", 16, 0, Some("172.17.255.254")),
+            ("172.17.255.254", 16, 0, Some("172.17.255.253")),
+            ("10.0.0.1", 29, 1, Some("10.0.0.5")),
+            ("10.0.0.1", 30, 7, Some("10.0.0.2")),
+            ("10.0.0.2", 30, 0, Some("10.0.0.1")),
+            ("10.0.0.2", 31, 0, Some("10.0.0.3")),
+            ("10.0.0.1", 32, 0, None),
+            ("10.0.0.1", 0, 0, Some("255.255.255.254")),
+            ("fd00:1ab::1", 64, 0, Some("fd00:1ab::fffe")),
+            ("fd00:1ab::1", 127, 5, Some("fd00:1ab::")),
+            ("fd00:1ab::1", 128, 0, None),
+        ] {
+            assert_eq!(probe_address(own, prefix, nth).as_deref(), wanted, "{own}/{prefix}");
+        }
     }
 
     #[test]
     fn probe_addresses_of_a_small_subnet_are_its_hosts() {
         for own in 1..=6 {
-            let link = bridge(&format!("10.0.0.{own}"), 29);
-            let addresses: Vec<_> = (0..5)
-                .filter_map(|nth| link.probe_address(IpFamily::V4, nth))
-                .map(|address| address.to_string())
-                .collect();
+            let addresses: Vec<_> =
+                (0..5).filter_map(|nth| probe_address(&format!("10.0.0.{own}"), 29, nth)).collect();
             let mut others: Vec<_> =
                 (1..=6).filter(|host| *host != own).map(|host| format!("10.0.0.{host}")).collect();
             others.reverse();
@@ -202,11 +224,11 @@ mod tests {
     }
 
     #[test]
-    fn probe_addresses_of_one_bridge_differ() {
-        let link = Link { v6: Some(("fd00:1ab::1".parse().unwrap(), 64)), ..Link::default() };
-        assert_eq!(link.probe_address(IpFamily::V6, 0), Some("fd00:1ab::ffff".parse().unwrap()));
-        assert_ne!(link.probe_address(IpFamily::V6, 0), link.probe_address(IpFamily::V6, 1));
-        assert_eq!(link.probe_address(IpFamily::V4, 0), None);
+    fn every_subnet_of_a_link_has_one_probe_address() {
+        let v4 = ["172.17.0.1", "172.17.0.2", "10.9.0.1"].map(|own| (own.parse().unwrap(), 16));
+        let link = Link { v4: v4.to_vec(), ..Link::default() };
+        assert_eq!(link.probe_addresses(IpFamily::V4, 0).len(), 2);
+        assert_eq!(link.probe_addresses(IpFamily::V6, 0), [] as [IpAddr; 0]);
     }
 
     #[test]
@@ -215,6 +237,6 @@ mod tests {
         let loopback =
             links.iter().find(|link| link.name == "lo").expect("every namespace has one");
         assert!(!loopback.is_network() && loopback.index == 1 && loopback.kind.is_empty());
-        assert!(!loopback.up || loopback.v4 == Some((Ipv4Addr::LOCALHOST, 8)), "{loopback:?}");
+        assert!(!loopback.up || loopback.v4.contains(&(Ipv4Addr::LOCALHOST, 8)), "{loopback:?}");
     }
 }

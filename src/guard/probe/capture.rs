@@ -2,19 +2,17 @@
 //! so that a busy host does not overflow it.
 
 use std::io;
-use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::libc::{self, sock_filter, sock_fprog};
 use nix::sys::socket::{self, AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, sockopt};
 
-use super::packet;
+use super::packet::{self, Packet};
 
-/// A TCP packet that left by an interface, to one of the networks that a probe sends to.
+/// A packet that left by an interface.
 pub(crate) struct Observation {
     pub(crate) interface: u32,
-    pub(crate) destination: IpAddr,
-    pub(crate) sequence: u32,
+    pub(crate) packet: Packet,
 }
 
 /// The socket; without promiscuous mode, address or route, so that closing it leaves nothing.
@@ -42,12 +40,8 @@ impl PacketCapture {
             socket::recvfrom::<LinkAddr>(self.socket.as_raw_fd(), &mut buffer)
         {
             let interface = from.map_or(0, |link| link.ifindex() as u32);
-            let packet = packet::destination_and_sequence(&buffer[..length.min(128)]);
-            observations.extend(packet.map(|(destination, sequence)| Observation {
-                interface,
-                destination,
-                sequence,
-            }));
+            let packet = packet::parse(&buffer[..length.min(128)]);
+            observations.extend(packet.map(|packet| Observation { interface, packet }));
         }
         observations
     }
@@ -59,9 +53,9 @@ impl AsFd for PacketCapture {
     }
 }
 
-/// Outgoing packets to 169.254.0.0/16 or fd00:ec2::/32 pass, as a classic BPF program over the
-/// network header.
-const FILTER: [sock_filter; 12] = {
+/// What goes out passes, as a classic BPF program over the network header: packets to or from
+/// 169.254.0.0/16 or fd00:ec2::/32, and errors of ICMP and ICMPv6.
+const FILTER: [sock_filter; 20] = {
     const LOAD_WORD: u16 = 0x20;
     const LOAD_HALF: u16 = 0x28;
     const LOAD_BYTE: u16 = 0x30;
@@ -70,25 +64,33 @@ const FILTER: [sock_filter; 12] = {
     const RETURN: u16 = 0x06;
     const PACKET_TYPE: u32 = 0xffff_f004; // SKF_AD_OFF + SKF_AD_PKTTYPE
     const OUTGOING: u32 = 4;
-    const V4_DESTINATION: u32 = 16;
-    const V6_DESTINATION: u32 = 24;
+    const V4_LINK_LOCAL: u32 = 0xa9fe;
+    const V6_AMAZON: u32 = 0xfd00_0ec2;
     /// Jumps over `jt` instructions if true, over `jf` if not.
     const fn op(code: u16, jt: u8, jf: u8, k: u32) -> sock_filter {
         sock_filter { code, jt, jf, k }
     }
     [
         op(LOAD_WORD, 0, 0, PACKET_TYPE),
-        op(EQUALS, 0, 9, OUTGOING),
+        op(EQUALS, 0, 16, OUTGOING),
         op(LOAD_BYTE, 0, 0, 0),
         op(AND, 0, 0, 0xf0),
-        op(EQUALS, 0, 2, 0x40),
-        op(LOAD_HALF, 0, 0, V4_DESTINATION),
-        op(EQUALS, 3, 4, 0xa9fe),
-        op(EQUALS, 0, 3, 0x60),
-        op(LOAD_WORD, 0, 0, V6_DESTINATION),
-        op(EQUALS, 0, 1, 0xfd00_0ec2),
-        op(RETURN, 0, 0, u32::MAX),
+        op(EQUALS, 0, 6, 0x40),
+        op(LOAD_HALF, 0, 0, 16), // the destination
+        op(EQUALS, 12, 0, V4_LINK_LOCAL),
+        op(LOAD_HALF, 0, 0, 12), // the source
+        op(EQUALS, 10, 0, V4_LINK_LOCAL),
+        op(LOAD_BYTE, 0, 0, 9),
+        op(EQUALS, 8, 7, 1), // ICMP
+        op(EQUALS, 0, 6, 0x60),
+        op(LOAD_WORD, 0, 0, 24), // the destination
+        op(EQUALS, 5, 0, V6_AMAZON),
+        op(LOAD_WORD, 0, 0, 8), // the source
+        op(EQUALS, 3, 0, V6_AMAZON),
+        op(LOAD_BYTE, 0, 0, 6),
+        op(EQUALS, 1, 0, 58), // ICMPv6
         op(RETURN, 0, 0, 0),
+        op(RETURN, 0, 0, u32::MAX),
     ]
 };
 

@@ -1,247 +1,122 @@
-//! Sends what a container on each bridge would send to instance metadata, and observes whether it
-//! leaves the host.
+//! Sends what a container on each bridge would send to instance metadata, and observes what becomes
+//! of it.
 //!
-//! A TAP device becomes a port of the bridge, in place of a container. Two SYNs are written into
-//! it, one to metadata and one to the VPC's resolver, which no rule should block (the control). A
-//! packet socket captures what leaves the host, so that nothing depends on an answer, on NAT, or on
-//! a route back:
+//! A SYN to metadata comes in by each bridge as if a container had sent it, and if nothing positive
+//! follows, one to the VPC's resolver, which no rule should block (the control). A packet socket
+//! captures what the host sends, so that nothing depends on NAT or on a route back. The verdict,
+//! strongest evidence first:
 //!
-//! | the control | metadata | verdict |
-//! | --- | --- | --- |
-//! | any | observed | leaks |
-//! | observed | not observed | blocked |
-//! | not observed | not observed | inconclusive, with the reason |
+//! | observed | verdict |
+//! | --- | --- |
+//! | metadata's SYN left, or metadata answered the container's address | leaks |
+//! | the host refused this very packet ("administratively prohibited") | blocked |
+//! | the guard's own rule counted and dropped this very packet | blocked |
+//! | nothing, and the kernel says that its routing would refuse the packet | blocked |
+//! | the control left, and metadata's SYN did not | blocked |
+//! | neither left | inconclusive, with the reason |
 //!
-//! Takes links; returns a verdict for each bridge and family, all at the same time. Leaves nothing
-//! behind.
+//! Takes links; returns a verdict for each bridge and family. One bridge's trouble is its own
+//! verdict only. Leaves nothing behind.
 
 mod capture;
+mod frames;
+mod injector;
+mod neighbours;
 mod packet;
-mod tap;
+mod round;
+mod route;
+mod target;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsFd;
+use std::net::IpAddr;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use capture::{Observation, PacketCapture};
-use nix::poll::{PollFd, PollFlags, PollTimeout};
-use tap::Tap;
+use capture::PacketCapture;
+use neighbours::Neighbour;
+use round::Round;
+use target::Target;
 
-use super::addresses::{CREDENTIALS, IpFamily};
+use super::addresses::IpFamily;
 use super::links::{self, Link};
-use super::proof::{CredentialsAccess, NetworkProof, ProbeVerdict};
+use super::proof::{CredentialsAccess, NetworkProof, ProbePath};
 use crate::files::read_text;
 use crate::paths::MAX_DOCUMENT;
 
-/// For all networks together; a network that lets nothing through at all takes this long.
-const TIMEOUT: Duration = Duration::from_millis(1200);
-/// How long metadata's SYN may lag behind the control's.
-const GRACE: Duration = Duration::from_millis(300);
-/// A bridge that was down needs a moment to forward: send again.
-const RESEND: Duration = Duration::from_millis(150);
+const DNS: u16 = 53;
 
 /// What a round over all bridges showed.
 #[derive(Debug, Default)]
 pub(crate) struct ProbeResults {
     pub(crate) networks: Vec<NetworkProof>,
     pub(crate) credentials: Vec<CredentialsAccess>,
-}
-
-/// One SYN, sent until it is observed to leave.
-struct ProbePacket {
-    frame: Vec<u8>,
-    source: IpAddr,
-    destination: IpAddr,
-    sequence: u32,
-    observed: Option<Instant>,
-}
-
-/// The two SYNs of one family on one bridge.
-struct ProbePair {
-    family: IpFamily,
-    control: ProbePacket,
-    metadata: ProbePacket,
-}
-
-/// One bridge and what is sent into it.
-struct BridgeProbe {
-    bridge: Link,
-    tap: Tap,
-    pairs: Vec<ProbePair>,
-    /// From an address of its own: if the host asks for that address, it has an answer to this
-    /// SYN.
-    credentials: Option<ProbePacket>,
+    pub(crate) notes: Vec<String>,
+    /// Why packets could not be sent.
+    pub(crate) failure: Option<String>,
 }
 
 /// Probes every bridge among `links`.
 ///
 /// # Errors
-/// `PermissionDenied` without CAP_NET_ADMIN and CAP_NET_RAW, `NotFound` without /dev/net/tun.
+/// `PermissionDenied` without CAP_NET_ADMIN and CAP_NET_RAW. That the kernel lacks what it takes to
+/// send a packet is not an error: its routing can still be asked.
 pub(crate) fn probe(links: &[Link]) -> io::Result<ProbeResults> {
-    let capture = PacketCapture::open()?;
-    let bridges = links.iter().filter(|link| link.is_network());
-    let taps = bridges
-        .map(|bridge| Ok((bridge.index, Tap::new(bridge)?)))
-        .collect::<io::Result<Vec<_>>>()?;
-    // Read again: a bridge that had no port has just got the MAC of its first.
-    let links = links::read()?;
-    let current = |index| links.iter().find(|link| link.index == index).cloned();
-    let mut probes: Vec<BridgeProbe> = taps
-        .into_iter()
-        .filter_map(|(index, tap)| Some(BridgeProbe::new(current(index)?, tap)))
-        .collect();
-    send_probes(&mut probes, &capture);
-    let unreachable = links::unreachable_neighbours().unwrap_or_default();
+    let frames = frames::find(links, &neighbours::read()?);
+    let networks: Vec<_> = links.iter().filter(|link| link.is_network()).collect();
+    if networks.is_empty() && frames.is_empty() {
+        return Ok(ProbeResults::default());
+    }
+    let mut round = Round::new(PacketCapture::open()?)?;
+    networks.into_iter().for_each(|bridge| round.add_network(bridge));
+    frames.iter().for_each(|path| round.add_frames(path));
+    round.send_and_observe();
     Ok(ProbeResults {
-        networks: probes.iter().flat_map(|probe| probe.verdicts(&unreachable)).collect(),
-        credentials: probes.iter().filter_map(BridgeProbe::credentials_access).collect(),
+        networks: verdicts(&round.targets, links)?,
+        credentials: round.credentials(),
+        notes: round.notes,
+        failure: round.failure,
     })
 }
 
-/// Sends and observes until every verdict is in, or the time is up.
-fn send_probes(probes: &mut [BridgeProbe], capture: &PacketCapture) {
-    let (start, mut next) = (Instant::now(), Instant::now());
-    while start.elapsed() < TIMEOUT && !probes.iter().all(|probe| probe.decided(start)) {
-        if next <= Instant::now() {
-            probes.iter().for_each(BridgeProbe::send);
-            next += RESEND;
+/// One for each bridge, family and path; of several subnets the worst. A bridge that has vanished
+/// is left out.
+fn verdicts(targets: &[Target<'_>], links: &[Link]) -> io::Result<Vec<NetworkProof>> {
+    let (known, now) = (neighbours::read()?, links::read()?);
+    let exists = |bridge: &Link| now.iter().any(|link| link.index == bridge.index);
+    let mut rows: Vec<NetworkProof> = Vec::new();
+    for target in targets.iter().filter(|target| exists(target.bridge)) {
+        let found = row(target, links, &known);
+        match rows.iter_mut().find(|row| row.is_about_same(&found)) {
+            Some(row) if row.verdict < found.verdict => *row = found,
+            Some(_) => {}
+            None => rows.push(found),
         }
-        wait(probes, capture);
-        for observation in capture.observations() {
-            probes.iter_mut().for_each(|probe| probe.observe(&observation));
-        }
-        probes.iter_mut().for_each(BridgeProbe::receive);
     }
+    Ok(rows)
 }
 
-/// Until something arrives, at most 10 ms.
-fn wait(probes: &[BridgeProbe], capture: &PacketCapture) {
-    let descriptors = probes.iter().map(|probe| probe.tap.as_fd()).chain([capture.as_fd()]);
-    let mut polled: Vec<_> =
-        descriptors.map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN)).collect();
-    // An interrupted wait is a short one.
-    _ = nix::poll::poll(&mut polled, PollTimeout::from(10u8));
-}
-
-impl ProbePacket {
-    fn new(tap: &Tap, bridge: &Link, source: IpAddr, (to, port): (IpAddr, u16)) -> ProbePacket {
-        let from = SocketAddr::new(source, fastrand::u16(32768..61000));
-        let sequence = fastrand::u32(..);
-        let to_port = SocketAddr::new(to, port);
-        let frame = packet::syn((&tap.mac, &bridge.mac), from, to_port, sequence);
-        ProbePacket { frame, source, destination: to, sequence, observed: None }
-    }
-
-    fn has_left(&mut self) {
-        self.observed.get_or_insert_with(Instant::now);
-    }
-}
-
-impl ProbePair {
-    fn decided(&self) -> bool {
-        self.metadata.observed.is_some()
-            || self.control.observed.is_some_and(|observed| observed.elapsed() >= GRACE)
-    }
-
-    /// The verdict, and why it is inconclusive.
-    fn verdict(&self, bridge: &Link, unreachable: &[IpAddr]) -> (ProbeVerdict, Option<String>) {
-        let metadata = self.metadata.destination;
-        let reason = match (self.metadata.observed, self.control.observed) {
-            (Some(_), _) => return (ProbeVerdict::Leaks, None),
-            (None, None) => why_nothing_left(bridge, self.family),
-            (None, Some(_)) if unreachable.contains(&metadata) => format!(
-                "{metadata} does not answer as a neighbour of this host, so that a packet to it could not have been observed"
-            ),
-            (None, Some(_)) => return (ProbeVerdict::Blocked, None),
-        };
-        (ProbeVerdict::Inconclusive, Some(reason))
-    }
-}
-
-impl BridgeProbe {
-    fn new(bridge: Link, tap: Tap) -> BridgeProbe {
-        const DNS: u16 = 53;
-        const HTTP: u16 = 80;
-        let packet = |from, to| ProbePacket::new(&tap, &bridge, from, to);
-        // Other addresses each time: the host may still be looking for the last ones, and would not
-        // ask for them again so soon.
-        let nth = 2 * fastrand::u32(..500);
-        let pair = |family: IpFamily| {
-            let from = bridge.probe_address(family, nth)?;
-            let control = packet(from, (family.control(), DNS));
-            Some(ProbePair { family, control, metadata: packet(from, (family.metadata(), HTTP)) })
-        };
-        let pairs = IpFamily::ALL.into_iter().filter_map(pair).collect();
-        let credentials = bridge
-            .probe_address(IpFamily::V4, nth + 1)
-            .map(|from| packet(from, (CREDENTIALS.into(), HTTP)));
-        BridgeProbe { pairs, credentials, bridge, tap }
-    }
-
-    fn send(&self) {
-        let undecided = self.pairs.iter().filter(|pair| !pair.decided());
-        let credentials = self.credentials.iter().filter(|packet| packet.observed.is_none());
-        undecided
-            .flat_map(|pair| [&pair.control, &pair.metadata])
-            .chain(credentials)
-            .for_each(|packet| self.tap.send(&packet.frame));
-    }
-
-    /// A packet that only goes back into the bridge, or out to the probe's own port, has not left.
-    fn observe(&mut self, observation: &Observation) {
-        if [self.tap.index, self.bridge.index].contains(&observation.interface) {
-            return;
-        }
-        let pairs = self.pairs.iter_mut().flat_map(|pair| [&mut pair.control, &mut pair.metadata]);
-        let sent = (observation.destination, observation.sequence);
-        pairs
-            .chain(&mut self.credentials)
-            .filter(|packet| (packet.destination, packet.sequence) == sent)
-            .for_each(ProbePacket::has_left);
-    }
-
-    /// If the host itself answers for task credentials, it asks for the MAC of the sender.
-    fn receive(&mut self) {
-        while let Some(frame) = self.tap.receive() {
-            if let Some(packet) = &mut self.credentials
-                && packet::arp_target(&frame).is_some_and(|address| packet.source == address)
-            {
-                packet.has_left();
-            }
-        }
-    }
-
-    fn decided(&self, start: Instant) -> bool {
-        let credentials = self.credentials.iter().all(|packet| packet.observed.is_some());
-        (credentials || start.elapsed() >= GRACE) && self.pairs.iter().all(ProbePair::decided)
-    }
-
-    fn verdicts(&self, unreachable: &[IpAddr]) -> Vec<NetworkProof> {
-        let network = |family, (verdict, reason)| {
-            let network = self.bridge.name.clone();
-            NetworkProof { network, family, verdict, reason }
-        };
-        if self.pairs.is_empty() {
-            let reason = "its subnet has no room for a container".to_owned();
-            return vec![network(IpFamily::V4, (ProbeVerdict::Inconclusive, Some(reason)))];
-        }
-        let verdict =
-            |pair: &ProbePair| network(pair.family, pair.verdict(&self.bridge, unreachable));
-        self.pairs.iter().map(verdict).collect()
-    }
-
-    fn credentials_access(&self) -> Option<CredentialsAccess> {
-        let passes = self.credentials.as_ref()?.observed.is_some();
-        Some(CredentialsAccess { network: self.bridge.name.clone(), passes })
+fn row(target: &Target<'_>, links: &[Link], known: &[Neighbour]) -> NetworkProof {
+    let name = |index| {
+        let link = links.iter().find(|link| link.index == index);
+        link.map_or_else(|| format!("interface {index}"), |link| link.name.clone())
+    };
+    let is_silent = |address| known.iter().any(|known| known.address == address && !known.answers);
+    let (verdict, evidence, reason) = target.finding(name, is_silent, why_nothing_left);
+    NetworkProof {
+        network: target.bridge.name.clone(),
+        family: target.family,
+        path: target.path,
+        verdict,
+        evidence,
+        reason,
+        leaked_before: false,
     }
 }
 
 /// The most likely reason first.
-fn why_nothing_left(bridge: &Link, family: IpFamily) -> String {
-    if !bridge.up {
-        return format!("{} is down", bridge.name);
+fn why_nothing_left(target: &Target<'_>) -> String {
+    let (bridge, family) = (target.bridge, target.family);
+    if target.path == ProbePath::Bridged {
+        return format!("{} passed on no frame to its uplink, the control neither", bridge.name);
     }
     if !forwards(bridge, family) {
         return format!("{family} forwarding is off on this host (Docker switches it on)");
@@ -269,5 +144,5 @@ fn forwards(bridge: &Link, family: IpFamily) -> bool {
 /// Looks for a route without sending anything: a UDP socket only looks it up when it is connected.
 fn no_route(to: IpAddr) -> Option<io::Error> {
     let any: IpAddr = if to.is_ipv4() { [0; 4].into() } else { [0u8; 16].into() };
-    std::net::UdpSocket::bind((any, 0)).and_then(|socket| socket.connect((to, 53))).err()
+    std::net::UdpSocket::bind((any, 0)).and_then(|socket| socket.connect((to, DNS))).err()
 }

@@ -4,42 +4,37 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 const TCP: u8 = 6;
-const ARP: [u8; 2] = [0x08, 0x06];
+/// What the probe's packets begin with; a router leaves one less.
+pub(crate) const HOPS: u8 = 64;
 
-/// An Ethernet frame with a SYN from `from` to `to`. It is recognised by its destination and its
+/// An IP packet with a SYN from `from` to `to`. It is recognised by its destination and its
 /// sequence number, which NAT does not change.
-pub(crate) fn syn(
-    macs: (&[u8; 6], &[u8; 6]),
-    from: SocketAddr,
-    to: SocketAddr,
-    sequence: u32,
-) -> Vec<u8> {
-    let (own, bridge) = macs;
-    let (ethertype, header, pseudo) = match (from.ip(), to.ip()) {
+pub(crate) fn syn(from: SocketAddr, to: SocketAddr, sequence: u32) -> Vec<u8> {
+    let (header, pseudo) = match (from.ip(), to.ip()) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
             let pseudo = [source.octets(), destination.octets(), [0, TCP, 0, 20]].concat();
-            ([0x08, 0x00], ipv4(source, destination), pseudo)
+            (ipv4(source, destination), pseudo)
         }
         (source, destination) => {
             let addresses = [octets(source), octets(destination)].concat();
-            let header = [&[0x60, 0, 0, 0, 0, 20, TCP, 64], &*addresses].concat();
-            ([0x86, 0xdd], header, [&*addresses, &[0, 0, 0, 20, 0, 0, 0, TCP]].concat())
+            let header = [&[0x60, 0, 0, 0, 0, 20, TCP, HOPS], &*addresses].concat();
+            (header, [&*addresses, &[0, 0, 0, 20, 0, 0, 0, TCP]].concat())
         }
     };
-    let tcp = tcp(from.port(), to.port(), sequence, &pseudo);
-    [&bridge[..], own, &ethertype, &header, &tcp].concat()
+    [header, tcp(from.port(), to.port(), sequence, &pseudo)].concat()
 }
 
-fn octets(address: IpAddr) -> Vec<u8> {
+/// The bytes of an address.
+pub(crate) fn octets(address: IpAddr) -> Vec<u8> {
     match address {
-        IpAddr::V4(address) => address.to_ipv6_mapped().octets().to_vec(),
+        IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().to_vec(),
     }
 }
 
 fn ipv4(source: Ipv4Addr, destination: Ipv4Addr) -> Vec<u8> {
     const DO_NOT_FRAGMENT: u8 = 0x40;
-    let fixed = [0x45, 0, 0, 40, 0, 1, DO_NOT_FRAGMENT, 0, 64, TCP, 0, 0];
+    let fixed = [0x45, 0, 0, 40, 0, 1, DO_NOT_FRAGMENT, 0, HOPS, TCP, 0, 0];
     with_checksum([&fixed[..], &source.octets(), &destination.octets()].concat(), 10, &[])
 }
 
@@ -66,39 +61,86 @@ fn with_checksum(mut header: Vec<u8>, at: usize, pseudo: &[u8]) -> Vec<u8> {
     header
 }
 
-/// Destination and sequence number of a TCP packet without its Ethernet header; `None` for anything
-/// else.
-pub(crate) fn destination_and_sequence(packet: &[u8]) -> Option<(IpAddr, u32)> {
-    let (destination, transport) = match packet.first()? >> 4 {
-        4 if packet.get(9) == Some(&TCP) => {
-            (IpAddr::from(*packet.get(16..)?.first_chunk::<4>()?), usize::from(packet[0] & 15) * 4)
-        }
-        6 if packet.get(6) == Some(&TCP) => {
-            (IpAddr::from(*packet.get(24..)?.first_chunk::<16>()?), 40)
-        }
-        _ => return None,
-    };
-    let sequence = packet.get(transport + 4..)?.first_chunk()?;
-    Some((destination, u32::from_be_bytes(*sequence)))
+/// A TCP packet, as far as a probe looks at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TcpPacket {
+    pub(crate) source: SocketAddr,
+    pub(crate) destination: SocketAddr,
+    pub(crate) sequence: u32,
+    pub(crate) acknowledged: u32,
+    /// It accepts a connection.
+    pub(crate) is_syn_ack: bool,
+    pub(crate) hops: u8,
 }
 
-/// The address whose MAC an Ethernet frame asks for by ARP: the host asks because it has something
-/// to send there.
-pub(crate) fn arp_target(frame: &[u8]) -> Option<Ipv4Addr> {
-    const REQUEST: [u8; 2] = [0, 1];
-    let is_request = frame.get(12..14)? == ARP && frame.get(20..22)? == REQUEST;
-    let target = *frame.get(38..)?.first_chunk::<4>()?;
-    is_request.then(|| target.into())
+/// What a probe learns from a packet that the host sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Packet {
+    Tcp(TcpPacket),
+    /// "Administratively prohibited", by ICMP or ICMPv6, and the packet that it quotes.
+    Refusal(TcpPacket),
+}
+
+/// Decodes a packet without its Ethernet header; `None` for anything else.
+pub(crate) fn parse(packet: &[u8]) -> Option<Packet> {
+    const ICMP: u8 = 1;
+    const ICMP_PROHIBITED: [u8; 2] = [3, 13];
+    const ICMPV6: u8 = 58;
+    const ICMPV6_PROHIBITED: [u8; 2] = [1, 1];
+    const ICMP_HEADER: usize = 8;
+    let (protocol, length) = ip_header(packet)?;
+    let payload = packet.get(length..)?;
+    match (protocol, payload.first_chunk()?) {
+        (TCP, _) => Some(Packet::Tcp(tcp_packet(packet)?)),
+        (ICMP, &ICMP_PROHIBITED) | (ICMPV6, &ICMPV6_PROHIBITED) => {
+            Some(Packet::Refusal(tcp_packet(payload.get(ICMP_HEADER..)?)?))
+        }
+        _ => None,
+    }
+}
+
+/// The protocol behind an IP header, and the length of the header.
+fn ip_header(packet: &[u8]) -> Option<(u8, usize)> {
+    match packet.first()? >> 4 {
+        4 => Some((*packet.get(9)?, usize::from(packet[0] & 15) * 4)),
+        6 => Some((*packet.get(6)?, 40)),
+        _ => None,
+    }
+}
+
+fn tcp_packet(packet: &[u8]) -> Option<TcpPacket> {
+    const SYN_ACK: u8 = 0x12;
+    let (protocol, length) = ip_header(packet)?;
+    let (source, destination, hops) = if packet[0] >> 4 == 4 {
+        let address = |at: usize| Some(IpAddr::from(*packet.get(at..)?.first_chunk::<4>()?));
+        (address(12)?, address(16)?, *packet.get(8)?)
+    } else {
+        let address = |at: usize| Some(IpAddr::from(*packet.get(at..)?.first_chunk::<16>()?));
+        (address(8)?, address(24)?, *packet.get(7)?)
+    };
+    let tcp = packet.get(length..).filter(|_| protocol == TCP)?;
+    let half = |at: usize| Some(u16::from_be_bytes(*tcp.get(at..)?.first_chunk()?));
+    let word = |at: usize| Some(u32::from_be_bytes(*tcp.get(at..)?.first_chunk()?));
+    Some(TcpPacket {
+        source: SocketAddr::new(source, half(0)?),
+        destination: SocketAddr::new(destination, half(2)?),
+        sequence: word(4)?,
+        // A refusal may quote no more than the first eight bytes.
+        acknowledged: word(8).unwrap_or_default(),
+        is_syn_ack: tcp.get(13).is_some_and(|flags| flags & SYN_ACK == SYN_ACK),
+        hops,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const MACS: (&[u8; 6], &[u8; 6]) = (&[2, 0, 0, 0, 0, 1], &[2, 0, 0, 0, 0, 2]);
+    const V4: (&str, &str) = ("172.17.0.9:40000", "169.254.169.254:80");
+    const V6: (&str, &str) = ("[fd00:1ab::9]:40000", "[fd00:ec2::254]:80");
 
-    fn syn_frame(from: &str, to: &str) -> Vec<u8> {
-        syn(MACS, from.parse().unwrap(), to.parse().unwrap(), 0x0102_0304)
+    fn example((from, to): (&str, &str)) -> Vec<u8> {
+        syn(from.parse().unwrap(), to.parse().unwrap(), 0x0102_0304)
     }
 
     /// A correct header sums to zero in one's complement, its checksum included.
@@ -108,47 +150,58 @@ mod tests {
         (sum & 0xffff) + (sum >> 16) == 0xffff
     }
 
+    fn sent((from, to): (&str, &str)) -> TcpPacket {
+        TcpPacket {
+            source: from.parse().unwrap(),
+            destination: to.parse().unwrap(),
+            sequence: 0x0102_0304,
+            acknowledged: 0,
+            is_syn_ack: false,
+            hops: HOPS,
+        }
+    }
+
     #[test]
-    fn syn_is_recognised_by_destination_and_sequence() {
-        for (from, to) in [
-            ("172.17.0.9:40000", "169.254.169.254:80"),
-            ("[fd00:1ab::9]:40000", "[fd00:ec2::254]:80"),
-        ] {
-            let frame = syn_frame(from, to);
-            let to: SocketAddr = to.parse().unwrap();
-            assert_eq!(destination_and_sequence(&frame[14..]), Some((to.ip(), 0x0102_0304)));
-            assert_eq!(frame[..6], MACS.1[..]);
+    fn syn_is_read_as_it_was_written() {
+        for ends in [V4, V6] {
+            assert_eq!(parse(&example(ends)), Some(Packet::Tcp(sent(ends))));
         }
     }
 
     #[test]
     fn syn_has_correct_checksums() {
-        let frame = syn_frame("172.17.0.9:40000", "169.254.169.254:80");
-        assert!(sums_to_zero(&frame[14..34]));
-        let pseudo = [&frame[26..34], &[0, TCP, 0, 20], &frame[34..]].concat();
-        assert!(sums_to_zero(&pseudo));
-        let frame = syn_frame("[fd00:1ab::9]:40000", "[fd00:ec2::254]:80");
-        let pseudo = [&frame[22..54], &[0, 0, 0, 20, 0, 0, 0, TCP], &frame[54..]].concat();
-        assert!(sums_to_zero(&pseudo));
+        let packet = example(V4);
+        assert!(sums_to_zero(&packet[..20]));
+        assert!(sums_to_zero(&[&packet[12..20], &[0, TCP, 0, 20], &packet[20..]].concat()));
+        let packet = example(V6);
+        assert!(sums_to_zero(&[&packet[8..40], &[0, TCP, 0, 20], &packet[40..]].concat()));
+    }
+
+    #[test]
+    fn refusal_is_known_by_the_packet_that_it_quotes() {
+        let header = |ends, protocol| {
+            let mut header = example(ends);
+            header.truncate(if ends == V4 { 20 } else { 40 });
+            header[if ends == V4 { 9 } else { 6 }] = protocol;
+            header
+        };
+        let icmp = |code| [header(V4, 1), vec![3, code, 0, 0, 0, 0, 0, 0], example(V4)].concat();
+        assert_eq!(parse(&icmp(13)), Some(Packet::Refusal(sent(V4))));
+        // The least that a router quotes.
+        assert_eq!(parse(&icmp(13)[..56]), Some(Packet::Refusal(sent(V4))));
+        assert_eq!(parse(&icmp(1)), None, "an unreachable host is no refusal");
+        let icmpv6 = [header(V6, 58), vec![1, 1, 0, 0, 0, 0, 0, 0], example(V6)].concat();
+        assert_eq!(parse(&icmpv6), Some(Packet::Refusal(sent(V6))));
     }
 
     #[test]
     fn short_and_other_packets_are_ignored() {
-        assert_eq!(destination_and_sequence(&[]), None);
-        assert_eq!(destination_and_sequence(&[0x45; 20]), None);
+        assert_eq!(parse(&[]), None);
+        assert_eq!(parse(&[0x45; 20]), None);
         let udp = [&[0x45, 0, 0, 40, 0, 0, 0, 0, 64, 17][..], &[0; 30]].concat();
-        assert_eq!(destination_and_sequence(&udp), None);
-        assert_eq!(arp_target(&[0; 20]), None);
-    }
-
-    #[test]
-    fn arp_target_is_read_from_requests_only() {
-        let mut frame = vec![0; 42];
-        frame[12..14].copy_from_slice(&ARP);
-        frame[21] = 1;
-        frame[38..].copy_from_slice(&[172, 17, 255, 253]);
-        assert_eq!(arp_target(&frame), Some(Ipv4Addr::new(172, 17, 255, 253)));
-        frame[21] = 2; // an answer
-        assert_eq!(arp_target(&frame), None);
+        assert_eq!(parse(&udp), None);
+        for length in 0..40 {
+            assert_eq!(parse(&example(V4)[..length.min(27)]), None, "{length}");
+        }
     }
 }

@@ -46,7 +46,7 @@ without_capability() { host setpriv --bounding-set=-net_admin --inh-caps=-net_ad
 t13() {
   local before
   before=$(firewall)
-  exits 50 without_capability install && prints CAP_NET_ADMIN without_capability install && prints "remedy" without_capability install && exits 52 without_capability prove && [[ $before == "$(firewall)" ]]
+  exits 50 without_capability install && prints CAP_NET_ADMIN without_capability install && prints "remedy" without_capability install && exits 53 without_capability prove && [[ $before == "$(firewall)" ]]
 }
 
 hold_lock() { # SECONDS

@@ -1,0 +1,270 @@
+//! One round over all bridges: what is sent, by which ways, and what is observed.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+
+use super::super::addresses::{CREDENTIALS, IpFamily};
+use super::super::links::{self, Link};
+use super::super::proof::{CredentialsAccess, ProbePath};
+use super::DNS;
+use super::capture::PacketCapture;
+use super::frames::FramePath;
+use super::injector::Injector;
+use super::neighbours::TemporaryNeighbour;
+use super::packet::Packet;
+use super::route;
+use super::target::{Observed, ProbePacket, Target};
+
+/// For all networks together; a network that lets nothing through at all takes this long.
+const TIMEOUT: Duration = Duration::from_millis(1200);
+/// Positive evidence comes within this; afterwards the control is sent as well.
+const FIRST_ROUND: Duration = Duration::from_millis(20);
+/// Packets may be lost, and the kernel answers no more than so many a second: send again.
+const RESEND: Duration = Duration::from_millis(150);
+/// The kernel answers 1,000 packets a second with ICMP, and 50 at once
+/// (net.ipv4.icmp_msgs_per_sec, icmp_msgs_burst).
+const PACE: Duration = Duration::from_millis(1);
+const BURST: usize = 20;
+
+const HTTP: u16 = 80;
+
+/// A SYN to the task credentials' address.
+struct CredentialsProbe<'a> {
+    bridge: &'a Link,
+    number: u16,
+    packet: ProbePacket,
+    answered: bool,
+    left: bool,
+}
+
+/// Everything that is sent, and what it takes to send it.
+pub(crate) struct Round<'a> {
+    injector: Option<Injector>,
+    capture: PacketCapture,
+    pub(crate) targets: Vec<Target<'a>>,
+    credentials: Vec<CredentialsProbe<'a>>,
+    /// Removed when the round is.
+    neighbours: Vec<TemporaryNeighbour>,
+    pub(crate) notes: Vec<String>,
+    /// Why packets could not be sent, for a cause that is not some interface's own.
+    pub(crate) failure: Option<String>,
+    numbers: u16,
+}
+
+impl<'a> Round<'a> {
+    pub(crate) fn new(capture: PacketCapture) -> io::Result<Round<'a>> {
+        let (injector, failure) = match Injector::new() {
+            Ok(injector) => (Some(injector), None),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
+            Err(error) => (None, Some(cannot_send(&error))),
+        };
+        Ok(Round {
+            injector,
+            capture,
+            targets: vec![],
+            credentials: vec![],
+            neighbours: vec![],
+            notes: vec![],
+            failure,
+            numbers: 0,
+        })
+    }
+
+    /// A way in for packets; or why there is none.
+    fn way_in(&mut self, interface: u32) -> Result<u16, String> {
+        let Some(injector) = &self.injector else {
+            return Err(self.failure.clone().unwrap_or_default());
+        };
+        let number = self.numbers;
+        self.numbers = number.checked_add(1).ok_or("too many networks")?;
+        match injector.lead(number, interface) {
+            Ok(()) => Ok(number),
+            Err(error) => {
+                let reason = cannot_send(&error);
+                // An interface that has vanished is no failure of the kernel's.
+                if exists(interface) {
+                    self.failure.get_or_insert_with(|| reason.clone());
+                }
+                Err(reason)
+            }
+        }
+    }
+
+    /// Every subnet of a bridge that routes, and its way to task credentials.
+    pub(crate) fn add_network(&mut self, bridge: &'a Link) {
+        // The kernel takes nothing from a bridge without carrier, and complains in its log.
+        let way_in = match (bridge.up, bridge.carrier) {
+            (false, _) => Err(format!("{} is down", bridge.name)),
+            (_, false) => {
+                Err(format!("{} has no carrier: none of its ports is up and forwards", bridge.name))
+            }
+            _ => self.way_in(bridge.index),
+        };
+        // Other addresses each time: the kernel answers each of them only so often.
+        let nth = 2 * fastrand::u32(..500);
+        for family in IpFamily::ALL.into_iter().filter(|family| bridge.has_family(*family)) {
+            let sources = bridge.probe_addresses(family, nth);
+            if sources.is_empty() {
+                let unsent = Err("its subnet has no room for a container".to_owned());
+                self.add_target(bridge, family, bridge_address(bridge, family), unsent);
+            }
+            for source in sources {
+                if way_in.is_ok() {
+                    self.neighbours.extend(TemporaryNeighbour::add(bridge, source));
+                }
+                self.add_target(bridge, family, source, way_in.clone());
+            }
+        }
+        let source = bridge.probe_addresses(IpFamily::V4, nth + 1).first().copied();
+        if let (Some(source), Ok(number)) = (source, way_in) {
+            self.neighbours.extend(TemporaryNeighbour::add(bridge, source));
+            let packet = ProbePacket::new(source, SocketAddr::new(CREDENTIALS.into(), HTTP));
+            let probe = CredentialsProbe { bridge, number, packet, answered: false, left: false };
+            self.credentials.push(probe);
+        }
+    }
+
+    fn add_target(
+        &mut self,
+        bridge: &'a Link,
+        family: IpFamily,
+        source: IpAddr,
+        way_in: Result<u16, String>,
+    ) {
+        self.targets.push(Target {
+            bridge,
+            family,
+            path: ProbePath::Routed,
+            number: way_in.clone().unwrap_or_default(),
+            to: None,
+            uplinks: vec![],
+            metadata: ProbePacket::new(source, SocketAddr::new(family.metadata(), HTTP)),
+            control: ProbePacket::new(source, SocketAddr::new(family.control(), DNS)),
+            route: route::look_up(bridge, source, family.metadata()),
+            unsent: way_in.err(),
+            observed: Observed::default(),
+        });
+    }
+
+    /// The frames that a container on the bridge would send to the router.
+    pub(crate) fn add_frames(&mut self, path: &FramePath<'a>) {
+        let names = path.uplinks.iter().map(|port| port.name.as_str()).collect::<Vec<_>>();
+        let (bridge, uplinks) = (path.bridge, names.join(", "));
+        let Some(guest) = path.guests.first() else {
+            return self.notes.push(format!(
+                "{} holds {uplinks} and no container: the frames that it passes on were not probed",
+                bridge.name
+            ));
+        };
+        let way_in = self.way_in(guest.index);
+        let mut anywhere = [0x02; 6];
+        fastrand::fill(&mut anywhere[1..]);
+        for family in IpFamily::ALL {
+            let source = match family {
+                IpFamily::V4 => IpAddr::from([169, 254, 1, 1]),
+                IpFamily::V6 => IpAddr::from([0xfe80, 0, 0, 0, 0, 0xec5, 0xb007, 1]),
+            };
+            let source = bridge.probe_addresses(family, 2).first().copied().unwrap_or(source);
+            self.add_target(bridge, family, source, way_in.clone());
+            let target = self.targets.last_mut().expect("it was added");
+            (target.path, target.route) = (ProbePath::Bridged, None);
+            // A bridge floods what is for a MAC that it does not know.
+            target.to = Some(path.router.unwrap_or(anywhere));
+            target.uplinks = path.uplinks.iter().map(|port| port.index).collect();
+        }
+        if let (Some(injector), Ok(number)) = (&self.injector, way_in) {
+            self.neighbours.push(TemporaryNeighbour::learned(guest.index, injector.sender(number)));
+        }
+    }
+
+    /// Sends and observes until every verdict is in, or the time is up.
+    pub(crate) fn send_and_observe(&mut self) {
+        let start = Instant::now();
+        let mut control = false;
+        while start.elapsed() < TIMEOUT && !self.decided(control) {
+            self.send(control);
+            let until = Instant::now() + if control { RESEND } else { FIRST_ROUND };
+            self.observe();
+            while let Some(left) = until.checked_duration_since(Instant::now())
+                && !self.decided(control)
+            {
+                wait(&self.capture, left.min(Duration::from_millis(10)));
+                self.observe();
+            }
+            control = true;
+        }
+    }
+
+    /// Task credentials are not part of the verdict, and have the first round alone.
+    fn decided(&self, control: bool) -> bool {
+        let credentials = self.credentials.iter().all(|probe| probe.answered || probe.left);
+        (control || credentials) && self.targets.iter().all(Target::decided)
+    }
+
+    fn send(&mut self, control: bool) {
+        let Some(injector) = &self.injector else { return };
+        let undecided = self.targets.iter_mut().filter(|target| !target.decided());
+        for (sent, target) in undecided.enumerate() {
+            if sent >= BURST {
+                thread::sleep(PACE);
+            }
+            injector.send(target.number, target.to, &target.metadata.bytes);
+            if control {
+                injector.send(target.number, target.to, &target.control.bytes);
+            }
+            target.sent();
+        }
+        for probe in self.credentials.iter().filter(|_| !control) {
+            injector.send(probe.number, None, &probe.packet.bytes);
+        }
+    }
+
+    fn observe(&mut self) {
+        let own = self.injector.as_ref().map_or(0, |injector| injector.index);
+        for seen in self.capture.observations().iter().filter(|seen| seen.interface != own) {
+            self.targets.iter_mut().for_each(|target| target.observe(seen));
+            let Packet::Tcp(tcp) = &seen.packet else { continue };
+            for probe in &mut self.credentials {
+                probe.answered |= probe.packet.is_accepted_by(tcp);
+                probe.left |= probe.packet.is(tcp) && seen.interface != probe.bridge.index;
+            }
+        }
+    }
+
+    /// Whether this host itself answers for task credentials, as it does where the agent runs.
+    pub(crate) fn credentials(&self) -> Vec<CredentialsAccess> {
+        let access = |probe: &CredentialsProbe<'_>| CredentialsAccess {
+            network: probe.bridge.name.clone(),
+            passes: probe.answered && !probe.left,
+        };
+        self.credentials.iter().map(access).collect()
+    }
+}
+
+/// Until something arrives, at most so long.
+fn wait(capture: &PacketCapture, at_most: Duration) {
+    let timeout = PollTimeout::try_from(at_most).unwrap_or(PollTimeout::from(1u8));
+    // An interrupted wait is a short one.
+    _ = nix::poll::poll(&mut [PollFd::new(capture.as_fd(), PollFlags::POLLIN)], timeout);
+}
+
+fn exists(interface: u32) -> bool {
+    links::read().is_ok_and(|links| links.iter().any(|link| link.index == interface))
+}
+
+fn bridge_address(bridge: &Link, family: IpFamily) -> IpAddr {
+    match family {
+        IpFamily::V4 => bridge.v4.first().map_or([0; 4].into(), |(address, _)| (*address).into()),
+        IpFamily::V6 => bridge.v6.first().map_or([0u8; 16].into(), |(own, _)| (*own).into()),
+    }
+}
+
+/// The causes name a module that may be missing.
+fn cannot_send(error: &io::Error) -> String {
+    format!("no packet could be sent (/dev/net/tun, sch_ingress, cls_u32, act_mirred): {error}")
+}
