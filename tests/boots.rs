@@ -100,7 +100,8 @@ fn report_on_stdout_and_in_the_file_is_complete() {
     assert!(wanted.iter().all(|name| names.iter().any(|found| found == name)), "{names:?}");
     let host_wanted = json!({"kind": "ec2", "instance_id": "i-0ec5b007572a90001", "region": "eu-west-1", "availability_zone": "eu-west-1b",
         "account_id": "123456789012", "role": "ecsInstanceRole",
-        "arn": "arn:aws:sts::123456789012:assumed-role/ecsInstanceRole/i-0ec5b007572a90001"});
+        "arn": "arn:aws:sts::123456789012:assumed-role/ecsInstanceRole/i-0ec5b007572a90001",
+        "confirmed_by": "sts"});
     assert_eq!(report["host"], host_wanted);
     let config = &report["config"];
     assert_eq!(

@@ -263,7 +263,7 @@ fn silent_servers_do_not_hold_it_up_beyond_15_s() {
     let everything =
         ["AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_ENDPOINT_URL"].map(str::to_owned).to_vec();
     std::thread::scope(|scope| {
-        for (variables, failing) in [(everything, "imds"), (services.to_vec(), "reach-sts")] {
+        for (variables, failing) in [(everything, "imds"), (services.to_vec(), "reach-s3")] {
             let silent = &silent;
             scope.spawn(move || check_silent(silent, &variables, failing));
         }

@@ -20,6 +20,7 @@ struct Case {
 
 const USUAL: &[&str] = &["--config", SOURCE];
 const SHORT: &[&str] = &["--config", SOURCE, "--timeout", "3s"];
+const NEEDS_STS: &[&str] = &["--config", SOURCE, "--timeout", "3s", "--sts", "require"];
 const EXPAND: &[&str] = &["--config", SOURCE, "--expand"];
 
 type Texts = &'static [&'static str];
@@ -96,6 +97,7 @@ fn settings_is_2() {
         args("--set without =", &["--set", "ECS_CLUSTER"], &["KEY=VALUE"]),
         args("duration without unit", &["--config", SOURCE, "--timeout", "90"], &["90s", "timeout"]),
         args("account of 3 digits", &["--config", SOURCE, "--expect-account", "123"], &["12 digits"]),
+        args("STS skipped, and an expectation", &["--config", SOURCE, "--sts", "skip", "--expect-role", "x"], &["expect_role", "sts"]),
         args("invalid stale", &["--config", SOURCE, "--stale", "maybe"], &["fail, keep"]),
         args("--from-tags without tags", &["--config", SOURCE, "--from-tags"], &["instance-metadata-tags"]),
         env("empty role", &[("ECS_BOOTSTRAP_EXPECT_ROLE", "")], USUAL, &["the name of a role"]),
@@ -196,8 +198,8 @@ fn source_unreachable_is_22() {
         fault("s3-500", SHORT, &["500"]),
         fault("s3-cut-body", SHORT, &["cut off"]),
         fault("s3-redirect-loop", SHORT, &["another region"]),
-        lasting("sts-503", SHORT, &["STS", "503"]),
-        env("STS refuses connections", &[("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1")], SHORT, &["refused", "REGION.sts"]),
+        lasting("sts-503", NEEDS_STS, &["STS", "503"]),
+        env("STS refuses connections", &[("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1")], NEEDS_STS, &["refused", "REGION.sts"]),
     ]);
 }
 

@@ -95,8 +95,7 @@ fn session_of_another_host_is_an_identity_mismatch() {
     );
 }
 
-/// Does some work, while the SSM agent writes new credentials once STS was asked about the old
-/// ones.
+/// Does some work, while the SSM agent writes new credentials once AWS was asked with the old ones.
 fn with_rotation<T>(
     machine: &Machine,
     cloud: &Cloud,
@@ -105,7 +104,7 @@ fn with_rotation<T>(
 ) -> T {
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            eventually(|| cloud.requests().iter().any(|seen| seen.service == Service::Sts));
+            eventually(|| cloud.requests().iter().any(|seen| seen.service != Service::Imds));
             machine.write(FILE, written(new));
         });
         work()
@@ -114,16 +113,18 @@ fn with_rotation<T>(
 
 #[test]
 fn expired_credentials_are_waited_out_until_rotated() {
-    let (cloud, machine) = (cloud(), machine(ID));
-    let old = credentials("OLD", SystemTime::now() - Duration::from_secs(60));
-    let new = credentials("NEW", SystemTime::now() + Duration::from_secs(3600));
-    machine.write(FILE, written(&old));
-    cloud.set_credentials(old);
-    cloud.set_credentials(new.clone());
-    let output =
-        with_rotation(&machine, &cloud, &new, || run(&machine, &cloud, &["--timeout", "60s"]));
-    assert_eq!(output.status.code(), Some(0), "{:#}", report(&output));
-    assert!(!asked_imds(&cloud));
+    for sts in ["auto", "skip"] {
+        let (cloud, machine) = (cloud(), machine(ID));
+        let old = credentials("OLD", SystemTime::now() - Duration::from_secs(60));
+        let new = credentials("NEW", SystemTime::now() + Duration::from_secs(3600));
+        machine.write(FILE, written(&old));
+        cloud.set_credentials(old);
+        cloud.set_credentials(new.clone());
+        let args = ["--timeout", "60s", "--sts", sts];
+        let output = with_rotation(&machine, &cloud, &new, || run(&machine, &cloud, &args));
+        assert_eq!(output.status.code(), Some(0), "{sts}: {:#}", report(&output));
+        assert!(!asked_imds(&cloud));
+    }
 }
 
 #[test]

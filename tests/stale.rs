@@ -53,7 +53,10 @@ fn unreachable_sts_keeps_the_verified_file() {
     let host = Host::default();
     host.boots("installed");
     host.cloud.fault("sts-503", rehearsal::Extent::Always);
-    run(&host, &[]).succeeds_as("kept");
+    run(&host, &["--sts", "require"]).succeeds_as("kept");
+    let ended = host.run(&["--config", SOURCE]);
+    ended.succeeds_as("unchanged");
+    assert_eq!(ended.report["host"]["confirmed_by"], "s3");
 }
 
 #[test]

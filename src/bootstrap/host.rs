@@ -1,22 +1,29 @@
 //! The host between its tags and its agent: who it is, what its sources give, what is kept.
 
+use std::future::pending;
 use std::pin::pin;
+use std::time::Duration;
 
 use ecs_config::expand::Placeholder;
 use ecs_config::lint::Finding;
-use tokio::time::Instant;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
 
 use crate::error::{Error, ExitStatus, Step};
 use crate::files::HostFiles;
-use crate::identity::{self, Clients, HostFacts, HostKind, Identity};
+use crate::identity::{self, Clients, ConfirmedBy, HostFacts, HostKind, Identity};
 use crate::install::compose::{self, Surroundings, Values};
 use crate::install::stale::{self, Kept};
 use crate::install::state::State;
 use crate::install::{self, Candidate};
 use crate::net::endpoint::Service;
 use crate::report::{OF_BATCH, Timeline};
-use crate::settings::{Settings, Stale};
+use crate::settings::{Settings, Stale, Sts};
 use crate::source::{self, Access, Fetched, Source};
+
+/// STS is usually as near as S3. A VPC without its endpoint drops the packets, and would cost every
+/// boot as much.
+const STS_GRACE: Duration = Duration::from_secs(2);
 
 /// A host between its tags and its agent: what the steps in between share.
 pub(super) struct Host<'a> {
@@ -59,18 +66,33 @@ impl Host<'_> {
         timeline.enter(Step::Identity);
         let sources = &self.settings.config;
         loop {
-            let facts = self.facts(sources).await?;
+            let facts = self.facts(sources, self.settings.sts() != Sts::Skip).await?;
             timeline.enter(Step::Fetch);
-            let identity = timeline.timed(self.prove(&facts));
-            let layers = timeline.timed(self.fetch(&facts));
-            let ((identity, proven), (layers, fetched)) =
-                match identity_first(identity, layers).await {
-                    Ok(both) => both,
-                    Err((error, _)) if self.awaits_rotation(&facts, &error) => continue,
-                    Err((error, is_proven)) => {
-                        return Err(Unverified { error, facts: Some(facts), is_proven });
-                    }
-                };
+            let done = Notify::new();
+            let identity = timeline.timed(self.prove(&facts, self.grace(&done)));
+            let layers = timeline.timed(async {
+                let layers = self.fetch(&facts).await;
+                done.notify_one();
+                layers
+            });
+            let is_needed = self.settings.sts() == Sts::Require;
+            let ((identity, proven), (layers, fetched)) = match identity_first(
+                identity, layers, is_needed,
+            )
+            .await
+            {
+                Ok((Ok(identity), layers)) => (identity, layers),
+                Ok((Err(away), layers)) => {
+                    tracing::warn!(
+                        "{away}; it has not confirmed the host: S3 accepted the same credentials"
+                    );
+                    ((self.unproven(&facts), timeline.now()), layers)
+                }
+                Err((error, _)) if self.awaits_rotation(&facts, &error) => continue,
+                Err((error, is_proven)) => {
+                    return Err(Unverified { error, facts: Some(facts), is_proven });
+                }
+            };
             let repeats = self.clients.source.repeats();
             timeline.done_at(proven, Step::Identity, 1 + repeats, self.who(&identity));
             timeline.done_at(
@@ -86,22 +108,26 @@ impl Host<'_> {
     /// The identity alone, likewise.
     pub(super) async fn identity(&self) -> Result<(HostFacts, Identity), Error> {
         loop {
-            let facts = self.facts(&[]).await?;
-            match self.prove(&facts).await {
+            let facts = self.facts(&[], true).await?;
+            match self.prove_by_sts(&facts, pending()).await {
                 Err(error) if self.awaits_rotation(&facts, &error) => {}
                 proven => return Ok((facts, proven?)),
             }
         }
     }
 
-    /// What the host reports of itself. The connections to STS and to these sources are opened as
-    /// soon as the region is known, beside the questions that are left.
-    async fn facts(&self, sources: &[Source]) -> Result<HostFacts, identity::Error> {
+    /// What the host reports of itself. The connections to STS, if it is asked, and to these sources
+    /// are opened as soon as the region is known, beside the questions that are left.
+    async fn facts(
+        &self,
+        sources: &[Source],
+        asks_sts: bool,
+    ) -> Result<HostFacts, identity::Error> {
         let Clients { http, source, .. } = &self.clients;
         let aws = &self.settings.aws;
         let open = |region: Option<&String>| {
             let region = aws.region.as_ref().or(region);
-            let sts = Service::Sts.url(aws, region.map(String::as_str));
+            let sts = Service::Sts.url(aws, region.map(String::as_str)).filter(|_| asks_sts);
             let sources = source::urls(sources, aws, region);
             sts.iter().chain(&sources).for_each(|url| http.open_early(url));
         };
@@ -116,17 +142,50 @@ impl Host<'_> {
     /// Who on what, for people.
     pub(super) fn who(&self, identity: &Identity) -> String {
         let of_batch = if identity.kind == HostKind::Batch { OF_BATCH } else { "" };
-        format!("{} on {}{of_batch}", identity.role, identity.instance_id)
+        let role = identity.role.as_deref().unwrap_or("a role that STS has not named");
+        format!("{role} on {}{of_batch}", identity.instance_id)
     }
 
     fn awaits_rotation(&self, facts: &HostFacts, error: &Error) -> bool {
-        let source = &self.clients.source;
-        error.cause().is_some_and(|error| source.will_rotate(&facts.credentials, error))
+        let by_sts = error.cause().and_then(identity::Error::refused_credentials);
+        let why = by_sts.or_else(|| error.cause().and_then(source::Error::refused_credentials));
+        why.is_some_and(|why| self.clients.source.will_rotate(&facts.credentials, why))
     }
 
-    /// Confirms with STS who we are, within the deadline.
-    async fn prove(&self, facts: &HostFacts) -> Result<Identity, Error> {
-        Ok(identity::confirm(facts, self.settings, &self.clients.http, self.deadline).await?)
+    /// Confirms with STS who we are, if it is to be asked, until `enough` is over.
+    async fn prove(
+        &self,
+        facts: &HostFacts,
+        enough: impl Future<Output = ()>,
+    ) -> Result<Identity, Error> {
+        match self.settings.sts() {
+            Sts::Skip => Ok(self.unproven(facts)),
+            Sts::Auto | Sts::Require => self.prove_by_sts(facts, enough).await,
+        }
+    }
+
+    async fn prove_by_sts(
+        &self,
+        facts: &HostFacts,
+        enough: impl Future<Output = ()>,
+    ) -> Result<Identity, Error> {
+        let Host { settings, clients, deadline, .. } = self;
+        Ok(identity::confirm_until(facts, settings, &clients.http, *deadline, enough).await?)
+    }
+
+    /// How long STS is waited for where S3 can take its place: so long after S3 is done.
+    async fn grace(&self, fetched: &Notify) {
+        if self.settings.sts() == Sts::Require {
+            pending().await
+        }
+        fetched.notified().await;
+        sleep(STS_GRACE).await;
+    }
+
+    /// Who the host is by its own report, where STS has not told.
+    fn unproven(&self, facts: &HostFacts) -> Identity {
+        let by = self.settings.has_s3_layer().then_some(ConfirmedBy::S3);
+        facts.unproven(self.settings.aws.region.as_deref(), by)
     }
 
     async fn fetch(&self, facts: &HostFacts) -> Result<Vec<Fetched>, Error> {
@@ -188,7 +247,7 @@ impl Host<'_> {
                 Placeholder::InstanceId => Some(identity.instance_id.clone()),
                 Placeholder::InstanceType => facts.instance_type.clone(),
                 Placeholder::AmiId => facts.image_id.clone(),
-                Placeholder::AccountId => Some(identity.account_id.clone()),
+                Placeholder::AccountId => identity.account_id.clone(),
                 Placeholder::Tag(name) => self.clients.source.tag(name).await?,
             };
             values.extend(value.map(|value| (placeholder, value)));
@@ -202,7 +261,7 @@ impl Host<'_> {
         let unreachable = failed.error.status() == ExitStatus::SourceUnreachable;
         let may_keep = !dry_run && unreachable && self.settings.stale == Stale::Keep;
         let Some(facts) = failed.facts.as_ref().filter(|_| may_keep) else { return Ok(None) };
-        if !failed.is_proven && identity::has_expectations(self.settings) {
+        if !failed.is_proven && self.settings.has_expectations() {
             identity::check_expectations(facts, self.settings)?;
             tracing::warn!("STS cannot be reached, and so the expected identity is not proven");
             return Ok(None);
@@ -212,26 +271,28 @@ impl Host<'_> {
 }
 
 /// Both, or the first failure that tells the cause: where the identity is wrong, S3's refusal
-/// follows from it. With the failure, whether the identity is proven.
+/// follows from it. With the failure, whether the identity is proven. Unless STS is needed, why it
+/// is away takes the identity's place.
 async fn identity_first<I, F>(
     identity: impl Future<Output = Result<I, Error>>,
     fetch: impl Future<Output = Result<F, Error>>,
-) -> Result<(I, F), (Error, bool)> {
+    is_needed: bool,
+) -> Result<(Result<I, Error>, F), (Error, bool)> {
+    let is_away = |error: &Error| error.status() == ExitStatus::SourceUnreachable;
     let (mut identity, mut fetch) = (pin!(identity), pin!(fetch));
     let (proven, fetched) = tokio::select! {
         proven = &mut identity => match proven {
-            Ok(proven) => (Ok(proven), fetch.await),
-            Err(error) => return Err((error, false)),
+            Err(error) if is_needed || !is_away(&error) => return Err((error, false)),
+            proven => (proven, fetch.await),
         },
         fetched = &mut fetch => (identity.await, fetched),
     };
     match (proven, fetched) {
-        (Ok(proven), Ok(fetched)) => Ok((proven, fetched)),
+        (Ok(proven), Ok(fetched)) => Ok((Ok(proven), fetched)),
         (Ok(_), Err(error)) => Err((error, true)),
         // STS that is out of reach proves nothing wrong, and S3's refusal has its own cause.
-        (Err(silent), Err(refused)) if silent.status() == ExitStatus::SourceUnreachable => {
-            Err((refused, false))
-        }
+        (Err(away), Err(refused)) if is_away(&away) => Err((refused, false)),
+        (Err(away), Ok(fetched)) if !is_needed && is_away(&away) => Ok((Err(away), fetched)),
         (Err(error), _) => Err((error, false)),
     }
 }

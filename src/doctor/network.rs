@@ -6,9 +6,12 @@ use std::time::{Duration, SystemTime};
 
 use super::Target;
 use super::check::{Check, Outcome, Verdict, check};
+use crate::error::{Diagnostic, ExitStatus};
+use crate::identity::Identity;
 use crate::net::endpoint::{ProbeResult, Resolution, SERVICES, Service};
 use crate::net::signed::{Action, Answer, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
 use crate::paths::SSM_CREDENTIALS;
+use crate::settings::Sts;
 use crate::source::{self, Fetched};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -18,8 +21,7 @@ pub(super) const CHECKS: &[Check] = &[
     check("clock", "this host's clock against the Date of AWS's answers", check_clock)
         .needs(&["environment"]),
     check("dns", "the names of AWS's endpoints", check_dns).needs(&["environment"]),
-    check("reach-sts", "any answer from STS", |target| check_reach(target, Service::Sts))
-        .needs(&["environment"]),
+    check("reach-sts", "any answer from STS", check_reach_sts).needs(&["environment"]),
     check("reach-s3", "any answer from S3", |target| check_reach(target, Service::S3))
         .needs(&["environment"]),
     check("reach-ecs", "any answer from ECS", |target| check_reach(target, Service::Ecs))
@@ -138,10 +140,13 @@ fn check_dns(target: &Target) -> Verdict {
     };
     let failed: Vec<String> = endpoints.iter().filter_map(unresolved).collect();
     if !failed.is_empty() {
-        return Verdict::failure(
+        let verdict = Verdict::failure(
             format!("not resolved: {}", failed.join(", ")),
             "see /etc/resolv.conf, and enableDnsSupport and enableDnsHostnames of the VPC (AWS's resolver is 169.254.169.253)",
         );
+        let sts = target.observed.endpoint(Service::Sts);
+        let is_sts_alone = failed.len() == 1 && sts.as_ref().and_then(unresolved).is_some();
+        return if is_sts_alone { without_sts(target, verdict) } else { verdict };
     }
     let resolved = |endpoint: &&ProbeResult| matches!(endpoint.name, Resolution::Resolved(_));
     let private: Vec<&str> = endpoints
@@ -160,6 +165,28 @@ fn check_dns(target: &Target) -> Verdict {
             Verdict::ok(format!("{count} names resolved; VPC endpoints: {private}"))
         }
     }
+}
+
+fn check_reach_sts(target: &Target) -> Verdict {
+    match target.settings.sts() {
+        Sts::Skip => Verdict::skipped(NOT_ASKED),
+        _ => without_sts(target, check_reach(target, Service::Sts)),
+    }
+}
+
+const NOT_ASKED: &str = "STS is not asked, as `sts` is set";
+
+/// Where S3 can take STS's place, its absence costs a boot two seconds.
+fn without_sts(target: &Target, verdict: Verdict) -> Verdict {
+    if target.settings.sts() != Sts::Auto || verdict.outcome != Outcome::Failure {
+        return verdict;
+    }
+    let finding = format!(
+        "{}; `run` waits 2 s for STS and then takes it for enough that S3 accepts the credentials",
+        verdict.finding
+    );
+    let remedy = verdict.remedy.map(|remedy| format!("{remedy}; or set sts = \"skip\""));
+    Verdict { outcome: Outcome::Warning, finding, remedy, ..verdict }
 }
 
 fn check_reach(target: &Target, service: Service) -> Verdict {
@@ -205,13 +232,23 @@ fn reached(endpoint: &ProbeResult, service: Service) -> Verdict {
 }
 
 fn check_identity(target: &Target) -> Verdict {
+    if target.settings.sts() == Sts::Skip {
+        return Verdict::skipped(NOT_ASKED);
+    }
+    let is_away = target.observed.endpoint(Service::Sts).is_some_and(|it| it.answered.is_err());
     match target.observed.identity.get() {
+        // `reach-sts` is a mere warning then, and has said it.
+        None if is_away => Verdict::consequence_of("reach-sts"),
         None => Verdict::unanswered(),
+        Some(Err(error)) if error.status() == ExitStatus::SourceUnreachable => {
+            let verdict = without_sts(target, Verdict::failed(error));
+            if is_away { Verdict::consequence_of("reach-sts") } else { verdict }
+        }
         Some(Err(error)) => Verdict::failed(error),
-        Some(Ok(identity)) => Verdict::ok(format!(
-            "{} on {}, account {}",
-            identity.role, identity.instance_id, identity.account_id
-        )),
+        Some(Ok(Identity { role, instance_id, account_id, .. })) => {
+            let known = |text: &Option<String>| text.clone().unwrap_or_default();
+            Verdict::ok(format!("{} on {instance_id}, account {}", known(role), known(account_id)))
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::files::HostFiles;
 use crate::identity::{self, Clients, HostFacts, Identity, imds};
 use crate::net::endpoint::{self, ProbeResult, SERVICES, Service};
 use crate::net::signed::{self, Action, Answer, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
-use crate::settings::{Given, Settings};
+use crate::settings::{Given, Settings, Sts};
 use crate::source::{self, Fetched};
 
 /// What the probes observed. An empty cell: not asked, or not answered in time.
@@ -142,7 +142,10 @@ impl Probes<'_> {
     async fn services(self) {
         let (aws, region) = (&self.target.settings.aws, self.region().await);
         let url = |service: Service| service.url(aws, region.as_deref());
-        join_all(SERVICES.map(|service| self.connect(service, url(service)))).await;
+        let is_asked =
+            |service: &Service| *service != Service::Sts || self.target.settings.sts() != Sts::Skip;
+        let asked = SERVICES.into_iter().filter(is_asked);
+        join_all(asked.map(|service| self.connect(service, url(service)))).await;
     }
 
     async fn connect(self, service: Service, url: Option<url::Url>) {
@@ -165,7 +168,11 @@ impl Probes<'_> {
         keep(&observed.facts, self.network.clients.source.facts(None, &|_| {}).await);
         let Some(Ok(facts)) = observed.facts.get() else { return };
         tokio::join!(
-            async { keep(&observed.identity, self.identity(facts).await) },
+            async {
+                if self.target.settings.sts() != Sts::Skip {
+                    keep(&observed.identity, self.identity(facts).await);
+                }
+            },
             async { keep(&observed.sources, self.sources(facts).await) },
             async { keep(&observed.ecr, self.attempt(&GET_AUTHORIZATION_TOKEN, facts).await) },
             self.ecs(facts),

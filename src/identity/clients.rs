@@ -127,16 +127,9 @@ impl IdentitySource {
         self.imds().map_or(0, Imds::repeats)
     }
 
-    /// Whether to ask for the facts again after STS refused these credentials: the SSM agent
-    /// rotates its own, and those of an earlier registration STS does not know.
-    pub(crate) fn will_rotate(&self, refused: &Credentials, error: &Error) -> bool {
-        let why = match error {
-            Error::Expired { .. } => "its credentials have expired",
-            Error::Rejected { code, .. } if code == "InvalidClientTokenId" => {
-                "STS does not know its credentials (InvalidClientTokenId)"
-            }
-            _ => return false,
-        };
+    /// Whether to ask for the facts again after AWS refused these credentials: the SSM agent
+    /// rotates its own, and those of an earlier registration AWS does not know.
+    pub(crate) fn will_rotate(&self, refused: &Credentials, why: &'static str) -> bool {
         match self {
             IdentitySource::Ec2(..) => false,
             IdentitySource::External(external) => external.pass_over(refused, why),

@@ -18,7 +18,7 @@ pub(crate) use clients::Clients;
 pub(crate) use external::External;
 pub(crate) use imds::Imds;
 use serde::{Serialize, Serializer};
-pub(crate) use sts::{check_expectations, confirm, has_expectations};
+pub(crate) use sts::{check_expectations, confirm, confirm_until};
 use thiserror::Error;
 
 use crate::error::{Diagnostic, ExitStatus, Step};
@@ -68,16 +68,43 @@ pub(crate) struct HostFacts {
     pub(crate) credentials: Credentials,
 }
 
-/// Who the host is, proven. As the report shows it.
+/// Which service accepted the host's credentials. STS tells whose they are; S3 only that they are
+/// valid and may read the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ConfirmedBy {
+    Sts,
+    S3,
+}
+
+/// Who the host is. As the report shows it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Identity {
     pub(crate) kind: HostKind,
     pub(crate) instance_id: String,
     pub(crate) region: Option<String>,
     pub(crate) availability_zone: Option<String>,
-    pub(crate) account_id: String,
-    pub(crate) role: String,
-    pub(crate) arn: String,
+    pub(crate) account_id: Option<String>,
+    pub(crate) role: Option<String>,
+    /// As STS reports it.
+    pub(crate) arn: Option<String>,
+    pub(crate) confirmed_by: Option<ConfirmedBy>,
+}
+
+impl HostFacts {
+    /// What the host reports of itself, where STS did not tell.
+    pub(crate) fn unproven(&self, region: Option<&str>, by: Option<ConfirmedBy>) -> Identity {
+        Identity {
+            kind: self.kind,
+            instance_id: self.instance_id.clone(),
+            region: region.map(str::to_owned).or_else(|| self.region.clone()),
+            availability_zone: self.availability_zone.clone(),
+            account_id: self.account_id.clone(),
+            role: self.role.clone(),
+            arn: None,
+            confirmed_by: by,
+        }
+    }
 }
 
 /// Why the host has no proven identity.
@@ -112,6 +139,19 @@ pub(crate) enum Error {
     Unusable(String),
     #[error("asking STS who we are: {kind}")]
     Sts { kind: NetworkError, causes: Vec<String> },
+}
+
+impl Error {
+    /// Why STS does not accept the credentials, where newer ones may be better.
+    pub(crate) fn refused_credentials(&self) -> Option<&'static str> {
+        match self {
+            Error::Expired { .. } => Some("its credentials have expired"),
+            Error::Rejected { code, .. } if code == "InvalidClientTokenId" => {
+                Some("STS does not know its credentials (InvalidClientTokenId)")
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Diagnostic for Error {

@@ -1,5 +1,6 @@
 //! STS decides who the host is: GetCallerIdentity, with exactly the credentials that it reports.
 
+use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_sts::Client;
@@ -11,7 +12,7 @@ use aws_sdk_sts::operation::get_caller_identity::{
 use ecs_config::text::printable;
 use tokio::time::Instant;
 
-use super::{Error, HostFacts, Identity};
+use super::{ConfirmedBy, Error, HostFacts, Identity};
 use crate::net::backoff::{FailedAttempt, Next, retry};
 use crate::net::endpoint::Service;
 use crate::net::sdk::{endpoint, sdk_config};
@@ -28,6 +29,25 @@ const EXPIRED: [&str; 2] = ["ExpiredToken", "ExpiredTokenException"];
 const PERHAPS_SKEWED: [&str; 3] =
     ["SignatureDoesNotMatch", "RequestExpired", "InvalidSignatureException"];
 
+/// As [`confirm`], until `enough` is over: then it is as if STS could not be reached.
+pub(crate) async fn confirm_until(
+    facts: &HostFacts,
+    settings: &Settings,
+    http: &Http,
+    deadline: Instant,
+    enough: impl Future<Output = ()>,
+) -> Result<Identity, Error> {
+    let last = RefCell::default();
+    tokio::select! {
+        biased;
+        confirmed = ask_until(facts, settings, http, deadline, &last) => confirmed,
+        () = enough => {
+            let kind = last.take().unwrap_or_else(|| NetworkError::Silent("STS".into()));
+            Err(kind.into())
+        }
+    }
+}
+
 /// Asks STS who has the host's credentials, and compares with what the host reports and the
 /// settings expect.
 ///
@@ -39,6 +59,17 @@ pub(crate) async fn confirm(
     http: &Http,
     deadline: Instant,
 ) -> Result<Identity, Error> {
+    ask_until(facts, settings, http, deadline, &RefCell::default()).await
+}
+
+/// Keeps in `last` why STS gave no answer so far.
+async fn ask_until(
+    facts: &HostFacts,
+    settings: &Settings,
+    http: &Http,
+    deadline: Instant,
+    last: &RefCell<Option<NetworkError>>,
+) -> Result<Identity, Error> {
     let aws = &settings.aws;
     let region = aws.region.as_deref().or(facts.region.as_deref()).ok_or(Error::NoRegion)?;
     let credentials = Some(facts.credentials.clone());
@@ -47,7 +78,14 @@ pub(crate) async fn confirm(
     let mut config = Builder::from(&shared);
     config.set_endpoint_resolver(url);
     let client = Client::from_conf(config.build());
-    let (answered, _) = retry(deadline, async |number| ask(&client, facts, number).await).await;
+    let attempt = async |number| {
+        let answered = ask(&client, facts, number).await;
+        if let Err(FailedAttempt { error: Error::Sts { kind, .. }, .. }) = &answered {
+            last.replace(Some(kind.clone()));
+        }
+        answered
+    };
+    let (answered, _) = retry(deadline, attempt).await;
     let answer = answered.map_err(|FailedAttempt { error, causes, .. }| match error {
         Error::Sts { kind, .. } => Error::Sts { kind, causes },
         refusal => refusal,
@@ -147,9 +185,10 @@ fn identity(
         instance_id: session.to_owned(),
         region: Some(region.to_owned()),
         availability_zone: facts.availability_zone.clone(),
-        account_id: account,
-        role: role.to_owned(),
-        arn: arn.clone(),
+        account_id: Some(account),
+        role: Some(role.to_owned()),
+        arn: Some(arn.clone()),
+        confirmed_by: Some(ConfirmedBy::Sts),
     })
 }
 
@@ -173,13 +212,8 @@ fn compare(
     ];
     checks
         .into_iter()
-        .filter_map(|(what, found, who, wanted)| Some((what, found, who, wanted?)))
+        .filter_map(|(what, found, who, wanted)| Some((what, found.as_deref()?, who, wanted?)))
         .try_for_each(|(what, found, who, wanted)| same(what, found, who, wanted))
-}
-
-/// Whether an account or a role is expected.
-pub(crate) fn has_expectations(settings: &Settings) -> bool {
-    settings.expect_role.is_some() || settings.expect_account.is_some()
 }
 
 /// What metadata reports must not contradict what is expected, even where STS cannot be asked.
@@ -314,7 +348,7 @@ mod tests {
     #[test]
     fn answer_that_breaks_off_is_asked_for_again() {
         let cut = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n<GetCaller".to_owned();
-        assert_eq!(confirm_with(vec![cut, caller()]).0.unwrap().arn, ARN);
+        assert_eq!(confirm_with(vec![cut, caller()]).0.unwrap().arn.as_deref(), Some(ARN));
     }
 
     #[test]

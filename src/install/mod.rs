@@ -92,8 +92,8 @@ impl<'a> Candidate<'a> {
             verified_at: rfc3339(SystemTime::now()),
             boot_id: boot_id(),
             instance_id: Some(self.identity.instance_id.clone()),
-            account_id: Some(self.identity.account_id.clone()),
-            role: Some(self.identity.role.clone()),
+            account_id: self.identity.account_id.clone(),
+            role: self.identity.role.clone(),
             selection: Some(self.selection.clone()),
             tolerate_foreign: self.tolerate_foreign,
         }

@@ -127,11 +127,16 @@ fn skew(ahead: Option<i64>) -> String {
 }
 
 /// Error codes with which AWS asks for less traffic.
-const THROTTLED: [&str; 5] = [
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>
+const THROTTLED: [&str; 9] = [
     "SlowDown",
     "Throttling",
     "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
     "RequestLimitExceeded",
+    "BandwidthLimitExceeded",
     "TooManyRequestsException",
 ];
 

@@ -40,7 +40,11 @@ fn host(report: &Value, lines: &mut Vec<String>) {
         ["instance_id", "region", "role", "account_id"].map(|name| text(&host[name]));
     let kind = kind_of_host(report);
     lines.push(format!("host:   {id} ({kind}) in {region}, role {role}, account {account}"));
-    lines.push(format!("arn:    {}", text(&host["arn"])));
+    lines.push(match (&host["arn"], &host["confirmed_by"]) {
+        (Value::String(arn), _) => format!("arn:    {arn}"),
+        (_, Value::Null) => "proof:  none, STS was not asked".into(),
+        _ => "proof:  S3 accepted the credentials, STS did not confirm them".into(),
+    });
 }
 
 fn config(config: &Value, lines: &mut Vec<String>) {

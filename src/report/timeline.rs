@@ -29,7 +29,7 @@ impl Timeline {
     }
 
     /// Since the start.
-    pub(super) fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         self.clock.elapsed()
     }
 

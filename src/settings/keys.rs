@@ -54,7 +54,7 @@ const IDENTITY: Commands = RUN | VERIFY | DOCTOR;
 
 /// In the order of `run --help`.
 #[rustfmt::skip]
-pub(crate) const KEYS: [Key; 19] = [
+pub(crate) const KEYS: [Key; 20] = [
     key(("config", "config"), Shape::Words, "SOURCE", RUN | DOCTOR,
         "Where ecs.config is: s3://BUCKET/KEY, an S3 ARN, https://…, file:///PATH. May be repeated: a later layer's key wins"),
     key(("set", "set"), Shape::Lines, "KEY=VALUE", RUN,
@@ -75,6 +75,8 @@ pub(crate) const KEYS: [Key; 19] = [
         "The account must have this id"),
     key(("host", "host"), Shape::One, "KIND", IDENTITY,
         "How the host gets its credentials: auto, ec2 or external [default: auto]"),
+    key(("sts", "sts"), Shape::One, "auto|require|skip", RUN | DOCTOR,
+        "Whether STS must confirm the host. auto: if STS is away, S3's acceptance of the role is enough, unless a role or an account is expected [default: auto]"),
     key(("timeout", "timeout"), Shape::One, "DURATION", RUN | VERIFY,
         "One deadline for everything, such as 90s or 5m [default: 5m]"),
     switch(("block_imds", "block-imds"), RUN,

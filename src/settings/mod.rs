@@ -117,6 +117,15 @@ pub(crate) enum Host {
     External,
 }
 
+/// Whether STS is asked who the host is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sts {
+    /// It has the last word where it can be reached.
+    Auto,
+    Require,
+    Skip,
+}
+
 /// Everything a run needs to know, checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -133,6 +142,7 @@ pub(crate) struct Settings {
     pub(crate) expect_role: Option<String>,
     pub(crate) expect_account: Option<String>,
     pub(crate) host: Host,
+    sts: Sts,
     pub(crate) block_imds: bool,
     pub(crate) block_imds_host_tasks: bool,
     pub(crate) restart_agent: bool,
@@ -265,8 +275,9 @@ impl Settings {
     pub(crate) fn new(root: PathBuf, given: Given, aws: Aws) -> Result<Settings, Error> {
         let read = Reader { given: &given };
         let stale = [("fail", Stale::Fail), ("keep", Stale::Keep)];
+        let sts = [("auto", Sts::Auto), ("require", Sts::Require), ("skip", Sts::Skip)];
         let host = [("auto", Host::Auto), ("ec2", Host::Ec2), ("external", Host::External)];
-        Ok(Settings {
+        let settings = Settings {
             config: read.sources()?,
             set: read.assignments()?,
             keep: read.keys("keep")?,
@@ -277,6 +288,7 @@ impl Settings {
             expect_role: read.role()?,
             expect_account: read.account("expect_account")?,
             host: read.one_of("host", &host, Host::Auto)?,
+            sts: read.one_of("sts", &sts, Sts::Auto)?,
             block_imds: read.flag("block_imds")?,
             block_imds_host_tasks: read.flag("block_imds_host_tasks")?,
             restart_agent: read.flag("restart_agent")?,
@@ -287,7 +299,34 @@ impl Settings {
             given,
             root,
             aws,
-        })
+        };
+        settings.check_sts()?;
+        Ok(settings)
+    }
+
+    fn check_sts(&self) -> Result<(), Error> {
+        if self.sts == Sts::Skip && self.has_expectations() {
+            let why = "without STS, expect_role and expect_account cannot be proven";
+            return Err(Reader { given: &self.given }.bad("sts", why));
+        }
+        Ok(())
+    }
+
+    /// Whether an account or a role is expected.
+    pub(crate) fn has_expectations(&self) -> bool {
+        self.expect_role.is_some() || self.expect_account.is_some()
+    }
+
+    /// Whether STS is asked. Only STS tells role and account, and only S3 can take its place: with
+    /// expectations, or with no layer in S3, `auto` means `require`.
+    pub(crate) fn sts(&self) -> Sts {
+        let is_replaceable = !self.has_expectations() && self.has_s3_layer();
+        if self.sts == Sts::Auto && !is_replaceable { Sts::Require } else { self.sts }
+    }
+
+    /// Whether S3 is asked with the role's credentials.
+    pub(crate) fn has_s3_layer(&self) -> bool {
+        self.config.iter().any(Source::needs_credentials)
     }
 
     /// With what instance tags say: above the file, below all else.

@@ -59,6 +59,7 @@ fn every_setting_can_be_given_in_every_way() {
             "expect_role" => "role",
             "expect_account" => "123456789012",
             "host" => "ec2",
+            "sts" => "require",
             "stale" => "fail",
             "max_age" | "timeout" => "7s",
             "output" | "log_format" => "text",

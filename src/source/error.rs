@@ -119,6 +119,18 @@ impl Diagnostic for Error {
     }
 }
 
+impl Error {
+    /// Why S3 does not accept the credentials, where newer ones may be better.
+    pub(crate) fn refused_credentials(&self) -> Option<&'static str> {
+        let ErrorKind::Credentials { code } = &self.kind else { return None };
+        match &**code {
+            "ExpiredToken" => Some("its credentials have expired"),
+            "InvalidAccessKeyId" => Some("S3 does not know its credentials (InvalidAccessKeyId)"),
+            _ => None,
+        }
+    }
+}
+
 impl ErrorKind {
     /// A skewed clock makes S3 refuse, not fail: waiting does not help, a person must set it.
     pub(super) fn status(&self) -> ExitStatus {

@@ -250,6 +250,12 @@ pub const FAULTS: &[Fault] = faults! {
     "sts-503" Sts Times(2), Instead(effect::sts_503), 0;
         "STS is unavailable for two requests";
         "nothing but a little time";
+    "sts-refused" Sts Always, Refuse(Service::Sts), 0;
+        "STS refuses every connection";
+        "a boot that takes 2 s longer, and a warning: S3 accepted the credentials";
+    "sts-blackhole" Sts Always, Blackhole(Service::Sts), 0;
+        "STS drops every connection, as in a VPC without an endpoint for it";
+        "the same";
     "s3-403" S3 Always, Spoils(effect::s3_403), 20;
         "the role has no s3:GetObject for this object";
         "access denied, and the smallest policy statement that would have allowed it";

@@ -102,7 +102,11 @@ fn s3_elsewhere(name: &str) -> String {
 fn connect(name: &str) -> String {
     let cloud = cloud();
     cloud.fault(name, Extent::Always);
-    let service = if name.starts_with("s3") { Service::S3 } else { Service::Imds };
+    let service = match name.split('-').next() {
+        Some("s3") => Service::S3,
+        Some("sts") => Service::Sts,
+        _ => Service::Imds,
+    };
     let error = TcpStream::connect_timeout(&cloud.address(service), Duration::from_millis(300))
         .unwrap_err();
     format!("{:?}", error.kind())
@@ -195,6 +199,8 @@ const CASES: &[Case] = &[
     ("sts-wrong-instance", sts, "200 arn:aws:sts::123456789012:assumed-role/ecsInstanceRole/i-0ec5b007572affff1"),
     ("sts-denied", sts, "403 AccessDenied"),
     ("sts-503", sts, "503 ServiceUnavailable"),
+    ("sts-refused", connect, "ConnectionRefused"),
+    ("sts-blackhole", connect, "TimedOut"),
     ("s3-403", s3, "403 AccessDenied"),
     ("s3-404-key", s3, "404 NoSuchKey"),
     ("s3-404-bucket", s3, "404 NoSuchBucket"),
