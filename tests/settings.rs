@@ -99,7 +99,7 @@ fn verbose_reports_the_origin_of_each_setting() {
 }
 
 /// Each with a value that lets the usual boot succeed.
-const ALL: [(&str, &str); 15] = [
+const ALL: [(&str, &str); 16] = [
     ("config", SOURCE),
     ("set", "ECS_LOGLEVEL=debug"),
     ("keep", "ECS_LOGLEVEL"),
@@ -111,6 +111,7 @@ const ALL: [(&str, &str); 15] = [
     ("host", "ec2"),
     ("block_imds", "false"),
     ("block_imds_host_tasks", "false"),
+    ("allow_local_proxy", "true"),
     ("restart_agent", "true"),
     ("stale", "fail"),
     ("max_age", "36h"),

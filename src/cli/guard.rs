@@ -8,10 +8,12 @@ use serde_json::json;
 
 use super::Output;
 use super::call::Call;
+use super::flags::SettingFlags;
 use super::output::print;
 use crate::error::Error;
 use crate::guard::{self, DocumentedRule, GuardInstalled, GuardPart, GuardRemoved, GuardRequest};
 use crate::guard::{GuardStatus, LastProof, PartInstalled, PartStatus, Proof, RulesChange};
+use crate::settings::{GUARD, Given};
 
 /// Keep containers from instance metadata
 #[derive(Clone, Debug, Subcommand)]
@@ -39,6 +41,18 @@ pub(crate) struct InstallArgs {
     /// Leave out one of the two guards, and remove it if it is there
     #[arg(long, value_name = "GUARD")]
     without: Option<GuardPart>,
+    #[command(flatten)]
+    settings: SettingFlags<GUARD>,
+}
+
+impl GuardCommand {
+    /// The flags that are settings.
+    pub(crate) fn given(&self) -> Given {
+        match self {
+            GuardCommand::Install(arguments) => arguments.settings.given(),
+            _ => Given::default(),
+        }
+    }
 }
 
 /// The longest name the kernel takes is 15 bytes. A trailing `*` is what nft writes for `+`.
@@ -63,6 +77,7 @@ pub(crate) fn run(call: &Call<'_>, command: &GuardCommand) -> u8 {
                 host_tasks: arguments.block_imds_host_tasks,
                 interface: arguments.interface.clone(),
                 without: arguments.without,
+                allow_local_proxy: allows_local_proxy(call),
             };
             let installed = guard::install(&request, root);
             print_result(call, installed, installed_text, |done| (done.changed, Ok(())))
@@ -76,6 +91,21 @@ pub(crate) fn run(call: &Call<'_>, command: &GuardCommand) -> u8 {
         GuardCommand::Prove => print_result(call, guard::prove(root), proof_text, |proof| {
             (proof.outcome().is_err(), proof.outcome())
         }),
+    }
+}
+
+/// A settings file that cannot be read does not keep the guard from being installed.
+fn allows_local_proxy(call: &Call<'_>) -> bool {
+    match call.given() {
+        Ok(given) => {
+            given.text("allow_local_proxy").is_some_and(|text| ["true", "1"].contains(&text))
+        }
+        Err(error) => {
+            tracing::warn!(
+                "allow_local_proxy is taken as false, since the settings cannot be read: {error}"
+            );
+            false
+        }
     }
 }
 

@@ -112,6 +112,7 @@ impl Command {
             Command::Verify(args) => args.settings.given(),
             Command::Doctor(args) => args.settings.given(),
             Command::Role(args) => args.given(),
+            Command::Guard(command) => command.given(),
             _ => Given::default(),
         }
     }

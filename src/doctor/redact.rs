@@ -150,7 +150,7 @@ pub(super) fn state(text: &str) -> Redacted {
 }
 
 pub(super) fn guard(text: &str) -> Redacted {
-    const FIELDS: &str = "interface without documented_is_ours documented_copies filter_table_is_ours mangle_is_ours \
+    const FIELDS: &str = "interface without allow_local_proxy documented_is_ours documented_copies filter_table_is_ours mangle_is_ours \
         last_proof";
     json(text, FIELDS, |_| false)
 }

@@ -20,6 +20,10 @@ pub(crate) enum Error {
     Kernel { part: GuardPart, doing: &'static str, source: io::Error },
     #[error("{} differ from what was loaded", rules(*.0))]
     Unlike(GuardPart),
+    #[error(
+        "{doing} the rules of table ecs-bootstrap, which belongs to another process: netlink port {port}"
+    )]
+    Owned { doing: &'static str, port: u32 },
     #[error("neither guard can be installed: {0}")]
     Impossible(String),
     #[error(transparent)]
@@ -59,7 +63,7 @@ impl Error {
 fn rules(part: GuardPart) -> &'static str {
     match part {
         GuardPart::Routing => "the guard's routing rules",
-        GuardPart::Nftables => "the rules of table inet ecs-bootstrap",
+        GuardPart::Nftables => "the rules of table ecs-bootstrap",
     }
 }
 
@@ -94,6 +98,9 @@ impl Diagnostic for Error {
                     "check that `nft list table inet ecs-bootstrap` works, and that no other program writes to that table"
                 }
             },
+            Error::Owned { .. } => {
+                "end the process that owns the table (`nft list tables` and `ps` show both), or give `guard install` --without nftables"
+            }
             Error::Impossible(_) => {
                 "leave out --without and the trailing + of --interface, or load the module nf_tables"
             }
@@ -144,6 +151,7 @@ mod tests {
                 Error::Unlike(_) => Guard [
                     Error::Unlike(GuardPart::Routing), Error::Unlike(GuardPart::Nftables),
                 ],
+                Error::Owned { .. } => Guard [Error::Owned { doing: "loading", port: 4711 }],
                 Error::Impossible(_) => Guard [Error::Impossible("no nf_tables".into())],
                 Error::Iptables(_) => Guard [Error::Iptables(iptables(ErrorKind::TimedOut))],
                 Error::Busy { .. } => Guard [Error::Busy { path: path(), seconds: 15 }],

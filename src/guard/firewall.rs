@@ -1,79 +1,160 @@
-//! The guard in the firewall: a table of nf_tables that no other program reorders. Compares with
-//! what is loaded, changes only the difference, and in one step.
+//! The guard in the firewall: tables of nf_tables that no other program reorders. Compares with what
+//! is loaded and with what this kernel takes, changes only the difference, and each table in one
+//! step.
 
-use super::parts::{GuardPart, PartInstalled, PartStatus, RulesChange};
+use std::io;
+
+use nix::libc;
+
+use super::nft::{self, LoadedTable, NftTable, Optional, TableFamily};
+use super::parts::{self, GuardPart, PartInstalled, PartStatus, RulesChange};
 use super::state::GuardState;
-use super::{Error, GuardRequest, netlink, nft, parts};
+use super::{Error, GuardRequest, netlink};
+
+const FAMILIES: [TableFamily; 2] = [TableFamily::Inet, TableFamily::Bridge];
+
+/// What the host wants of the tables.
+struct Wish<'a> {
+    interface: Option<&'a str>,
+    optional: Vec<Optional>,
+}
+
+impl Wish<'_> {
+    fn new(interface: Option<&str>, allow_local_proxy: bool) -> Wish<'_> {
+        let wanted = |part: &Optional| !allow_local_proxy || *part != Optional::Redirected;
+        Wish { interface, optional: Optional::ALL.into_iter().filter(wanted).collect() }
+    }
+
+    fn tables(&self, with: &[Optional]) -> Vec<NftTable> {
+        nft::wanted(self.interface, with)
+    }
+
+    /// What this kernel takes of the optional parts; it validates each without a change.
+    ///
+    /// # Errors
+    /// It does not even take the rest.
+    fn possible(&self, loaded: &[LoadedTable]) -> Result<Vec<Optional>, Error> {
+        let check = |with: &[Optional]| self.tables(with).iter().try_for_each(nft::check);
+        if check(&self.optional).is_ok() {
+            return Ok(self.optional.clone());
+        }
+        check(&[]).map_err(refused("checking", loaded))?;
+        let mut possible = Vec::new();
+        for part in &self.optional {
+            possible.push(*part);
+            if check(&possible).is_err() {
+                possible.pop();
+            }
+        }
+        Ok(possible)
+    }
+}
 
 /// Puts the rules into force, and only those.
 ///
 /// # Errors
 /// Nothing has changed then, but for [`Error::Unlike`].
 pub(crate) fn install(request: &GuardRequest) -> Result<PartInstalled, Error> {
-    let interface = request.interface.as_deref();
-    let before = read()?.map(|loaded| loaded.table);
-    let load = |source_routes| {
-        let change = load(before.as_ref(), &nft::wanted(interface, source_routes))?;
-        let limit = "this kernel cannot recognise source-routed packets".to_owned();
-        let limits = if source_routes { vec![] } else { vec![limit] };
-        Ok(PartInstalled::in_force(change, limits))
-    };
-    match load(true) {
-        // A kernel without the `fib` expression.
-        Err(Error::Kernel { source, .. }) if netlink::unsupported(&source) => load(false),
-        result => result,
+    let wish = Wish::new(request.interface.as_deref(), request.allow_local_proxy);
+    let before = read()?;
+    if is_loaded(&before, &wish.tables(&wish.optional)) {
+        return Ok(PartInstalled::in_force(RulesChange::Unchanged, vec![]));
+    }
+    let possible = wish.possible(&before)?;
+    let lacking = wish.optional.iter().filter(|part| !possible.contains(part));
+    let limits = lacking.map(|part| part.limit().to_owned()).collect();
+    let wanted = wish.tables(&possible);
+    if is_loaded(&before, &wanted) {
+        return Ok(PartInstalled::in_force(RulesChange::Unchanged, limits));
+    }
+    for table in wanted.iter().filter(|table| before.iter().all(|old| old.table != **table)) {
+        nft::replace(table).map_err(refused("loading", &before))?;
+    }
+    if !is_loaded(&read()?, &wanted) {
+        return Err(Error::Unlike(GuardPart::Nftables));
+    }
+    let change = if before.is_empty() { RulesChange::Installed } else { RulesChange::Repaired };
+    Ok(PartInstalled::in_force(change, limits))
+}
+
+fn is_loaded(loaded: &[LoadedTable], wanted: &[NftTable]) -> bool {
+    loaded.iter().map(|loaded| &loaded.table).eq(wanted)
+}
+
+/// The guard's tables that are there.
+fn read() -> Result<Vec<LoadedTable>, Error> {
+    let mut tables = Vec::new();
+    for family in FAMILIES {
+        match nft::read(family) {
+            // A kernel that has nf_tables, but not for bridges.
+            Err(error) if family == TableFamily::Bridge && netlink::unsupported(&error) => {}
+            table => tables.extend(table.map_err(refused("reading", &[]))?),
+        }
+    }
+    Ok(tables)
+}
+
+/// The kernel refuses for want of a capability, or because the table belongs to another process.
+fn refused(doing: &'static str, loaded: &[LoadedTable]) -> impl Fn(io::Error) -> Error {
+    let owner = loaded.iter().find_map(|loaded| loaded.table.owner);
+    move |source| match owner.filter(|_| source.raw_os_error() == Some(libc::EPERM)) {
+        Some(port) => Error::Owned { doing, port },
+        None => Error::kernel(GuardPart::Nftables, doing, source),
     }
 }
 
-/// Replaces the table if it differs, and asks the kernel what it has understood.
-fn load(before: Option<&nft::NftTable>, wanted: &nft::NftTable) -> Result<RulesChange, Error> {
-    if before == Some(wanted) {
-        return Ok(RulesChange::Unchanged);
-    }
-    nft::replace(wanted).map_err(|source| Error::kernel(GuardPart::Nftables, "loading", source))?;
-    match read()? {
-        Some(loaded) if loaded.table == *wanted && before.is_some() => Ok(RulesChange::Repaired),
-        Some(loaded) if loaded.table == *wanted => Ok(RulesChange::Installed),
-        _ => Err(Error::Unlike(GuardPart::Nftables)),
-    }
-}
-
-fn read() -> Result<Option<nft::LoadedTable>, Error> {
-    nft::read().map_err(|source| Error::kernel(GuardPart::Nftables, "reading", source))
-}
-
-/// Removes the table. Returns whether there was one; a kernel without nf_tables has none.
+/// Removes the tables. Returns whether there were any; a kernel without nf_tables has none.
 pub(crate) fn remove() -> Result<bool, Error> {
     match read() {
-        Ok(None) => Ok(false),
         Err(Error::Kernel { source, .. }) if netlink::unsupported(&source) => Ok(false),
         Err(error) => Err(error),
-        // A table that is not as expected is removed as well.
-        Ok(Some(_)) => nft::delete()
-            .map(|()| true)
-            .map_err(|source| Error::kernel(GuardPart::Nftables, "deleting", source)),
+        // Tables that are not as expected are removed as well.
+        Ok(tables) => {
+            for loaded in &tables {
+                nft::delete(loaded.table.family).map_err(refused("deleting", &tables))?;
+            }
+            Ok(!tables.is_empty())
+        }
     }
 }
 
 /// The guard as it is, and how many packets it has dropped.
 pub(crate) fn status(saved: &GuardState) -> Result<(PartStatus, Option<u64>), Error> {
-    let interface = saved.interface.as_deref();
-    match read() {
-        Ok(Some(loaded)) => {
-            let wanted = [true, false].map(|options| nft::wanted(interface, options));
-            let state = if wanted.contains(&loaded.table) { "effective" } else { "weakened" };
-            Ok((PartStatus::new(state, rules(interface)), Some(loaded.packets)))
-        }
-        Ok(None) => Ok((PartStatus::new("absent", vec![]), None)),
+    let loaded = match read() {
         Err(Error::Kernel { source, .. }) if netlink::unsupported(&source) => {
-            Ok((PartStatus::left_out(parts::not_possible(GuardPart::Nftables)), None))
+            return Ok((PartStatus::left_out(parts::not_possible(GuardPart::Nftables)), None));
         }
-        Err(error) => Err(error),
+        loaded => loaded?,
+    };
+    if loaded.is_empty() {
+        return Ok((PartStatus::new("absent", vec![]), None));
     }
+    let wish = Wish::new(saved.interface.as_deref(), saved.allow_local_proxy);
+    // Asked only if there is a difference: the kernel takes some milliseconds for its answer.
+    let effective = is_loaded(&loaded, &wish.tables(&wish.optional))
+        || wish.possible(&loaded).is_ok_and(|with| is_loaded(&loaded, &wish.tables(&with)));
+    let state = if effective { "effective" } else { "weakened" };
+    let packets = loaded.iter().map(|loaded| loaded.packets).sum();
+    Ok((PartStatus::new(state, rules_in_force(&wish, &loaded)), Some(packets)))
 }
 
-fn rules(interface: Option<&str>) -> Vec<String> {
-    let from = interface.map_or(String::new(), |name| format!("from {name} "));
-    let targets = ["to 169.254.169.254", "to fd00:ec2::254", "with a source route (IPv4)"];
-    targets.iter().map(|target| format!("drop forwarded packets {from}{target}")).collect()
+/// Those of the wanted rules that are loaded and whose chain is in order, in words.
+fn rules_in_force(wish: &Wish<'_>, loaded: &[LoadedTable]) -> Vec<String> {
+    let full = wish.tables(&wish.optional);
+    let is_loaded = |rule: &nft::DescribedRule| {
+        let of = |table: &&NftTable| table.family == rule.family;
+        let chain = |table: &NftTable| {
+            table.chains.iter().find(|chain| chain.name == rule.rule.chain).cloned()
+        };
+        let wanted = full.iter().find(of).and_then(chain);
+        let mut tables = loaded.iter().map(|loaded| &loaded.table);
+        tables.find(of).is_some_and(|table| {
+            table.flags & DORMANT == 0 && chain(table) == wanted && table.rules.contains(&rule.rule)
+        })
+    };
+    let described = nft::described(wish.interface, &wish.optional).into_iter();
+    described.filter(is_loaded).map(|rule| rule.words).collect()
 }
+
+/// NFT_TABLE_F_DORMANT of linux/netfilter/nf_tables.h.
+const DORMANT: u32 = 1;

@@ -65,6 +65,8 @@ pub(crate) struct GuardRequest {
     pub(crate) interface: Option<String>,
     /// The guard that is unwanted on this host.
     pub(crate) without: Option<GuardPart>,
+    /// Containers may use a proxy on this host that stands in for instance metadata.
+    pub(crate) allow_local_proxy: bool,
 }
 
 /// What [`install`] did.
@@ -115,7 +117,11 @@ fn install_rules(
     let _lock = state::lock(root, LOCK_TIMEOUT)?;
     let before = state::read(root);
     let parts = parts::install(request)?;
-    let mut state = GuardState { without: request.without, ..before.clone() };
+    let mut state = GuardState {
+        without: request.without,
+        allow_local_proxy: request.allow_local_proxy,
+        ..before.clone()
+    };
     if state.interface != request.interface {
         documented_rule::remove(&state, notes)?;
         let interface = request.interface.clone();

@@ -202,7 +202,7 @@ fn not_wanted(
     interface: Option<&str>,
 ) -> Option<String> {
     match part {
-        _ if without == Some(part) => Some(format!("left out by --without {part}")),
+        _ if without == Some(part) => Some(format!("--without {part}")),
         GuardPart::Routing if !routing::can_express(interface) => Some(format!(
             "a routing rule takes a whole name, and {} is the beginning of one",
             interface.unwrap_or_default()

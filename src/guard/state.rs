@@ -29,6 +29,7 @@ pub(crate) struct GuardState {
     pub(crate) interface: Option<String>,
     /// What `--without` leaves out.
     pub(crate) without: Option<GuardPart>,
+    pub(crate) allow_local_proxy: bool,
     /// The first copy of the documented rule is the guard's.
     pub(crate) documented_is_ours: bool,
     /// How many copies there were before it.

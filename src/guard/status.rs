@@ -101,9 +101,9 @@ pub(crate) fn status(root: &Path) -> Result<GuardStatus, Error> {
 fn network(link: &Link, effective: bool, interface: Option<&str>) -> Coverage {
     let named = interface.is_none_or(|pattern| matches(pattern, &link.name));
     let reason = match (effective, named) {
-        (true, true) => "the rules cover every packet that the host forwards from it",
-        (true, false) => "the rules are restricted to another interface",
-        (false, _) => "the rules are not in force",
+        (true, true) => "the guard stops every packet that the host forwards from it",
+        (true, false) => "the guard is restricted to another interface",
+        (false, _) => "neither guard is in force as wanted",
     };
     coverage(&link.name, effective && named, reason)
 }

@@ -14,6 +14,7 @@ pub(crate) fn wanted(settings: &Settings) -> Option<GuardRequest> {
     let wanted = GuardRequest {
         bridges: settings.block_imds,
         host_tasks: settings.block_imds_host_tasks,
+        allow_local_proxy: settings.allow_local_proxy,
         ..GuardRequest::default()
     };
     (wanted.bridges || wanted.host_tasks).then_some(wanted)

@@ -18,6 +18,7 @@ pub(crate) type Commands = u8;
 pub(crate) const RUN: Commands = 1;
 pub(crate) const VERIFY: Commands = 2;
 pub(crate) const DOCTOR: Commands = 4;
+pub(crate) const GUARD: Commands = 8;
 
 /// One setting.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ const IDENTITY: Commands = RUN | VERIFY | DOCTOR;
 
 /// In the order of `run --help`.
 #[rustfmt::skip]
-pub(crate) const KEYS: [Key; 20] = [
+pub(crate) const KEYS: [Key; 21] = [
     key(("config", "config"), Shape::Words, "SOURCE", RUN | DOCTOR,
         "Where ecs.config is: s3://BUCKET/KEY, an S3 ARN, https://…, file:///PATH. May be repeated: a later layer's key wins"),
     key(("set", "set"), Shape::Lines, "KEY=VALUE", RUN,
@@ -83,6 +84,8 @@ pub(crate) const KEYS: [Key; 20] = [
         "Keep containers on every bridge from instance metadata"),
     switch(("block_imds_host_tasks", "block-imds-host-tasks"), RUN,
         "Keep tasks in host network mode from it too (cgroup v2)"),
+    switch(("allow_local_proxy", "allow-local-proxy"), RUN | GUARD,
+        "Let connections to it pass that are redirected to a proxy on this host, which then answers for it"),
     switch(("restart_agent", "restart-agent"), RUN,
         "If the file changed and the ECS agent runs, restart it (without waiting for it)"),
     key(("stale", "stale"), Shape::One, "fail|keep", RUN,

@@ -15,7 +15,7 @@ use std::time::Duration;
 use ecs_config::text::printable;
 pub(crate) use environment::Environment;
 pub(crate) use given::{Given, location};
-pub(crate) use keys::{Commands, DOCTOR, KEYS, Key, RUN, Shape, VERIFY, names};
+pub(crate) use keys::{Commands, DOCTOR, GUARD, KEYS, Key, RUN, Shape, VERIFY, names};
 use thiserror::Error;
 
 use crate::error::{Diagnostic, ExitStatus, Step};
@@ -145,6 +145,7 @@ pub(crate) struct Settings {
     sts: Sts,
     pub(crate) block_imds: bool,
     pub(crate) block_imds_host_tasks: bool,
+    pub(crate) allow_local_proxy: bool,
     pub(crate) restart_agent: bool,
     pub(crate) stale: Stale,
     /// How old the verification of a kept file may be; `None`: any age.
@@ -291,6 +292,7 @@ impl Settings {
             sts: read.one_of("sts", &sts, Sts::Auto)?,
             block_imds: read.flag("block_imds")?,
             block_imds_host_tasks: read.flag("block_imds_host_tasks")?,
+            allow_local_proxy: read.flag("allow_local_proxy")?,
             restart_agent: read.flag("restart_agent")?,
             stale: read.one_of("stale", &stale, Stale::Keep)?,
             max_age: read.duration("max_age")?,

@@ -1,10 +1,12 @@
-//! Reads and replaces the guard's table in the kernel's nf_tables, by netlink: neither `nft` nor
+//! Reads and replaces the guard's tables in the kernel's nf_tables, by netlink: neither `nft` nor
 //! `iptables` need be on the host.
 //!
 //! A change is one batch, which the kernel applies whole or not at all, and in which the new table
-//! replaces the old with no packet between them. Writes to the table `inet ecs-bootstrap`, and to
-//! iptables' own table only in [`delete_filter_table_if_empty`].
+//! replaces the old with no packet between them. Writes to the tables `inet ecs-bootstrap` and
+//! `bridge ecs-bootstrap`, and to iptables' own only in [`delete_filter_table_if_empty`].
 
+mod dump;
+mod expressions;
 mod table;
 
 use std::io;
@@ -14,8 +16,8 @@ use netlink_packet_core::{
     NetlinkDeserializable, NetlinkHeader,
 };
 use netlink_packet_netfilter::nftables::{
-    ChainAttribute, ChainFlags, ChainMessage, Hook, HookNumber, InetHookNumber, NfTablesMessage,
-    RuleAttribute, RuleMessage, TableAttribute, TableMessage,
+    ChainAttribute, ChainFlags, ChainMessage, Hook, HookNumber, NfTablesMessage, RuleAttribute,
+    RuleMessage, TableAttribute, TableMessage,
 };
 use netlink_packet_netfilter::none::ControlMessage;
 use netlink_packet_netfilter::{
@@ -23,16 +25,15 @@ use netlink_packet_netfilter::{
 };
 use nix::libc;
 use nix::sys::socket::SockProtocol;
-pub(crate) use table::{NAME, NftTable, wanted};
-use table::{NftChain, NftRule, POLICY_ACCEPT};
+pub(crate) use table::{DescribedRule, NftTable, Optional, TableFamily, described, wanted};
+use table::{NAME, NftChain, NftRule, POLICY_ACCEPT};
 
 use super::netlink;
 
-const INET: NetfilterProtoFamily = NetfilterProtoFamily::Inet;
 /// The subsystem's number, NFNL_SUBSYS_NFTABLES of linux/netfilter/nfnetlink.h.
 const NFTABLES: u16 = 10;
 
-/// The guard's table as it is in the kernel.
+/// One of the guard's tables as it is in the kernel.
 #[derive(Debug)]
 pub(crate) struct LoadedTable {
     pub(crate) table: NftTable,
@@ -40,32 +41,57 @@ pub(crate) struct LoadedTable {
     pub(crate) packets: u64,
 }
 
-/// The table, if it is there.
+impl From<TableFamily> for NetfilterProtoFamily {
+    fn from(family: TableFamily) -> Self {
+        match family {
+            TableFamily::Inet => NetfilterProtoFamily::Inet,
+            TableFamily::Bridge => NetfilterProtoFamily::Bridge,
+        }
+    }
+}
+
+/// The table of this family, if it is there.
 ///
 /// # Errors
 /// The kernel's errno; see [`netlink::unsupported`] for those that mean "no nf_tables here".
-pub(crate) fn read() -> io::Result<Option<LoadedTable>> {
-    let Some(mut table) = get_table(INET, NAME)? else { return Ok(None) };
-    table.chain = get_chain(INET, NAME, table::CHAIN)?;
-    let (rules, packets): (Vec<_>, Vec<u64>) = get_rules()?.into_iter().unzip();
+pub(crate) fn read(family: TableFamily) -> io::Result<Option<LoadedTable>> {
+    let Some(attributes) = get_table(family.into(), NAME)? else { return Ok(None) };
+    let mut table = dump::read_table(family, &attributes);
+    for chain in table::chains(family) {
+        table.chains.extend(get_chain(family.into(), NAME, &chain.name)?);
+    }
+    let (rules, packets): (Vec<_>, Vec<u64>) = get_rules(family.into())?.into_iter().unzip();
     table.rules = rules;
     Ok(Some(LoadedTable { table, packets: packets.iter().sum() }))
 }
 
 /// Replaces whatever table of this name there is by `table`, at once.
 pub(crate) fn replace(table: &NftTable) -> io::Result<()> {
-    let create = || encode(NLM_F_CREATE, INET, NfTablesMessage::NewTable(table_message(NAME)));
-    let chain = table.chain.iter().map(|chain| encode(NLM_F_CREATE, INET, new_chain(chain)));
-    let rules =
-        table.rules.iter().map(|rule| encode(NLM_F_CREATE | NLM_F_APPEND, INET, new_rule(rule)));
-    // Created first, so that there is one to delete; no packet sees the steps in between.
-    let steps = [create(), delete_table(), create()].into_iter().chain(chain).chain(rules);
-    commit(&steps.collect::<Vec<_>>())
+    commit(&replacement(table), Batch::Commit)
 }
 
-/// Removes the table.
-pub(crate) fn delete() -> io::Result<()> {
-    commit(&[delete_table()])
+/// Whether the kernel would take `table`; changes nothing.
+///
+/// # Errors
+/// Why it would not.
+pub(crate) fn check(table: &NftTable) -> io::Result<()> {
+    commit(&replacement(table), Batch::Check)
+}
+
+fn replacement(table: &NftTable) -> Vec<Vec<u8>> {
+    let family = table.family.into();
+    let encode = |flags, message| encode(flags, family, message);
+    let create = || encode(NLM_F_CREATE, NfTablesMessage::NewTable(table_message(NAME)));
+    let chains = table.chains.iter().map(|chain| encode(NLM_F_CREATE, new_chain(chain)));
+    let rules = table.rules.iter().map(|rule| encode(NLM_F_CREATE | NLM_F_APPEND, new_rule(rule)));
+    // Created first, so that there is one to delete; no packet sees the steps in between.
+    let steps = [create(), delete_table(table.family), create()];
+    steps.into_iter().chain(chains).chain(rules).collect()
+}
+
+/// Removes the table of this family.
+pub(crate) fn delete(family: TableFamily) -> io::Result<()> {
+    commit(&[delete_table(family)], Batch::Commit)
 }
 
 /// The IPv4 table in which `iptables` keeps FORWARD, with the chains it makes on first use.
@@ -94,7 +120,7 @@ pub(crate) fn delete_filter_table_if_empty() -> io::Result<bool> {
     }
     let delete = NfTablesMessage::DeleteTable(table_message(table));
     steps.push(encode(NLM_F_NONREC, family, delete));
-    match commit(&steps) {
+    match commit(&steps, Batch::Commit) {
         Err(error) if [Some(libc::EBUSY), Some(libc::ENOENT)].contains(&error.raw_os_error()) => {
             Ok(false)
         }
@@ -111,14 +137,14 @@ fn chain_message(table: &str, chain: &str) -> ChainMessage {
     ChainMessage { attributes: names.to_vec() }
 }
 
-fn delete_table() -> Vec<u8> {
-    encode(0, INET, NfTablesMessage::DeleteTable(table_message(NAME)))
+fn delete_table(family: TableFamily) -> Vec<u8> {
+    encode(0, family.into(), NfTablesMessage::DeleteTable(table_message(NAME)))
 }
 
 fn new_chain(chain: &NftChain) -> NfTablesMessage {
-    let number = Hook::Number(HookNumber::Inet(InetHookNumber::from(chain.hook)));
+    let number = Hook::Number(HookNumber::Other(chain.hook));
     let priority = Hook::Priority(chain.priority.cast_unsigned());
-    let mut message = chain_message(NAME, table::CHAIN);
+    let mut message = chain_message(NAME, &chain.name);
     message.attributes.extend([
         ChainAttribute::Hook(vec![number, priority]),
         ChainAttribute::Policy(chain.policy),
@@ -150,25 +176,42 @@ fn body(message: &NetfilterMessage) -> Vec<u8> {
     bytes
 }
 
+/// What becomes of a batch that the kernel accepts.
+enum Batch {
+    Commit,
+    /// It is not ended, and so dropped once each step has been validated, as by `nft --check`.
+    Check,
+}
+
 /// Sends `steps` as one transaction.
-fn commit(steps: &[Vec<u8>]) -> io::Result<()> {
+fn commit(steps: &[Vec<u8>], batch: Batch) -> io::Result<()> {
     let edge = |message: ControlMessage| {
         let kind = u16::from(u8::from(message.message_type()));
         let header = NetfilterHeader::new(NetfilterProtoFamily::Unspec, 0, NFTABLES);
         netlink::request(kind, 0, &body(&NetfilterMessage::new(header, message)))
     };
-    let batch =
-        [edge(ControlMessage::BatchBegin), steps.concat(), edge(ControlMessage::BatchEnd)].concat();
+    let end = match batch {
+        Batch::Commit => edge(ControlMessage::BatchEnd),
+        Batch::Check => vec![],
+    };
+    let batch = [edge(ControlMessage::BatchBegin), steps.concat(), end].concat();
     netlink::ask(SockProtocol::NetlinkNetFilter, &batch, steps.len()).map(drop)
 }
 
-fn get_table(family: NetfilterProtoFamily, name: &str) -> io::Result<Option<NftTable>> {
+fn get_table(family: NetfilterProtoFamily, name: &str) -> io::Result<Option<Vec<TableAttribute>>> {
     let request = encode(0, family, NfTablesMessage::GetTable(table_message(name)));
     let table = |message| match message {
-        NfTablesMessage::NewTable(table) => Some(table::read_table(&table.attributes)),
+        NfTablesMessage::NewTable(table) => Some(table.attributes),
         _ => None,
     };
-    get(&request, table).map(|mut tables| tables.pop())
+    match get(&request, table) {
+        // The request is well-formed; so the kernel has nfnetlink, and not this subsystem in it
+        // (net/netfilter/nfnetlink.c).
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            Err(io::Error::from_raw_os_error(libc::EPROTONOSUPPORT))
+        }
+        tables => tables.map(|mut tables| tables.pop()),
+    }
 }
 
 fn get_chain(
@@ -178,21 +221,21 @@ fn get_chain(
 ) -> io::Result<Option<NftChain>> {
     let request = encode(0, family, NfTablesMessage::GetChain(chain_message(table, chain)));
     let chain = |message| match message {
-        NfTablesMessage::NewChain(chain) => Some(table::read_chain(&chain.attributes)),
+        NfTablesMessage::NewChain(chain) => Some(dump::read_chain(&chain.attributes)),
         _ => None,
     };
     get(&request, chain).map(|mut chains| chains.pop())
 }
 
 /// All rules of the guard's table, whichever chain they are in, and their packets.
-fn get_rules() -> io::Result<Vec<(NftRule, u64)>> {
+fn get_rules(family: NetfilterProtoFamily) -> io::Result<Vec<(NftRule, u64)>> {
     let table = RuleAttribute::Table(NAME.into());
     let message = RuleMessage { attributes: vec![table.clone()] };
-    let request = encode(NLM_F_DUMP, INET, NfTablesMessage::GetRule(message));
+    let request = encode(NLM_F_DUMP, family, NfTablesMessage::GetRule(message));
     // Kernels before 4.9 do not filter a dump by table.
     get(&request, |message| match message {
         NfTablesMessage::NewRule(rule) if rule.attributes.contains(&table) => {
-            Some(table::read_rule(rule.attributes))
+            Some(dump::read_rule(rule.attributes))
         }
         _ => None,
     })
