@@ -79,6 +79,8 @@ pub(crate) const GUARD_VERIFY_UNITS: [&str; 2] =
 pub(crate) const MAX_CONFIG: usize = ecs_config::MAX_BYTES;
 /// So many layers make one configuration, at most.
 pub(crate) const MAX_LAYERS: usize = 64;
+/// So many parameters and secrets do the layers of one configuration name, at most.
+pub(crate) const MAX_SECRETS: usize = 64;
 /// So many variables make one layer, at most; the agent and its like read fewer than 200.
 pub(crate) const MAX_KEYS: usize = 4096;
 /// More than this is not read of a document of ours, of IMDS, of STS or of an error, in bytes.

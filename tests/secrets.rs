@@ -91,6 +91,44 @@ fn success_status_and_second_run_leak_no_secret() {
     }
 }
 
+/// A marker in every secret: in a whole layer with a comment, in a parameter, in fields, and in
+/// variables whose names do not tell that they are secret.
+#[test]
+fn values_from_secret_stores_are_never_shown() {
+    const LAYER: &str = "ECS_CLUSTER=PLANTED-BEFORE\nX_PLAIN=${ssm:/plain}\nECS_ENGINE_AUTH_TYPE=docker\n\
+        ECS_ENGINE_AUTH_DATA={\"r.test\":{\"username\":\"${secret:registry#user}\",\"password\":\"${secret:registry#password}\"}}\n";
+    for format in 0..VERBOSE.len() {
+        let host = Host::default().stores(LAYER.replace("PLANTED-BEFORE", "prod").as_str());
+        let args = ["--config", SOURCE, "--config", "secretsmanager://layer", "--expand"];
+        for version in 1..3 {
+            host.cloud.set_parameter("/plain", &format!("PLANTED-PLAIN-{version}"));
+            let fields = format!(r#"{{"user": "PLANTED-U{version}", "password": "PLANTED-P"}}"#);
+            host.cloud.set_secret("registry", &fields);
+            let layer = format!("# PLANTED-{version}\nECS_HOST_DATA_DIR=/PLANTED/{version}\n");
+            host.cloud.set_secret("layer", &layer);
+            for more in [&["--dry-run"][..], &[]] {
+                let ended = run_verbosely(&host, format, &[&args, more].concat());
+                assert_eq!(ended.status, 0, "{}", ended.stderr);
+                is_clean(&host, &ended);
+            }
+        }
+        assert!(host.installed().unwrap().contains("PLANTED-PLAIN-2"));
+        // Without them, the file before still holds what they gave.
+        let ended = run_verbosely(&host, format, &["--config", SOURCE, "--dry-run"]);
+        is_clean(&host, &ended);
+        is_clean(&host, &host.call(&["status", "--output", "json"]));
+        let bundle = host.machine.path("/bundle.tar.gz").display().to_string();
+        let mut doctor = host.command();
+        doctor.env("ECS_BOOTSTRAP_EXPAND", "true").args(["doctor", "--bundle", &bundle]);
+        let doctor = Ended::of(doctor.args(["--config", SOURCE]));
+        is_clean(&host, &doctor);
+        let unpacked = std::process::Command::new("tar").args(["-xzOf", &bundle]).output().unwrap();
+        let unpacked = String::from_utf8_lossy(&unpacked.stdout);
+        assert!(unpacked.contains("secretsmanager://registry"), "{unpacked}{}", doctor.stderr);
+        check_text("the bundle", &unpacked);
+    }
+}
+
 #[test]
 fn findings_in_lines_with_secrets_are_redacted() {
     for format in 0..VERBOSE.len() {

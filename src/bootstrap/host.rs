@@ -19,7 +19,7 @@ use crate::install::{self, Candidate};
 use crate::net::endpoint::Service;
 use crate::report::{OF_BATCH, Timeline};
 use crate::settings::{Settings, Stale, Sts};
-use crate::source::{self, Access, Fetched, Source};
+use crate::source::{self, Access, Fetched, FetchedSecret, Source};
 
 /// STS is usually as near as S3. A VPC without its endpoint drops the packets, and would cost every
 /// boot as much.
@@ -39,6 +39,7 @@ pub(super) struct Verified {
     pub(super) facts: HostFacts,
     pub(super) identity: Identity,
     pub(super) layers: Vec<Fetched>,
+    pub(super) secrets: Vec<FetchedSecret>,
 }
 
 /// Why there is no such pair, and what is known of the host all the same.
@@ -76,7 +77,7 @@ impl Host<'_> {
                 layers
             });
             let is_needed = self.settings.sts() == Sts::Require;
-            let ((identity, proven), (layers, fetched)) = match identity_first(
+            let ((identity, proven), ((layers, secrets), fetched)) = match identity_first(
                 identity, layers, is_needed,
             )
             .await
@@ -101,7 +102,7 @@ impl Host<'_> {
                 source::attempts(&layers),
                 source::summary(&layers),
             );
-            return Ok(Verified { facts, identity, layers });
+            return Ok(Verified { facts, identity, layers, secrets });
         }
     }
 
@@ -188,7 +189,8 @@ impl Host<'_> {
         facts.unproven(self.settings.aws.region.as_deref(), by)
     }
 
-    async fn fetch(&self, facts: &HostFacts) -> Result<Vec<Fetched>, Error> {
+    /// The layers, and then the parameters and secrets that they name.
+    async fn fetch(&self, facts: &HostFacts) -> Result<(Vec<Fetched>, Vec<FetchedSecret>), Error> {
         let cached = install::cached(self.files, self.state);
         let access = Access {
             http: &self.clients.http,
@@ -198,7 +200,15 @@ impl Host<'_> {
             deadline: self.deadline,
             cached: cached.as_ref(),
         };
-        Ok(source::fetch_all(&self.settings.config, &access).await?)
+        let layers = source::fetch_all(&self.settings.config, &access).await?;
+        let secrets = match self.settings.expand {
+            true => {
+                let named = compose::placeholders(self.settings, &layers);
+                source::fetch_secrets(named, &access).await?
+            }
+            false => Vec::new(),
+        };
+        Ok((layers, secrets))
     }
 
     /// The file to install, and what the linter found, errors too.
@@ -208,7 +218,7 @@ impl Host<'_> {
         timeline: &Timeline,
     ) -> (Vec<Finding>, Result<Candidate<'_>, Error>) {
         timeline.enter(Step::Lint);
-        let Verified { identity, layers, .. } = verified;
+        let Verified { identity, layers, secrets, .. } = verified;
         let (values, present) = match self.values(verified).await {
             Ok(values) => match self.files.replaceable() {
                 Ok(present) => (values, present),
@@ -227,7 +237,8 @@ impl Host<'_> {
         let candidate = composed.map(|composed| {
             let detail = format!("{} variables, {} findings", composed.keys.len(), findings.len());
             timeline.done(Step::Lint, 1, detail);
-            Candidate::new(composed, layers, identity, self.settings, present)
+            let fetched = (layers.as_slice(), secrets.as_slice());
+            Candidate::new(composed, fetched, identity, self.settings, (self.state, present))
         });
         (findings, candidate.map_err(Error::from))
     }
@@ -235,7 +246,7 @@ impl Host<'_> {
     /// What `${…}` stands for on this host. Tags are asked for one by one, and only those that some
     /// layer names.
     async fn values(&self, verified: &Verified) -> Result<Values, Error> {
-        let Verified { facts, identity, layers } = verified;
+        let Verified { facts, identity, layers, secrets } = verified;
         let mut values = Values::default();
         if !self.settings.expand {
             return Ok(values);
@@ -249,6 +260,10 @@ impl Host<'_> {
                 Placeholder::AmiId => facts.image_id.clone(),
                 Placeholder::AccountId => identity.account_id.clone(),
                 Placeholder::Tag(name) => self.clients.source.tag(name).await?,
+                secret @ (Placeholder::Parameter(_) | Placeholder::Secret(..)) => {
+                    let fetched = secrets.iter().find(|one| one.placeholder == *secret);
+                    fetched.map(|one| one.value.clone())
+                }
             };
             values.extend(value.map(|value| (placeholder, value)));
         }

@@ -67,7 +67,8 @@ async fn fetch_all(
     for name in names {
         let source: Source = name.parse().map_err(settings::Error::source)?;
         let bytes = fetch(call, settings, &source).await?;
-        all.push(Fetched { name: name.to_owned(), shown: source.to_string(), bytes });
+        let (name, shown) = (name.to_owned(), source.to_string());
+        all.push(Fetched { name, shown, bytes, is_secret: source.secret().is_some() });
     }
     Ok(all)
 }
@@ -139,7 +140,7 @@ pub(crate) mod tests {
     fn not_a_file() -> Error {
         let name = format!("https://user:{PLANTED}@bucket.example/key?sig={PLANTED}");
         let shown = name.parse::<Source>().map_or("an address".into(), |one| one.to_string());
-        let fetched = [Fetched { name: name.clone(), shown, bytes: Vec::new() }];
+        let fetched = [Fetched { name: name.clone(), shown, bytes: Vec::new(), is_secret: false }];
         let root = std::path::Path::new("/");
         let output = crate::cli::Output::Text;
         let around = Surroundings { root, output, color: false, fetched: &fetched };

@@ -6,9 +6,11 @@ use super::Output;
 use super::call::Call;
 use super::output::print;
 use crate::error::Error;
+use crate::install::compose;
 use crate::role::print::{PrintFormat, print_role};
 use crate::role::{Role, RoleRequest};
 use crate::settings::{Given, Settings};
+use crate::source::Source;
 
 #[derive(Args, Debug)]
 pub(crate) struct RoleArgs {
@@ -92,18 +94,29 @@ pub(crate) fn run(call: &Call<'_>, args: &RoleArgs) -> u8 {
 }
 
 fn printed(call: &Call<'_>, args: &PrintArgs) -> Result<(String, u8), Error> {
-    let Settings { config, aws, .. } = call.settings()?;
+    let Settings { config, aws, .. } = settings(call)?;
     let role = Role::new(args.request.clone(), args.name.clone(), &config, aws.region.as_deref())?;
     let json = call.output == Output::Json;
     let format = args.format.unwrap_or(if json { PrintFormat::Json } else { PrintFormat::Cli });
     Ok((print_role(&role, format), 0))
 }
 
+/// With what `--set` names of Parameter Store and Secrets Manager among the sources.
+fn settings(call: &Call<'_>) -> Result<Settings, Error> {
+    let mut settings = call.settings()?;
+    if settings.expand {
+        let named = compose::placeholders(&settings, &[]).into_iter();
+        let named: Vec<Source> = named.filter_map(|it| it.source()?.parse().ok()).collect();
+        settings.config.extend(named);
+    }
+    Ok(settings)
+}
+
 #[cfg(feature = "role-check")]
 fn checked(call: &Call<'_>, args: &CheckArgs) -> Result<(String, u8), Error> {
     use crate::net::{Http, vars};
 
-    let settings = call.settings()?;
+    let settings = settings(call)?;
     let http = Http::new(&vars(call.environment.variables()))?;
     let check =
         crate::role::check::check(args.request.clone(), args.role.clone(), &settings, &http);

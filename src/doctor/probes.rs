@@ -15,6 +15,7 @@ use super::{Target, with_causes};
 use crate::error::{Diagnostic, Error, RuntimeFailed};
 use crate::files::HostFiles;
 use crate::identity::{self, Clients, HostFacts, Identity, imds};
+use crate::install::compose;
 use crate::net::endpoint::{self, ProbeResult, SERVICES, Service};
 use crate::net::signed::{self, Action, Answer, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
 use crate::settings::{Given, Settings, Sts};
@@ -193,8 +194,15 @@ impl Probes<'_> {
             deadline: self.network.deadline,
             cached: None,
         };
-        let sources = &self.target.settings.config;
-        join_all(sources.iter().map(|source| source::fetch(source, &access))).await
+        let settings = &self.target.settings;
+        let sources = settings.config.iter().map(|source| source::fetch(source, &access));
+        let mut fetched = join_all(sources).await;
+        if settings.expand {
+            let layers: Vec<Fetched> = fetched.iter().flatten().cloned().collect();
+            let named = compose::placeholders(settings, &layers);
+            fetched.extend(source::fetch_secrets(named, &access).await.err().map(Err));
+        }
+        fetched
     }
 
     async fn ecs(self, facts: &HostFacts) {

@@ -144,6 +144,23 @@ pub(crate) fn placeholders(settings: &Settings, fetched: &[Fetched]) -> BTreeSet
     layers.flat_map(expand::placeholders).collect()
 }
 
+/// The variables of the result whose values came from a parameter or a secret.
+pub(crate) fn secret_keys(
+    settings: &Settings,
+    fetched: &[Fetched],
+    composed: &Composed,
+) -> BTreeSet<String> {
+    let of_layer = |origin: &merge::Origin| source::is_secret(&origin.from);
+    let whole = composed.keys.iter().filter(|(_, origin)| of_layer(origin)).map(|(key, _)| key);
+    let mut keys: BTreeSet<String> = whole.cloned().collect();
+    if settings.expand {
+        let set = set_layer(settings);
+        let layers = fetched.iter().map(|layer| layer.bytes.as_slice()).chain([set.as_slice()]);
+        keys.extend(layers.flat_map(expand::secret_names));
+    }
+    keys
+}
+
 /// Makes the file. The linter's findings come beside it, errors too.
 pub(crate) fn compose(
     fetched: &[Fetched],

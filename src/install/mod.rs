@@ -11,8 +11,8 @@ pub(crate) mod state;
 use std::time::SystemTime;
 
 use compose::Composed;
-use ecs_config::diff;
-use state::{Generation, State, boot_id, selection};
+use ecs_config::diff::{self, Hidden};
+use state::{Generation, SecretVersion, Secrets, State, boot_id, selection};
 
 use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::files::{self, HostFiles, Replaced, sha256};
@@ -20,7 +20,7 @@ use crate::identity::Identity;
 use crate::paths;
 use crate::report::{ConfigReport, KeyOrigin, rfc3339};
 use crate::settings::Settings;
-use crate::source::{Cached, Fetched, Layer};
+use crate::source::{self, Cached, Fetched, FetchedSecret, Layer};
 
 /// A file that is ready to be installed, and for which host.
 pub(crate) struct Candidate<'a> {
@@ -29,6 +29,8 @@ pub(crate) struct Candidate<'a> {
     identity: Identity,
     selection: String,
     tolerate_foreign: bool,
+    secrets: Secrets,
+    hidden: Hidden,
     /// The bytes that are in its place.
     pub(crate) present: Option<&'a [u8]>,
 }
@@ -36,18 +38,27 @@ pub(crate) struct Candidate<'a> {
 impl<'a> Candidate<'a> {
     pub(crate) fn new(
         composed: Composed,
-        layers: &[Fetched],
+        (layers, secrets): (&[Fetched], &[FetchedSecret]),
         identity: &Identity,
         settings: &Settings,
-        present: Option<&'a [u8]>,
+        (state, present): (&State, Option<&'a [u8]>),
     ) -> Self {
+        let secrets = Secrets {
+            versions: versions(secrets),
+            keys: compose::secret_keys(settings, layers, &composed),
+        };
+        let hidden = hidden(layers, &secrets, state);
         let layers = layers.iter().map(|fetched| fetched.layer.clone()).collect();
+        let (identity, selection) = (identity.clone(), selection(settings));
+        let tolerate_foreign = settings.tolerate_foreign;
         Candidate {
             composed,
             layers,
-            identity: identity.clone(),
-            selection: selection(settings),
-            tolerate_foreign: settings.tolerate_foreign,
+            identity,
+            selection,
+            tolerate_foreign,
+            secrets,
+            hidden,
             present,
         }
     }
@@ -60,7 +71,7 @@ impl<'a> Candidate<'a> {
     /// What an installation would change, with secrets redacted.
     pub(crate) fn diff(&self) -> String {
         let present = self.present.unwrap_or_default();
-        diff::unified(paths::ECS_CONFIG, present, &self.composed.bytes)
+        diff::unified(paths::ECS_CONFIG, present, &self.composed.bytes, &self.hidden)
     }
 
     /// The installation in a few words.
@@ -80,6 +91,7 @@ impl<'a> Candidate<'a> {
             bytes: self.composed.bytes.len(),
             changed,
             layers: self.layers.clone(),
+            secrets: self.secrets.versions.clone(),
             keys: keys.collect(),
         }
     }
@@ -96,8 +108,31 @@ impl<'a> Candidate<'a> {
             role: self.identity.role.clone(),
             selection: Some(self.selection.clone()),
             tolerate_foreign: self.tolerate_foreign,
+            secrets: self.secrets.clone(),
         }
     }
+}
+
+/// Each parameter and secret once, though several of its fields may be used.
+fn versions(secrets: &[FetchedSecret]) -> Vec<SecretVersion> {
+    let mut versions: Vec<SecretVersion> = Vec::new();
+    for FetchedSecret { fetched: Fetched { layer, .. }, .. } in secrets {
+        if versions.iter().all(|known| known.source != layer.source) {
+            let (source, version_id) = (layer.source.clone(), layer.version_id.clone());
+            versions.push(SecretVersion { source, version_id });
+        }
+    }
+    versions
+}
+
+/// What a difference must not show: what came from a secret, now or in the file before.
+fn hidden(layers: &[Fetched], secrets: &Secrets, state: &State) -> Hidden {
+    let before = [&state.installed, &state.pending].into_iter().flatten();
+    let is_secret = |layer: &Layer| source::is_secret(&layer.source);
+    let other_lines = layers.iter().any(|fetched| is_secret(&fetched.layer))
+        || before.clone().flat_map(|before| &before.layers).any(is_secret);
+    let before = before.flat_map(|before| &before.secrets.keys);
+    Hidden { names: secrets.keys.iter().chain(before).cloned().collect(), other_lines }
 }
 
 /// The file that is in place, if it is one layer's bytes and nothing else: S3 then need not send

@@ -109,6 +109,7 @@ fn report(generation: &Generation, bytes: usize) -> ConfigReport {
         bytes,
         changed: false,
         layers: generation.layers.clone(),
+        secrets: generation.secrets.versions.clone(),
         keys: BTreeMap::new(),
     }
 }

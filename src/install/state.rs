@@ -17,6 +17,21 @@ use crate::source::Layer;
 
 const SCHEMA: u32 = 1;
 
+/// What a file holds of Parameter Store and Secrets Manager, beside whole layers.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Secrets {
+    pub(crate) versions: Vec<SecretVersion>,
+    /// The variables whose values came from there, whole layers included.
+    pub(crate) keys: BTreeSet<String>,
+}
+
+/// Which version of a parameter or a secret it was.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct SecretVersion {
+    pub(crate) source: String,
+    pub(crate) version_id: Option<String>,
+}
+
 /// One generation of the installed file.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Generation {
@@ -41,6 +56,8 @@ pub(crate) struct Generation {
     /// Errors in what other programs wrote were warnings.
     #[serde(default)]
     pub(crate) tolerate_foreign: bool,
+    #[serde(default)]
+    pub(crate) secrets: Secrets,
 }
 
 /// The digest of `set`, `expand`, `keep` and `replace`: with other values the same layers make
@@ -141,6 +158,7 @@ mod tests {
             role: None,
             selection: None,
             tolerate_foreign: false,
+            secrets: Secrets::default(),
         }
     }
 

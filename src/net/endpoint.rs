@@ -23,6 +23,8 @@ pub(crate) enum Service {
     S3,
     Ecs,
     Ecr,
+    Ssm,
+    SecretsManager,
     EcsAgent,
     EcsTelemetry,
 }
@@ -47,16 +49,18 @@ const fn names(
 /// In the order of [`Service`].
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html>
 #[rustfmt::skip]
-const NAMES: [Names; 6] = [
+const NAMES: [Names; 8] = [
     names("STS", "sts", "sts-fips", "sts (interface)"),
     names("S3", "s3", "s3-fips", "s3 (gateway)"),
     names("ECS", "ecs", "ecs-fips", "ecs (interface)"),
     names("ECR", "api.ecr", "ecr-fips", "ecr.api and ecr.dkr (interface)"),
+    names("Systems Manager", "ssm", "ssm-fips", "ssm (interface)"),
+    names("Secrets Manager", "secretsmanager", "secretsmanager-fips", "secretsmanager (interface)"),
     names("the agent's endpoint of ECS", "ecs-a", "ecs-a", "ecs-agent (interface)"),
     names("the telemetry endpoint of ECS", "ecs-t", "ecs-t", "ecs-telemetry (interface)"),
 ];
 
-/// Those whose host names are known beforehand.
+/// Those that every container instance talks to, and whose host names are known beforehand.
 pub(crate) const SERVICES: [Service; 4] = [Service::Sts, Service::S3, Service::Ecs, Service::Ecr];
 
 impl Service {

@@ -1,5 +1,5 @@
-//! One signed request to a JSON service (ECS, ECR), for which two more SDK crates would be too
-//! much.
+//! One signed request to a JSON service (ECS, ECR, Systems Manager, Secrets Manager), for which
+//! four more SDK crates would be too much.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,17 +8,20 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, si
 use aws_sigv4::sign::v4::SigningParams;
 use bytes::Bytes;
 use http::{Method, header};
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
 
 use super::aws::Aws;
+use super::clock::seconds_ahead;
 use super::endpoint::Service;
-use super::{Http, Request, RequestFailed, first_paragraph};
-use crate::paths::MAX_DOCUMENT;
+use super::xml::element;
+use super::{Http, Request, RequestFailed, first_paragraph, header as header_of};
+use crate::paths::{MAX_CONFIG, MAX_DOCUMENT};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A harmless action, tried to see whether it is allowed.
+/// An action of a service.
+#[derive(Debug)]
 pub(crate) struct Action {
     /// In a policy.
     pub(crate) name: &'static str,
@@ -27,6 +30,8 @@ pub(crate) struct Action {
     scope: &'static str,
     /// `X-Amz-Target`.
     target: &'static str,
+    /// More than this is not read of its answer, in bytes.
+    limit: usize,
 }
 
 pub(crate) const DISCOVER_POLL_ENDPOINT: Action = Action {
@@ -34,6 +39,7 @@ pub(crate) const DISCOVER_POLL_ENDPOINT: Action = Action {
     service: Service::Ecs,
     scope: "ecs",
     target: "AmazonEC2ContainerServiceV20141113.DiscoverPollEndpoint",
+    limit: MAX_DOCUMENT,
 };
 
 pub(crate) const GET_AUTHORIZATION_TOKEN: Action = Action {
@@ -41,7 +47,46 @@ pub(crate) const GET_AUTHORIZATION_TOKEN: Action = Action {
     service: Service::Ecr,
     scope: "ecr",
     target: "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken",
+    limit: MAX_DOCUMENT,
 };
+
+pub(crate) const GET_PARAMETER: Action = Action {
+    name: "ssm:GetParameter",
+    service: Service::Ssm,
+    scope: "ssm",
+    target: "AmazonSSM.GetParameter",
+    limit: MAX_CONFIG,
+};
+
+pub(crate) const GET_SECRET_VALUE: Action = Action {
+    name: "secretsmanager:GetSecretValue",
+    service: Service::SecretsManager,
+    scope: "secretsmanager",
+    target: "secretsmanager.GetSecretValue",
+    limit: MAX_CONFIG,
+};
+
+/// Who asks, where, and what time it is there.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    pub(crate) aws: &'a Aws,
+    pub(crate) region: &'a str,
+    pub(crate) credentials: &'a Credentials,
+    pub(crate) http: &'a Http,
+    pub(crate) time: SystemTime,
+}
+
+/// Why there is no answer.
+pub(crate) enum NoAnswer {
+    Unusable(String),
+    Network(RequestFailed),
+}
+
+impl From<RequestFailed> for NoAnswer {
+    fn from(failed: RequestFailed) -> Self {
+        NoAnswer::Network(failed)
+    }
+}
 
 /// An answer of the service.
 pub(crate) struct Answer {
@@ -49,6 +94,8 @@ pub(crate) struct Answer {
     /// The error's name, without its namespace; empty if there is none.
     pub(crate) code: String,
     pub(crate) message: String,
+    /// Our clock less the answer's `Date`, in seconds.
+    pub(crate) clock_ahead: Option<i64>,
     body: Value,
 }
 
@@ -61,7 +108,12 @@ impl Answer {
         DENIED.contains(&self.code.as_str())
     }
 
-    /// A URL of the answer. Nothing else of it is given away: ECR's answer is a password.
+    /// The answer to an action whose answer is asked for; that of ECR is a password.
+    pub(crate) fn into_body(self) -> Value {
+        self.body
+    }
+
+    /// A URL of the answer.
     pub(crate) fn url(&self, field: &str) -> Option<Url> {
         self.body[field].as_str().and_then(|text| Url::parse(text).ok())
     }
@@ -76,59 +128,72 @@ pub(crate) async fn attempt(
     http: &Http,
 ) -> Result<Answer, String> {
     let region = region.ok_or("the region is unknown: set AWS_REGION")?;
-    let url = action.service.url(aws, Some(region)).ok_or("its region has no endpoint")?;
-    let request = signed(action, &url, region, credentials)
-        .map_err(|why| format!("the request cannot be made: {why}"))?;
-    let failed = |failed: RequestFailed| failed.kind().to_string();
-    let answer = http.send(request, TIMEOUT, MAX_DOCUMENT).await.map_err(failed)?;
+    let caller = Caller { aws, region, credentials, http, time: SystemTime::now() };
+    call(action, &json!({}), &caller).await.map_err(|failed| match failed {
+        NoAnswer::Unusable(why) => format!("the request cannot be made: {why}"),
+        NoAnswer::Network(failed) => failed.kind().to_string(),
+    })
+}
+
+/// One request; any answer of the service is one.
+pub(crate) async fn call(
+    action: &Action,
+    body: &Value,
+    caller: &Caller<'_>,
+) -> Result<Answer, NoAnswer> {
+    let no_endpoint = || NoAnswer::Unusable("its region has no endpoint".into());
+    let url = action.service.url(caller.aws, Some(caller.region)).ok_or_else(no_endpoint)?;
+    let request = signed(action, &url, body.to_string(), caller)
+        .map_err(|why| NoAnswer::Unusable(why.to_string()))?;
+    let answer = caller.http.send(request, TIMEOUT, action.limit).await?;
     let status = answer.status();
-    Ok(read(status, &answer.bytes().await.map_err(failed)?))
+    let clock_ahead = header_of(answer.headers(), "date").and_then(|date| seconds_ahead(&date));
+    Ok(Answer { clock_ahead, ..read(status, &answer.bytes().await?) })
 }
 
 fn signed(
     action: &Action,
     url: &Url,
-    region: &str,
-    credentials: &Credentials,
+    body: String,
+    caller: &Caller<'_>,
 ) -> Result<Request, Box<dyn std::error::Error>> {
-    const BODY: &[u8] = b"{}";
     let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", action.target)];
-    let identity = credentials.clone().into();
+    let identity = caller.credentials.clone().into();
     let parameters = SigningParams::builder()
         .identity(&identity)
-        .region(region)
+        .region(caller.region)
         .name(action.scope)
-        .time(SystemTime::now())
+        .time(caller.time)
         .settings(SigningSettings::default())
         .build()?
         .into();
-    let signable =
-        SignableRequest::new("POST", url.as_str(), headers.into_iter(), SignableBody::Bytes(BODY))?;
-    let mut request = http::Request::builder()
-        .method(Method::POST)
-        .uri(url.as_str())
-        .body(Bytes::from_static(BODY))?;
+    let signable = SignableBody::Bytes(body.as_bytes());
+    let signable = SignableRequest::new("POST", url.as_str(), headers.into_iter(), signable)?;
+    let signed = sign(signable, &parameters)?.into_parts().0;
+    let mut request =
+        http::Request::builder().method(Method::POST).uri(url.as_str()).body(Bytes::from(body))?;
     for (name, value) in headers {
         request
             .headers_mut()
             .insert(header::HeaderName::from_static(name), header::HeaderValue::from_str(value)?);
     }
-    sign(signable, &parameters)?.into_parts().0.apply_to_request_http1x(&mut request);
+    signed.apply_to_request_http1x(&mut request);
     Ok(request)
 }
 
+/// JSON is what these services answer; XML with elements of the same meaning is what moto, in front
+/// of all of them, refuses with.
 fn read(status: u16, text: &[u8]) -> Answer {
     let body: Value = serde_json::from_slice(text).unwrap_or_default();
-    let field = |names: [&str; 2]| {
-        names
-            .into_iter()
-            .find_map(|name| body[name].as_str())
-            .map(first_paragraph)
-            .unwrap_or_default()
+    let xml = if body.is_null() { String::from_utf8_lossy(text) } else { "".into() };
+    let field = |names: [&str; 2], tag| {
+        let text = names.into_iter().find_map(|name| body[name].as_str()).map(str::to_owned);
+        first_paragraph(&text.or_else(|| element(&xml, tag)).unwrap_or_default())
     };
-    let (code, message) = (field(["__type", "code"]), field(["message", "Message"]));
+    let code = field(["__type", "code"], "Code");
     let code = code.rsplit('#').next().unwrap_or_default().to_owned();
-    Answer { status, code, message, body }
+    let message = field(["message", "Message"], "Message");
+    Answer { status, code, message, clock_ahead: None, body }
 }
 
 #[cfg(test)]
@@ -146,6 +211,9 @@ mod tests {
             (400, "AccessDeniedException", "no way")
         );
         assert_eq!(read(502, b"<html>").code, "");
+        let xml = b"<ErrorResponse><Errors><Error><Code>AccessDenied</Code><Message>no way</Message></Error></Errors></ErrorResponse>";
+        let answer = read(403, xml);
+        assert!(answer.is_denied() && answer.message == "no way", "{}", answer.message);
     }
 
     #[test]
@@ -162,7 +230,10 @@ mod tests {
         let credentials =
             Credentials::new("AKID", "PLANTED-SECRET", Some("PLANTED-TOKEN".into()), None, "test");
         let url = Url::parse("https://ecs.eu-west-1.amazonaws.com/").unwrap();
-        let request = signed(&DISCOVER_POLL_ENDPOINT, &url, "eu-west-1", &credentials).unwrap();
+        let (aws, http) = (Aws::default(), Http::direct());
+        let (region, time) = ("eu-west-1", SystemTime::now());
+        let caller = Caller { aws: &aws, region, credentials: &credentials, http: &http, time };
+        let request = signed(&DISCOVER_POLL_ENDPOINT, &url, "{}".into(), &caller).unwrap();
         let header = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
         assert!(header("authorization").contains("/eu-west-1/ecs/aws4_request"));
         assert!(header("authorization").contains("x-amz-target"), "{}", header("authorization"));

@@ -19,6 +19,7 @@ pub(crate) use timeline::Timeline;
 use crate::error::{Error, ExitStatus, Failure};
 use crate::identity::Identity;
 pub(crate) use crate::identity::host_kind::OF_BATCH;
+use crate::install::state::SecretVersion;
 pub(crate) use crate::net::clock::{parse_rfc3339, rfc3339};
 use crate::source::Layer;
 
@@ -65,6 +66,9 @@ pub(crate) struct ConfigReport {
     pub(crate) bytes: usize,
     pub(crate) changed: bool,
     pub(crate) layers: Vec<Layer>,
+    /// What the layers name of Parameter Store and Secrets Manager.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) secrets: Vec<SecretVersion>,
     pub(crate) keys: BTreeMap<String, KeyOrigin>,
 }
 

@@ -23,7 +23,7 @@ pub(crate) use request::{HostType, RoleRequest};
 
 use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::net::partition::{PARTITIONS, Partition, is_account, is_region, is_role_name};
-use crate::source::{Bucket, Object, Source, policy};
+use crate::source::{Bucket, Object, Secret, Source, Store, policy};
 
 /// The role that a host needs, checked.
 pub(crate) struct Role {
@@ -31,6 +31,7 @@ pub(crate) struct Role {
     host: HostType,
     partition: &'static Partition,
     objects: Vec<ReadableObject>,
+    secrets: Vec<ReadableSecret>,
     keys: Vec<KmsKey>,
     request: RoleRequest,
 }
@@ -46,10 +47,19 @@ struct ReadableObject {
     owner: Option<String>,
 }
 
-/// A key of KMS that objects are stored with.
+/// A parameter or a secret that the role must read.
+struct ReadableSecret {
+    /// As the user wrote it.
+    source: String,
+    store: Store,
+    /// As a policy writes it.
+    arn: String,
+}
+
+/// A key of KMS that objects, parameters and secrets are encrypted with.
 struct KmsKey {
     arn: String,
-    /// The only service that may use it for the role, where that name is known.
+    /// The end of the names of services that may use it for the role, where they are known.
     via: Option<String>,
 }
 
@@ -146,21 +156,29 @@ impl Role {
         }
         let objects: Vec<(&Source, &Object)> =
             sources.iter().filter_map(|source| Some((source, source.object()?))).collect();
+        let secrets: Vec<(&Source, &Secret)> =
+            sources.iter().filter_map(|source| Some((source, source.secret()?))).collect();
         let key = |arn: &String| key(arn).ok_or_else(|| Error::Key(arn.clone()));
         let keys = request.kms_key.iter().map(key).collect::<Result<Vec<_>, _>>()?;
 
-        let partition = partition(&request, environment_region, &objects, &keys)?;
+        let partition = partition(&request, environment_region, &objects, &secrets, &keys)?;
         let readable = |(source, object): (&Source, &Object)| ReadableObject {
             source: source.to_string(),
             action: policy::action(object),
             arn: policy::object_arn(object, partition.home),
             owner: object.owner.clone(),
         };
+        let readable_secret = |(source, secret): (&Source, &Secret)| {
+            let account = request.account.as_deref().unwrap_or("*");
+            let arn = secret.arn(partition.name, request.region.as_deref(), account);
+            ReadableSecret { source: source.to_string(), store: secret.store, arn }
+        };
         Ok(Role {
             name,
             host,
             partition,
             objects: objects.into_iter().map(readable).collect(),
+            secrets: secrets.into_iter().map(readable_secret).collect(),
             keys: keys.into_iter().map(|(_, key)| key).collect(),
             request,
         })
@@ -177,13 +195,16 @@ fn partition(
     request: &RoleRequest,
     environment_region: Option<&str>,
     objects: &[(&Source, &Object)],
+    secrets: &[(&Source, &Secret)],
     keys: &[(&'static Partition, KmsKey)],
 ) -> Result<&'static Partition, Error> {
     let region = request.region.iter().map(|it| (it.clone(), Partition::of_region(it)));
     let objects =
         objects.iter().filter_map(|(source, it)| Some((source.to_string(), partition_of(it)?)));
+    let secrets =
+        secrets.iter().filter_map(|(source, it)| Some((source.to_string(), it.partition()?)));
     let keys = keys.iter().map(|(partition, key)| (key.arn.clone(), *partition));
-    let named: Vec<_> = region.chain(objects).chain(keys).collect();
+    let named: Vec<_> = region.chain(objects).chain(secrets).chain(keys).collect();
     let ours = match (&request.partition, named.first()) {
         (Some(name), _) => Partition::named(name).ok_or_else(|| Error::Partition(name.clone()))?,
         (None, Some((_, partition))) => partition,
@@ -207,8 +228,8 @@ fn key(arn: &str) -> Option<(&'static Partition, KmsKey)> {
     let id = resource.strip_prefix("key/").filter(|id| !id.is_empty())?;
     let plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     // The value is documented for these two partitions.
-    let via = matches!(partition.name, "aws" | "aws-us-gov")
-        .then(|| format!("s3.{region}.amazonaws.com"));
+    let via =
+        matches!(partition.name, "aws" | "aws-us-gov").then(|| format!("{region}.amazonaws.com"));
     (plain && is_region(region) && is_account(account))
         .then(|| (partition, KmsKey { arn: arn.to_owned(), via }))
 }

@@ -10,6 +10,7 @@ use When::{Always, CreateCluster, OnEc2, Tags, TagsOnEc2, TaskExecution};
 
 use super::documents::{AGENT_POLICY, CONFIG_POLICY};
 use super::{HostType, Role};
+use crate::source::Store;
 
 /// One action on some resources.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub(super) enum PermissionGroup {
     Ssm,
     /// The one at this index of the role's objects.
     Object(usize),
+    /// The one at this index of the role's parameters and secrets.
+    Secret(usize),
     /// The one at this index of the role's keys.
     Key(usize),
 }
@@ -117,6 +120,7 @@ pub(super) fn of(role: &Role) -> Vec<Permission> {
         .map(|row| of_row(PermissionGroup::Agent, row, role))
         .chain(ssm.map(|row| of_row(PermissionGroup::Ssm, row, role)))
         .chain(objects(role))
+        .chain(secrets(role))
         .chain(keys(role))
         .collect()
 }
@@ -170,14 +174,39 @@ fn objects(role: &Role) -> impl Iterator<Item = Permission> {
     })
 }
 
-fn keys(role: &Role) -> impl Iterator<Item = Permission> {
-    role.keys.iter().enumerate().map(|(at, key)| Permission {
-        group: PermissionGroup::Key(at),
-        action: "kms:Decrypt",
-        resource: key.arn.clone(),
-        context: key.via.iter().map(|via| ("kms:ViaService", via.clone())).collect(),
-        consequence: "an object stored with this key cannot be read".into(),
+fn secrets(role: &Role) -> impl Iterator<Item = Permission> {
+    role.secrets.iter().enumerate().map(|(at, secret)| Permission {
+        group: PermissionGroup::Secret(at),
+        action: secret.store.action().name,
+        resource: secret.arn.clone(),
+        context: Vec::new(),
+        consequence: format!("{} cannot be fetched", secret.source),
         essential: true,
+    })
+}
+
+/// Each key by way of each service that decrypts with it; S3 where no source is known.
+fn keys(role: &Role) -> impl Iterator<Item = Permission> {
+    let has = |store| role.secrets.iter().any(|secret| secret.store == store);
+    let services = [
+        ("s3", !role.objects.is_empty() || role.secrets.is_empty(), "an object"),
+        ("ssm", has(Store::ParameterStore), "a parameter"),
+        ("secretsmanager", has(Store::SecretsManager), "a secret"),
+    ];
+    let services = services.into_iter().filter(|(_, is_used, _)| *is_used);
+    role.keys.iter().enumerate().flat_map(move |(at, key)| {
+        services.clone().map(move |(service, _, what)| Permission {
+            group: PermissionGroup::Key(at),
+            action: "kms:Decrypt",
+            resource: key.arn.clone(),
+            context: key
+                .via
+                .iter()
+                .map(|via| ("kms:ViaService", format!("{service}.{via}")))
+                .collect(),
+            consequence: format!("{what} encrypted with this key cannot be read"),
+            essential: true,
+        })
     })
 }
 
@@ -187,7 +216,9 @@ impl Permission {
     pub(super) fn written_resource(&self) -> &str {
         match self.group {
             PermissionGroup::Agent | PermissionGroup::Ssm => "*",
-            PermissionGroup::Object(_) | PermissionGroup::Key(_) => &self.resource,
+            PermissionGroup::Object(_) | PermissionGroup::Secret(_) | PermissionGroup::Key(_) => {
+                &self.resource
+            }
         }
     }
 }
@@ -198,7 +229,9 @@ impl PermissionGroup {
         match self {
             PermissionGroup::Agent => Some(AGENT_POLICY),
             PermissionGroup::Ssm => None,
-            PermissionGroup::Object(_) | PermissionGroup::Key(_) => Some(CONFIG_POLICY),
+            PermissionGroup::Object(_) | PermissionGroup::Secret(_) | PermissionGroup::Key(_) => {
+                Some(CONFIG_POLICY)
+            }
         }
     }
 }

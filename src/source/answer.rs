@@ -119,16 +119,7 @@ impl S3Answer {
         if self.code.starts_with("KMS.") {
             return Some(ErrorKind::KmsKey { code: self.code.clone() });
         }
-        let denied = self.status == 403
-            && ["kms:", "KMS key", "ciphertext refers to"]
-                .iter()
-                .any(|sign| self.message.contains(sign));
-        let is_key = |word: &&str| word.starts_with("arn:") && word.contains(":kms:");
-        let key =
-            self.message.split(|c: char| c.is_whitespace() || "\"'(),;".contains(c)).find(is_key);
-        denied.then(|| ErrorKind::KmsDenied {
-            key: key.map(|key| printable(key.trim_end_matches('.'))),
-        })
+        kms_denied(&self.message).filter(|_| self.status == 403)
     }
 
     pub(super) fn skewed(&self) -> ErrorKind {
@@ -136,8 +127,22 @@ impl S3Answer {
     }
 
     fn is_skewed(&self) -> bool {
-        self.clock_ahead.is_some_and(|ahead| ahead.unsigned_abs() > SKEWED)
+        self.clock_ahead.is_some_and(is_skewed)
     }
+}
+
+/// Whether a clock that is so far ahead explains a refused signature.
+pub(super) fn is_skewed(ahead: i64) -> bool {
+    ahead.unsigned_abs() > SKEWED
+}
+
+/// What the message of a refusal passes on of KMS's.
+pub(super) fn kms_denied(message: &str) -> Option<ErrorKind> {
+    const SIGNS: [&str; 4] = ["kms:", "KMS key", "ciphertext refers to", "Access to KMS"];
+    let is_key = |word: &&str| word.starts_with("arn:") && word.contains(":kms:");
+    let key = message.split(|c: char| c.is_whitespace() || "\"'(),;".contains(c)).find(is_key);
+    let key = key.map(|key| printable(key.trim_end_matches('.')));
+    SIGNS.iter().any(|sign| message.contains(sign)).then_some(ErrorKind::KmsDenied { key })
 }
 
 /// From a host such as `bucket.s3.eu-west-1.amazonaws.com` or `bucket.s3-eu-west-1.amazonaws.com`.
@@ -155,6 +160,7 @@ fn region_in(host: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::error::ExitStatus;
+    use crate::net::endpoint::Service;
     use crate::source::Source;
 
     fn asked() -> Asked {
@@ -201,7 +207,7 @@ mod tests {
         for (status, code, exit, next) in table {
             let (kind, found) = kind(status, code, "");
             assert_eq!((kind.status(), found), (exit, next), "{status} {code}: {kind}");
-            assert!(!kind.remedy().is_empty());
+            assert!(!kind.remedy(Service::S3).is_empty());
         }
     }
 

@@ -3,14 +3,18 @@
 use super::{Object, policy};
 use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::net::endpoint::Service;
+use crate::net::signed::Action;
 use crate::net::{NetworkError, UNUSABLE};
+use crate::paths::MAX_SECRETS;
 
 /// A source that did not yield its bytes. Holds no secret: neither a presigned URL's query nor a
 /// proxy's password.
 #[derive(Debug, thiserror::Error)]
 pub(crate) struct Error {
-    /// As [`Source`](super::Source) prints.
+    /// As [`Source`](super::Source) or a placeholder prints.
     pub(super) from: String,
+    /// Who was asked.
+    pub(super) service: Service,
     pub(super) kind: ErrorKind,
     /// Requests made, redirects to another region included; 0 for a file.
     pub(super) attempts: u32,
@@ -25,20 +29,44 @@ pub(super) struct Asked {
     pub(super) region: String,
 }
 
+/// What was refused of a parameter or a secret, for the policy statement.
+#[derive(Clone, Debug)]
+pub(super) struct AskedSecret {
+    pub(super) action: &'static Action,
+    pub(super) arn: String,
+}
+
+impl PartialEq for AskedSecret {
+    fn eq(&self, other: &Self) -> bool {
+        self.arn == other.arn
+    }
+}
+
+impl Eq for AskedSecret {}
+
+impl Error {
+    /// Of something that was found without asking again.
+    pub(super) fn of(from: String, kind: ErrorKind) -> Self {
+        Error { from, service: Service::SecretsManager, kind, attempts: 0, causes: Vec::new() }
+    }
+}
+
 /// Each kind of failure; the messages say what and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ErrorKind {
     #[error("S3 refused access (403); this statement would have allowed it: {}", policy::read(&.0.object, &.0.region))]
     AccessDenied(Box<Asked>),
-    #[error("S3 may not decrypt the object for this role (KMS refused){}", .key.as_ref().map(|key| format!("; this statement would have allowed it: {}", policy::decrypt(key))).unwrap_or_default())]
+    #[error("{} refused access; this statement would have allowed it: {}", .0.action.service.name(), policy::statement(.0.action.name, &.0.arn))]
+    SecretDenied(Box<AskedSecret>),
+    #[error("KMS refused to decrypt it for this role{}", .key.as_ref().map(|key| format!("; this statement would have allowed it: {}", policy::decrypt(key))).unwrap_or_default())]
     KmsDenied { key: Option<String> },
-    #[error("the object's encryption key cannot be used ({code})")]
+    #[error("the encryption key cannot be used ({code})")]
     KmsKey { code: String },
     #[error("AWS does not accept the role's credentials ({code})")]
     Credentials { code: String },
     #[error("the server refused the URL ({status}{})", .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
     UrlRefused { status: u16, why: Option<String> },
-    #[error("S3 refused the request ({status} {code})")]
+    #[error("the service refused the request ({status} {code})")]
     Refused { status: u16, code: String },
     #[error("the object is archived and must be restored before it can be read")]
     Archived,
@@ -60,6 +88,8 @@ pub(super) enum ErrorKind {
     Network(NetworkError),
     #[error("reading failed: {0}")]
     FileIo(String),
+    #[error("{0} parameters and secrets are named, and at most {MAX_SECRETS} are fetched")]
+    TooManySecrets(usize),
     #[error("it is larger than 1 MiB")]
     TooLarge,
     #[error("the bytes do not match the checksum that S3 keeps with the object")]
@@ -111,7 +141,7 @@ impl Diagnostic for Error {
     }
 
     fn remedy(&self) -> String {
-        self.kind.remedy()
+        self.kind.remedy(self.service)
     }
 
     fn causes(&self) -> Vec<String> {
@@ -124,8 +154,9 @@ impl Error {
     pub(crate) fn refused_credentials(&self) -> Option<&'static str> {
         let ErrorKind::Credentials { code } = &self.kind else { return None };
         match &**code {
-            "ExpiredToken" => Some("its credentials have expired"),
+            "ExpiredToken" | "ExpiredTokenException" => Some("its credentials have expired"),
             "InvalidAccessKeyId" => Some("S3 does not know its credentials (InvalidAccessKeyId)"),
+            "UnrecognizedClientException" => Some("AWS does not know its credentials"),
             _ => None,
         }
     }
@@ -136,12 +167,14 @@ impl ErrorKind {
     pub(super) fn status(&self) -> ExitStatus {
         use ErrorKind::*;
         match self {
-            AccessDenied(_) | KmsDenied { .. } | KmsKey { .. } | Credentials { .. } => {
+            AccessDenied(_) | SecretDenied(_) | KmsDenied { .. } | KmsKey { .. } => {
                 ExitStatus::AccessDenied
             }
+            Credentials { .. } => ExitStatus::AccessDenied,
             UrlRefused { .. } | Refused { .. } | Archived | FileDenied => ExitStatus::AccessDenied,
             Network(NetworkError::ClockSkew { .. }) => ExitStatus::AccessDenied,
             NotFound(_) | DeleteMarker | NoUrl(_) => ExitStatus::NotFound,
+            TooManySecrets(_) => ExitStatus::Integrity,
             TooLarge | Checksum | Digest { .. } | Owner { .. } => ExitStatus::Integrity,
             NotPlainFile(_) | Unusable(_) => ExitStatus::Settings,
             NoCredentials => ExitStatus::NoRole,
@@ -151,11 +184,18 @@ impl ErrorKind {
         }
     }
 
-    pub(super) fn remedy(&self) -> String {
+    pub(super) fn remedy(&self, service: Service) -> String {
         use ErrorKind::*;
         match self {
             AccessDenied(asked) => return denied(asked),
-            Network(error) => return error.remedy(Service::S3),
+            SecretDenied(asked) => {
+                return format!(
+                    "allow the role {}: add the statement to its policy; if it is there, a permissions boundary, an SCP, the secret's own \
+                     policy or the VPC endpoint's denies it",
+                    asked.action.name
+                );
+            }
+            Network(error) => return error.remedy(service),
             Owner { owner } => {
                 return format!(
                     "check the bucket's name, which another account may have taken; if the owner is right, correct owner={owner}"
@@ -167,12 +207,12 @@ impl ErrorKind {
                 );
             }
             KmsDenied { key: None } => {
-                "allow the role kms:Decrypt on the key that the bucket encrypts with, in the role's and the key's policy"
+                "allow the role kms:Decrypt on the key that it is encrypted with, in the role's and the key's policy"
             }
-            KmsKey { .. } => "enable or restore the key in KMS, or store the object again under another key",
+            KmsKey { .. } => "enable or restore the key in KMS, or encrypt it again with another key",
             Credentials { .. } => "check that the role still exists and that the instance delivers its newest credentials",
             UrlRefused { .. } => "make a new presigned URL: it may have expired, or the credentials that signed it have",
-            Refused { .. } => "see the cause; `aws s3api get-object` sends the same request",
+            Refused { .. } => "see the cause; `aws s3api get-object`, `aws ssm get-parameter` or `aws secretsmanager get-secret-value` sends the same request",
             Archived => "restore the object, or store it again in the Standard class",
             FileDenied => "run as root, or make the file readable",
             NotFound(_) | NoUrl(_) => "check the spelling, capital letters included",
@@ -180,6 +220,7 @@ impl ErrorKind {
             FileIo(_) => "check the disk and its file system (`dmesg`), then run again",
             RegionLoop(_) => "name the bucket's region with ?region=, and check the endpoint that AWS_ENDPOINT_URL_S3 names",
             Redirected(_) | Unexpected(_) => "name the final URL of the object itself",
+            TooManySecrets(_) => "put what belongs together into one secret, and name its fields",
             TooLarge => "check that this is the right object: an ecs.config has a few KiB",
             Checksum => "store the object again",
             Digest { .. } => {

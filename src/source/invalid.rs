@@ -51,7 +51,7 @@ impl Reason {
     }
 }
 
-pub(super) const FORMS: &str = "write s3://BUCKET/KEY, arn:PARTITION:s3:::BUCKET/KEY, an access point's ARN with /object/KEY, https://…, file:///PATH or a path";
+pub(super) const FORMS: &str = "write s3://BUCKET/KEY, arn:PARTITION:s3:::BUCKET/KEY, an access point's ARN with /object/KEY, ssm:///PARAMETER, secretsmanager://SECRET, https://…, file:///PATH or a path";
 pub(super) const ARNS: &str = "write arn:PARTITION:s3:::BUCKET/KEY or arn:PARTITION:s3:REGION:ACCOUNT:accesspoint/NAME/object/KEY";
 pub(super) const CONTROL: &str = "write control characters in keys as %XX";
 pub(super) const HTTPS: &str = "write https://: http:// is for loopback addresses only";
@@ -67,6 +67,9 @@ pub(super) const OPTIONS: &str =
 pub(super) const OPTION: &str = "correct the option, or leave it out";
 pub(super) const DIGEST: &str =
     "write #sha256= and 64 hexadecimal digits, as sha256sum prints them; write a # in a key as %23";
+pub(super) const PARAMETER: &str =
+    "write ssm:/// and the parameter's path, as in ssm:///fleet/ecs.config?version=3&region=R";
+pub(super) const SECRET: &str = "write secretsmanager:// and the secret's name or ARN, as in secretsmanager://fleet/registry?versionStage=AWSPREVIOUS&region=R";
 pub(super) const FILE_HOST: &str =
     "write three slashes before an absolute path, as in file:///etc/ecs.config";
 pub(super) const FILE_OPTIONS: &str = "leave the options out; write a ? in a path as %3F";

@@ -14,14 +14,16 @@ mod https;
 mod invalid;
 pub(crate) mod policy;
 mod s3;
+mod secret;
 
 use aws_credential_types::Credentials;
 pub(crate) use content::not_a_configuration;
 pub(crate) use error::Error;
 use error::ErrorKind;
 use grammar::Location;
-pub(crate) use grammar::{Bucket, Object, Source};
+pub(crate) use grammar::{Bucket, Object, Secret, Source, Store};
 pub(crate) use invalid::Invalid;
+pub(crate) use secret::{FetchedSecret, fetch_secrets};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use url::Url;
@@ -35,7 +37,7 @@ use crate::net::backoff::{FailedAttempt, retry};
 pub(crate) struct Access<'a> {
     pub(crate) http: &'a Http,
     pub(crate) aws: &'a Aws,
-    /// Of the role; only S3 takes them.
+    /// Of the role; URLs and files take none.
     pub(crate) credentials: Option<&'a Credentials>,
     /// The host's region: where a bucket is looked for when neither the source nor the environment
     /// names one.
@@ -83,6 +85,11 @@ impl std::fmt::Debug for Fetched {
     }
 }
 
+/// Whether a source, as it is shown, is a parameter or a secret: all of it is secret then.
+pub(crate) fn is_secret(source: &str) -> bool {
+    source.parse::<Source>().is_ok_and(|source| source.secret().is_some())
+}
+
 /// Requests that the slowest of these layers took.
 pub(crate) fn attempts(layers: &[Fetched]) -> u32 {
     layers.iter().map(|layer| layer.attempts).max().unwrap_or(0)
@@ -123,7 +130,7 @@ pub(crate) async fn fetch(source: &Source, access: &Access<'_>) -> Result<Fetche
     let (content, sha256) = match content.and_then(|content| checked(source, content)) {
         Ok(checked) => checked,
         Err(FailedAttempt { error, causes, .. }) => {
-            return Err(Error { from, kind: error, attempts, causes });
+            return Err(Error { from, service: source.service(), kind: error, attempts, causes });
         }
     };
     let Content { bytes, etag, version_id, not_modified } = content;
@@ -144,6 +151,10 @@ pub(crate) fn urls(sources: &[Source], aws: &Aws, region: Option<&String>) -> Ve
     let url = |source: &Source| match &source.location {
         Location::S3(object) => s3::first_url(object, aws, region),
         Location::Https(url) => Some(url.clone()),
+        Location::Secret(secret) => {
+            let region = secret.region.as_ref().or(region);
+            source.service().url(aws, region.map(String::as_str))
+        }
         Location::File(_) => None,
     };
     sources.iter().filter_map(url).collect()
@@ -155,8 +166,13 @@ async fn read(source: &Source, access: &Access<'_>) -> (Result<Content, Failed>,
         Location::Https(url) => {
             retry(access.deadline, async |_| https::get(access.http, url).await).await
         }
-        Location::S3(_) if access.credentials.is_none() => {
+        Location::S3(_) | Location::Secret(_) if access.credentials.is_none() => {
             (Err(FailedAttempt::last(ErrorKind::NoCredentials)), 0)
+        }
+        Location::Secret(secret) => {
+            let credentials = access.credentials.expect("the arm above has the other case");
+            let mut getter = secret::Getter::new(secret, access, credentials);
+            retry(access.deadline, async |_| getter.attempt().await).await
         }
         Location::S3(object) => {
             let cached = access.cached.filter(|cached| cached.layer.source == source.to_string());

@@ -28,7 +28,8 @@ pub(crate) fn decrypt(key_arn: &str) -> String {
     statement("kms:Decrypt", key_arn)
 }
 
-fn statement(action: &str, resource: &str) -> String {
+/// What allows one action on one resource.
+pub(crate) fn statement(action: &str, resource: &str) -> String {
     json!({"Effect": "Allow", "Action": action, "Resource": resource}).to_string()
 }
 

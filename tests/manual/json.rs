@@ -68,7 +68,10 @@ fn every_field_of_a_report_is_described_and_no_other_is() {
     let kept = host.with_fault("s3-refused").run(&["--config", SOURCE, "--timeout", "3s"]).report;
     let refused = Host::default().with_fault("s3-403").boot().report;
     let mut found = BTreeSet::new();
-    for report in [&installed, &kept, &refused] {
+    let host = Host::default().stores("ECS_CLUSTER=${secret:cluster}\n");
+    host.cloud.set_secret("cluster", "prod");
+    let expanded = host.run(&["--config", SOURCE, "--expand"]).report;
+    for report in [&installed, &kept, &refused, &expanded] {
         found.extend(check_fields(&["REPORT"], report));
     }
     let page = Page::named("ecs-bootstrap-report.5");

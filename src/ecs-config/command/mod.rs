@@ -42,6 +42,9 @@ pub struct LintArgs {
     /// The guard stops tasks in host network mode, as with `run --block-imds-host-tasks`
     #[arg(long)]
     block_imds_host_tasks: bool,
+    /// Values are expanded, as with `run --expand`: of those with placeholders only these are checked
+    #[arg(long)]
+    expand: bool,
     /// Make findings of this rule errors; `warnings` for all warnings. May be repeated
     #[arg(long, value_name = "ID", value_parser = ids(Some(WARNINGS)), hide_possible_values = true)]
     deny: Vec<String>,
@@ -106,6 +109,8 @@ pub struct Fetched {
     pub shown: String,
     /// The content.
     pub bytes: Vec<u8>,
+    /// All of it is secret: nothing of it is quoted.
+    pub is_secret: bool,
 }
 
 /// What to print on stdout, and whether a finding was an error.
@@ -202,7 +207,11 @@ impl LintArgs {
                 Some(fetched) => fetched.bytes.clone(),
                 None => Input::new(name).read(&shown)?,
             };
-            checked.push(check(self, (name, shown), bytes, neighbours.as_ref())?);
+            let mut one = check(self, (name, shown), bytes, neighbours.as_ref())?;
+            if fetched.is_some_and(|one| one.is_secret) && !self.show_secrets {
+                one.bytes.clear();
+            }
+            checked.push(one);
         }
         Ok(print::print(self, around, &checked))
     }
@@ -265,6 +274,7 @@ fn check(
         json_file: neighbours.and_then(Neighbours::json_file),
         allow_default_cluster: args.allow_default_cluster,
         block_host_tasks: args.block_imds_host_tasks,
+        expand: args.expand,
         ..Context::default()
     };
     let findings = lint::check(&File { source: &shown, bytes: &bytes }, &context);

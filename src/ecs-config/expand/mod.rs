@@ -27,7 +27,15 @@ pub enum Placeholder {
     AccountId,
     /// `${tag:KEY}`, an instance tag by its key.
     Tag(String),
+    /// `${ssm:/PATH}`, a parameter of Systems Manager.
+    Parameter(String),
+    /// `${secret:NAME}`, a secret of Secrets Manager, or with `#FIELD` a top-level key of the JSON
+    /// object that it is.
+    Secret(String, Option<String>),
 }
+
+/// What is in front of the name of a placeholder that has one.
+const NAMED: [&str; 3] = ["tag:KEY", "ssm:/PATH", "secret:NAME"];
 
 const PLAIN: [(&str, Placeholder); 6] = [
     ("region", Placeholder::Region),
@@ -61,6 +69,9 @@ impl fmt::Display for Placeholder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Placeholder::Tag(key) => write!(f, "${{tag:{key}}}"),
+            Placeholder::Parameter(path) => write!(f, "${{ssm:{path}}}"),
+            Placeholder::Secret(name, None) => write!(f, "${{secret:{name}}}"),
+            Placeholder::Secret(name, Some(field)) => write!(f, "${{secret:{name}#{field}}}"),
             plain => {
                 let name = PLAIN.iter().find(|(_, known)| known == plain).map_or("", |row| row.0);
                 write!(f, "${{{name}}}")
@@ -70,18 +81,42 @@ impl fmt::Display for Placeholder {
 }
 
 impl Placeholder {
+    /// The source that holds it, as `--config` takes it; `None`: the host itself knows.
+    pub fn source(&self) -> Option<String> {
+        match self {
+            Placeholder::Parameter(path) => Some(format!("ssm://{path}")),
+            Placeholder::Secret(name, _) => Some(format!("secretsmanager://{name}")),
+            _ => None,
+        }
+    }
+
+    /// The key in the JSON object of a secret, if it is not the whole secret.
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Placeholder::Secret(_, field) => field.as_deref(),
+            _ => None,
+        }
+    }
+
     fn parse(line: usize, name: &[u8]) -> Result<Self, Error> {
         let name = String::from_utf8_lossy(name);
         if let Some(key) = name.strip_prefix("tag:").filter(|key| !key.is_empty()) {
             return Ok(Placeholder::Tag(key.to_owned()));
         }
+        if let Some(path) = name.strip_prefix("ssm:").filter(|it| it.starts_with('/')) {
+            return Ok(Placeholder::Parameter(path.to_owned()));
+        }
+        if let Some(secret) = name.strip_prefix("secret:").filter(|it| !it.is_empty()) {
+            let (name, field) = match secret.split_once('#') {
+                Some((name, field)) => (name, Some(field.to_owned())),
+                None => (secret, None),
+            };
+            return Ok(Placeholder::Secret(name.to_owned(), field));
+        }
         let known = PLAIN.into_iter().find(|(known, _)| *known == name);
         known.map(|(_, placeholder)| placeholder).ok_or_else(|| Error::Unknown {
             line,
-            nearest: text::nearest(
-                &name,
-                PLAIN.map(|(known, _)| known).into_iter().chain(["tag:KEY"]),
-            ),
+            nearest: text::nearest(&name, PLAIN.map(|(known, _)| known).into_iter().chain(NAMED)),
             name: shown(&name),
         })
     }
@@ -89,7 +124,7 @@ impl Placeholder {
 
 /// What may be shown: between a stray `${` and the next `}` there may be anything.
 fn shown(name: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.:".contains(c);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.:/#".contains(c);
     if name.chars().all(is_plain) { name.to_owned() } else { "…".into() }
 }
 
@@ -125,6 +160,22 @@ pub fn expand(
         out.extend_from_slice(rest);
     }
     Ok(out)
+}
+
+/// The names of the variables whose values are, or contain, what a parameter or a secret holds.
+pub fn secret_names(bytes: &[u8]) -> BTreeSet<String> {
+    let has_secret = |line: &Line<'_>| {
+        let mut line = line.raw.to_vec();
+        line.push(b'\n');
+        placeholders(&line).iter().any(|placeholder| placeholder.source().is_some())
+    };
+    let secret = lines(bytes).filter(has_secret);
+    // `export NAME=` is a name, too.
+    let name = |line: Line<'_>| {
+        let name = text::lossy(line.assignment()?.0);
+        name.split_whitespace().last().map(str::to_owned)
+    };
+    secret.filter_map(name).collect()
 }
 
 /// The placeholders that [`expand`] would look up, so that the caller can fetch them before;

@@ -11,6 +11,9 @@ fn host(placeholder: &Placeholder) -> Option<String> {
         Placeholder::Tag(key) if key == "team name" => Some("blue".into()),
         Placeholder::Tag(key) if key == "bad" => Some("a\nECS_CLUSTER=evil".into()),
         Placeholder::Tag(_) => None,
+        Placeholder::Parameter(path) => Some(format!("value of {path}")),
+        Placeholder::Secret(_, Some(field)) if field == "lines" => Some("a\r\nb".into()),
+        Placeholder::Secret(name, field) => Some(format!("{name}/{field:?}")),
     }
 }
 
@@ -91,4 +94,23 @@ fn placeholders_lists_what_expand_looks_up() {
         found.into_iter().collect::<Vec<_>>(),
         [Placeholder::Region, Placeholder::Tag("x".into())]
     );
+}
+
+#[test]
+fn secrets_are_replaced_and_stay_on_their_line() {
+    check(
+        "A=${ssm:/a/b}\nB={\"p\":\"${secret:r#p}\"}\nC=${secret:r}",
+        "A=value of /a/b\nB={\"p\":\"r/Some(\"p\")\"}\nC=r/None",
+    );
+    check_error(
+        "A=${secret:r#lines}",
+        "line 1: the value of ${secret:r#lines} holds a control character",
+    );
+    assert!(expand(b"A=${ssm:a}", host).is_err() && expand(b"A=${secret:}", host).is_err());
+}
+
+#[test]
+fn variables_with_secrets_are_named() {
+    let text = b"# X=${secret:a}\nA=${ssm:/a}\nB=${region}\nexport C=x${secret:a#b}y\nD=1\n";
+    assert_eq!(secret_names(text), ["A".to_owned(), "C".to_owned()].into());
 }

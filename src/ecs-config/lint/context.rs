@@ -97,6 +97,8 @@ pub struct Context<'a> {
     pub block_host_tasks: bool,
     /// The host is an ECS Anywhere host.
     pub external: bool,
+    /// Placeholders in values will be replaced, and what they stand for is not known yet.
+    pub expand: bool,
     /// The cluster that an agent on this host has joined already.
     pub registered: Registered,
 }

@@ -16,6 +16,7 @@ fn introduction(context: ExampleContext) -> &'static str {
         ExampleContext::Stretched => "`...` means 64 KiB of text.\n\n",
         ExampleContext::Whole => "With --whole,\n",
         ExampleContext::HostTasks => "With --block-imds-host-tasks,\n",
+        ExampleContext::Expanded => "With --expand,\n",
         ExampleContext::External => "With --for external,\n",
         ExampleContext::InstanceFile => "In /var/lib/ecs/ecs.config, with --for al2023,\n",
         ExampleContext::JsonFile => {

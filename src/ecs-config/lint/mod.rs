@@ -121,7 +121,10 @@ fn check_file(file: &File<'_>, context: &Context<'_>, cross: bool) -> Vec<Findin
         // A line that a later one overrides counts for nothing.
         for setting in settings.iter().filter(|one| last.get(one.name) == Some(&one.line)) {
             names::check(setting, context, &mut found);
-            values::check(setting, &consulted, &mut found);
+            match context.expand && setting.value.contains("${") {
+                true => values::check_placeholders(setting, &mut found),
+                false => values::check(setting, &consulted, &mut found),
+            }
         }
         if cross {
             let placed = settings.iter().map(|setting| cross_checks::Placed {
@@ -133,7 +136,10 @@ fn check_file(file: &File<'_>, context: &Context<'_>, cross: bool) -> Vec<Findin
             cross_checks::check(&placed.collect::<Vec<_>>(), context, &mut found);
         }
     }
-    found.finish()
+    let mut findings = found.finish();
+    // Something does expand it.
+    findings.retain(|finding| !context.expand || finding.id != rules::readers::NO_EXPANSION.id);
+    findings
 }
 
 /// What is wrong with the merged file as a whole, each setting with the layer and line that it

@@ -13,6 +13,7 @@ fn context(rule: &Rule, is_broken: bool) -> Context<'static> {
     match rule.context {
         ExampleContext::Plain | ExampleContext::Stretched | ExampleContext::Installed => plain,
         ExampleContext::Whole => Context { whole: true, ..plain },
+        ExampleContext::Expanded => Context { expand: true, ..plain },
         ExampleContext::HostTasks => Context { block_host_tasks: true, ..plain },
         ExampleContext::External => Context { host: "external".parse().ok(), ..plain },
         ExampleContext::InstanceFile => {

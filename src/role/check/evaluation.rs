@@ -133,6 +133,10 @@ impl<'a> Evaluation<'a> {
                 "object-not-readable",
                 format!("no policy allows {action} on {resource}: {consequence}"),
             ),
+            PermissionGroup::Secret(_) => (
+                "secret-not-readable",
+                format!("no policy allows {action} on {resource}: {consequence}"),
+            ),
             PermissionGroup::Key(_) => (
                 "key-not-usable",
                 format!("no policy allows {action} with {resource}: {consequence}"),
@@ -141,6 +145,7 @@ impl<'a> Evaluation<'a> {
         let finding = RoleFinding::new(severity, id, message, shell::sequence(&fix));
         match group {
             PermissionGroup::Object(at) => finding.about(&self.role.objects[at].source),
+            PermissionGroup::Secret(at) => finding.about(&self.role.secrets[at].source),
             _ => finding,
         }
     }

@@ -8,6 +8,7 @@ use tokio::time::{Duration, Instant};
 
 use super::finding::RoleFinding;
 use crate::error::{Diagnostic, ExitStatus};
+use crate::install::compose;
 use crate::net::Http;
 use crate::net::endpoint::Service;
 use crate::net::signed::{self, Action, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
@@ -41,17 +42,27 @@ pub(super) async fn probe(
         cached: None,
     };
     let (unreadable, (denied, untried)) =
-        tokio::join!(fetch(role, &settings.config, &access), try_actions(role, &access));
+        tokio::join!(fetch(role, settings, &access), try_actions(role, &access));
     (denied.into_iter().chain(unreadable).collect(), untried)
 }
 
 /// The very fetch that a run would make.
-async fn fetch(role: &Role, sources: &[Source], access: &Access<'_>) -> Vec<RoleFinding> {
-    let mut findings = Vec::new();
+async fn fetch(role: &Role, settings: &Settings, access: &Access<'_>) -> Vec<RoleFinding> {
+    let sources = &settings.config;
+    let (mut findings, mut fetched) = (Vec::new(), Vec::new());
     for source in sources.iter().filter(|source| source.needs_credentials()) {
-        if let Err(error) = source::fetch(source, access).await {
-            findings.push(unreadable(role, source, &error));
+        match source::fetch(source, access).await {
+            Ok(layer) => fetched.push(layer),
+            Err(error) => findings.push(unreadable(role, source, &error)),
         }
+    }
+    if settings.expand
+        && let named = compose::placeholders(settings, &fetched)
+        && let Err(error) = source::fetch_secrets(named, access).await
+    {
+        let message = format!("the role's own credentials cannot read it: {error}");
+        let (id, fix) = ("secret-not-readable", error.remedy());
+        findings.push(RoleFinding::new(Severity::Error, id, message, fix));
     }
     findings
 }

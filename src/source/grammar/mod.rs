@@ -2,11 +2,13 @@
 //!
 //! `s3://BUCKET/KEY` · `arn:PARTITION:s3:::BUCKET/KEY` · `arn:PARTITION:s3:REGION:ACCOUNT:accesspoint/NAME/object/KEY` · `https://…` ·
 //! `file:///PATH` · a plain path. S3 sources take `?versionId=V&region=R&owner=ACCOUNT`, all take `#sha256=HEX`.
+//! `ssm:///PATH?version=N|label=L&region=R` · `secretsmanager://NAME-or-ARN?versionId=V|versionStage=S&region=R`.
 //!
 //! In S3 and file URLs `%XX` is decoded and `+` is a plus, so every key can be written. A plain
 //! path is taken as it is.
 
 mod object;
+mod secret;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,12 +17,14 @@ use std::str::FromStr;
 pub(crate) use object::{Bucket, Object};
 use object::{arn, s3_url};
 use percent_encoding::percent_decode_str;
+pub(crate) use secret::{Secret, Store};
 use serde::{Serialize, Serializer};
 use url::Url;
 
 use super::invalid::{self, Invalid, Reason};
+use crate::net::endpoint::Service;
 
-const SCHEMES: [&str; 3] = ["s3", "https", "file"];
+const SCHEMES: [&str; 5] = ["s3", "https", "file", "ssm", "secretsmanager"];
 
 /// One layer's origin. Prints as the user wrote it, except that an https URL shows neither query
 /// nor fragment: a presigned one is a secret.
@@ -35,6 +39,7 @@ pub(crate) struct Source {
 pub(super) enum Location {
     S3(Object),
     Https(Url),
+    Secret(Secret),
     File(PathBuf),
 }
 
@@ -59,13 +64,26 @@ impl Serialize for Source {
 impl Source {
     /// Whether fetching it takes AWS credentials.
     pub(crate) fn needs_credentials(&self) -> bool {
-        matches!(self.location, Location::S3(_))
+        matches!(self.location, Location::S3(_) | Location::Secret(_))
     }
 
     /// The object in S3 that it names, if it names one.
     pub(crate) fn object(&self) -> Option<&Object> {
         match &self.location {
             Location::S3(object) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// Who is asked for it.
+    pub(super) fn service(&self) -> Service {
+        self.secret().map_or(Service::S3, |secret| secret.store.action().service)
+    }
+
+    /// The parameter or secret that it names, if it names one.
+    pub(crate) fn secret(&self) -> Option<&Secret> {
+        match &self.location {
+            Location::Secret(secret) => Some(secret),
             _ => None,
         }
     }
@@ -114,6 +132,8 @@ fn parse(text: &str) -> Result<Source, Reason> {
         Some(("s3", rest)) => s3_url(rest).map(as_written),
         Some(("file", rest)) => file_url(rest).map(as_written),
         Some(("https" | "http", _)) => web(text),
+        Some(("ssm", rest)) => secret::parameter(rest).map(as_written),
+        Some(("secretsmanager", rest)) => secret::secret(rest).map(as_written),
         Some((scheme, _)) if is_scheme(scheme) => {
             Err(Reason::unknown("a kind of source", scheme, SCHEMES, invalid::FORMS))
         }

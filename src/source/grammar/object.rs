@@ -160,7 +160,7 @@ fn check_bucket(name: &str) -> Result<(), Reason> {
 }
 
 /// Why the first rule that is broken is.
-fn broken<const N: usize>(rules: [(bool, &'static str); N]) -> Option<&'static str> {
+pub(super) fn broken<const N: usize>(rules: [(bool, &'static str); N]) -> Option<&'static str> {
     rules.into_iter().find(|(broken, _)| *broken).map(|(_, why)| why)
 }
 

@@ -160,6 +160,46 @@ fn plain_http_is_for_loopback_only() {
 }
 
 #[test]
+fn parameters_and_secrets_have_versions_and_regions() {
+    let arn = "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:a/b-AbCdEf";
+    let table = [
+        ("ssm:///a/b.c-d_e", "/a/b.c-d_e", None, None),
+        ("ssm:///a?version=3&region=eu-west-1", "/a", Some(("version", "3")), Some("eu-west-1")),
+        ("ssm:///a?label=blue", "/a", Some(("label", "blue")), None),
+        ("secretsmanager://a/b+c=d@e", "a/b+c=d@e", None, None),
+        ("secretsmanager://a?versionStage=X", "a", Some(("versionStage", "X")), None),
+        (&*format!("secretsmanager://{arn}"), arn, None, Some("cn-north-1")),
+    ];
+    for (text, id, version, region) in table {
+        let source = read(text);
+        let secret = source.secret().unwrap();
+        let version = version.map(|(name, value)| (name, value.to_owned()));
+        assert_eq!((&*secret.id, &secret.version), (id, &version), "{text}");
+        assert_eq!(secret.region.as_deref(), region, "{text}");
+        assert!(source.needs_credentials() && source.to_string() == text);
+    }
+    let bad = [
+        "ssm://a",
+        "ssm:///a//b",
+        "ssm:///a b",
+        "ssm:///",
+        "ssm:///a?version=x",
+        "ssm:///a?version=1&label=b",
+        "ssm:///a?versionId=1",
+        "ssm:///a?region=EU",
+        "secretsmanager://",
+        "secretsmanager://a:b",
+        "secretsmanager://a?version=1",
+        "secretsmanager://arn:aws:ssm:eu-west-1:123456789012:secret:a",
+        "secretsmanager://arn:aws:secretsmanager:eu-west-1:1:secret:a",
+        "secretsmanager://arn:aws:secretsmanager:eu-west-1:123456789012:secret:a?region=us-east-1",
+    ];
+    for text in bad {
+        refused(text);
+    }
+}
+
+#[test]
 fn invalid_source_is_refused_with_reason_and_remedy() {
     let long = format!("s3://bucket/{}", "k".repeat(1025));
     let wide = format!("s3://{}/k", "b".repeat(64));

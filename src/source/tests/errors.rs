@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::error::tests::{PLANTED, examples, network};
-use crate::source::error::{Asked, NO_BUCKET, NO_FILE, NO_KEY, NO_VERSION};
+use crate::net::endpoint::Service;
+use crate::net::signed::GET_PARAMETER;
+use crate::source::error::{Asked, AskedSecret, NO_BUCKET, NO_FILE, NO_KEY, NO_VERSION};
 
 impl Error {
     pub(crate) fn examples() -> Vec<(ExitStatus, Error)> {
@@ -14,7 +16,7 @@ impl Error {
         let kinds = kinds().into_iter().chain(network.map(|(status, kind)| (status, kind.into())));
         let of = |(status, kind)| {
             let causes = vec!["connection reset by peer".into()];
-            (status, Error { from: from.clone(), kind, attempts: 2, causes })
+            (status, Error { from: from.clone(), service: Service::S3, kind, attempts: 2, causes })
         };
         kinds.map(of).collect()
     }
@@ -31,10 +33,15 @@ fn kinds() -> Vec<(ExitStatus, ErrorKind)> {
     let code = || "InvalidAccessKeyId".to_owned();
     let denied = ["s3://bucket/key", "s3://bucket/key?owner=123456789012&versionId=1"].map(asked);
     let key = "arn:aws:kms:eu-west-1:123456789012:key/1".to_owned();
+    let secret = SecretDenied(Box::new(AskedSecret {
+        action: &GET_PARAMETER,
+        arn: "arn:aws:ssm:eu-west-1:123456789012:parameter/fleet/ecs.config".into(),
+    }));
     let why = Some("Request has expired".to_owned());
     let digest = Digest { wanted: "0".repeat(64), found: "1".repeat(64) };
     examples!(ErrorKind {
         AccessDenied(_) => AccessDenied denied,
+        SecretDenied(_) => AccessDenied [secret],
         KmsDenied { .. } => AccessDenied [KmsDenied { key: Some(key) }, KmsDenied { key: None }],
         KmsKey { .. } => AccessDenied [KmsKey { code: code() }],
         Credentials { .. } => AccessDenied [Credentials { code: code() }],
@@ -55,6 +62,7 @@ fn kinds() -> Vec<(ExitStatus, ErrorKind)> {
         Unexpected(_) => SourceUnreachable [Unexpected(204)],
         Network(_) => SourceUnreachable [Network(NetworkError::Deadline)],
         FileIo(_) => SourceUnreachable [FileIo("input/output error".into())],
+        TooManySecrets(_) => Integrity [TooManySecrets(65)],
         TooLarge => Integrity [TooLarge],
         Checksum => Integrity [Checksum],
         Digest { .. } => Integrity [digest],
@@ -85,6 +93,8 @@ impl Invalid {
             "s3://bucket/key?versionID=1",
             "s3://bucket/key?owner=1",
             "s3://bucket/key#frag",
+            "ssm://fleet/ecs.config",
+            "secretsmanager://a b",
             "file://etc/ecs.config",
             "file:///etc/ecs.config?region=eu-west-1",
         ];

@@ -11,7 +11,7 @@ fn failure(answer: String) -> Error {
     let Location::Https(url) = &source.location else { unreachable!() };
     let http = Http::new(&Vars::new()).unwrap();
     let FailedAttempt { error, causes, .. } = run(https::get(&http, url)).unwrap_err();
-    Error { from: source.to_string(), kind: error, attempts: 1, causes }
+    Error { from: source.to_string(), service: source.service(), kind: error, attempts: 1, causes }
 }
 
 #[test]

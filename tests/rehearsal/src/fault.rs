@@ -16,6 +16,8 @@ pub enum Service {
     S3,
     /// ECS and ECR, reached by their names alone.
     Ecs,
+    /// Parameter Store and Secrets Manager, behind one address.
+    Secrets,
     /// Any web server, for `https` sources.
     Web,
 }

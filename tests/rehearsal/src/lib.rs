@@ -15,7 +15,7 @@
 //! ```
 //!
 //! ```text
-//! cloud       listeners, threads, the way of a request ──►  imds, sts, s3, ecs  what AWS answers
+//! cloud       listeners, threads, the way of a request ──►  imds, sts, s3, ecs, secrets  what AWS answers
 //! listener    an address that can be closed and reopened    fault, effect       what goes wrong
 //! http        HTTP/1.1 with bad manners on demand           sigv4               checks signatures
 //! journal     which requests came, when                     state               what the cloud knows
@@ -39,6 +39,7 @@ mod machine;
 mod proxy;
 mod rendezvous;
 mod s3;
+mod secrets;
 mod sigv4;
 mod state;
 mod sts;
@@ -51,6 +52,7 @@ pub use journal::{Seen, longest_chain};
 pub use machine::{Machine, inside_own_namespace, program};
 pub use proxy::{Manners, Proxy};
 pub use rendezvous::CONNECTION;
+pub use secrets::SecretFault;
 pub use sigv4::Credentials;
 pub use state::{Bucket, Checksum, Host, Object};
 pub use tls::Certificate;

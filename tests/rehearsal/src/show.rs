@@ -54,6 +54,7 @@ fn name(service: Service) -> &'static str {
         Service::Sts => "STS",
         Service::S3 => "S3",
         Service::Ecs => "ECS",
+        Service::Secrets => "secrets",
         Service::Web => "web",
     }
 }

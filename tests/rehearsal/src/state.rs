@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::clock;
 use crate::fault::Active;
 use crate::http::Response;
+use crate::secrets::{SecretFault, Versions};
 use crate::sigv4::Credentials;
 
 /// How long credentials of a role last when IMDS hands them out (six hours at AWS).
@@ -148,6 +149,9 @@ pub(crate) struct CloudState {
     pub buckets: BTreeMap<String, Bucket>,
     /// Access points, as `NAME-ACCOUNT`, and the bucket behind each.
     pub access_points: BTreeMap<String, String>,
+    pub parameters: BTreeMap<String, Versions>,
+    pub secrets: BTreeMap<String, Versions>,
+    pub secret_fault: Option<SecretFault>,
     pub pages: BTreeMap<String, Response>,
     pub faults: Vec<Active>,
     pub answered: u64,
@@ -169,6 +173,9 @@ impl CloudState {
             tokens: Vec::new(),
             buckets: BTreeMap::new(),
             access_points: BTreeMap::new(),
+            parameters: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            secret_fault: None,
             pages: BTreeMap::new(),
             faults: Vec::new(),
             answered: 0,

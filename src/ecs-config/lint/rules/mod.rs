@@ -30,6 +30,8 @@ pub enum ExampleContext {
     Whole,
     /// The guard stops tasks in host network mode (`run --block-imds-host-tasks`).
     HostTasks,
+    /// Values are expanded (`run --expand`).
+    Expanded,
     /// An ECS Anywhere host (`lint --for external`).
     External,
     /// The file is `/var/lib/ecs/ecs.config` of an Amazon Linux host.

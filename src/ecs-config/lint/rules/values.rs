@@ -2,6 +2,10 @@
 
 table! { Values:
 
+BAD_PLACEHOLDER "bad-placeholder" Error ALL reports "this placeholder is not known" "write ${region}, ${availability_zone}, ${instance_id}, ${instance_type}, ${ami_id}, ${account_id}, ${tag:KEY}, ${ssm:/PATH}, ${secret:NAME} or ${secret:NAME#FIELD}"
+"What `run --expand` does not know it does not install. In a value that it expands every `${` begins a placeholder; a `$` alone is a plain character."
+b"ECS_CLUSTER=${regoin}\n" => b"ECS_CLUSTER=${region}\n" in Expanded;
+
 NOT_A_BOOLEAN "not-a-boolean" Error ALL
 "The agent knows the words 1, t, T, TRUE, true, True and their negatives; anything else, such as yes or on, counts as not set, and a default that ecs-init had set is lost as well. The AWS SDK stops on it. Write true or false."
 b"ECS_ENABLE_TASK_IAM_ROLE=yes\n" => b"ECS_ENABLE_TASK_IAM_ROLE=true\n";

@@ -9,8 +9,10 @@ mod value;
 
 use value::Value;
 
-use super::findings::Findings;
+use super::findings::{Findings, words};
+use super::rules::values::BAD_PLACEHOLDER;
 use super::scan::Setting;
+use crate::expand::expand;
 use crate::variables::{self, Kind};
 
 /// Settings that decide how another one is checked.
@@ -33,6 +35,17 @@ impl<'t> Consulted<'t> {
         }
         consulted
     }
+}
+
+/// Checks the placeholders of a value that will be expanded. An error of them names what is between
+/// the braces only if that looks like a name.
+pub(super) fn check_placeholders(setting: &Setting<'_>, found: &mut Findings<'_>) {
+    let value = format!("X={}", setting.value);
+    let Err(error) = expand(value.as_bytes(), |_| Some("known later".into())) else { return };
+    let message = error.to_string();
+    let message = message.split_once(": ").map_or(&*message, |(_, message)| message);
+    let fix = BAD_PLACEHOLDER.fix;
+    found.add_with(&BAD_PLACEHOLDER, setting.at_value(), || words(message, fix));
 }
 
 /// Checks the value of one setting.

@@ -15,7 +15,7 @@ use crate::http::{Pace, Request, Response, read_request, write_response};
 use crate::rendezvous::CONNECTION;
 use crate::state::CloudState;
 use crate::tls::Wire;
-use crate::{clock, ecs, imds, s3, sts};
+use crate::{clock, ecs, imds, s3, secrets, sts};
 
 impl Inner {
     /// One connection, to its end. That it broke is the client's affair.
@@ -75,13 +75,15 @@ impl Inner {
 
 /// The listener that serves all of AWS tells the services by their names.
 fn service_of(service: Service, request: &Request) -> Service {
-    const NAMES: [(&str, Service); 6] = [
+    const NAMES: [(&str, Service); 8] = [
         ("sts.", Service::Sts),
         ("sts-", Service::Sts),
         ("ecs.", Service::Ecs),
         ("ecs-a-", Service::Ecs),
         ("ecs-t-", Service::Ecs),
         ("api.ecr.", Service::Ecs),
+        ("ssm.", Service::Secrets),
+        ("secretsmanager.", Service::Secrets),
     ];
     let named = |(prefix, _): &&(&str, Service)| request.host().starts_with(prefix);
     match service {
@@ -124,6 +126,7 @@ fn usual(state: &mut CloudState, service: Service, request: &Request, now: Syste
         Service::Sts => sts::answer(state, request, now),
         Service::S3 => s3::answer(state, request, now),
         Service::Ecs => ecs::answer(state, request, now),
+        Service::Secrets => secrets::answer(state, request, now),
         Service::Web => {
             state.pages.get(&request.target).cloned().unwrap_or_else(|| imds::page(404))
         }

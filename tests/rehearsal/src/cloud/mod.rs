@@ -17,6 +17,7 @@ use crate::journal::{Journal, Seen};
 use crate::listener::Listener;
 use crate::proxy::Proxy;
 use crate::rendezvous::Rendezvous;
+use crate::secrets::SecretFault;
 use crate::sigv4::{self, Credentials};
 use crate::state::{Bucket, CloudState, Host, Object};
 use crate::tls::{self, Certificate, Tls};
@@ -77,7 +78,7 @@ impl Cloud {
         let tls = options.tls.map(tls::make).transpose().map_err(io::Error::other)?;
         let mut addresses: Vec<_> = imds_addresses(&options);
         addresses.extend(
-            [Service::Sts, Service::S3, Service::Web]
+            [Service::Sts, Service::S3, Service::Secrets, Service::Web]
                 .map(|service| (service, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))),
         );
         addresses.extend(options.aws_at.map(|at| (Service::S3, at)));
@@ -107,6 +108,8 @@ impl Cloud {
             ("AWS_EC2_METADATA_SERVICE_ENDPOINT", Service::Imds),
             ("AWS_ENDPOINT_URL_STS", Service::Sts),
             ("AWS_ENDPOINT_URL_S3", Service::S3),
+            ("AWS_ENDPOINT_URL_SSM", Service::Secrets),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", Service::Secrets),
         ]
         .map(|(name, service)| (name.to_owned(), self.url(service)))
         .to_vec()
@@ -205,6 +208,21 @@ impl Cloud {
     /// Makes the bucket if needed, and changes it.
     pub fn set_bucket(&self, name: &str, change: impl FnOnce(&mut Bucket)) {
         change(self.inner.state().bucket(name));
+    }
+
+    /// A new version of a parameter (SecureString).
+    pub fn set_parameter(&self, path: &str, value: &str) {
+        self.inner.state().parameters.entry(path.into()).or_default().push(value.into());
+    }
+
+    /// A new version of a secret.
+    pub fn set_secret(&self, name: &str, value: &str) {
+        self.inner.state().secrets.entry(name.into()).or_default().push(value.into());
+    }
+
+    /// What Parameter Store and Secrets Manager do wrong from now on; `None`: nothing.
+    pub fn set_secret_fault(&self, fault: Option<SecretFault>) {
+        self.inner.state().secret_fault = fault;
     }
 
     /// An access point of the host's account, in front of a bucket.

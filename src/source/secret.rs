@@ -1,0 +1,223 @@
+//! A parameter of Parameter Store or a secret of Secrets Manager: as a layer, and as a value that
+//! some layer names (`${ssm:/PATH}`, `${secret:NAME#FIELD}`).
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_smithy_types::base64;
+use ecs_config::expand::Placeholder;
+use ecs_config::text::printable;
+use futures_util::future::try_join_all;
+use serde_json::{Value, json};
+
+use super::error::{AskedSecret, Error, ErrorKind};
+use super::grammar::{Secret, Store};
+use super::{Access, Content, Failed, Fetched, Source, answer, fetch};
+use crate::net::backoff::{FailedAttempt, Next};
+use crate::net::partition::Partition;
+use crate::net::signed::{self, Answer, Caller, NoAnswer};
+use crate::net::{NetworkError, first_paragraph};
+use crate::paths::MAX_SECRETS;
+
+/// Codes with which these services refuse credentials.
+/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html>
+const CREDENTIALS: [&str; 7] = [
+    "UnrecognizedClientException",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "ExpiredTokenException",
+    "ExpiredToken",
+    "IncompleteSignature",
+];
+
+/// What one fetch learns on its way: the service's time.
+pub(super) struct Getter<'a> {
+    secret: &'a Secret,
+    access: &'a Access<'a>,
+    credentials: &'a Credentials,
+    /// Our clock less the service's, once a signature was refused for it, in seconds.
+    ahead: Option<i64>,
+}
+
+impl<'a> Getter<'a> {
+    pub(super) fn new(
+        secret: &'a Secret,
+        access: &'a Access<'a>,
+        credentials: &'a Credentials,
+    ) -> Self {
+        Getter { secret, access, credentials, ahead: None }
+    }
+
+    /// One GetParameter or GetSecretValue.
+    pub(super) async fn attempt(&mut self) -> Result<Content, Failed> {
+        let Access { aws, region, http, .. } = self.access;
+        let region = self.secret.region.as_ref().or(aws.region.as_ref()).or(region.as_ref());
+        let unknown = || FailedAttempt::last(ErrorKind::Unusable("the region is unknown".into()));
+        let region = region.ok_or_else(unknown)?;
+        let (credentials, time) = (self.credentials, self.time());
+        let caller = Caller { aws, region, credentials, http, time };
+        let action = self.secret.store.action();
+        match signed::call(action, &self.request(), &caller).await {
+            Ok(answer) if answer.status == 200 => self.read(answer.into_body()),
+            Ok(answer) => Err(self.failure(&answer, region)),
+            Err(NoAnswer::Network(failed)) => Err(failed.into()),
+            Err(NoAnswer::Unusable(why)) => Err(FailedAttempt::last(ErrorKind::Unusable(why))),
+        }
+    }
+
+    fn time(&self) -> SystemTime {
+        let ahead = self.ahead.unwrap_or_default();
+        let by = Duration::from_secs(ahead.unsigned_abs());
+        if ahead > 0 { SystemTime::now() - by } else { SystemTime::now() + by }
+    }
+
+    fn request(&self) -> Value {
+        let Secret { store, id, version, .. } = self.secret;
+        match (store, version) {
+            (Store::ParameterStore, version) => {
+                let version = version.iter().map(|(_, version)| format!(":{version}"));
+                let name = id.clone() + &version.collect::<String>();
+                json!({"Name": name, "WithDecryption": true})
+            }
+            (Store::SecretsManager, None) => json!({"SecretId": id}),
+            (Store::SecretsManager, Some(("versionId", version))) => {
+                json!({"SecretId": id, "VersionId": version})
+            }
+            (Store::SecretsManager, Some((_, stage))) => {
+                json!({"SecretId": id, "VersionStage": stage})
+            }
+        }
+    }
+
+    fn read(&self, body: Value) -> Result<Content, Failed> {
+        let (value, version) = match self.secret.store {
+            Store::ParameterStore => {
+                (body["Parameter"]["Value"].as_str(), &body["Parameter"]["Version"])
+            }
+            Store::SecretsManager => (body["SecretString"].as_str(), &body["VersionId"]),
+        };
+        let binary = || base64::decode(body["SecretBinary"].as_str()?).ok();
+        let bytes = value.map(|text| text.as_bytes().to_vec()).or_else(binary);
+        let bytes = bytes.ok_or_else(|| FailedAttempt::last(ErrorKind::Unexpected(200)))?;
+        let number = version.as_u64().map(|number| number.to_string());
+        let version_id = version.as_str().map(printable).or(number);
+        Ok(Content { bytes, version_id, ..Content::default() })
+    }
+
+    fn failure(&mut self, answer: &Answer, region: &str) -> Failed {
+        let (status, code) = (answer.status, &*answer.code);
+        let name = self.secret.store.action().service.name();
+        let message = first_paragraph(&answer.message);
+        let quoted = format!("{name} answered: {status} {code} {message}");
+        let failed = |kind| FailedAttempt::last(kind).because(quoted.trim_end());
+        if let Some(error) = NetworkError::of_answer(status, code) {
+            return failed(error.into()).then(Next::Wait);
+        }
+        let credentials = CREDENTIALS.contains(&code);
+        if credentials && answer.clock_ahead.is_some_and(answer::is_skewed) {
+            let next = if self.ahead.is_none() { Next::AtOnce } else { Next::GiveUp };
+            self.ahead = answer.clock_ahead;
+            return failed(NetworkError::ClockSkew { ahead: answer.clock_ahead }.into()).then(next);
+        }
+        let kms = || answer::kms_denied(&answer.message).filter(|_| answer.is_denied());
+        failed(kms().unwrap_or_else(|| match code {
+            _ if credentials => ErrorKind::Credentials { code: code.into() },
+            _ if answer.is_denied() || status == 403 => self.denied(&answer.message, region),
+            "DecryptionFailure" | "InvalidKeyId" => ErrorKind::KmsKey { code: code.into() },
+            "ParameterNotFound" => ErrorKind::NotFound("parameter"),
+            "ParameterVersionNotFound" | "ParameterVersionLabelNotFound" => {
+                ErrorKind::NotFound("version of the parameter")
+            }
+            "ResourceNotFoundException" if self.secret.version.is_some() => {
+                ErrorKind::NotFound("secret, or no such version of it")
+            }
+            "ResourceNotFoundException" => ErrorKind::NotFound("secret"),
+            "InvalidRequestException" if answer.message.contains("deletion") => {
+                ErrorKind::NotFound("secret: it is scheduled for deletion")
+            }
+            code => ErrorKind::Refused { status, code: code.into() },
+        }))
+    }
+
+    /// The message names the caller's account.
+    fn denied(&self, message: &str, region: &str) -> ErrorKind {
+        let user = message.split_whitespace().find(|word| word.starts_with("arn:"));
+        let account = user.and_then(|arn| arn.split(':').nth(4)).filter(|it| !it.is_empty());
+        let partition = Partition::of_region(region).name;
+        let arn = self.secret.arn(partition, Some(region), account.unwrap_or("*"));
+        let action = self.secret.store.action();
+        ErrorKind::SecretDenied(Box::new(AskedSecret { action, arn: printable(&arn) }))
+    }
+}
+
+/// What a placeholder stands for. `Debug` shows no value.
+pub(crate) struct FetchedSecret {
+    pub(crate) placeholder: Placeholder,
+    pub(crate) value: String,
+    pub(crate) fetched: Fetched,
+}
+
+/// The values of those among these placeholders that are in Parameter Store and Secrets Manager;
+/// each parameter and secret is asked for once.
+pub(crate) async fn fetch_secrets(
+    placeholders: BTreeSet<Placeholder>,
+    access: &Access<'_>,
+) -> Result<Vec<FetchedSecret>, Error> {
+    let mut named = Vec::new();
+    for placeholder in placeholders {
+        let Some(source) = placeholder.source() else { continue };
+        let parsed = source.parse::<Source>().map_err(|invalid| {
+            Error::of(placeholder.to_string(), ErrorKind::Unusable(invalid.to_string()))
+        })?;
+        named.push((placeholder, parsed));
+    }
+    let mut sources: Vec<&Source> = named.iter().map(|(_, source)| source).collect();
+    sources.dedup();
+    if sources.len() > MAX_SECRETS {
+        let from = named[MAX_SECRETS].0.to_string();
+        return Err(Error::of(from, ErrorKind::TooManySecrets(sources.len())));
+    }
+    let fetched = try_join_all(sources.iter().map(|source| fetch(source, access))).await?;
+    let value = |(placeholder, source): &(Placeholder, Source)| {
+        let shown = source.to_string();
+        let fetched = fetched.iter().find(|one| one.layer.source == shown);
+        let fetched = fetched.expect("every source of the list was fetched").clone();
+        let kind = |kind| Error::of(placeholder.to_string(), kind);
+        let value = value(&fetched.bytes, placeholder.field()).map_err(kind)?;
+        Ok(FetchedSecret { placeholder: placeholder.clone(), value, fetched })
+    };
+    named.iter().map(value).collect()
+}
+
+/// The text, or one field of the JSON object that it is.
+fn value(bytes: &[u8], field: Option<&str>) -> Result<String, ErrorKind> {
+    let not_text = ErrorKind::Unusable("its value is not text in UTF-8".into());
+    let Some(field) = field else {
+        return str::from_utf8(bytes).map(str::to_owned).map_err(|_| not_text);
+    };
+    let object: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    match object.get(field) {
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(scalar @ (Value::Number(_) | Value::Bool(_))) => Ok(scalar.to_string()),
+        _ => Err(ErrorKind::NotFound("field with a string in the secret, which is to be JSON")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn field_is_a_top_level_key_of_the_json_object() {
+        let secret = br#"{"user": "u", "port": 5432, "nested": {"user": "v"}}"#;
+        assert_eq!(value(secret, Some("user")).unwrap(), "u");
+        assert_eq!(value(secret, Some("port")).unwrap(), "5432");
+        assert_eq!(value(b"plain", None).unwrap(), "plain");
+        for field in ["nested", "absent", "nested.user", ""] {
+            assert!(value(secret, Some(field)).is_err(), "{field}");
+        }
+        assert!(value(b"plain", Some("user")).is_err() && value(b"\xff", None).is_err());
+    }
+}
