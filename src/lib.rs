@@ -3,8 +3,8 @@
 //! The whole program is one line, walked once per boot, from left to right:
 //!
 //! ```text
-//! argv+env ─► settings ─► lock ─► guard ─► tags ─► identity ∥ fetch ─► compose ─► install ─► agent ─► report
-//!               pure             netlink   IMDS    IMDS+STS    S3        pure    one rename  systemd
+//! argv+env ─► settings ─► lock ─► guard ─► tags ─► identity ∥ fetch ∥ proof ─► compose ─► install ─► agent ─► report
+//!               pure             netlink   IMDS    IMDS+STS    S3      packets     pure    one rename  systemd
 //! ```
 //!
 //! [`bootstrap::run`] is that line, on one screen. A newcomer reads it, and then opens the one step

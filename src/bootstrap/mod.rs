@@ -8,7 +8,7 @@ mod host;
 
 use tokio::time::Instant;
 
-use self::guard::{guard_after_tags, guard_before_tags};
+use self::guard::Guard;
 use self::host::Host;
 use crate::error::{Diagnostic, Error, Step};
 use crate::files::{self, HostFiles};
@@ -38,7 +38,7 @@ pub(crate) async fn run(
     interrupted: impl Future<Output = impl Diagnostic>,
 ) -> Boot {
     let (timeline, mut results) = (Timeline::start(), Results::default());
-    let (mut lock, mut diff) = (None, None);
+    let (mut lock, mut diff, mut guard) = (None, None, Guard::default());
     let line = async {
         let deadline = Instant::now() + settings.timeout;
         if !dry_run {
@@ -49,14 +49,14 @@ pub(crate) async fn run(
         let clients = Clients::new(&settings, &files, environment.variables(), deadline)?;
 
         clients.announce(environment);
-        results.guard = guard_before_tags(&settings, dry_run, &timeline)?;
+        guard.before_tags(&settings, dry_run, &timeline)?;
         let tagged = clients.with_tags(&settings).await?;
-        results.guard = guard_after_tags(&settings, &tagged, &results.guard, dry_run, &timeline)?;
+        guard.after_tags(&settings, &tagged, dry_run, &timeline)?;
         results.settings = tagged.origins();
         tagged.has_something_to_install()?;
 
         let host = Host { settings: &tagged, files: &files, state: &state, clients, deadline };
-        let outcome = match host.identity_and_fetch(&timeline).await {
+        let outcome = match guard.beside(host.identity_and_fetch(&timeline), &timeline).await? {
             Ok(verified) => {
                 results.host = Some(verified.identity.clone());
                 let (findings, candidate) = host.compose(&verified, &timeline).await;
@@ -89,14 +89,18 @@ pub(crate) async fn run(
         signal = interrupted => Err(signal.into()),
         never = timeline.tell_of_waiting(settings.timeout) => match never {},
     };
-    Boot { report: report(timeline, results, ended), lock, diff }
+    Boot { report: report(timeline, results, guard, ended), lock, diff }
 }
 
 /// The report of the line. An error of the guard says what the guard is worth.
-fn report(timeline: Timeline, mut results: Results, ended: Result<Outcome, Error>) -> Report {
-    if let Some(error) = ended.as_ref().err().and_then(Error::cause) {
-        results.guard = step::failed(error);
-    }
+fn report(
+    timeline: Timeline,
+    mut results: Results,
+    guard: Guard,
+    ended: Result<Outcome, Error>,
+) -> Report {
+    let failed = ended.as_ref().err().and_then(Error::cause).map(step::failed);
+    results.guard = failed.unwrap_or(guard.report);
     Report::new("run", timeline, results, ended)
 }
 

@@ -1,7 +1,10 @@
-//! The guard as a step of a run: firewall rules before the first packet leaves, proven if there is
-//! a network to prove them on.
+//! The guard as a step of a run: installed before the first packet leaves, and proven beside the
+//! steps that follow if there is a network to prove it on.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use tokio::sync::oneshot;
 
 use crate::guard::{self, Error, GuardRequest};
 use crate::install::process;
@@ -20,17 +23,23 @@ pub(crate) fn wanted(settings: &Settings) -> Option<GuardRequest> {
     (wanted.bridges || wanted.host_tasks).then_some(wanted)
 }
 
-/// Installs what is wanted and proves what it is worth.
+/// A proof that takes its time beside other steps.
+pub(crate) type PendingProof = oneshot::Receiver<Result<GuardReport, Error>>;
+
+/// Installs what is wanted, and begins to prove what it is worth.
 ///
 /// # Errors
-/// A network that leaks. One without a verdict is not an error: before Docker's first start there
-/// is none, and the guard's own unit proves it afterwards.
-pub(crate) fn install_and_prove(wanted: &GuardRequest, root: &Path) -> Result<GuardReport, Error> {
+/// It could not be installed.
+pub(crate) fn install(
+    wanted: &GuardRequest,
+    root: &Path,
+) -> Result<(GuardReport, Option<PendingProof>), Error> {
     let installed = match guard::install(wanted, root) {
         Err(Error::Capability) if unit_is_active() => {
-            return Ok(GuardReport::installed(format!(
+            let report = GuardReport::installed(format!(
                 "installed by {GUARD_UNIT}, and proven by its verify unit when Docker is up"
-            )));
+            ));
+            return Ok((report, None));
         }
         installed => installed?,
     };
@@ -38,11 +47,17 @@ pub(crate) fn install_and_prove(wanted: &GuardRequest, root: &Path) -> Result<Gu
     for note in installed.notes.iter().chain(not_first) {
         tracing::warn!("guard: {note}");
     }
-    match wanted.bridges {
-        true => prove(root),
-        false if installed.changed => Ok(GuardReport::installed("installed")),
-        false => Ok(GuardReport::installed("unchanged")),
-    }
+    let report = GuardReport::installed(if installed.changed { "installed" } else { "unchanged" });
+    Ok((report, wanted.bridges.then(|| begin_to_prove(root.to_owned()))))
+}
+
+/// In a thread of its own, which the process does not wait for when it ends: the probe leaves
+/// nothing behind.
+fn begin_to_prove(root: PathBuf) -> PendingProof {
+    let (sender, receiver) = oneshot::channel();
+    // A run that was interrupted does not want the result any more.
+    thread::spawn(move || _ = sender.send(prove(&root)));
+    receiver
 }
 
 /// What the guard is worth after the error that ended the step.
@@ -64,6 +79,8 @@ fn unit_is_active() -> bool {
     asked.is_ok_and(|output| output.status.success())
 }
 
+/// A network that leaks is an error. One without a verdict is not: before Docker's first start there
+/// is none, and the guard's own unit proves it afterwards.
 fn prove(root: &Path) -> Result<GuardReport, Error> {
     match guard::prove(root).and_then(|proof| proof.outcome()) {
         Ok(()) => Ok(GuardReport::effective("a probe packet was stopped on every network")),
