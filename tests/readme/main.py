@@ -27,7 +27,7 @@ PAGES = {
 # All others are run elsewhere: which file runs them, and by which words.
 ELSEWHERE = {
     "packaging/build": ("tests/readme/run", "  packaging/build\n"),
-    "cargo run -q -- lint FILE": ("tests/manual/examples.rs", 'env!("CARGO_BIN_EXE_ecs-bootstrap")'),
+    "cargo run -q -p ecs-config -- FILE": ("tests/alone/run", "--package ecs-config --bin ecs-config-lint"),
     "cargo run -p rehearsal": ("tests/rehearsal/tests/every_boot_ends_as_promised.rs", 'env!("CARGO_BIN_EXE_rehearsal")'),
     "tests/run": (".ci/run", "step tests/run"),
     "aws s3 cp s3://my-bucket/ecs.config /etc/ecs/ecs.config": ("tests/peers/machine.py", '"s3", "cp"'),
