@@ -193,7 +193,15 @@ fn check_reach(target: &Target, service: Service) -> Verdict {
     target
         .observed
         .endpoint(service)
-        .map_or_else(|| unknown_region(target), |endpoint| reached(&endpoint, service))
+        .map_or_else(|| without_address(target, service), |endpoint| reached(&endpoint, service))
+}
+
+fn without_address(target: &Target, service: Service) -> Verdict {
+    let is_located = SERVICES.into_iter().any(|other| target.observed.endpoint(other).is_some());
+    if is_located && service == Service::S3 && target.settings.aws.use_fips {
+        return Verdict::failure("S3 has no FIPS endpoint in China", "unset AWS_USE_FIPS_ENDPOINT");
+    }
+    unknown_region(target)
 }
 
 /// The region, and so the names of the endpoints, come from metadata if no variable has them.

@@ -53,7 +53,7 @@ const NAMES: [Names; 8] = [
     names("STS", "sts", "sts-fips", "sts (interface)"),
     names("S3", "s3", "s3-fips", "s3 (gateway)"),
     names("ECS", "ecs", "ecs-fips", "ecs (interface)"),
-    names("ECR", "api.ecr", "ecr-fips", "ecr.api and ecr.dkr (interface)"),
+    names("ECR", "api.ecr", "api.ecr-fips", "ecr.api and ecr.dkr (interface)"),
     names("Systems Manager", "ssm", "ssm-fips", "ssm (interface)"),
     names("Secrets Manager", "secretsmanager", "secretsmanager-fips", "secretsmanager (interface)"),
     names("the agent's endpoint of ECS", "ecs-a", "ecs-a", "ecs-agent (interface)"),
@@ -76,22 +76,34 @@ impl Service {
         )
     }
 
-    /// Where it is; `None` while no region is known.
+    /// Where it is, by the rules of AWS's SDKs; `None` while no region is known, and where it has
+    /// no endpoint of this kind.
     pub(crate) fn url(self, aws: &Aws, region: Option<&str>) -> Option<Url> {
         if let Some(url) = aws.endpoint(self) {
             return Some(url.clone());
         }
         let (region, names) = (region?, &NAMES[self as usize]);
         let Partition { name, suffix, dual_stack_suffix, .. } = Partition::of_region(region);
-        // In GovCloud STS has FIPS under its usual name (the SDK's endpoint rules).
-        let has_fips_name = !(*name == "aws-us-gov" && self == Service::Sts);
-        let host = if aws.use_fips && has_fips_name { names.fips } else { names.host };
-        let address = match (aws.use_dualstack, self) {
-            (false, _) => format!("{host}.{region}.{suffix}"),
-            (true, Service::S3) => format!("{host}.dualstack.{region}.{suffix}"),
-            (true, _) => {
+        let host = match (aws.use_fips, self, *name) {
+            (true, Service::S3, "aws-cn") => return None,
+            // In GovCloud the usual names of these are FIPS.
+            (true, Service::Sts | Service::Ssm, "aws-us-gov") if !aws.use_dualstack => names.host,
+            (true, ..) => names.fips,
+            (false, ..) => names.host,
+        };
+        let address = match (aws.use_dualstack, self, *name) {
+            (true, Service::S3, _) => format!("{host}.dualstack.{region}.{suffix}"),
+            // Its usual names have IPv6 addresses.
+            (true, Service::SecretsManager, "aws" | "aws-us-gov") => {
+                format!("{host}.{region}.{suffix}")
+            }
+            (true, Service::SecretsManager, "aws-cn") if !aws.use_fips => {
+                format!("{host}.{region}.{suffix}")
+            }
+            (true, ..) => {
                 format!("{}.{region}.{dual_stack_suffix}", host.trim_start_matches("api."))
             }
+            (false, ..) => format!("{host}.{region}.{suffix}"),
         };
         Url::parse(&format!("https://{address}/")).ok()
     }
@@ -172,34 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn service_urls_follow_partition_fips_dual_stack_and_variables() {
-        let fips = [("AWS_USE_FIPS_ENDPOINT", "true")];
-        let dual = [("AWS_USE_DUALSTACK_ENDPOINT", "true")];
-        check_url(
-            Service::Ecs,
-            &[],
-            Some("eu-west-1"),
-            Some("https://ecs.eu-west-1.amazonaws.com/"),
-        );
-        check_url(
-            Service::Ecr,
-            &[],
-            Some("cn-north-1"),
-            Some("https://api.ecr.cn-north-1.amazonaws.com.cn/"),
-        );
-        check_url(
-            Service::Ecr,
-            &fips,
-            Some("us-east-1"),
-            Some("https://ecr-fips.us-east-1.amazonaws.com/"),
-        );
-        check_url(Service::Sts, &dual, Some("eu-west-1"), Some("https://sts.eu-west-1.api.aws/"));
-        check_url(
-            Service::S3,
-            &dual,
-            Some("eu-west-1"),
-            Some("https://s3.dualstack.eu-west-1.amazonaws.com/"),
-        );
+    fn endpoint_variables_win_and_a_region_is_needed() {
         check_url(
             Service::Ecs,
             &[("AWS_ENDPOINT_URL_ECS", "http://e.test:1")],
@@ -207,5 +192,43 @@ mod tests {
             Some("http://e.test:1/"),
         );
         check_url(Service::Ecs, &[], None, None);
+    }
+
+    /// `tests/endpoints/record.py` prints the table.
+    #[test]
+    fn endpoints_are_those_of_botocores_rules() {
+        let table = include_str!("../../tests/endpoints/botocore.tsv");
+        let rows = table.lines().filter(|line| !line.starts_with('#'));
+        let mut differ = Vec::new();
+        let mut count = 0;
+        for row in rows {
+            let [service, region, fips, dual, host] = row.split('\t').collect::<Vec<_>>()[..]
+            else {
+                panic!("{row}")
+            };
+            let service = match service {
+                "sts" => Service::Sts,
+                "s3" => Service::S3,
+                "ecs" => Service::Ecs,
+                "ecr" => Service::Ecr,
+                "ssm" => Service::Ssm,
+                "secretsmanager" => Service::SecretsManager,
+                other => panic!("{other}"),
+            };
+            let switch = |on: &str| if on == "1" { "true" } else { "false" };
+            let vars = [
+                ("AWS_USE_FIPS_ENDPOINT", switch(fips)),
+                ("AWS_USE_DUALSTACK_ENDPOINT", switch(dual)),
+            ];
+            let aws = Aws::from_vars(&crate::net::tests::pairs(&vars)).unwrap();
+            let url = service.url(&aws, Some(region));
+            let ours = url.as_ref().and_then(Url::host_str).unwrap_or("-");
+            if ours != host {
+                differ.push(format!("{row}: {ours}"));
+            }
+            count += 1;
+        }
+        assert!(differ.is_empty(), "{} of {count} differ: {differ:#?}", differ.len());
+        assert_eq!(count, 6 * 13 * 4);
     }
 }

@@ -182,7 +182,7 @@ fn client(object: &Object, access: &Access<'_>, region: &str) -> Client {
 fn url(object: &Object, aws: &Aws, region: &str) -> Option<Url> {
     let Bucket::Named { name, .. } = &object.bucket else { return None };
     let is_other = ["--x-s3", "--op-s3", "--ol-s3"].iter().any(|suffix| name.ends_with(suffix));
-    if is_other || aws.use_fips && Partition::of_region(region).name == "aws-cn" {
+    if is_other {
         return None;
     }
     let mut url = Service::S3.url(aws, Some(region))?;
