@@ -70,6 +70,8 @@ impl Guard {
             }
             Ok(())
         };
+        // On the heap: it is large, and an unoptimised build copies it at each step.
+        let work = Box::pin(work);
         let ((), done) = tokio::try_join!(proof, async { Ok::<T, Error>(work.await) })?;
         Ok(done)
     }
