@@ -2,11 +2,14 @@
 
 from hosts import (
     FIRST,
+    LAB,
     SECOND,
     SETTINGS,
+    TOKEN,
     UNITS,
     agents_variables,
     as_variables,
+    choose_units,
     contains,
     equal,
     expect,
@@ -14,11 +17,13 @@ from hosts import (
     journal,
     on_a_machine,
     report,
+    sandbox,
     show,
     state,
 )
 from lab import HERE, wait_for
 
+ABANDONED = "autoscaling set-instance-health --health-status Unhealthy --instance-id i-1234567890abcdef0\n"
 LIFECYCLE = HERE.parent.parent / "packaging/lifecycle"
 
 
@@ -123,9 +128,10 @@ def source_down(tally, cloud, machine):
 def replaced_when_lost(machine):
     """What packaging/lifecycle describes, with an aws that records its arguments."""
     units = "/etc/systemd/system"
-    machine.write(f"{units}/ecs-bootstrap-abandon.service", (LIFECYCLE / "ecs-bootstrap-abandon.service").read_text())
+    for file in LIFECYCLE.glob("ecs-bootstrap-*"):
+        machine.write(f"{units}/{file.name}", file.read_text())
     machine.write(f"{units}/ecs-bootstrap.service.d/abandon.conf", (LIFECYCLE / "abandon.conf").read_text())
-    machine.write("/usr/bin/aws", '#!/bin/sh\necho "$*" >/run/aws-arguments\n', 0o755)
+    machine.write("/usr/bin/aws", '#!/bin/sh\necho "$*" >>/run/aws-arguments\n', 0o755)
     machine.write("/var/lib/cloud/data/instance-id", "i-1234567890abcdef0\n")
 
 
@@ -147,8 +153,8 @@ def refused(tally, cloud, machine):
     with tally.case("a refusal is not tried again"):
         equal(show(machine, "ecs-bootstrap", "NRestarts"), "0")
     with tally.case("packaging/lifecycle has a host that was refused replaced"):
-        arguments = "autoscaling set-instance-health --health-status Unhealthy --instance-id i-1234567890abcdef0\n"
-        equal(machine.run("cat /run/aws-arguments"), arguments)
+        wait_for("the hook", lambda: machine.try_run("test -e /run/aws-arguments")[0] == 0)
+        equal(machine.run("cat /run/aws-arguments"), ABANDONED)
     with tally.case("when the bucket answers again, one command starts both"):
         cloud.recovers()
         machine.run("systemctl start ecs")
@@ -164,13 +170,81 @@ def late(tally, cloud, machine):
     machine.reboot()
     with tally.case("with S3 down at the first boot the agent does not start, and the bootstrap tries again by itself"):
         expect(not machine.read("/etc/ecs/ecs.config"), "a file is there")
-        wait_for("a second try", lambda: int(show(machine, "ecs-bootstrap", "NRestarts")) > 0, 40)
+        wait_for("a third try", lambda: int(show(machine, "ecs-bootstrap", "NRestarts")) > 1, 60)
         expect(state(machine) != "active", "the agent runs")
-    with tally.case("packaging/lifecycle has no host replaced that tries again by itself"):
-        expect(machine.try_run("test -e /run/aws-arguments")[0], "it was replaced")
+    not_replaced(tally, machine)
     with tally.case("once S3 is back, bootstrap and agent start by themselves"):
         cloud.recovers()
         wait_for("the agent", lambda: state(machine) == "active", 40)
         equal(agents_variables(machine), as_variables(FIRST))
+    not_replaced(tally, machine, "nor one that succeeded in the end")
 
 
+def not_replaced(tally, machine, which="that tries again by itself"):
+    with tally.case(f"packaging/lifecycle has no host replaced {which}"):
+        expect(machine.try_run("test -e /run/aws-arguments")[0], "it was replaced")
+
+
+@on_a_machine
+def given_up(tally, cloud, machine):
+    """A failure that could pass with time, and a bound for it; then the units for a systemd that knows no retry of a oneshot."""
+    installed(machine)
+    replaced_when_lost(machine)
+    cloud.is_down()
+    for units in ("", ", with the units for systemd before 244"):
+        if units:
+            choose_units(machine, 241)
+        cloud.is_down()
+        machine.write("/etc/ecs/ecs.config", "")
+        machine.run("rm -rf /var/lib/ecs-bootstrap")
+        machine.reboot(lambda: machine.try_run("test -e /run/ecs-bootstrap/report.json")[0] == 0)
+        with tally.case(f"while S3 is down the host retries, and is neither replaced nor does its agent start{units}"):
+            wait_for("the pause", lambda: state(machine, "ecs-bootstrap") == "activating")
+            expect(machine.try_run("test -e /run/aws-arguments")[0], "it was replaced")
+            expect(state(machine) != "active", "the agent runs")
+        with tally.case(f"ecs-bootstrap-give-up.service ends the retries and has the host replaced{units}"):
+            machine.run("systemctl start ecs-bootstrap-give-up")
+            equal(set(machine.run("cat /run/aws-arguments").splitlines(True)), {ABANDONED})
+            expect(state(machine, "ecs-bootstrap") in ("failed", "inactive"), "it tries again")
+        with tally.case(f"once S3 is back, one command starts bootstrap and agent{units}"):
+            cloud.recovers()
+            machine.run("systemctl start ecs")
+            equal((state(machine, "ecs-bootstrap"), state(machine)), ("active", "active"))
+        with tally.case(f"a host that is prepared is not given up{units}"):
+            machine.run("rm /run/aws-arguments && systemctl start ecs-bootstrap-give-up")
+            expect(machine.try_run("test -e /run/aws-arguments")[0], "it was replaced")
+
+
+@on_a_machine
+def old_units(tally, cloud, machine):
+    """The units that Amazon Linux 2 gets, on this Debian: of systemd 219 itself tests/packaging has the filter."""
+    installed(machine)
+    choose_units(machine, 219)
+    replaced_when_lost(machine)
+    cloud.is_down()
+    machine.run("systemctl enable --quiet ecs-bootstrap-guard")
+    machine.reboot(lambda: machine.try_run("test -e /run/ecs-bootstrap/report.json")[0] == 0)
+    with tally.case("with the units for systemd 219, a failure that can pass with time is waited out, and the agent starts by itself"):
+        wait_for("the pause", lambda: "sleep" in machine.run("systemctl status --no-pager ecs-bootstrap || :"))
+        cloud.recovers()
+        wait_for("the agent", lambda: state(machine) == "active", 40)
+        equal(agents_variables(machine), as_variables(FIRST))
+        equal(show(machine, "ecs-bootstrap", "FragmentPath"), "/etc/systemd/system/ecs-bootstrap.service")
+    not_replaced(tally, machine)
+    with tally.case("with the units for systemd 219, guard and report are there, and stay when a unit ends"):
+        expect(machine.try_run(f"container lab {TOKEN}")[0] != 0, "a container reaches instance metadata")
+        machine.run("systemctl start ecs-bootstrap-guard-verify && systemctl start ecs-bootstrap-refresh")
+        contains(machine.run("ecs-bootstrap guard status"), "last proof: blocked on every network")
+        equal(report(machine)["outcome"], "unchanged")
+    with tally.case("with the units for systemd 219, a refusal is final, and the host is replaced"):
+        cloud.refuses()
+        machine.reboot()
+        equal((state(machine, "ecs-bootstrap"), state(machine)), ("failed", "inactive"))
+        equal(machine.run("cat /run/aws-arguments"), ABANDONED)
+    with tally.case("once systemd is newer, the units of the package count again, and stay enabled"):
+        cloud.recovers()
+        machine.run("/usr/share/ecs-bootstrap/choose-units && systemctl daemon-reload")
+        contains(show(machine, "ecs-bootstrap", "FragmentPath"), "/lib/systemd/system/ecs-bootstrap.service")
+        sandbox(machine, LAB)
+        machine.reboot()
+        equal((report(machine)["outcome"], state(machine), state(machine, "ecs-bootstrap-guard")), ("unchanged", "active", "active"))

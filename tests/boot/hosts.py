@@ -13,9 +13,10 @@ FIRST = "ECS_CLUSTER=blue\nECS_ENABLE_TASK_IAM_ROLE=true\n"
 SECOND = "ECS_CLUSTER=blue\nECS_ENABLE_TASK_IAM_ROLE=true\nECS_LOGLEVEL=warn\n"
 # The laboratory's certificates, and shorter pauses than on a real host.
 LAB = f"[Service]\nEnvironment={AUTHORITY}\nRestartSec=1s\n{SEES_BOOT_ID}"
-UNITS = "ecs.service docker.service $(cd /lib/systemd/system && ls ecs-bootstrap*)"
+UNITS = "ecs.service docker.service $(cd /usr/lib/systemd/system && ls -d ecs-bootstrap*)"
 # What systemd itself puts into a service's environment.
-OF_SYSTEMD = {"LANG", "PATH", "INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID", "PWD"}
+OF_SYSTEMD = {"LANG", "PATH", "INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID", "PWD", "USER", "LOGNAME", "HOME", "SHELL"}
+OF_SYSTEMD |= {"MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE"}
 TOKEN = "curl -sm 2 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token"
 
 
@@ -63,10 +64,15 @@ def equip(machine, deb):
     machine.write("/usr/libexec/amazon-ecs-init", (HERE / "agent/amazon-ecs-init").read_text(), 0o755)
     machine.write("/etc/systemd/system/ecs.service", (HERE / "agent/debian.service").read_text())
     machine.write("/etc/ecs/ecs.config", "")
-    for unit in ("ecs-bootstrap", "ecs-bootstrap-refresh", "ecs-bootstrap-guard", "ecs-bootstrap-guard-verify"):
-        machine.write(f"/etc/systemd/system/{unit}.service.d/lab.conf", LAB)
+    sandbox(machine, LAB)
     sh("cp", deb, machine.root / "root/ecs-bootstrap.deb")
     sh("systemctl", f"--root={machine.root}", "--quiet", "enable", "ecs.service")
+
+
+def sandbox(machine, text):
+    """What the laboratory adds to our units."""
+    for unit in ("ecs-bootstrap", "ecs-bootstrap-refresh", "ecs-bootstrap-guard", "ecs-bootstrap-guard-verify"):
+        machine.write(f"/etc/systemd/system/{unit}.service.d/lab.conf", text)
 
 
 def installed(machine):
@@ -81,6 +87,14 @@ def older(machine):
     """The same package under an earlier version."""
     machine.run("dpkg-deb --raw-extract /root/ecs-bootstrap.deb /tmp/older && sed -i 's/^Version: .*/Version: 0.0.1-1/' /tmp/older/DEBIAN/control"
                 " && dpkg-deb --root-owner-group -Zgzip -z1 --build /tmp/older /root/older.deb && rm -r /tmp/older")
+
+
+def choose_units(machine, version):
+    """Has the package choose its units again as it would beside this version of systemd."""
+    machine.write("/root/older/systemctl", f"#!/bin/sh\n[ \"$1\" = --version ] && exec echo 'systemd {version}'\nexec systemctl \"$@\"\n", 0o755)
+    if version < 232:  # These units see the machine's own /proc, where nothing can be mounted over nspawn's boot id.
+        sandbox(machine, LAB.replace(SEES_BOOT_ID, ""))
+    machine.run("PATH=/root/older:$PATH /usr/share/ecs-bootstrap/choose-units && systemctl daemon-reload")
 
 
 def expect(fact, what):

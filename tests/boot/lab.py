@@ -291,12 +291,12 @@ class Machine:
         children = Path(f"/proc/{self.nspawn.pid}/task/{self.nspawn.pid}/children")
         return children.read_text().split()[0:1] if self.nspawn.poll() is None else None
 
-    def boot(self):
-        """Boots and waits until all jobs are done; returns systemd's state: running, or degraded."""
+    def boot(self, until=None):
+        """Boots and waits for a fact, or else until all jobs are done; returns it, or systemd's state: running, or degraded."""
         self.cable()
         self.spawn()
         wait_for("PID 1", self.leader)
-        return wait_for("the boot", self.settled, 60)
+        return wait_for("the boot", until or self.settled, 60)
 
     def settled(self):
         if self.nspawn.poll() is not None:
@@ -315,9 +315,9 @@ class Machine:
         sh("ip", "netns", "del", self.name)
         remove_cgroups(self.id)
 
-    def reboot(self):
+    def reboot(self, until=None):
         self.off()
-        return self.boot()
+        return self.boot(until)
 
     # --- inside ---------------------------------------------------------------------------------------------------------------------
 

@@ -1,12 +1,12 @@
 """What happens on a container instance: each scenario boots its own machine beside its own cloud."""
 
 from anywhere import anywhere
-from booting import edited, healthy, late, refused, source_down
+from booting import edited, given_up, healthy, late, old_units, refused, source_down
 from guarding import guard
 from hosts import Tally
 from shipping import ansible, ordering, package_life, rpm_life, user_data
 
-SCENARIOS = (healthy, guard, edited, source_down, refused, late, package_life, rpm_life, user_data, ansible, ordering, anywhere)
+SCENARIOS = (healthy, guard, edited, source_down, refused, late, given_up, old_units, package_life, rpm_life, user_data, ansible, ordering, anywhere)
 
 
 def run(deb, word):

@@ -104,17 +104,17 @@ def rpm_life(tally, cloud, machine):
         equal(files(machine) ^ before, {"/etc/ecs-bootstrap/ecs-bootstrap.toml.rpmsave"})
         equal(firewall(machine), rules)
         equal(machine.run("cat /etc/ecs/ecs.config"), FIRST)
-    with tally.case("beside systemd 219 the rpm installs its drop-in, keeps it in an upgrade, and removes it at the end"):
-        drop_in = "/etc/systemd/system/ecs-bootstrap.service.d/systemd-219.conf"
+    with tally.case("beside systemd 219 the rpm installs other units, also in an upgrade, and removes them at the end"):
+        unit = "/etc/systemd/system/ecs-bootstrap.service"
         machine.run("cp /usr/bin/systemctl /root/systemctl && mv /etc/ecs-bootstrap/ecs-bootstrap.toml.rpmsave /root")
         machine.write("/root/older", "#!/bin/sh\n[ \"$1\" = --version ] && exec echo 'systemd 219'\nexec /root/systemctl \"$@\"\n", 0o755)
         machine.run("mount --bind /root/older /usr/bin/systemctl")
         for command in ("--install /root/0.rpm", "--upgrade /root/1.rpm"):
             machine.run(f"rpm --nodeps {command}")
-            equal(machine.read(drop_in), machine.read("/usr/share/ecs-bootstrap/systemd-219.conf"))
+            contains(machine.read(unit), machine.read("/usr/share/ecs-bootstrap/units/before-237/ecs-bootstrap.service"))
         equal(show(machine, "ecs-bootstrap", "Restart"), "no")
         machine.run("rpm --erase ecs-bootstrap")
-        expect(machine.try_run(f"test -e {drop_in}")[0], "it is still there")
+        expect(machine.try_run(f"test -e {unit}")[0], "it is still there")
 
 
 def rpms(machine):
