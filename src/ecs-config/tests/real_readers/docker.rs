@@ -25,21 +25,27 @@ pub(crate) struct Case {
 
 impl Case {
     pub(crate) fn new(path: PathBuf, file: &[u8]) -> Self {
-        let reading = read(file);
-        let text = |bytes: &[u8]| {
-            String::from_utf8(bytes.to_vec()).expect("docker rejects what is not UTF-8")
-        };
-        let variable = |(name, value): (String, Option<String>)| match value {
-            Some(value) => Some(format!("{name}={value}")),
-            None => (name == PRESENT.0).then(|| format!("{name}={}", PRESENT.1)),
-        };
-        let sets =
-            reading.variables.iter().map(|set| (text(set.name), set.value.as_deref().map(text)));
-        Case {
-            path,
-            expected: reading.error.is_none().then(|| sets.filter_map(variable).collect()),
-        }
+        Case { path, expected: expected(file) }
     }
+}
+
+/// What our own reader makes of a file.
+pub(crate) fn expected(file: &[u8]) -> Option<Vec<String>> {
+    let reading = read(file);
+    let text =
+        |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("docker rejects what is not UTF-8");
+    let variable = |(name, value): (String, Option<String>)| match value {
+        Some(value) => Some(format!("{name}={value}")),
+        None => (name == PRESENT.0).then(|| format!("{name}={}", PRESENT.1)),
+    };
+    let sets = reading.variables.iter().map(|set| (text(set.name), set.value.as_deref().map(text)));
+    reading.error.is_none().then(|| sets.filter_map(variable).collect())
+}
+
+/// As the CLI reports it.
+pub(crate) fn version() -> String {
+    let output = Command::new("docker").arg("--version").output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 pub(crate) fn is_here() -> bool {

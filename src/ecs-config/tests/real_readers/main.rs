@@ -4,6 +4,7 @@
 
 mod docker;
 mod generator;
+mod recording;
 mod systemd;
 
 use std::collections::BTreeMap;

@@ -30,6 +30,8 @@ type LogSetMaxLevel = unsafe extern "C" fn(level: c_int);
 /// libsystemd-shared, of the machine's systemd.
 pub(crate) struct Library {
     pub(crate) generation: Generation,
+    /// As in the name of the library.
+    pub(crate) version: u32,
     load: LoadEnvFile,
     clean: StrvEnvClean,
 }
@@ -53,10 +55,11 @@ impl Library {
             .map(|(version, path)| (path, version))
             .next()?;
         eprintln!("comparing with systemd {version}");
-        Some(Library::open(&path, if version < 254 { Generation::V252 } else { Generation::V254 }))
+        Some(Library::open(&path, version))
     }
 
-    fn open(path: &Path, generation: Generation) -> Library {
+    fn open(path: &Path, version: u32) -> Library {
+        let generation = if version < 254 { Generation::V252 } else { Generation::V254 };
         let path = c_path(path);
         // SAFETY: the path ends in a NUL; the library's constructors ask for nothing. The
         // signatures are those of src/basic/env-file.h, env-util.h and log.h, unchanged
@@ -68,6 +71,7 @@ impl Library {
             quiet(0); // it would log each file that it rejects
             Library {
                 generation,
+                version,
                 load: std::mem::transmute::<*mut c_void, LoadEnvFile>(symbol(
                     library,
                     c"load_env_file",
