@@ -35,6 +35,9 @@ pub(crate) const AGENT_DB: &str = "/var/lib/ecs/data/agent.db";
 pub(crate) const SETTINGS: &str = "/etc/ecs-bootstrap/ecs-bootstrap.toml";
 /// What earlier runs installed. No values.
 pub(crate) const STATE: &str = "/var/lib/ecs-bootstrap/state.json";
+/// When, and in which boot, a run last verified what is installed. Not synced: lost in a power cut, it
+/// leaves the time of the installation.
+pub(crate) const VERIFIED: &str = "/var/lib/ecs-bootstrap/verified.json";
 /// The file before the last change.
 pub(crate) const PREVIOUS_CONFIG: &str = "/var/lib/ecs-bootstrap/ecs.config.previous";
 /// The last report of a run.
@@ -45,8 +48,8 @@ pub(crate) const REFUSAL: &str = "/run/ecs-bootstrap/refused.json";
 /// Below /run, for a reboot starts the agent with the new file anyway.
 pub(crate) const RESTART_OWED: &str = "/run/ecs-bootstrap/restart-owed";
 /// The files that a run replaces.
-pub(crate) const REPLACED: [&str; 6] =
-    [ECS_CONFIG, STATE, PREVIOUS_CONFIG, REPORT, REFUSAL, RESTART_OWED];
+pub(crate) const REPLACED: [&str; 7] =
+    [ECS_CONFIG, STATE, VERIFIED, PREVIOUS_CONFIG, REPORT, REFUSAL, RESTART_OWED];
 /// What the guard has set, and its last proof.
 pub(crate) const GUARD_STATE: &str = "/run/ecs-bootstrap/guard.json";
 /// One run at a time.
@@ -79,6 +82,8 @@ pub(crate) const GUARD_VERIFY_UNITS: [&str; 2] =
 pub(crate) const MAX_CONFIG: usize = ecs_config::MAX_BYTES;
 /// So many layers make one configuration, at most.
 pub(crate) const MAX_LAYERS: usize = 64;
+/// And so many bytes have all of them together, at most.
+pub(crate) const MAX_LAYERS_BYTES: usize = 2 * MAX_CONFIG;
 /// So many parameters and secrets do the layers of one configuration name, at most.
 pub(crate) const MAX_SECRETS: usize = 64;
 /// So many variables make one layer, at most; the agent and its like read fewer than 200.

@@ -145,8 +145,8 @@ fn powers_are_used_only_in_the_modules_of_the_table() {
 
 #[test]
 fn ecs_config_crate_uses_no_power_but_as_a_command() {
-    // The feature `command`, and the program that is made of it.
-    const COMMAND: [&str; 2] = ["command", "main.rs"];
+    // The feature `command`, the program that is made of it, and what runs before the compiler.
+    const COMMAND: [&str; 3] = ["command", "main.rs", "build.rs"];
     let mut folders = vec![sources().join("ecs-config")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {

@@ -25,13 +25,13 @@ fn has_old_file(host: &Host) {
     has_no_temporary_files(host);
 }
 
+/// What a run leaves in its folder.
+const KEPT: [&str; 3] = ["state.json", "verified.json", "ecs.config.previous"];
+
 fn has_no_temporary_files(host: &Host) {
     assert_eq!(host.names("/etc/ecs"), ["ecs.config"]);
     let names = host.names("/var/lib/ecs-bootstrap");
-    assert!(
-        names.iter().all(|name| ["state.json", "ecs.config.previous"].contains(&name.as_str())),
-        "{names:?}"
-    );
+    assert!(names.iter().all(|name| KEPT.contains(&name.as_str())), "{names:?}");
 }
 
 #[test]
@@ -252,12 +252,12 @@ fn kill_at_any_system_call_leaves_a_whole_file() {
     if !strace_works() {
         return;
     }
-    // The state is written before the file and after it.
+    // The state is written before the file, and the verification after it.
     let around = [
         ("/etc/ecs", "fsync", 1),
         ("/var/lib/ecs-bootstrap/.ecs.config.previous.ecs-bootstrap", "rename", 1),
         ("/var/lib/ecs-bootstrap/.state.json.ecs-bootstrap", "rename", 1),
-        ("/var/lib/ecs-bootstrap/.state.json.ecs-bootstrap", "rename", 2),
+        ("/var/lib/ecs-bootstrap/.verified.json.ecs-bootstrap", "rename", 1),
     ];
     let table: Vec<_> = CALLS.iter().map(|(path, call)| (*path, *call, 1)).chain(around).collect();
     for_each(

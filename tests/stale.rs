@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::json;
-use support::{Host, PREVIOUS, REPORT, SOURCE, STATE, TARGET, TEXT};
+use support::{Host, PREVIOUS, REPORT, SOURCE, TARGET, TEXT, VERIFIED};
 
 const SHORT: [&str; 4] = ["--config", SOURCE, "--timeout", "2s"];
 
@@ -21,9 +21,9 @@ fn run(host: &Host, more: &[&str]) -> support::Ended {
 
 /// Moves the last verification to the year 2020.
 fn verified_long_ago(host: &Host) {
-    let mut state = host.json(STATE);
-    state["installed"]["verified_at"] = json!("2020-01-01T00:00:00Z");
-    host.machine.write(STATE, state.to_string());
+    let mut verified = host.json(VERIFIED);
+    verified["verified_at"] = json!("2020-01-01T00:00:00Z");
+    host.machine.write(VERIFIED, verified.to_string());
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn keeping_does_not_renew_the_verification() {
     let host = host_without_s3();
     verified_long_ago(&host);
     run(&host, &[]).succeeds_as("kept");
-    assert_eq!(host.json(STATE)["installed"]["verified_at"], "2020-01-01T00:00:00Z");
+    assert_eq!(host.json(VERIFIED)["verified_at"], "2020-01-01T00:00:00Z");
     assert!(host.machine.read(PREVIOUS).is_none());
 }
 

@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::json;
-use support::{Ended, Host, REPORT, STATE, TARGET};
+use support::{Ended, Host, REPORT, STATE, TARGET, VERIFIED};
 
 fn check(host: &Host) -> Ended {
     host.call(&["status", "--check", "--output", "json"])
@@ -75,9 +75,9 @@ fn check_fails_for_missing_foreign_edited_or_old_files() {
     fails(&host, "was changed after the last run");
     host.machine.write(TARGET, installed);
     assert_eq!(check(&host).status, 0);
-    let mut state = host.json(STATE);
-    state["installed"]["boot_id"] = json!("00000000-0000-0000-0000-000000000000");
-    host.machine.write(STATE, state.to_string());
+    let mut verified = host.json(VERIFIED);
+    verified["boot_id"] = json!("00000000-0000-0000-0000-000000000000");
+    host.machine.write(VERIFIED, verified.to_string());
     fails(&host, "no run of this boot");
     std::fs::remove_file(host.machine.path(STATE)).unwrap();
     fails(&host, "no run has installed");
@@ -87,9 +87,9 @@ fn check_fails_for_missing_foreign_edited_or_old_files() {
 fn check_fails_after_a_run_that_verified_nothing() {
     let host = Host::default();
     host.boots("installed");
-    let mut state = host.json(STATE);
-    state["installed"]["boot_id"] = json!("the boot before");
-    host.machine.write(STATE, state.to_string());
+    let mut verified = host.json(VERIFIED);
+    verified["boot_id"] = json!("the boot before");
+    host.machine.write(VERIFIED, verified.to_string());
     let host = host.with_fault("s3-403");
     assert_eq!(host.boot().status, 20);
     fails(&host, "no run of this boot");

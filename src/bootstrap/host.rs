@@ -281,7 +281,7 @@ impl Host<'_> {
             tracing::warn!("STS cannot be reached, and so the expected identity is not proven");
             return Ok(None);
         }
-        stale::keep(self.settings, self.files, self.state.clone(), facts, &failed.error)
+        stale::keep(self.settings, self.files, self.state, facts, &failed.error)
     }
 }
 

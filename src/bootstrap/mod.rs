@@ -45,10 +45,11 @@ pub(crate) async fn run(
             lock = Some(take_lock(&settings, deadline, &timeline).await?);
         }
         let files = HostFiles::read(&settings.root);
-        let state = State::read(&settings.path(paths::STATE));
+        let state = State::read(&settings.root);
         let clients = Clients::new(&settings, &files, environment.variables(), deadline)?;
 
         clients.announce(environment);
+        results.https = clients.https();
         guard.before_tags(&settings, dry_run, &timeline)?;
         let tagged = clients.with_tags(&settings).await?;
         guard.after_tags(&settings, &tagged, dry_run, &timeline)?;

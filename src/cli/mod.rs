@@ -128,7 +128,26 @@ pub(crate) fn command() -> clap::Command {
 }
 
 fn parse() -> Result<Cli, clap::Error> {
-    Cli::from_arg_matches(&command().try_get_matches()?)
+    match parse_one() {
+        Some(cli) => Ok(cli),
+        None => Cli::from_arg_matches(&command().try_get_matches()?),
+    }
+}
+
+/// The commands of a boot, each without the flags of the others: those would be most of the work of
+/// `status --check`. Whatever is not a plain call of one of them is for the whole tree to parse.
+fn parse_one() -> Option<Cli> {
+    let name = std::env::args_os().nth(1)?;
+    let one = |name: &'static str| clap::Command::new(name);
+    let command = match name.to_str()? {
+        "run" => run::RunArgs::augment_args(one("run")),
+        "verify" => verify::VerifyArgs::augment_args(one("verify")),
+        "status" => status::StatusArgs::augment_args(one("status")),
+        "doctor" => doctor::DoctorArgs::augment_args(one("doctor")),
+        _ => return None,
+    };
+    let tree = Global::augment_args(one("ecs-bootstrap")).subcommand(command);
+    Cli::from_arg_matches(&tree.try_get_matches().ok()?).ok()
 }
 
 /// Runs what was typed, in this process's environment.

@@ -24,6 +24,9 @@ pub(crate) struct RunArgs {
     /// Do everything up to the installation, and print the difference
     #[arg(long)]
     dry_run: bool,
+    /// Print when each step and each connection began and ended
+    #[arg(long)]
+    timings: bool,
 }
 
 /// Runs it. The report is left in /run/ecs-bootstrap, but for a dry run.
@@ -47,7 +50,11 @@ pub(crate) fn run(call: &Call<'_>, args: &RunArgs) -> u8 {
     if let (Some(diff), Output::Text) = (&diff, call.output) {
         print(diff);
     }
-    call.print_report(&report)
+    let status = call.print_report(&report);
+    if args.timings && call.output == Output::Text {
+        print(&report.timings());
+    }
+    status
 }
 
 fn ready(call: &Call<'_>, args: &RunArgs) -> Result<(Settings, Runtime), Error> {

@@ -97,12 +97,13 @@ fn check(root: &Path) -> Result<String, Error> {
         })
     };
     let bytes = file.ok_or_else(|| failed(format!("{ECS_CONFIG} is not there")))?;
-    let installed = State::read(&below(root, paths::STATE)).installed;
-    let generation =
-        installed.ok_or_else(|| failed(format!("no run has installed {ECS_CONFIG}")))?;
-    if generation.sha256 != sha256(&bytes) {
-        return Err(failed(format!("{ECS_CONFIG} was changed after the last run")));
+    let state = State::read(root);
+    if state.is_empty() {
+        return Err(failed(format!("no run has installed {ECS_CONFIG}")));
     }
+    let generation = state.generation(&sha256(&bytes));
+    let generation =
+        generation.ok_or_else(|| failed(format!("{ECS_CONFIG} was changed after the last run")))?;
     if generation.boot_id != boot_id() {
         return Err(failed(format!("no run of this boot has verified {ECS_CONFIG}")));
     }

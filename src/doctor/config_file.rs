@@ -111,11 +111,12 @@ fn check_digest(target: &Target) -> Verdict {
 fn digest(target: &Target) -> Result<Verdict, Verdict> {
     let bytes = read(target, ECS_CONFIG, MAX_CONFIG)?.ok_or_else(missing)?;
     read(target, STATE, MAX_CONFIG)?;
-    Ok(match State::read(&target.path(STATE)).installed {
-        None => Verdict::warning(format!("no run of this program has installed {ECS_CONFIG}"), RUN),
-        Some(known) if known.sha256 != files::sha256(&bytes) => {
-            Verdict::failure(format!("{ECS_CONFIG} was changed after the last run"), RUN)
+    let state = State::read(target.root());
+    Ok(match state.generation(&files::sha256(&bytes)) {
+        None if state.is_empty() => {
+            Verdict::warning(format!("no run of this program has installed {ECS_CONFIG}"), RUN)
         }
+        None => Verdict::failure(format!("{ECS_CONFIG} was changed after the last run"), RUN),
         Some(known) if known.boot_id != boot_id() => {
             Verdict::warning(format!("no run of this boot has verified {ECS_CONFIG}"), RUN)
         }

@@ -1,10 +1,12 @@
 //! The agent's files of a host, read once: one answer to what is configured, for a whole run.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use ecs_config::Effective;
 use local_files::{Error, ReadError, look, read};
 
+use super::digest::sha256;
 use crate::paths;
 
 /// The files as they were when they were read.
@@ -14,6 +16,7 @@ pub(crate) struct HostFiles {
     ecs_config: Result<Vec<u8>, ReadError>,
     instance_config: Result<Vec<u8>, ReadError>,
     json_config: Result<Vec<u8>, ReadError>,
+    digest: OnceCell<String>,
 }
 
 impl HostFiles {
@@ -25,6 +28,7 @@ impl HostFiles {
             ecs_config: bytes(paths::ECS_CONFIG),
             instance_config: bytes(paths::INSTANCE_CONFIG),
             json_config: bytes(paths::JSON_CONFIG),
+            digest: OnceCell::new(),
         }
     }
 
@@ -36,6 +40,12 @@ impl HostFiles {
     /// `/etc/ecs/ecs.config`.
     pub(crate) fn ecs_config(&self) -> Option<&[u8]> {
         self.ecs_config.as_deref().ok()
+    }
+
+    /// Its SHA-256.
+    pub(crate) fn digest(&self) -> Option<&str> {
+        let bytes = self.ecs_config()?;
+        Some(self.digest.get_or_init(|| sha256(bytes)))
     }
 
     /// `/var/lib/ecs/ecs.config`.

@@ -41,6 +41,12 @@ impl Clients {
         Ok(settings.clone().with_tags(Given::tags(tags)?)?)
     }
 
+    /// The HTTP clients: of the metadata service, and of all else.
+    pub(crate) fn https(&self) -> Vec<Http> {
+        let imds = self.source.imds().map(|imds| imds.http().clone());
+        imds.into_iter().chain([self.http.clone()]).collect()
+    }
+
     /// What a reader of the log should know before anything is asked.
     pub(crate) fn announce(&self, environment: &Environment) {
         for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {

@@ -121,7 +121,10 @@ async fn ask(
     let code = error.code().unwrap_or_default();
     let is_first_skew = number == 1 && PERHAPS_SKEWED.contains(&code);
     Err(match NetworkError::of_answer(status, code) {
-        Some(passing) => FailedAttempt::last(passing.into()).then(Next::Wait),
+        Some(passing) => {
+            let next = passing.next();
+            FailedAttempt::last(passing.into()).then(next)
+        }
         None if is_first_skew => FailedAttempt::last(refusal(&error, facts)).then(Next::AtOnce),
         None => FailedAttempt::last(refusal(&error, facts)),
     })

@@ -13,7 +13,7 @@ use ecs_config::text::plural;
 use thiserror::Error;
 
 use crate::error::{Diagnostic, ExitStatus, Step};
-use crate::files::{HostFiles, sha256};
+use crate::files::HostFiles;
 use crate::install::foreign;
 use crate::install::state::State;
 use crate::paths::{self, AGENT_DB, MAX_KEYS};
@@ -110,7 +110,7 @@ impl Surroundings<'_> {
             return Registered::Never;
         }
         let Some(bytes) = self.present else { return Registered::Unknown };
-        match self.state.generation(&sha256(bytes)) {
+        match self.files.digest().and_then(|digest| self.state.generation(digest)) {
             Some(ours) if ours.instance_id.as_deref() != Some(self.instance_id) => {
                 Registered::Never
             }
@@ -254,7 +254,7 @@ fn set_layer(settings: &Settings) -> Vec<u8> {
 
 fn merged(layers: &[(String, Vec<u8>)], around: &Surroundings<'_>) -> Result<Merged, Error> {
     let layers: Vec<Layer<'_>> = layers.iter().map(|(name, bytes)| Layer { name, bytes }).collect();
-    let owned = around.state.owned(around.present.map(sha256).as_deref());
+    let owned = around.state.owned(around.files.digest());
     let present = around.present.map(|bytes| Present { bytes, owned: &owned });
     let Settings { keep, replace, .. } = around.settings;
     let rules = Rules { keep, replace: *replace, path: paths::ECS_CONFIG };

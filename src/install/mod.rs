@@ -31,6 +31,7 @@ pub(crate) struct Candidate<'a> {
     tolerate_foreign: bool,
     secrets: Secrets,
     hidden: Hidden,
+    sha256: String,
     /// The bytes that are in its place.
     pub(crate) present: Option<&'a [u8]>,
 }
@@ -43,6 +44,9 @@ impl<'a> Candidate<'a> {
         settings: &Settings,
         (state, present): (&State, Option<&'a [u8]>),
     ) -> Self {
+        let same = layers.iter().find(|fetched| fetched.bytes == composed.bytes);
+        let sha256 = same.map(|fetched| fetched.layer.sha256.clone());
+        let sha256 = sha256.unwrap_or_else(|| files::sha256(&composed.bytes));
         let secrets = Secrets {
             versions: versions(secrets),
             keys: compose::secret_keys(settings, layers, &composed),
@@ -59,6 +63,7 @@ impl<'a> Candidate<'a> {
             tolerate_foreign,
             secrets,
             hidden,
+            sha256,
             present,
         }
     }
@@ -87,7 +92,7 @@ impl<'a> Candidate<'a> {
         });
         ConfigReport {
             path: paths::ECS_CONFIG.into(),
-            sha256: sha256(&self.composed.bytes),
+            sha256: self.sha256.clone(),
             bytes: self.composed.bytes.len(),
             changed,
             layers: self.layers.clone(),
@@ -98,7 +103,7 @@ impl<'a> Candidate<'a> {
 
     fn generation(&self) -> Generation {
         Generation {
-            sha256: sha256(&self.composed.bytes),
+            sha256: self.sha256.clone(),
             keys: self.composed.owned.clone(),
             layers: self.layers.clone(),
             verified_at: rfc3339(SystemTime::now()),
@@ -139,7 +144,7 @@ fn hidden(layers: &[Fetched], secrets: &Secrets, state: &State) -> Hidden {
 /// them again. Its digest says that it was not changed since.
 pub(crate) fn cached(files: &HostFiles, state: &State) -> Option<Cached> {
     let bytes = files.replaceable().ok()??;
-    let generation = state.generation(&sha256(bytes))?;
+    let generation = state.generation(files.digest()?)?;
     match generation.layers.as_slice() {
         [layer] if layer.sha256 == generation.sha256 => {
             Some(Cached { layer: layer.clone(), bytes: bytes.to_vec() })
@@ -174,36 +179,39 @@ impl Diagnostic for CommitError {
     }
 }
 
-/// Puts the file in place; whether that changed anything. State before, file, state after: whenever
-/// we are killed, the next run knows which keys are ours.
+/// Puts the file in place; whether that changed anything. First what is known of it, then the
+/// file: whenever we are killed, the next run knows which keys are ours.
 pub(crate) fn commit(
     settings: &Settings,
     candidate: &Candidate<'_>,
     mut state: State,
 ) -> Result<bool, CommitError> {
-    let state_file = settings.path(paths::STATE);
-    let target = settings.path(paths::ECS_CONFIG);
+    let (root, target) = (&settings.root, settings.path(paths::ECS_CONFIG));
     let before = |cause| CommitError { cause, in_place: false };
+    let after = |cause| CommitError { cause, in_place: true };
+    let generation = candidate.generation();
     if candidate.differs() {
         if let Some(present) = candidate.present {
             files::replace(&settings.path(paths::PREVIOUS_CONFIG), present, 0o600)
                 .map_err(before)?;
         }
         if settings.restart_agent {
-            agent::owe_restart(&settings.root).map_err(before)?;
+            agent::owe_restart(root).map_err(before)?;
         }
-        state.stage(&state_file, candidate.generation()).map_err(before)?;
-    } else if state.pending.is_some() {
-        // The run that put it there may have been killed before its name was synced.
-        files::sync_parent(&target).map_err(|cause| CommitError { cause, in_place: true })?;
+        let present = candidate.present.map(sha256);
+        state.stage(root, present.as_deref(), generation.clone()).map_err(before)?;
+    } else {
+        if state.pending.is_some() {
+            // The run that put it there may have been killed before its name was synced.
+            files::sync_parent(&target).map_err(after)?;
+        }
+        state.settle(root, &generation).map_err(after)?;
     }
     let replaced = files::replace(&target, &candidate.composed.bytes, 0o600).map_err(|cause| {
         let in_place = cause.is_after_rename();
         CommitError { cause, in_place }
     })?;
-    state
-        .commit(&state_file, candidate.generation())
-        .map_err(|cause| CommitError { cause, in_place: true })?;
+    generation.verified(root).map_err(after)?;
     Ok(replaced == Replaced::Written)
 }
 

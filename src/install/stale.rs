@@ -27,12 +27,12 @@ pub(crate) struct Kept {
 pub(crate) fn keep(
     settings: &Settings,
     files: &HostFiles,
-    mut state: State,
+    state: &State,
     facts: &HostFacts,
     unreachable: &Error,
 ) -> Result<Option<Kept>, Error> {
     let present = files.replaceable()?.unwrap_or_default();
-    let mut generation = match verified(settings, &state, facts, present) {
+    let mut generation = match verified(settings, state, facts, present) {
         Ok(generation) => generation.clone(),
         Err(why) => {
             tracing::warn!("the source cannot be reached, and {} {why}", paths::ECS_CONFIG);
@@ -54,7 +54,7 @@ pub(crate) fn keep(
     let config = report(&generation, present.len());
     generation.boot_id = boot_id();
     generation.tolerate_foreign = settings.tolerate_foreign;
-    state.commit(&settings.path(paths::STATE), generation)?;
+    generation.verified(&settings.root)?;
     Ok(Some(Kept { config, age_s: age.map(|age| age.as_secs()) }))
 }
 

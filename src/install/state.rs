@@ -1,9 +1,11 @@
 //! What we know of earlier runs: `/var/lib/ecs-bootstrap/state.json`. Names, digests and sources;
 //! no values.
 //!
-//! It is written before the file is replaced (as `pending`) and again after (as `installed`), so
-//! that a run that is killed between the two still knows which keys it had written: the digest of
-//! the file that is there tells which of the two is true.
+//! It is written once for each change, before the file is replaced, and holds what was installed
+//! before it and what is `pending`: the digest of the file that is there tells which of the two is
+//! true, whenever a run was killed. What every run changes, the time and the boot of the last
+//! verification, is in `verified.json` beside it, which is not synced: lost in a power cut, it leaves
+//! an older time, and the boot is another one anyway.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,7 +13,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::files::{self, sha256};
-use crate::paths::MAX_CONFIG;
+use crate::paths::{self, MAX_CONFIG, below};
 use crate::settings::Settings;
 use crate::source::Layer;
 
@@ -77,61 +79,108 @@ pub(crate) struct State {
     pub(crate) pending: Option<Generation>,
 }
 
+/// The last verification, of the file with this digest.
+#[derive(Deserialize, Serialize)]
+struct Verified {
+    sha256: String,
+    verified_at: String,
+    boot_id: String,
+}
+
 impl State {
-    /// Reads the state. One that is missing, truncated or of a later version counts as none:
-    /// the next run writes it anew.
-    pub(crate) fn read(path: &Path) -> State {
-        let text = files::read(path, MAX_CONFIG).unwrap_or_default();
-        serde_json::from_slice(&text)
+    /// Reads what is below `root`. A state that is missing, truncated or of a later version counts
+    /// as none: the next run writes it anew.
+    pub(crate) fn read(root: &Path) -> State {
+        let text = |path| files::read(&below(root, path), MAX_CONFIG).unwrap_or_default();
+        let mut state = serde_json::from_slice(&text(paths::STATE))
             .ok()
             .filter(|state: &State| state.schema == SCHEMA)
-            .unwrap_or_default()
+            .unwrap_or_default();
+        if let Ok(verified) = serde_json::from_slice(&text(paths::VERIFIED)) {
+            state.take_in(verified);
+        }
+        state
+    }
+
+    fn take_in(&mut self, verified: Verified) {
+        if self.pending.as_ref().is_some_and(|pending| pending.sha256 == verified.sha256) {
+            self.installed = self.pending.take();
+        }
+        let installed = self.installed.as_mut();
+        if let Some(found) = installed.filter(|found| found.sha256 == verified.sha256) {
+            (found.verified_at, found.boot_id) = (verified.verified_at, verified.boot_id);
+        }
+    }
+
+    /// No run has installed anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.installed.is_none() && self.pending.is_none()
     }
 
     /// The generation that a file with this digest is, if one of our runs wrote it.
     pub(crate) fn generation(&self, sha256: &str) -> Option<&Generation> {
-        [&self.installed, &self.pending]
-            .into_iter()
-            .flatten()
-            .find(|generation| generation.sha256 == sha256)
+        let mut generations = [&self.pending, &self.installed].into_iter().flatten();
+        generations.find(|generation| generation.sha256 == sha256)
     }
 
-    /// The keys that our last run wrote. A file that was appended to since is still ours in those
-    /// keys.
+    /// The keys that our runs wrote into the file with this digest. One that was appended to since
+    /// is still ours in those keys; where it is not known which run was the last, in the keys of
+    /// both.
     pub(crate) fn owned(&self, sha256: Option<&str>) -> BTreeSet<String> {
-        let exact = sha256.and_then(|sha256| self.generation(sha256));
-        exact
-            .or(self.installed.as_ref())
-            .map(|generation| generation.keys.clone())
-            .unwrap_or_default()
+        match sha256.and_then(|sha256| self.generation(sha256)) {
+            Some(exact) => exact.keys.clone(),
+            None => {
+                let generations = [&self.installed, &self.pending].into_iter().flatten();
+                generations.flat_map(|generation| generation.keys.clone()).collect()
+            }
+        }
     }
 
-    /// Writes down what is about to be installed.
+    /// Writes down what is about to replace the file with the digest `present`.
     pub(crate) fn stage(
         &mut self,
-        path: &Path,
+        root: &Path,
+        present: Option<&str>,
         generation: Generation,
     ) -> Result<(), files::Error> {
+        let of_present = present.and_then(|present| self.generation(present)).cloned();
+        self.installed = of_present.or(self.installed.take());
         self.pending = Some(generation);
-        self.write(path)
+        self.write(root)
     }
 
-    /// Writes down that it is.
-    pub(crate) fn commit(
+    /// Writes down what is known of the file that is in place, where that is new.
+    pub(crate) fn settle(
         &mut self,
-        path: &Path,
-        generation: Generation,
+        root: &Path,
+        generation: &Generation,
     ) -> Result<(), files::Error> {
-        self.installed = Some(generation);
-        self.pending = None;
-        self.write(path)
+        let is_known = self.generation(&generation.sha256).is_some_and(|known| {
+            let (verified_at, boot_id) = (known.verified_at.clone(), known.boot_id.clone());
+            *known == Generation { verified_at, boot_id, ..generation.clone() }
+        });
+        if is_known {
+            return Ok(());
+        }
+        (self.installed, self.pending) = (Some(generation.clone()), None);
+        self.write(root)
     }
 
-    fn write(&mut self, path: &Path) -> Result<(), files::Error> {
+    fn write(&mut self, root: &Path) -> Result<(), files::Error> {
         self.schema = SCHEMA;
         let mut text = serde_json::to_vec_pretty(self).expect("names and digests are JSON");
         text.push(b'\n');
-        files::replace(path, &text, 0o600).map(drop)
+        files::replace(&below(root, paths::STATE), &text, 0o600).map(drop)
+    }
+}
+
+impl Generation {
+    /// Writes down that the file in place is this one, in this boot.
+    pub(crate) fn verified(&self, root: &Path) -> Result<(), files::Error> {
+        let Generation { sha256, verified_at, boot_id, .. } = self.clone();
+        let verified = Verified { sha256, verified_at, boot_id };
+        let text = serde_json::to_vec(&verified).expect("three strings are JSON");
+        files::replace_unsynced(&below(root, paths::VERIFIED), &text, 0o600)
     }
 }
 
@@ -162,23 +211,51 @@ mod tests {
         }
     }
 
+    fn host() -> (tempfile::TempDir, State) {
+        let root = tempfile::tempdir().unwrap();
+        let mut state = State::default();
+        state.settle(root.path(), &generation("old", &["A"])).unwrap();
+        (root, state)
+    }
+
     #[test]
     fn a_run_killed_before_or_after_the_rename_still_knows_its_keys() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state.json");
-        let mut state = State::default();
-        state.commit(&path, generation("old", &["A"])).unwrap();
-        state.stage(&path, generation("new", &["B"])).unwrap();
-        let found = State::read(&path);
+        let (root, mut state) = host();
+        state.stage(root.path(), Some("old"), generation("new", &["B"])).unwrap();
+        let found = State::read(root.path());
         assert_eq!(found.owned(Some("old")), ["A".to_owned()].into());
         assert_eq!(found.owned(Some("new")), ["B".to_owned()].into());
+        assert_eq!(found.owned(Some("appended to")), ["A".to_owned(), "B".to_owned()].into());
+    }
+
+    #[test]
+    fn a_verified_file_is_the_installed_one() {
+        let (root, mut state) = host();
+        let new = generation("new", &["B"]);
+        state.stage(root.path(), Some("old"), new.clone()).unwrap();
+        let later = Generation { verified_at: "2027-01-01T00:00:00Z".into(), ..new };
+        later.verified(root.path()).unwrap();
+        let found = State::read(root.path());
+        assert_eq!((found.installed, found.pending), (Some(later), None));
+    }
+
+    #[test]
+    fn what_only_the_time_changed_is_not_written_again() {
+        let (root, mut state) = host();
+        let written = || std::fs::metadata(below(root.path(), paths::STATE)).unwrap().modified();
+        let before = written().unwrap();
+        let again = Generation { boot_id: "c".into(), ..generation("old", &["A"]) };
+        state.settle(root.path(), &again).unwrap();
+        assert_eq!(written().unwrap(), before);
+        state.settle(root.path(), &generation("old", &["C"])).unwrap();
+        assert_eq!(State::read(root.path()).owned(Some("old")), ["C".to_owned()].into());
     }
 
     #[test]
     fn a_truncated_state_counts_as_none() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state.json");
-        std::fs::write(&path, "{\"schema\": 1, \"inst").unwrap();
-        assert_eq!(State::read(&path), State::default());
+        let (root, _) = host();
+        std::fs::write(below(root.path(), paths::STATE), "{\"schema\": 1, \"inst").unwrap();
+        std::fs::write(below(root.path(), paths::VERIFIED), "").unwrap();
+        assert_eq!(State::read(root.path()), State::default());
     }
 }

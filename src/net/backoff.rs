@@ -6,12 +6,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::NetworkError;
+use super::pauses::Pauses;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// Pauses that double from one failed attempt to the next. Jitter takes up to half of each, so that
-/// a fleet that boots together does not come back together.
+/// Pauses between questions to a service of this host alone, which double from one failed attempt
+/// to the next. Jitter takes up to half of each.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     whole: Duration,
@@ -79,6 +77,8 @@ pub(crate) enum Next {
     GiveUp,
     /// It may pass with time.
     Wait,
+    /// The service asks for less traffic, and its quota is the account's.
+    WaitLong,
     /// The attempt learned how to ask better: another region, the right time.
     AtOnce,
 }
@@ -115,20 +115,25 @@ pub(crate) async fn retry<T, E: Display + From<NetworkError>>(
     deadline: Instant,
     mut attempt: impl AsyncFnMut(u32) -> Result<T, FailedAttempt<E>>,
 ) -> (Result<T, FailedAttempt<E>>, u32) {
-    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE, deadline);
+    let (mut ordinary, mut throttled) = (Pauses::ordinary(), Pauses::throttled());
     let mut before = FailedAttempt::last(NetworkError::Deadline.into());
+    let mut number = 0;
     loop {
-        let number = backoff.attempts + 1;
+        number += 1;
         let failed = match timeout_at(deadline, attempt(number)).await {
             Ok(Ok(done)) => return (Ok(done), number),
             Ok(Err(failed)) => failed,
             Err(_) => return (Err(before), number),
         };
-        let pause = match (failed.next, backoff.pause()) {
-            (Next::Wait, Some(pause)) => pause,
-            (Next::AtOnce, _) if Instant::now() < deadline => Duration::ZERO,
-            _ => return (Err(failed), number),
+        let pause = match failed.next {
+            Next::GiveUp => return (Err(failed), number),
+            Next::AtOnce => Duration::ZERO,
+            Next::Wait => ordinary.next(),
+            Next::WaitLong => throttled.next(),
         };
+        if Instant::now() + pause >= deadline {
+            return (Err(failed), number);
+        }
         tracing::info!(
             attempt = number,
             pause_ms = pause.as_millis() as u64,
@@ -192,13 +197,25 @@ mod tests {
     #[test]
     fn pauses_double_up_to_the_longest() {
         let far = Instant::now() + Duration::from_secs(3600);
-        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE, far);
+        let (first, longest) = (Duration::from_millis(100), Duration::from_secs(2));
+        let mut backoff = Backoff::new(first, longest, far);
         for attempt in 0..100 {
-            let full = (FIRST_PAUSE * 2u32.pow(attempt.min(10))).min(LONGEST_PAUSE);
+            let full = (first * 2u32.pow(attempt.min(10))).min(longest);
             let found = backoff.pause().unwrap();
             assert!(found >= full / 2 && found <= full, "{attempt}: {found:?}");
         }
-        assert_eq!(Backoff::new(FIRST_PAUSE, LONGEST_PAUSE, Instant::now()).pause(), None);
+        assert_eq!(Backoff::new(first, longest, Instant::now()).pause(), None);
+    }
+
+    #[test]
+    fn jitter_is_full_and_grows_to_its_limit() {
+        for (mut pauses, longest) in [(Pauses::ordinary(), 20), (Pauses::throttled(), 240)] {
+            let taken: Vec<Duration> = (0..1000).map(|_| pauses.next()).collect();
+            let longest = Duration::from_secs(longest);
+            assert!(taken.iter().all(|pause| *pause <= longest));
+            assert!(taken.iter().any(|pause| *pause > longest * 9 / 10));
+            assert!(taken[20..].iter().any(|pause| *pause < longest / 10));
+        }
     }
 
     #[test]

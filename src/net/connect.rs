@@ -46,7 +46,7 @@ impl Target {
     }
 
     /// As `Host` and CONNECT name it.
-    fn authority(&self) -> String {
+    pub(super) fn authority(&self) -> String {
         match self.host.contains(':') {
             true => format!("[{}]:{}", self.host, self.port),
             false => format!("{}:{}", self.host, self.port),

@@ -189,13 +189,15 @@ impl NetworkError {
     }
 
     /// A certificate stays what it is, and so does a server that never stops; all else may pass.
-    fn next(&self) -> Next {
+    /// S3's throttling passes within seconds, and its callers wait accordingly.
+    pub(crate) fn next(&self) -> Next {
         match self {
             Self::Untrusted { .. }
             | Self::WrongName { .. }
             | Self::CertificateTime { .. }
             | Self::Tls { .. }
             | Self::TooLong => Next::GiveUp,
+            Self::Throttled(_) => Next::WaitLong,
             _ => Next::Wait,
         }
     }

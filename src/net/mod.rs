@@ -13,6 +13,7 @@ mod connect;
 pub(crate) mod endpoint;
 mod error;
 pub(crate) mod partition;
+mod pauses;
 mod pool;
 mod proxy;
 pub(crate) mod sdk;
@@ -33,6 +34,7 @@ use http::header::{self, HeaderValue};
 use http::{HeaderMap, Method, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+pub(crate) use pool::Opened;
 use pool::{Lease, Pool};
 pub(crate) use proxy::Proxies;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
@@ -126,6 +128,11 @@ impl Http {
     /// The proxy on the way to `url`, as `host:port`.
     pub(crate) fn proxy_for(&self, url: &Url) -> Option<String> {
         self.pool.proxies.name_for(url)
+    }
+
+    /// The connections that were opened so far.
+    pub(crate) fn opened(&self) -> Vec<Opened> {
+        self.pool.opened()
     }
 
     /// Opens a connection for a request that is to come, in the background.

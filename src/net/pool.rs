@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
@@ -20,6 +21,16 @@ pub(super) struct Pool {
     /// `None` where only plain HTTP is spoken.
     tls: Option<TlsConnector>,
     lanes: Mutex<BTreeMap<Target, Arc<Lane>>>,
+    opened: Mutex<Vec<Opened>>,
+}
+
+/// A connection, and when it was opened: its name, TCP and TLS together.
+#[derive(Clone, Debug)]
+pub(crate) struct Opened {
+    /// `host:port`.
+    pub(crate) to: String,
+    pub(crate) began: Instant,
+    pub(crate) ended: Instant,
 }
 
 /// What leads to one host.
@@ -46,7 +57,7 @@ pub(super) struct Lease {
 
 impl Pool {
     pub(super) fn new(proxies: Proxies, tls: Option<TlsConnector>) -> Self {
-        Pool { proxies, tls, lanes: Mutex::default() }
+        Pool { proxies, tls, lanes: Mutex::default(), opened: Mutex::default() }
     }
 
     /// Opens a connection that a request to come will take. What fails here is tried once more by
@@ -100,8 +111,17 @@ impl Pool {
     }
 
     async fn connect(&self, target: &Target) -> Result<Sender, ConnectError> {
+        let (began, to) = (Instant::now(), target.authority());
         let proxy = self.proxies.for_target(target.is_tls, &target.host, target.port);
-        open(target, proxy, self.tls.as_ref()).await
+        let sender = open(target, proxy, self.tls.as_ref()).await?;
+        let opened = Opened { to, began, ended: Instant::now() };
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(opened);
+        Ok(sender)
+    }
+
+    /// The connections so far, in the order in which they were there.
+    pub(super) fn opened(&self) -> Vec<Opened> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn lane(&self, target: &Target) -> Arc<Lane> {

@@ -8,6 +8,7 @@ mod bounds;
 pub(crate) mod refusal;
 mod text;
 mod timeline;
+mod timings;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ use crate::error::{Error, ExitStatus, Failure};
 use crate::identity::Identity;
 pub(crate) use crate::identity::host_kind::OF_BATCH;
 use crate::install::state::SecretVersion;
+use crate::net::Http;
 pub(crate) use crate::net::clock::{parse_rfc3339, rfc3339};
 use crate::source::Layer;
 
@@ -48,6 +50,15 @@ pub(crate) struct StepReport {
     pub(crate) duration_ms: u64,
     pub(crate) attempts: u32,
     pub(crate) detail: String,
+}
+
+/// One connection: the look-up of the name, TCP and TLS.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ConnectionReport {
+    pub(crate) to: String,
+    /// Since the start of the run, in milliseconds.
+    pub(crate) start_ms: u64,
+    pub(crate) duration_ms: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -131,6 +142,7 @@ pub(crate) struct Report {
     pub(crate) duration_ms: u64,
     pub(crate) host: Option<Identity>,
     pub(crate) steps: Vec<StepReport>,
+    pub(crate) connections: Vec<ConnectionReport>,
     pub(crate) config: Option<ConfigReport>,
     pub(crate) guard: GuardReport,
     pub(crate) findings: Vec<Finding>,
@@ -146,6 +158,8 @@ pub(crate) struct Report {
 #[derive(Debug, Default)]
 pub(crate) struct Results {
     pub(crate) settings: BTreeMap<&'static str, String>,
+    /// What the connections were made with.
+    pub(crate) https: Vec<Http>,
     pub(crate) guard: GuardReport,
     pub(crate) host: Option<Identity>,
     pub(crate) findings: Vec<Finding>,
@@ -166,6 +180,8 @@ impl Report {
         }
         let failure = ended.as_ref().err().map(Error::failure);
         let outcome = ended.unwrap_or_else(|error| Outcome::Failed(error.status()));
+        let opened = results.https.iter().flat_map(Http::opened);
+        let connections = opened.map(|opened| timeline.connection(opened)).collect();
         Report {
             schema: 1,
             version: env!("CARGO_PKG_VERSION"),
@@ -176,6 +192,7 @@ impl Report {
             duration_ms: timeline::milliseconds(timeline.now()),
             host: results.host,
             steps: timeline.into_steps(),
+            connections,
             config: results.config,
             guard: results.guard,
             findings: results.findings,

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::time::sleep;
 
-use super::{StepOutcome, StepReport, rfc3339};
+use super::{ConnectionReport, StepOutcome, StepReport, rfc3339};
 use crate::error::{Error, Step};
 use crate::log;
+use crate::net::Opened;
 
 /// The steps of one run. Shared by steps that run side by side.
 #[derive(Debug)]
@@ -113,6 +114,14 @@ impl Timeline {
             let word = error.status().name().into();
             self.close(error.step, StepOutcome::Failed, start..now, 1, word);
         }
+    }
+
+    /// When a connection was opened.
+    pub(super) fn connection(&self, opened: Opened) -> ConnectionReport {
+        let Opened { to, began, ended } = opened;
+        let start = began.saturating_duration_since(self.clock);
+        let duration_ms = milliseconds(ended.saturating_duration_since(began));
+        ConnectionReport { to, start_ms: milliseconds(start), duration_ms }
     }
 
     /// The steps, in the order in which they ended.

@@ -5,7 +5,7 @@ use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::net::endpoint::Service;
 use crate::net::signed::Action;
 use crate::net::{NetworkError, UNUSABLE};
-use crate::paths::MAX_SECRETS;
+use crate::paths::{MAX_LAYERS_BYTES, MAX_SECRETS};
 
 /// A source that did not yield its bytes. Holds no secret: neither a presigned URL's query nor a
 /// proxy's password.
@@ -92,6 +92,8 @@ pub(super) enum ErrorKind {
     TooManySecrets(usize),
     #[error("it is larger than 1 MiB")]
     TooLarge,
+    #[error("the layers have more than {} MiB together", MAX_LAYERS_BYTES >> 20)]
+    TooMuch,
     #[error("the bytes do not match the checksum that S3 keeps with the object")]
     Checksum,
     #[error("its SHA-256 is {found}, not {wanted}")]
@@ -175,7 +177,7 @@ impl ErrorKind {
             Network(NetworkError::ClockSkew { .. }) => ExitStatus::AccessDenied,
             NotFound(_) | DeleteMarker | NoUrl(_) => ExitStatus::NotFound,
             TooManySecrets(_) => ExitStatus::Integrity,
-            TooLarge | Checksum | Digest { .. } | Owner { .. } => ExitStatus::Integrity,
+            TooLarge | TooMuch | Checksum | Digest { .. } | Owner { .. } => ExitStatus::Integrity,
             NotPlainFile(_) | Unusable(_) => ExitStatus::Settings,
             NoCredentials => ExitStatus::NoRole,
             RegionLoop(_) | Redirected(_) | Unexpected(_) | FileIo(_) | Network(_) => {
@@ -221,7 +223,7 @@ impl ErrorKind {
             RegionLoop(_) => "name the bucket's region with ?region=, and check the endpoint that AWS_ENDPOINT_URL_S3 names",
             Redirected(_) | Unexpected(_) => "name the final URL of the object itself",
             TooManySecrets(_) => "put what belongs together into one secret, and name its fields",
-            TooLarge => "check that this is the right object: an ecs.config has a few KiB",
+            TooLarge | TooMuch => "check that this is the right object: an ecs.config has a few KiB",
             Checksum => "store the object again",
             Digest { .. } => {
                 "if the change is intended, write the new digest after #sha256=; if not, find out who wrote the object"

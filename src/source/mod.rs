@@ -16,6 +16,8 @@ pub(crate) mod policy;
 mod s3;
 mod secret;
 
+use std::cell::Cell;
+
 use aws_credential_types::Credentials;
 pub(crate) use content::not_a_configuration;
 pub(crate) use error::Error;
@@ -32,6 +34,7 @@ use crate::files::sha256;
 use crate::net::Http;
 use crate::net::aws::Aws;
 use crate::net::backoff::{FailedAttempt, retry};
+use crate::paths::MAX_LAYERS_BYTES;
 
 /// What a fetch needs to know of its surroundings.
 pub(crate) struct Access<'a> {
@@ -143,7 +146,22 @@ pub(crate) async fn fetch_all(
     sources: &[Source],
     access: &Access<'_>,
 ) -> Result<Vec<Fetched>, Error> {
-    futures_util::future::try_join_all(sources.iter().map(|source| fetch(source, access))).await
+    let bytes = Cell::new(0);
+    let layer = async |source: &Source| {
+        let fetched = fetch(source, access).await?;
+        bytes.set(bytes.get() + fetched.bytes.len());
+        match bytes.get() > MAX_LAYERS_BYTES {
+            true => Err(Error {
+                from: source.to_string(),
+                service: source.service(),
+                kind: ErrorKind::TooMuch,
+                attempts: fetched.attempts,
+                causes: Vec::new(),
+            }),
+            false => Ok(fetched),
+        }
+    };
+    futures_util::future::try_join_all(sources.iter().map(layer)).await
 }
 
 /// Where the requests for these sources will go, as far as it is known before anything is asked.

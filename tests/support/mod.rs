@@ -19,6 +19,7 @@ pub(crate) const TEXT: &str =
     "# our fleet\nECS_CLUSTER=prod\nECS_ENABLE_SPOT_INSTANCE_DRAINING=true\n";
 pub(crate) const TARGET: &str = "/etc/ecs/ecs.config";
 pub(crate) const STATE: &str = "/var/lib/ecs-bootstrap/state.json";
+pub(crate) const VERIFIED: &str = "/var/lib/ecs-bootstrap/verified.json";
 pub(crate) const PREVIOUS: &str = "/var/lib/ecs-bootstrap/ecs.config.previous";
 pub(crate) const REPORT: &str = "/run/ecs-bootstrap/report.json";
 pub(crate) const LOCK: &str = "/run/ecs-bootstrap/lock";

@@ -103,6 +103,16 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<Replaced, Error> 
     Ok(Replaced::Written)
 }
 
+/// Makes `path`, in a folder that is there, hold exactly `bytes`, until the next power cut: after
+/// one it may be empty, or what it was before.
+pub fn replace_unsynced(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    look(path)?;
+    let temporary = temporary(path, OWNER);
+    let written = create(&temporary, bytes, mode);
+    let renamed = written.and_then(|_| fs::rename(&temporary, path));
+    renamed.map_err(|source| undone(path, &temporary, source))
+}
+
 /// Removes what a killed run left beside a file that it was replacing, if anything. The caller
 /// holds the lock.
 pub fn remove_temporary(path: &Path) {
@@ -218,6 +228,10 @@ pub fn sync_parent(path: &Path) -> Result<(), Error> {
 }
 
 fn write_out(temporary: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    create(temporary, bytes, mode)?.sync_all()
+}
+
+fn create(temporary: &Path, bytes: &[u8], mode: u32) -> io::Result<File> {
     match fs::remove_file(temporary) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -226,7 +240,7 @@ fn write_out(temporary: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     // The umask may have taken bits away.
     file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.write_all(bytes)?;
-    file.sync_all()
+    Ok(file)
 }
 
 #[cfg(test)]

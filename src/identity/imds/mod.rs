@@ -79,6 +79,10 @@ impl Imds {
         self.repeats.get()
     }
 
+    pub(super) fn http(&self) -> &Http {
+        &self.http
+    }
+
     pub(super) fn deadline(&self) -> Instant {
         self.deadline
     }

@@ -64,6 +64,7 @@ fn kinds() -> Vec<(ExitStatus, ErrorKind)> {
         FileIo(_) => SourceUnreachable [FileIo("input/output error".into())],
         TooManySecrets(_) => Integrity [TooManySecrets(65)],
         TooLarge => Integrity [TooLarge],
+        TooMuch => Integrity [TooMuch],
         Checksum => Integrity [Checksum],
         Digest { .. } => Integrity [digest],
         Owner { .. } => Integrity [Owner { owner: "123456789012".into() }],
