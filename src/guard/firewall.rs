@@ -153,7 +153,7 @@ fn rules_in_force(wish: &Wish<'_>, loaded: &[LoadedTable]) -> Vec<String> {
         })
     };
     let described = nft::described(wish.interface, &wish.optional).into_iter();
-    described.filter(is_loaded).map(|rule| rule.words).collect()
+    described.filter(is_loaded).filter_map(|rule| rule.words).collect()
 }
 
 /// NFT_TABLE_F_DORMANT of linux/netfilter/nf_tables.h.

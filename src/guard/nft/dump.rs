@@ -7,6 +7,7 @@ use netlink_packet_netfilter::nftables::{
 };
 
 use super::expressions::counter;
+use super::record;
 use super::table::{NftChain, NftRule, NftTable, TableFamily};
 
 /// Reads the attributes of a dumped table.
@@ -92,6 +93,9 @@ fn read_other(
         }
         *packets += u64::from_be_bytes(number);
         return counter();
+    }
+    if expression_type == "dynset" {
+        attributes.retain(|attribute| record::is_of_update(attribute.kind()));
     }
     attributes.sort_by_key(Nla::kind);
     Expressions::Other { expression_type, attributes }

@@ -112,15 +112,15 @@ pub(super) fn was_to_metadata(family: IpFamily) -> Vec<Expressions> {
     ]
 }
 
-fn word(kind: u16, value: u32) -> DefaultNla {
+pub(super) fn word(kind: u16, value: u32) -> DefaultNla {
     DefaultNla::new(kind, value.to_be_bytes().to_vec())
 }
 
-fn meta(key: MetaKey) -> Expressions {
+pub(super) fn meta(key: MetaKey) -> Expressions {
     Expressions::Meta(vec![Meta::Key(key), Meta::DestinationRegister(Register::Reg1)])
 }
 
-fn equals(bytes: &[u8]) -> Expressions {
+pub(super) fn equals(bytes: &[u8]) -> Expressions {
     compare(Operator::Equal, bytes)
 }
 

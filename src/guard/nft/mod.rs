@@ -7,6 +7,7 @@
 
 mod dump;
 mod expressions;
+mod record;
 mod table;
 
 use std::io;
@@ -25,6 +26,7 @@ use netlink_packet_netfilter::{
 };
 use nix::libc;
 use nix::sys::socket::SockProtocol;
+pub(crate) use record::recorded;
 pub(crate) use table::{DescribedRule, NftTable, Optional, TableFamily, described, wanted};
 use table::{NAME, NftChain, NftRule, POLICY_ACCEPT};
 
@@ -83,10 +85,11 @@ fn replacement(table: &NftTable) -> Vec<Vec<u8>> {
     let encode = |flags, message| encode(flags, family, message);
     let create = || encode(NLM_F_CREATE, NfTablesMessage::NewTable(table_message(NAME)));
     let chains = table.chains.iter().map(|chain| encode(NLM_F_CREATE, new_chain(chain)));
+    let set = table.has_record().then(|| encode(NLM_F_CREATE, record::new_set()));
     let rules = table.rules.iter().map(|rule| encode(NLM_F_CREATE | NLM_F_APPEND, new_rule(rule)));
     // Created first, so that there is one to delete; no packet sees the steps in between.
     let steps = [create(), delete_table(table.family), create()];
-    steps.into_iter().chain(chains).chain(rules).collect()
+    steps.into_iter().chain(chains).chain(set).chain(rules).collect()
 }
 
 /// Removes the table of this family.

@@ -30,6 +30,9 @@
 //!     }
 //! }
 //! ```
+//! In front of each rule on metadata's address is another that records the proof's packets: see
+//! `record`.
+//!
 //! A drop is final in any base chain and an accept ends only its own, so no other program's rules
 //! can let a packet pass these.
 //!
@@ -53,6 +56,7 @@ use super::expressions::{
     counter, drop_packet, ether_type, named, nfproto, not_loopback, received, to_metadata,
     to_the_forwarder, was_to_metadata,
 };
+use super::record::record;
 
 /// The name of both tables.
 pub(crate) const NAME: &str = "ecs-bootstrap";
@@ -111,11 +115,24 @@ pub(crate) enum Optional {
     AfterRouting,
     Redirected,
     Bridges,
+    Record,
+}
+
+impl NftTable {
+    /// Whether its rules record the proof's packets, for which it needs a set.
+    pub(super) fn has_record(&self) -> bool {
+        self.members as usize > self.chains.len()
+    }
 }
 
 impl Optional {
-    pub(crate) const ALL: [Optional; 4] =
-        [Optional::SourceRoutes, Optional::AfterRouting, Optional::Redirected, Optional::Bridges];
+    pub(crate) const ALL: [Optional; 5] = [
+        Optional::SourceRoutes,
+        Optional::AfterRouting,
+        Optional::Redirected,
+        Optional::Bridges,
+        Optional::Record,
+    ];
 
     /// What it means that this kernel lacks it.
     pub(crate) fn limit(self) -> &'static str {
@@ -124,13 +141,15 @@ impl Optional {
             Optional::AfterRouting => "this kernel cannot match the interface after routing",
             Optional::Redirected => "this kernel cannot recognise redirected connections",
             Optional::Bridges => "this kernel cannot match frames that a bridge passes on",
+            Optional::Record => "this kernel cannot record which packets of a proof were dropped",
         }
     }
 }
 
-/// A rule, and what it does in words.
+/// A rule, and what it does in words, if it drops something.
+#[derive(Clone)]
 pub(crate) struct DescribedRule {
-    pub(crate) words: String,
+    pub(crate) words: Option<String>,
     pub(crate) family: TableFamily,
     pub(crate) rule: NftRule,
 }
@@ -142,7 +161,7 @@ pub(crate) fn wanted(interface: Option<&str>, with: &[Optional]) -> Vec<NftTable
         family,
         flags: 0,
         owner: None,
-        members: chains.len() as u32,
+        members: chains.len() as u32 + u32::from(with.contains(&Optional::Record)),
         rules: rules
             .iter()
             .filter(|described| described.family == family)
@@ -181,16 +200,16 @@ pub(crate) fn described(interface: Option<&str>, with: &[Optional]) -> Vec<Descr
     let has = |optional| with.contains(&optional);
     let from = interface.map_or(String::new(), |name| format!(" from {name}"));
     let rule = |chain: &str, what: String, condition: Vec<Vec<Expressions>>| DescribedRule {
-        words: format!("drop {what}"),
+        words: Some(format!("drop {what}")),
         family: TableFamily::Inet,
         rule: rule(chain, condition.concat()),
     };
     let incoming = || interface.map_or(vec![], |name| named(MetaKey::Iifname, name));
-    let mut rules = Vec::new();
-    if has(Optional::SourceRoutes) {
+    let source_routes = has(Optional::SourceRoutes).then(|| {
         let what = format!("forwarded packets{from} with a source route (IPv4)");
-        rules.push(rule(FORWARD, what, vec![incoming(), to_the_forwarder()]));
-    }
+        rule(FORWARD, what, vec![incoming(), to_the_forwarder()])
+    });
+    let mut rules = Vec::new();
     for family in IpFamily::ALL {
         let what = format!("forwarded packets{from} to {}", family.metadata());
         rules.push(rule(FORWARD, what, vec![incoming(), nfproto(family), to_metadata(family)]));
@@ -212,7 +231,19 @@ pub(crate) fn described(interface: Option<&str>, with: &[Optional]) -> Vec<Descr
         let condition = vec![bridge, ether_type(family), to_metadata(family)];
         rules.push(DescribedRule { family: TableFamily::Bridge, ..rule(FORWARD, what, condition) });
     }
-    rules
+    let rules = rules.into_iter();
+    let rules: Vec<_> =
+        if has(Optional::Record) { rules.flat_map(with_record).collect() } else { rules.collect() };
+    source_routes.into_iter().chain(rules).collect()
+}
+
+/// What drops, behind what records the proof's packets that it will drop.
+fn with_record(dropping: DescribedRule) -> [DescribedRule; 2] {
+    let NftRule { chain, expressions, .. } = &dropping.rule;
+    let condition = &expressions[..expressions.len() - 2];
+    let expressions = [condition, &record()].concat();
+    let rule = NftRule { chain: chain.clone(), expressions, userdata: comment() };
+    [DescribedRule { words: None, family: dropping.family, rule }, dropping]
 }
 
 fn rule(chain: &str, mut expressions: Vec<Expressions>) -> NftRule {
@@ -233,10 +264,10 @@ mod tests {
     #[test]
     fn altered_table_is_not_equal_to_the_wanted_one() {
         let [table, bridge] = wanted(None, &Optional::ALL).try_into().unwrap();
-        assert_eq!((table.chains.len(), table.rules.len()), (3, 7));
-        assert_eq!((bridge.chains.len(), bridge.rules.len()), (1, 2));
+        assert_eq!((table.chains.len(), table.rules.len()), (3, 13));
+        assert_eq!((bridge.chains.len(), bridge.rules.len()), (1, 4));
         assert_ne!(table, NftTable { flags: 1, ..table.clone() });
-        assert_ne!(table, NftTable { members: 4, ..table.clone() });
+        assert_ne!(table, NftTable { members: 5, ..table.clone() });
         assert_ne!(table, NftTable { owner: Some(77), ..table.clone() });
         assert_ne!(
             table,
@@ -253,7 +284,8 @@ mod tests {
     #[test]
     fn restricted_rules_all_name_the_interface() {
         for described in described(Some("docker0"), &Optional::ALL) {
-            assert!(described.words.contains("from docker0"), "{}", described.words);
+            let words = described.words.unwrap_or("from docker0".into());
+            assert!(words.contains("from docker0"), "{words}");
             assert!(format!("{:?}", described.rule.expressions[0]).contains("ifname"));
         }
     }

@@ -10,6 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 
 use super::super::addresses::{CREDENTIALS, IpFamily};
 use super::super::links::{self, Link};
+use super::super::nft;
 use super::super::proof::{CredentialsAccess, ProbePath};
 use super::DNS;
 use super::capture::PacketCapture;
@@ -196,7 +197,19 @@ impl<'a> Round<'a> {
                 wait(&self.capture, left.min(Duration::from_millis(10)));
                 self.observe();
             }
+            self.ask_the_guard();
             control = true;
+        }
+    }
+
+    /// What the guard's own rules have dropped. Without nf_tables there are none.
+    fn ask_the_guard(&mut self) {
+        if self.targets.iter().all(Target::decided) {
+            return;
+        }
+        let dropped = nft::recorded().unwrap_or_default();
+        for target in &mut self.targets {
+            target.observed.dropped |= target.metadata.is_among(&dropped);
         }
     }
 

@@ -37,6 +37,11 @@ impl ProbePacket {
         (self.destination.ip(), self.sequence) == (seen.destination.ip(), seen.sequence)
     }
 
+    /// Whether its sequence number is one of these.
+    pub(crate) fn is_among(&self, sequences: &[u32]) -> bool {
+        sequences.contains(&self.sequence)
+    }
+
     fn is_quoted_in(&self, seen: &TcpPacket) -> bool {
         self.source == seen.source && self.is(seen)
     }
