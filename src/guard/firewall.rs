@@ -70,6 +70,11 @@ pub(crate) fn install(request: &GuardRequest) -> Result<PartInstalled, Error> {
     for table in wanted.iter().filter(|table| before.iter().all(|old| old.table != **table)) {
         nft::replace(table).map_err(refused("loading", &before))?;
     }
+    // One that an earlier wish needed.
+    let unwanted = |old: &&LoadedTable| wanted.iter().all(|table| table.family != old.table.family);
+    for old in before.iter().filter(unwanted) {
+        nft::delete(old.table.family).map_err(refused("deleting", &before))?;
+    }
     if !is_loaded(&read()?, &wanted) {
         return Err(Error::Unlike(GuardPart::Nftables));
     }

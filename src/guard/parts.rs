@@ -141,8 +141,14 @@ pub(super) fn install(request: &GuardRequest) -> Result<PartsInstalled, Error> {
     if routing.reason.is_some() && routing::remove()? {
         routing.change = RulesChange::Removed;
     }
-    if nftables.reason.is_some() && firewall::remove()? {
-        nftables.change = RulesChange::Removed;
+    if nftables.reason.is_some() {
+        match firewall::remove() {
+            // Not the guard's to remove.
+            Err(owned @ Error::Owned { .. }) => nftables.limits.push(owned.to_string()),
+            Err(error) => return Err(error),
+            Ok(true) => nftables.change = RulesChange::Removed,
+            Ok(false) => {}
+        }
     }
     Ok(PartsInstalled { routing, nftables })
 }

@@ -102,7 +102,7 @@ pub(crate) fn read(interface: Option<&str>) -> Result<RoutingRules, Error> {
     let (mut any, mut all) = (false, true);
     for family in families()? {
         let found = own(family).map_err(failed("reading"))?;
-        any |= !found.is_empty();
+        any |= found.iter().any(Rule::decides);
         all &= found == wanted(family, interface);
     }
     Ok(match (any, all) {
@@ -119,14 +119,13 @@ pub(crate) fn install(interface: Option<&str>) -> Result<RulesChange, Error> {
     for family in families()? {
         let found = own(family).map_err(failed("reading"))?;
         let wanted = wanted(family, interface);
-        before |= !found.is_empty();
+        before |= found.iter().any(Rule::decides);
         if found == wanted {
             continue;
         }
         changed = true;
         // In the order in which they protect: what the exceptions need, the exceptions, the rest.
-        let (targets, decisions): (Vec<_>, Vec<_>) =
-            wanted.iter().partition(|rule| rule.attributes.contains_key(&PRIORITY));
+        let (decisions, targets): (Vec<_>, Vec<_>) = wanted.iter().partition(|rule| rule.decides());
         for rule in targets.into_iter().chain(decisions) {
             rule.add().map_err(failed("adding"))?;
         }
@@ -163,7 +162,7 @@ pub(crate) fn remove() -> Result<bool, Error> {
 pub(crate) fn is_preceded() -> bool {
     let precedes = |family| {
         let listed = list(family).unwrap_or_default();
-        let first = listed.iter().position(|rule| rule.is_own(family));
+        let first = listed.iter().position(|rule| rule.is_own(family) && rule.decides());
         let foreign = |rule: &Rule| rule.header[4] != libc::RT_TABLE_LOCAL;
         first.is_some_and(|first| listed[..first].iter().any(foreign))
     };
@@ -173,8 +172,7 @@ pub(crate) fn is_preceded() -> bool {
 /// The kernel deletes the first rule that is as described. Those that prohibit go before their
 /// exceptions, and what the exceptions need goes last.
 fn delete(rules: &[Rule]) -> io::Result<()> {
-    let (targets, decisions): (Vec<_>, Vec<_>) =
-        rules.iter().partition(|rule| rule.attributes.contains_key(&PRIORITY));
+    let (decisions, targets): (Vec<_>, Vec<_>) = rules.iter().partition(|rule| rule.decides());
     decisions.into_iter().rev().chain(targets).try_for_each(Rule::delete)
 }
 
@@ -253,10 +251,14 @@ impl Rule {
     }
 
     fn is_own(&self, family: IpFamily) -> bool {
-        let first = !self.attributes.contains_key(&PRIORITY);
         let to_metadata = self.attributes.get(&DESTINATION) == Some(&octets(family));
         let kernel = !self.attributes.contains_key(&PROTOCOL);
-        *self == Rule::target(family) || (kernel && first && to_metadata)
+        *self == Rule::target(family) || (kernel && self.decides() && to_metadata)
+    }
+
+    /// Whether it has priority 0; the target of `goto` does nothing by itself.
+    fn decides(&self) -> bool {
+        !self.attributes.contains_key(&PRIORITY)
     }
 
     fn read(payload: &[u8]) -> Option<Rule> {

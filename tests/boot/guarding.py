@@ -44,7 +44,8 @@ def guard(tally, cloud, machine):
         machine.run("ecs-bootstrap guard install --without nftables")
         machine.run("nft flush ruleset")
         only_the_host_reaches_metadata()
-        machine.run("for family in -4 -6; do while ip $family rule del pref 0 protocol kernel; do :; done; done")
+        for address in ("169.254.169.254", "fd00:ec2::254"):
+            machine.run(f"while ip {'-6' if ':' in address else '-4'} rule del pref 0 to {address} 2>/dev/null; do :; done")
         equal(machine.try_run("ecs-bootstrap guard prove")[0], 51)
     with tally.case("the verify unit repairs what was flushed, and its journal reports it"):
         machine.run("systemctl restart ecs-bootstrap-guard-verify && ecs-bootstrap guard prove")

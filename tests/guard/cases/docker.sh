@@ -19,7 +19,9 @@ group_a() {
   check "T5 Docker killed and started" after dockerd_restart KILL
   check "T8 all of iptables flushed" after flush_iptables
   check "T15 dockerd stopped, docker0 left without a port: would be refused with the guard, no verdict without" t15
-  check "T9 nft flush ruleset leaks, and install repairs it" t9
+  check "T9 nft flush ruleset leaves the routing rules: blocked" t9
+  check "ip rule flush, and others' rules at automatic priority and priority 1: blocked, and the host connected" others_rules
+  check "only both guards removed by hand leak, and install repairs them" both_removed
   check "a weakened table is found, reported and repaired" weakened
   check "status reports rules, counters, networks and the last proof" status_reports
   check "20 installs at once and 100 in a row leave each rule once" crowd
@@ -50,7 +52,7 @@ table() { host nft -j list table inet ecs-bootstrap | sed -E 's/"(packets|bytes|
 t3() {
   local before
   before=$(table)
-  prints '"changed": false' guard install --output json && [[ $before == "$(table)" ]] && (($(host nft list table inet ecs-bootstrap | grep -c drop) == 3))
+  prints '"changed": false' guard install --output json && [[ $before == "$(table)" ]] && (($(host nft list table inet ecs-bootstrap | grep -c drop) == 7))
 }
 
 shown_first() { prints "-A FORWARD -d $V4/32 -i docker+ -j DROP" host iptables -S FORWARD 1; }
@@ -124,19 +126,50 @@ t15() {
 t9() {
   host nft flush ruleset
   dockerd_restart && lab_containers
-  leaks && prints "firewall: installed" guard install && is_guarded
+  is_guarded && prints "nf_tables: absent" guard status && prints "nf_tables: installed" guard install && is_guarded
+}
+
+# With nf_tables out of the way.
+others_rules() {
+  host nft flush ruleset
+  dockerd_restart && lab_containers
+  host ip route add default via 10.254.0.1 table 100
+  host ip rule add iif docker0 lookup 100
+  host ip rule add pref 1 lookup 100
+  is_guarded || return
+  flush_routing_rules
+  # The host's own way to metadata outlives the flush; everything else needs its table again.
+  host_reaches && restore_main && is_guarded && prints "routing rules: repaired" guard install && is_guarded
+}
+
+flush_routing_rules() { host ip rule flush; host ip -6 rule flush; }
+restore_main() { for family in -4 -6; do host ip $family rule add pref 32766 lookup main; done; }
+
+both_removed() {
+  host nft flush ruleset
+  dockerd_restart && lab_containers
+  remove_routing_rules
+  leaks && prints "guard: absent" guard status && prints "routing rules: installed" guard install && is_guarded
+}
+
+remove_routing_rules() {
+  while host ip rule del pref 0 to $V4 2>/dev/null; do :; done
+  while host ip -6 rule del pref 0 to $V6 2>/dev/null; do :; done
 }
 
 weakened() {
   local spoil
+  guard install --without routing >/dev/null
   for spoil in "insert rule inet ecs-bootstrap forward accept" "add table inet ecs-bootstrap { flags dormant; }" \
     "flush chain inet ecs-bootstrap forward" "add chain inet ecs-bootstrap guest"; do
     host nft "$spoil" || return
-    prints "firewall: weakened" guard status && prints "firewall: repaired" guard install && prints "firewall: effective" guard status || { echo "after: $spoil"; return 1; }
+    prints "nf_tables: weakened" guard status && prints "nf_tables: repaired" guard install --without routing && prints "nf_tables: effective" guard status || { echo "after: $spoil"; return 1; }
   done
-  # An accept above the guard's rules opens it for containers, and prove finds that.
+  # An accept above the rules of one chain opens nothing; above those of both, and without the routing rules, prove finds the leak.
   host iptables -D FORWARD -i docker+ -d $V4/32 -j DROP
   host nft insert rule inet ecs-bootstrap forward accept
+  all blocked || return
+  host nft insert rule inet ecs-bootstrap postrouting accept
   all open && exits 51 guard prove && guard install >/dev/null && is_guarded
 }
 
@@ -144,8 +177,10 @@ status_reports() {
   guard status --output json | python3 -c '
 import json, sys
 report = json.load(sys.stdin)
-assert report["state"] == "effective" and report["held_by"] == "nf_tables", report
-assert report["dropped_packets"] > 0 and report["documented_rule"]["place"] == 1, report
+guards = report["guards"]
+assert report["state"] == guards["routing"]["state"] == guards["nftables"]["state"] == "effective", report
+assert (len(guards["routing"]["rules"]), len(guards["nftables"]["rules"])) == (2, 9), report
+assert report["dropped_packets"] is not None and report["documented_rule"]["place"] == 1, report
 assert len(report["networks"]) == 3 and all(network["covered"] for network in report["networks"]), report
 assert report["last_proof"]["age_seconds"] < 60 and report["error"] is None, report'
 }
@@ -156,10 +191,10 @@ crowd() {
   for _ in {1..20}; do guard install >/dev/null 2>&1 & pids+=($!); done
   for pid in "${pids[@]}"; do wait "$pid" || { echo "one of 20 failed"; return 1; }; done
   for _ in {1..100}; do guard install >/dev/null || return; done
-  (($(host iptables -S FORWARD | grep -c -- "$V4") == 1 && $(host nft list table inet ecs-bootstrap | grep -c drop) == 3))
+  (($(host iptables -S FORWARD | grep -c -- "$V4") == 1 && $(host nft list table inet ecs-bootstrap | grep -c drop) == 7))
 }
 
-firewall() { host iptables-save | sed -E 's/^#.*//; s/\[[0-9:]+\]//'; host ip6tables-save | sed -E 's/^#.*//; s/\[[0-9:]+\]//'; host nft list ruleset | sed -E 's/packets [0-9]+ bytes [0-9]+//'; }
+firewall() { host ip rule; host ip -6 rule; host iptables-save | sed -E 's/^#.*//; s/\[[0-9:]+\]//'; host ip6tables-save | sed -E 's/^#.*//; s/\[[0-9:]+\]//'; host nft list ruleset | sed -E 's/packets [0-9]+ bytes [0-9]+//'; }
 
 t12() {
   local before
