@@ -31,6 +31,8 @@ pub(crate) enum LogFormat {
     Text,
     Json,
     Journald,
+    /// JSON, and at the end of a run a metric of CloudWatch
+    Emf,
 }
 
 /// Erases the line that shows the current step.
@@ -69,7 +71,7 @@ pub(crate) fn start(format: LogFormat, volume: Volume, journal_stream: Option<&s
     };
     LIVE.store(format == LogFormat::Text && !quiet && stderr().is_terminal(), Ordering::Relaxed);
     let written = match format {
-        LogFormat::Json => layer()
+        LogFormat::Json | LogFormat::Emf => layer()
             .log_internal_errors(false)
             .json()
             .flatten_event(true)

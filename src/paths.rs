@@ -61,6 +61,11 @@ pub(crate) const SSM_REGISTRATION: &str = "/var/lib/amazon/ssm/Vault/Store/Regis
 /// Where the SSM agent writes the credentials of an external host.
 pub(crate) const SSM_CREDENTIALS: &str = "/root/.aws/credentials";
 
+/// Where the SSM agent of a host looks for custom inventory. <https://docs.aws.amazon.com/systems-manager/latest/userguide/inventory-custom.html>
+pub(crate) fn inventory(host: &str) -> String {
+    format!("/var/lib/amazon/ssm/{host}/inventory/custom/ecs-bootstrap.json")
+}
+
 /// What cloud-init reports of its run, the one of the instance and the one of this boot.
 pub(crate) const CLOUD_INIT_RESULTS: [&str; 2] =
     ["/var/lib/cloud/data/result.json", "/run/cloud-init/result.json"];

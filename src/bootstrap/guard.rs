@@ -55,6 +55,14 @@ impl Guard {
         Ok(())
     }
 
+    /// What an installation would find: a dry run sets no guard.
+    pub(super) fn of_installation(&self, settings: &Settings, dry_run: bool) -> GuardReport {
+        match dry_run && step::wanted(settings).is_some() {
+            true => GuardReport::effective("as far as a dry run can tell"),
+            false => self.report.clone(),
+        }
+    }
+
     /// What `work` gives, when the proof is there as well. A leak ends both at once.
     pub(super) async fn beside<T>(
         &mut self,

@@ -15,9 +15,9 @@ use crate::identity::{self, Clients, ConfirmedBy, HostFacts, HostKind, Identity}
 use crate::install::compose::{self, Surroundings, Values};
 use crate::install::stale::{self, Kept};
 use crate::install::state::State;
-use crate::install::{self, Candidate};
+use crate::install::{self, Candidate, attributes};
 use crate::net::endpoint::Service;
-use crate::report::{OF_BATCH, Timeline};
+use crate::report::{GuardReport, OF_BATCH, Timeline};
 use crate::settings::{Settings, Stale, Sts};
 use crate::source::{self, Access, Fetched, FetchedSecret, Source};
 
@@ -215,6 +215,7 @@ impl Host<'_> {
     pub(super) async fn compose(
         &self,
         verified: &Verified,
+        guard: &GuardReport,
         timeline: &Timeline,
     ) -> (Vec<Finding>, Result<Candidate<'_>, Error>) {
         timeline.enter(Step::Lint);
@@ -232,6 +233,7 @@ impl Host<'_> {
             state: self.state,
             present,
             instance_id: &identity.instance_id,
+            attributes: attributes::proven(self.settings, layers, identity, guard),
         };
         let (findings, composed) = compose::compose(layers, &values, &around);
         let candidate = composed.map(|composed| {

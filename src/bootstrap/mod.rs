@@ -54,13 +54,15 @@ pub(crate) async fn run(
         let tagged = clients.with_tags(&settings).await?;
         guard.after_tags(&settings, &tagged, dry_run, &timeline)?;
         results.settings = tagged.origins();
+        results.inventory = tagged.inventory;
         tagged.has_something_to_install()?;
 
         let host = Host { settings: &tagged, files: &files, state: &state, clients, deadline };
         let outcome = match guard.beside(host.identity_and_fetch(&timeline), &timeline).await? {
             Ok(verified) => {
                 results.host = Some(verified.identity.clone());
-                let (findings, candidate) = host.compose(&verified, &timeline).await;
+                let guard = guard.of_installation(&tagged, dry_run);
+                let (findings, candidate) = host.compose(&verified, &guard, &timeline).await;
                 results.findings = findings;
                 let candidate = candidate?;
                 if dry_run {

@@ -57,7 +57,7 @@ impl Call<'_> {
             LogFormat::Text => {
                 print_error_text(&failure.to_text());
             }
-            LogFormat::Json => tracing::error!(
+            LogFormat::Json | LogFormat::Emf => tracing::error!(
                 word = failure.word.name(),
                 remedy = failure.remedy,
                 "{}",

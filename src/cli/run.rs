@@ -13,8 +13,9 @@ use crate::bootstrap::{self, Boot};
 use crate::error::{Diagnostic, Error, Step};
 use crate::files;
 use crate::install::lock::{self, Lock};
+use crate::log::LogFormat;
 use crate::paths;
-use crate::report::{Report, refusal};
+use crate::report::{Report, inventory, refusal};
 use crate::settings::{RUN, Settings};
 
 #[derive(clap::Args, Debug, Default)]
@@ -46,6 +47,9 @@ pub(crate) fn run(call: &Call<'_>, args: &RunArgs) -> u8 {
         && let Some(_lock) = lock.or_else(|| lock_at_once(call))
     {
         leave(call, &report);
+        if report.inventory {
+            inventory::leave(&call.root, &report);
+        }
     }
     if let (Some(diff), Output::Text) = (&diff, call.output) {
         print(diff);
@@ -53,6 +57,9 @@ pub(crate) fn run(call: &Call<'_>, args: &RunArgs) -> u8 {
     let status = call.print_report(&report);
     if args.timings && call.output == Output::Text {
         print(&report.timings());
+    }
+    if call.format == LogFormat::Emf {
+        eprintln!("{}", inventory::metric(&report));
     }
     status
 }

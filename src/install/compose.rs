@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::files::HostFiles;
+use crate::install::attributes::{self, Attributes};
 use crate::install::foreign;
 use crate::install::state::State;
 use crate::paths::{self, AGENT_DB, MAX_KEYS};
@@ -99,6 +100,8 @@ pub(crate) struct Surroundings<'a> {
     /// The file that the result will replace.
     pub(crate) present: Option<&'a [u8]>,
     pub(crate) instance_id: &'a str,
+    /// What the run has proven, if it is to be in the file.
+    pub(crate) attributes: Attributes,
 }
 
 impl Surroundings<'_> {
@@ -150,9 +153,11 @@ pub(crate) fn secret_keys(
     fetched: &[Fetched],
     composed: &Composed,
 ) -> BTreeSet<String> {
-    let of_layer = |origin: &merge::Origin| source::is_secret(&origin.from);
-    let whole = composed.keys.iter().filter(|(_, origin)| of_layer(origin)).map(|(key, _)| key);
-    let mut keys: BTreeSet<String> = whole.cloned().collect();
+    let whole = fetched.iter().filter(|one| source::is_secret(&one.layer.source));
+    let whole: Vec<Effective<'_>> =
+        whole.map(|one| Effective::new(Some(&one.bytes), None)).collect();
+    let is_set = |key: &&String| whole.iter().any(|layer| layer.get(key).is_some());
+    let mut keys: BTreeSet<String> = composed.keys.keys().filter(is_set).cloned().collect();
     if settings.expand {
         let set = set_layer(settings);
         let layers = fetched.iter().map(|layer| layer.bytes.as_slice()).chain([set.as_slice()]);
@@ -253,12 +258,16 @@ fn set_layer(settings: &Settings) -> Vec<u8> {
 }
 
 fn merged(layers: &[(String, Vec<u8>)], around: &Surroundings<'_>) -> Result<Merged, Error> {
-    let layers: Vec<Layer<'_>> = layers.iter().map(|(name, bytes)| Layer { name, bytes }).collect();
-    let owned = around.state.owned(around.files.digest());
+    let mut owned = around.state.owned(around.files.digest());
+    let attributes = attributes::layer(layers, around, &mut owned);
+    let layers = layers.iter().chain(&attributes.layer);
+    let layers: Vec<Layer<'_>> = layers.map(|(name, bytes)| Layer { name, bytes }).collect();
     let present = around.present.map(|bytes| Present { bytes, owned: &owned });
     let Settings { keep, replace, .. } = around.settings;
     let rules = Rules { keep, replace: *replace, path: paths::ECS_CONFIG };
-    Ok(merge::merge(&layers, present, rules)?)
+    let mut merged = merge::merge(&layers, present, rules)?;
+    attributes.disown(&mut merged.owned);
+    Ok(merged)
 }
 
 fn refuse_errors(findings: &[Finding]) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! The file itself: what it will hold, how it gets there, what is kept while its source is away.
 
 pub(crate) mod agent;
+pub(crate) mod attributes;
 pub(crate) mod compose;
 pub(crate) mod foreign;
 pub(crate) mod lock;

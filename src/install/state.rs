@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::files::{self, sha256};
 use crate::paths::{self, MAX_CONFIG, below};
@@ -62,12 +63,17 @@ pub(crate) struct Generation {
     pub(crate) secrets: Secrets,
 }
 
-/// The digest of `set`, `expand`, `keep` and `replace`: with other values the same layers make
+/// The digest of `set`, `expand`, `keep`, `replace` and `attributes`: with other values the same layers make
 /// another file. Of several values for one key the last one counts.
 pub(crate) fn selection(settings: &Settings) -> String {
     let Settings { set, expand, keep, replace, .. } = settings;
     let set: BTreeMap<&str, &str> = set.iter().map(|(key, value)| (&**key, &**value)).collect();
-    sha256(serde_json::json!([set, expand, keep, replace]).to_string().as_bytes())
+    let mut all = vec![json!(set), json!(expand), json!(keep), json!(replace)];
+    // The attributes of a kept file must still be true.
+    if settings.attributes {
+        all.push(json!(settings.block_imds));
+    }
+    sha256(Value::from(all).to_string().as_bytes())
 }
 
 /// What earlier runs left.

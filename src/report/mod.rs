@@ -5,6 +5,7 @@
 //! no field here. The report is made once, at the end, from what the steps returned.
 
 mod bounds;
+pub(crate) mod inventory;
 pub(crate) mod refusal;
 mod text;
 mod timeline;
@@ -152,6 +153,8 @@ pub(crate) struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kept_age_s: Option<u64>,
     pub(crate) error: Option<Failure>,
+    #[serde(skip)]
+    pub(crate) inventory: bool,
 }
 
 /// What the steps of a command returned, as far as it came.
@@ -165,6 +168,8 @@ pub(crate) struct Results {
     pub(crate) findings: Vec<Finding>,
     pub(crate) config: Option<ConfigReport>,
     pub(crate) kept_age_s: Option<u64>,
+    /// The settings ask for it.
+    pub(crate) inventory: bool,
 }
 
 impl Report {
@@ -199,6 +204,7 @@ impl Report {
             settings: results.settings,
             kept_age_s: results.kept_age_s,
             error: failure,
+            inventory: results.inventory,
         }
     }
 

@@ -55,7 +55,7 @@ const IDENTITY: Commands = RUN | VERIFY | DOCTOR;
 
 /// In the order of `run --help`.
 #[rustfmt::skip]
-pub(crate) const KEYS: [Key; 21] = [
+pub(crate) const KEYS: [Key; 23] = [
     key(("config", "config"), Shape::Words, "SOURCE", RUN | DOCTOR,
         "Where ecs.config is: s3://BUCKET/KEY, an S3 ARN, https://…, file:///PATH. May be repeated: a later layer's key wins"),
     key(("set", "set"), Shape::Lines, "KEY=VALUE", RUN,
@@ -86,6 +86,10 @@ pub(crate) const KEYS: [Key; 21] = [
         "Keep tasks in host network mode from it too (cgroup v2)"),
     switch(("allow_local_proxy", "allow-local-proxy"), RUN | GUARD,
         "Let connections to it pass that are redirected to a proxy on this host, which then answers for it"),
+    switch(("attributes", "attributes"), RUN,
+        "Add what the run has proven to ECS_INSTANCE_ATTRIBUTES (ecs-bootstrap.guard and so on)"),
+    switch(("inventory", "inventory"), RUN,
+        "Leave the outcome for the inventory of Systems Manager (Custom:EcsBootstrap)"),
     switch(("restart_agent", "restart-agent"), RUN,
         "If the file changed and the ECS agent runs, restart it (without waiting for it)"),
     key(("stale", "stale"), Shape::One, "fail|keep", RUN,

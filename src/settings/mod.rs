@@ -153,6 +153,10 @@ pub(crate) struct Settings {
     /// One deadline for the whole run.
     pub(crate) timeout: Duration,
     pub(crate) from_tags: bool,
+    /// What was proven becomes attributes of the container instance.
+    pub(crate) attributes: bool,
+    /// The outcome is left for the inventory of Systems Manager.
+    pub(crate) inventory: bool,
     pub(crate) aws: Aws,
     given: Given,
 }
@@ -298,6 +302,8 @@ impl Settings {
             max_age: read.duration("max_age")?,
             timeout: read.timeout()?,
             from_tags: read.flag("from_tags")?,
+            attributes: read.flag("attributes")?,
+            inventory: read.flag("inventory")?,
             given,
             root,
             aws,

@@ -134,7 +134,7 @@ impl<'a> Getter<'a> {
                 ErrorKind::NotFound("secret, or no such version of it")
             }
             "ResourceNotFoundException" => ErrorKind::NotFound("secret"),
-            "InvalidRequestException" if answer.message.contains("deletion") => {
+            "InvalidRequestException" if answer.message.contains("delet") => {
                 ErrorKind::NotFound("secret: it is scheduled for deletion")
             }
             code => ErrorKind::Refused { status, code: code.into() },

@@ -14,7 +14,7 @@ import tempfile
 from harness import why
 from machine import in_own_network
 
-SUITES = {"moto": "cases_moto", "radosgw": "cases_radosgw", "names": "cases_names"}
+SUITES = {"moto": "cases_moto", "secrets": "cases_secrets", "radosgw": "cases_radosgw", "names": "cases_names"}
 
 
 def run(suite):
