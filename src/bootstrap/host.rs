@@ -171,7 +171,9 @@ impl Host<'_> {
         enough: impl Future<Output = ()>,
     ) -> Result<Identity, Error> {
         let Host { settings, clients, deadline, .. } = self;
-        Ok(identity::confirm_until(facts, settings, &clients.http, *deadline, enough).await?)
+        let confirmed = identity::confirm_until(facts, settings, &clients.http, *deadline, enough);
+        // In a box: the compiler's limit for futures within futures is near.
+        Ok(Box::pin(confirmed).await?)
     }
 
     /// How long STS is waited for where S3 can take its place: so long after S3 is done.

@@ -2,7 +2,7 @@
 
 /// Command, page and examples; a command of a command after a blank.
 #[rustfmt::skip]
-const EXAMPLES: [(&str, &str, &[&str]); 16] = [
+const EXAMPLES: [(&str, &str, &[&str]); 17] = [
     ("run", "ecs-bootstrap-run(8)", &[
         "run --config s3://my-bucket/ecs.config --expect-role ecsInstanceRole",
         "run --config s3://my-bucket/base --config s3://my-bucket/prod --set ECS_LOGLEVEL=warn",
@@ -23,6 +23,7 @@ const EXAMPLES: [(&str, &str, &[&str]); 16] = [
         "doctor",
         "doctor --config s3://my-bucket/ecs.config --bundle /root/bundle.tar.gz",
     ]),
+    ("abandon", "ecs-bootstrap(8)", &["abandon", "abandon --group my-group --hook launching"]),
     ("role", "ecs-bootstrap-role(1)", &["role print --config s3://my-bucket/ecs.config"]),
     ("role print", "ecs-bootstrap-role(1)", &[
         "role print --config s3://my-bucket/ecs.config",

@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and one file for each command.
 
+mod abandon;
 mod call;
 mod doctor;
 mod examples;
@@ -18,6 +19,8 @@ mod verify;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+#[cfg(test)]
+pub(crate) use abandon::AbandonError;
 use call::Call;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -87,6 +90,8 @@ enum Command {
     Guard(guard::GuardCommand),
     /// Everything that is wrong on this host, each with its remedy. Changes nothing
     Doctor(doctor::DoctorArgs),
+    /// Let Auto Scaling replace this instance, which could not be prepared
+    Abandon(abandon::AbandonArgs),
     #[cfg_attr(
         not(feature = "role-check"),
         doc = "The IAM role that a host needs: what creates it"
@@ -111,6 +116,7 @@ impl Command {
             Command::Run(args) => args.settings.given(),
             Command::Verify(args) => args.settings.given(),
             Command::Doctor(args) => args.settings.given(),
+            Command::Abandon(args) => args.settings.given(),
             Command::Role(args) => args.given(),
             Command::Guard(command) => command.given(),
             _ => Given::default(),
@@ -166,6 +172,7 @@ pub fn main() -> ExitCode {
         Command::Lint(args) => lint::run(&call, args),
         Command::Guard(command) => guard::run(&call, command),
         Command::Doctor(args) => doctor::run(&call, args),
+        Command::Abandon(args) => abandon::run(&call, args),
         Command::Role(args) => role::run(&call, args),
         Command::Status(args) => status::run(&call, args),
         Command::Completions { shell } => man::completions(*shell),

@@ -67,6 +67,7 @@ pub(crate) enum Step {
     Role,
     Status,
     Signal,
+    Abandon,
 }
 
 impl Step {
@@ -86,6 +87,7 @@ impl Step {
             Step::Role => "role",
             Step::Status => "status",
             Step::Signal => "signal",
+            Step::Abandon => "abandon",
         }
     }
 
@@ -109,6 +111,7 @@ impl Step {
             Step::Bundle => "writing the support bundle",
             Step::Role => "reading or writing the role",
             Step::Signal => "running",
+            Step::Abandon => "telling Auto Scaling that this host failed",
             Step::Status => "reading the state of the installed configuration",
         }
     }

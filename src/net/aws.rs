@@ -22,13 +22,14 @@ pub(crate) struct Aws {
 }
 
 /// A service's own variable, which wins over `AWS_ENDPOINT_URL`.
-const ENDPOINTS: [(Service, &str); 6] = [
+const ENDPOINTS: [(Service, &str); 7] = [
     (Service::S3, "AWS_ENDPOINT_URL_S3"),
     (Service::Sts, "AWS_ENDPOINT_URL_STS"),
     (Service::Ecs, "AWS_ENDPOINT_URL_ECS"),
     (Service::Ecr, "AWS_ENDPOINT_URL_ECR"),
     (Service::Ssm, "AWS_ENDPOINT_URL_SSM"),
     (Service::SecretsManager, "AWS_ENDPOINT_URL_SECRETS_MANAGER"),
+    (Service::AutoScaling, "AWS_ENDPOINT_URL_AUTO_SCALING"),
 ];
 
 impl Aws {

@@ -25,6 +25,7 @@ pub(crate) enum Service {
     Ecr,
     Ssm,
     SecretsManager,
+    AutoScaling,
     EcsAgent,
     EcsTelemetry,
 }
@@ -49,13 +50,14 @@ const fn names(
 /// In the order of [`Service`].
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html>
 #[rustfmt::skip]
-const NAMES: [Names; 8] = [
+const NAMES: [Names; 9] = [
     names("STS", "sts", "sts-fips", "sts (interface)"),
     names("S3", "s3", "s3-fips", "s3 (gateway)"),
     names("ECS", "ecs", "ecs-fips", "ecs (interface)"),
     names("ECR", "api.ecr", "api.ecr-fips", "ecr.api and ecr.dkr (interface)"),
     names("Systems Manager", "ssm", "ssm-fips", "ssm (interface)"),
     names("Secrets Manager", "secretsmanager", "secretsmanager-fips", "secretsmanager (interface)"),
+    names("Auto Scaling", "autoscaling", "autoscaling-fips", "autoscaling (interface)"),
     names("the agent's endpoint of ECS", "ecs-a", "ecs-a", "ecs-agent (interface)"),
     names("the telemetry endpoint of ECS", "ecs-t", "ecs-t", "ecs-telemetry (interface)"),
 ];
@@ -87,7 +89,11 @@ impl Service {
         let host = match (aws.use_fips, self, *name) {
             (true, Service::S3, "aws-cn") => return None,
             // In GovCloud the usual names of these are FIPS.
-            (true, Service::Sts | Service::Ssm, "aws-us-gov") if !aws.use_dualstack => names.host,
+            (true, Service::Sts | Service::Ssm | Service::AutoScaling, "aws-us-gov")
+                if !aws.use_dualstack =>
+            {
+                names.host
+            }
             (true, ..) => names.fips,
             (false, ..) => names.host,
         };
@@ -213,6 +219,7 @@ mod tests {
                 "ecr" => Service::Ecr,
                 "ssm" => Service::Ssm,
                 "secretsmanager" => Service::SecretsManager,
+                "autoscaling" => Service::AutoScaling,
                 other => panic!("{other}"),
             };
             let switch = |on: &str| if on == "1" { "true" } else { "false" };
@@ -229,6 +236,6 @@ mod tests {
             count += 1;
         }
         assert!(differ.is_empty(), "{} of {count} differ: {differ:#?}", differ.len());
-        assert_eq!(count, 6 * 13 * 4);
+        assert_eq!(count, 7 * 13 * 4);
     }
 }

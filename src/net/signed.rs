@@ -1,5 +1,5 @@
-//! One signed request to a JSON service (ECS, ECR, Systems Manager, Secrets Manager), for which
-//! four more SDK crates would be too much.
+//! One signed request to ECS, ECR, Systems Manager, Secrets Manager or Auto Scaling, for which five
+//! more SDK crates would be too much.
 
 use std::time::{Duration, SystemTime};
 
@@ -28,17 +28,25 @@ pub(crate) struct Action {
     pub(crate) service: Service,
     /// The service in the scope of a signature.
     scope: &'static str,
-    /// `X-Amz-Target`.
-    target: &'static str,
+    protocol: Protocol,
     /// More than this is not read of its answer, in bytes.
     limit: usize,
+}
+
+/// How an action and its parameters are written.
+#[derive(Clone, Copy, Debug)]
+enum Protocol {
+    /// As JSON; the value of `X-Amz-Target`.
+    Json(&'static str),
+    /// As a form; the version of the API.
+    Query(&'static str),
 }
 
 pub(crate) const DISCOVER_POLL_ENDPOINT: Action = Action {
     name: "ecs:DiscoverPollEndpoint",
     service: Service::Ecs,
     scope: "ecs",
-    target: "AmazonEC2ContainerServiceV20141113.DiscoverPollEndpoint",
+    protocol: Protocol::Json("AmazonEC2ContainerServiceV20141113.DiscoverPollEndpoint"),
     limit: MAX_DOCUMENT,
 };
 
@@ -46,7 +54,7 @@ pub(crate) const GET_AUTHORIZATION_TOKEN: Action = Action {
     name: "ecr:GetAuthorizationToken",
     service: Service::Ecr,
     scope: "ecr",
-    target: "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken",
+    protocol: Protocol::Json("AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"),
     limit: MAX_DOCUMENT,
 };
 
@@ -54,7 +62,7 @@ pub(crate) const GET_PARAMETER: Action = Action {
     name: "ssm:GetParameter",
     service: Service::Ssm,
     scope: "ssm",
-    target: "AmazonSSM.GetParameter",
+    protocol: Protocol::Json("AmazonSSM.GetParameter"),
     limit: MAX_CONFIG,
 };
 
@@ -62,9 +70,43 @@ pub(crate) const GET_SECRET_VALUE: Action = Action {
     name: "secretsmanager:GetSecretValue",
     service: Service::SecretsManager,
     scope: "secretsmanager",
-    target: "secretsmanager.GetSecretValue",
+    protocol: Protocol::Json("secretsmanager.GetSecretValue"),
     limit: MAX_CONFIG,
 };
+
+pub(crate) const SET_INSTANCE_HEALTH: Action = Action {
+    name: "autoscaling:SetInstanceHealth",
+    service: Service::AutoScaling,
+    scope: "autoscaling",
+    protocol: Protocol::Query("2011-01-01"),
+    limit: MAX_DOCUMENT,
+};
+
+pub(crate) const COMPLETE_LIFECYCLE_ACTION: Action =
+    Action { name: "autoscaling:CompleteLifecycleAction", ..SET_INSTANCE_HEALTH };
+
+impl Action {
+    /// The body of a request with these parameters.
+    fn written(&self, parameters: &Value) -> String {
+        let Protocol::Query(version) = self.protocol else { return parameters.to_string() };
+        let name = self.name.rsplit(':').next().unwrap_or_default();
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("Action", name).append_pair("Version", version);
+        for (name, value) in parameters.as_object().into_iter().flatten() {
+            form.append_pair(name, value.as_str().unwrap_or_default());
+        }
+        form.finish()
+    }
+
+    fn headers(&self) -> Vec<(&'static str, &'static str)> {
+        match self.protocol {
+            Protocol::Json(target) => {
+                vec![("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target)]
+            }
+            Protocol::Query(_) => vec![("content-type", "application/x-www-form-urlencoded")],
+        }
+    }
+}
 
 /// Who asks, where, and what time it is there.
 #[derive(Clone, Copy)]
@@ -143,7 +185,7 @@ pub(crate) async fn call(
 ) -> Result<Answer, NoAnswer> {
     let no_endpoint = || NoAnswer::Unusable("its region has no endpoint".into());
     let url = action.service.url(caller.aws, Some(caller.region)).ok_or_else(no_endpoint)?;
-    let request = signed(action, &url, body.to_string(), caller)
+    let request = signed(action, &url, action.written(body), caller)
         .map_err(|why| NoAnswer::Unusable(why.to_string()))?;
     let answer = caller.http.send(request, TIMEOUT, action.limit).await?;
     let status = answer.status();
@@ -157,7 +199,7 @@ fn signed(
     body: String,
     caller: &Caller<'_>,
 ) -> Result<Request, Box<dyn std::error::Error>> {
-    let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", action.target)];
+    let headers = action.headers();
     let identity = caller.credentials.clone().into();
     let parameters = SigningParams::builder()
         .identity(&identity)
@@ -168,7 +210,7 @@ fn signed(
         .build()?
         .into();
     let signable = SignableBody::Bytes(body.as_bytes());
-    let signable = SignableRequest::new("POST", url.as_str(), headers.into_iter(), signable)?;
+    let signable = SignableRequest::new("POST", url.as_str(), headers.iter().copied(), signable)?;
     let signed = sign(signable, &parameters)?.into_parts().0;
     let mut request =
         http::Request::builder().method(Method::POST).uri(url.as_str()).body(Bytes::from(body))?;
@@ -181,8 +223,8 @@ fn signed(
     Ok(request)
 }
 
-/// JSON is what these services answer; XML with elements of the same meaning is what moto, in front
-/// of all of them, refuses with.
+/// JSON, or what Auto Scaling answers: XML with elements of the same meaning, which moto refuses
+/// everything with.
 fn read(status: u16, text: &[u8]) -> Answer {
     let body: Value = serde_json::from_slice(text).unwrap_or_default();
     let xml = if body.is_null() { String::from_utf8_lossy(text) } else { "".into() };
@@ -214,6 +256,13 @@ mod tests {
         let xml = b"<ErrorResponse><Errors><Error><Code>AccessDenied</Code><Message>no way</Message></Error></Errors></ErrorResponse>";
         let answer = read(403, xml);
         assert!(answer.is_denied() && answer.message == "no way", "{}", answer.message);
+    }
+
+    #[test]
+    fn form_names_action_and_version_and_escapes_values() {
+        let form = SET_INSTANCE_HEALTH.written(&json!({"InstanceId": "i-1&x=2"}));
+        assert_eq!(form, "Action=SetInstanceHealth&Version=2011-01-01&InstanceId=i-1%26x%3D2");
+        assert_eq!(GET_PARAMETER.written(&json!({"Name": "/a"})), r#"{"Name":"/a"}"#);
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub(crate) enum Outcome {
     DryRun,
     /// `verify`: the identity is proven.
     Verified,
+    /// `abandon`: Auto Scaling knows that the host failed.
+    Abandoned,
     #[serde(untagged)]
     Failed(ExitStatus),
 }

@@ -15,6 +15,9 @@ pub(super) const CONFIG_POLICY: &str = "ecs-bootstrap-config";
 /// Our inline policy that replaces [`ECS_POLICY`] with `--custom`.
 pub(super) const AGENT_POLICY: &str = "ecs-bootstrap-agent";
 
+/// Our inline policy with which a host tells Auto Scaling that it failed.
+pub(super) const LIFECYCLE_POLICY: &str = "ecs-bootstrap-lifecycle";
+
 /// Everything that makes up the role.
 pub(super) struct Documents {
     pub(super) trust: Value,
@@ -33,12 +36,14 @@ impl Documents {
         let ssm = (role.host == HostType::External).then_some(SSM_POLICY);
         let ecs = (!custom).then_some(ECS_POLICY);
         let permissions = required_permissions::of(role);
-        let inline = [AGENT_POLICY, CONFIG_POLICY].into_iter().filter_map(|name| {
-            let granted = permissions.iter().filter(|it| it.group.inline_policy() == Some(name));
-            let statements = statements(granted);
-            let wanted = (name != AGENT_POLICY || custom) && !statements.is_empty();
-            wanted.then(|| (name, document(statements)))
-        });
+        let inline =
+            [AGENT_POLICY, CONFIG_POLICY, LIFECYCLE_POLICY].into_iter().filter_map(|name| {
+                let granted =
+                    permissions.iter().filter(|it| it.group.inline_policy() == Some(name));
+                let statements = statements(granted);
+                let wanted = (name != AGENT_POLICY || custom) && !statements.is_empty();
+                wanted.then(|| (name, document(statements)))
+            });
         Documents {
             trust: trust(role),
             managed: ssm.into_iter().chain(ecs).map(|name| role.managed_policy(name)).collect(),

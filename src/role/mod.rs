@@ -133,6 +133,17 @@ impl Error {
     }
 }
 
+/// The ARN of an Auto Scaling group by its name, as a policy writes it: its id is not known.
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2autoscaling.html>
+pub(crate) fn auto_scaling_group(region: &str, account: Option<&str>, group: &str) -> String {
+    let partition = Partition::of_region(region).name;
+    let account = account.unwrap_or("*");
+    format!("arn:{partition}:autoscaling:{region}:{account}:{GROUP}{group}")
+}
+
+/// What is before a group's name in the ARN of any.
+const GROUP: &str = "autoScalingGroup:*:autoScalingGroupName/";
+
 impl Role {
     /// Checks what was typed. `name` is [`HostType::usual_role_name`] where none is given. The
     /// partition is the one given, else that of the region, of an ARN among the sources or keys, of

@@ -69,6 +69,9 @@ pub(crate) struct RoleRequest {
     /// Tasks have no execution role: the host itself pulls from Amazon ECR and writes awslogs
     #[arg(long, action = ArgAction::SetTrue)]
     pub(crate) with_task_execution: bool,
+    /// Let `abandon` have an instance replaced, of this Auto Scaling group [default: of any]
+    #[arg(long, value_name = "GROUP", num_args = 0..=1, require_equals = true, default_missing_value = "*")]
+    pub(crate) lifecycle: Option<String>,
     /// Only the needed actions, in place of AWS's managed policy for ECS
     #[arg(long, action = ArgAction::SetTrue)]
     pub(crate) custom: bool,

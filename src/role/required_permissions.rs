@@ -8,8 +8,8 @@
 
 use When::{Always, CreateCluster, OnEc2, Tags, TagsOnEc2, TaskExecution};
 
-use super::documents::{AGENT_POLICY, CONFIG_POLICY};
-use super::{HostType, Role};
+use super::documents::{AGENT_POLICY, CONFIG_POLICY, LIFECYCLE_POLICY};
+use super::{GROUP, HostType, Role};
 use crate::source::Store;
 
 /// One action on some resources.
@@ -36,6 +36,7 @@ pub(super) struct Permission {
 pub(super) enum PermissionGroup {
     Agent,
     Ssm,
+    Lifecycle,
     /// The one at this index of the role's objects.
     Object(usize),
     /// The one at this index of the role's parameters and secrets.
@@ -94,6 +95,8 @@ pub(super) const AGENT: [ActionRow; 18] = [
     ("logs:PutLogEvents", "log-group:*", TaskExecution, true, LOGS),
 ];
 
+const ABANDON: &str = "`ecs-bootstrap abandon` cannot have a host replaced that failed";
+
 const SSM_ALIVE: &str =
     "Systems Manager takes the host for lost, and its credentials are not renewed";
 const SSM_REACH: &str = "Systems Manager cannot reach the host";
@@ -119,6 +122,7 @@ pub(super) fn of(role: &Role) -> Vec<Permission> {
     agent
         .map(|row| of_row(PermissionGroup::Agent, row, role))
         .chain(ssm.map(|row| of_row(PermissionGroup::Ssm, row, role)))
+        .chain(lifecycle(role))
         .chain(objects(role))
         .chain(secrets(role))
         .chain(keys(role))
@@ -161,6 +165,18 @@ fn of_row(
     };
     let (consequence, essential) = ((*consequence).into(), *essential);
     Permission { group, action, resource, context, consequence, essential }
+}
+
+/// Which instance is meant cannot be a condition: the group is the narrowest that IAM knows.
+fn lifecycle(role: &Role) -> impl Iterator<Item = Permission> {
+    let actions = ["autoscaling:SetInstanceHealth", "autoscaling:CompleteLifecycleAction"];
+    role.request.lifecycle.iter().flat_map(move |name| {
+        actions.map(|action| {
+            let row = (action, GROUP, Always, true, ABANDON);
+            let any = of_row(PermissionGroup::Lifecycle, &row, role);
+            Permission { resource: any.resource.clone() + name, ..any }
+        })
+    })
 }
 
 fn objects(role: &Role) -> impl Iterator<Item = Permission> {
@@ -216,9 +232,7 @@ impl Permission {
     pub(super) fn written_resource(&self) -> &str {
         match self.group {
             PermissionGroup::Agent | PermissionGroup::Ssm => "*",
-            PermissionGroup::Object(_) | PermissionGroup::Secret(_) | PermissionGroup::Key(_) => {
-                &self.resource
-            }
+            _ => &self.resource,
         }
     }
 }
@@ -229,6 +243,7 @@ impl PermissionGroup {
         match self {
             PermissionGroup::Agent => Some(AGENT_POLICY),
             PermissionGroup::Ssm => None,
+            PermissionGroup::Lifecycle => Some(LIFECYCLE_POLICY),
             PermissionGroup::Object(_) | PermissionGroup::Secret(_) | PermissionGroup::Key(_) => {
                 Some(CONFIG_POLICY)
             }

@@ -18,6 +18,7 @@ pub(crate) type Commands = u8;
 pub(crate) const RUN: Commands = 1;
 pub(crate) const VERIFY: Commands = 2;
 pub(crate) const DOCTOR: Commands = 4;
+pub(crate) const ABANDON: Commands = 16;
 pub(crate) const GUARD: Commands = 8;
 
 /// One setting.
@@ -78,7 +79,7 @@ pub(crate) const KEYS: [Key; 23] = [
         "How the host gets its credentials: auto, ec2 or external [default: auto]"),
     key(("sts", "sts"), Shape::One, "auto|require|skip", RUN | DOCTOR,
         "Whether STS must confirm the host. auto: if STS is away, S3's acceptance of the role is enough, unless a role or an account is expected [default: auto]"),
-    key(("timeout", "timeout"), Shape::One, "DURATION", RUN | VERIFY,
+    key(("timeout", "timeout"), Shape::One, "DURATION", RUN | VERIFY | ABANDON,
         "One deadline for everything, such as 90s or 5m [default: 5m]"),
     switch(("block_imds", "block-imds"), RUN,
         "Keep containers on every bridge from instance metadata"),

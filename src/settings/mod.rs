@@ -15,7 +15,7 @@ use std::time::Duration;
 use ecs_config::text::printable;
 pub(crate) use environment::Environment;
 pub(crate) use given::{Given, location};
-pub(crate) use keys::{Commands, DOCTOR, GUARD, KEYS, Key, RUN, Shape, VERIFY, names};
+pub(crate) use keys::{ABANDON, Commands, DOCTOR, GUARD, KEYS, Key, RUN, Shape, VERIFY, names};
 use thiserror::Error;
 
 use crate::error::{Diagnostic, ExitStatus, Step};

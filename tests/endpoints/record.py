@@ -14,7 +14,7 @@ REGIONS = [
     "us-east-1", "us-west-2", "eu-west-1", "ca-west-1", "cn-north-1", "cn-northwest-1", "us-gov-west-1", "us-gov-east-1",
     "us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "us-isof-south-1", "eusc-de-east-1",
 ]
-SERVICES = ["sts", "s3", "ecs", "ecr", "ssm", "secretsmanager"]
+SERVICES = ["sts", "s3", "ecs", "ecr", "ssm", "secretsmanager", "autoscaling"]
 loader = Loader()
 partitions = loader.load_data("partitions")
 

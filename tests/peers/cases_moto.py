@@ -30,10 +30,21 @@ class MotoCloud(Cloud):
         moto.bucket(BUCKET)
         allowed = may("s3:GetObject", *(f"{ARN}/{key}" for key in (KEY, *AWKWARD_KEYS)))
         super().__init__({"AWS_ENDPOINT_URL": moto.endpoint}, moto.s3, moto.role(ROLE, allowed))
+        self.auto_scaling = moto.client("autoscaling", moto.keys)
         self.put(KEY, CONFIG)
         for key in AWKWARD_KEYS:
             self.put(key, body(key))
         moto.enforce()
+
+    def launched(self, group="hosts"):
+        """An instance of an Auto Scaling group, and the group's name."""
+        image = self.moto.client("ec2", self.moto.keys).describe_images()["Images"][0]["ImageId"]
+        template = {"LaunchConfigurationName": group, "ImageId": image, "InstanceType": "t3.small"}
+        self.auto_scaling.create_launch_configuration(**template)
+        self.auto_scaling.create_auto_scaling_group(
+            AutoScalingGroupName=group, LaunchConfigurationName=group, MinSize=1, MaxSize=1, AvailabilityZones=[f"{REGION}a"])
+        groups = self.auto_scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group])["AutoScalingGroups"]
+        return groups[0]["Instances"][0]["InstanceId"], group
 
     @contextlib.contextmanager
     def versions(self):
@@ -68,6 +79,27 @@ def a_private_object_is_installed_byte_for_byte_as_aws_s3_cp_gets_it(cloud):
         boot = installs_what_aws_s3_cp_gets(machine, source(BUCKET, KEY), BUCKET, KEY, cloud.cli())
     equal(boot.report["host"]["arn"], f"arn:aws:sts::123456789012:assumed-role/{ROLE}/{INSTANCE}", "the reported ARN")
     equal(boot.report["config"]["bytes"], len(CONFIG), "the reported size")
+
+
+@case
+def an_abandoned_instance_is_unhealthy_with_the_printed_role_and_only_with_it(cloud):
+    instance, group = cloud.launched()
+    role = f"abandon-{group}"
+    cloud.moto.role(role)
+    credentials = cloud.moto.credentials(role, instance)
+    health = lambda: cloud.auto_scaling.describe_auto_scaling_instances(InstanceIds=[instance])["AutoScalingInstances"][0]["HealthStatus"]
+    with Imds(credentials, role, instance=instance) as imds, machine_of(imds, credentials, cloud.endpoints) as machine:
+        refused = machine.command("abandon")
+        refused.ended(20, "access_denied")
+        true("autoscaling:SetInstanceHealth" in refused.report["error"]["message"], "the refusal names the action")
+        equal(health().upper(), "HEALTHY", "the health before")
+        printed = machine.command("role", "print", "--lifecycle=" + group, "--format", "json").report["inline_policies"]
+        statement, = printed["ecs-bootstrap-lifecycle"]["Statement"]
+        true(statement["Resource"].endswith(f"/{group}"), "the printed statement is about the group")
+        # moto knows no resources of Auto Scaling: it compares every statement's with `*`.
+        cloud.moto.allow(role, statement | {"Resource": "*"})
+        machine.command("abandon").ended(0, "abandoned")
+        equal(health().upper(), "UNHEALTHY", "the health after")
 
 
 @case

@@ -19,9 +19,9 @@ NO_METADATA = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_EC2_METADATA_SERVICE_EN
 class Imds(Rehearsal):
     """The instance's metadata at `address` (a free port of loopback), with the credentials of `role`."""
 
-    def __init__(self, credentials, role=ROLE, address=None):
+    def __init__(self, credentials, role=ROLE, address=None, instance=INSTANCE):
         listen = ["--imds", address] if address else []
-        super().__init__("--instance-id", INSTANCE, "--region", REGION, "--role", role, *listen, credentials=credentials)
+        super().__init__("--instance-id", instance, "--region", REGION, "--role", role, *listen, credentials=credentials)
 
     @property
     def url(self):

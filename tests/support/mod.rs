@@ -201,6 +201,7 @@ impl Ended {
     #[track_caller]
     fn marks_the_failed_step(&self, context: &str) {
         let may_be: &[&str] = match self.status {
+            _ if self.report["command"] == "abandon" => return,
             10..20 => &["identity"],
             // STS can be out of reach, too; that the bytes are not a configuration is found when
             // they are read.

@@ -81,6 +81,7 @@ fn all() -> Vec<Example> {
         boxed(install::CommitError::examples()),
         boxed(install::foreign::Error::examples()),
         boxed(cli::Interrupted::examples()),
+        boxed(cli::AbandonError::examples()),
         cli::status_examples(),
     ];
     let all = all.into_iter().flatten();

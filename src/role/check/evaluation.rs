@@ -129,6 +129,10 @@ impl<'a> Evaluation<'a> {
         let (id, message) = match group {
             PermissionGroup::Agent => ("ecs-policy-missing", self.lacks_of(ECS_POLICY, missing)),
             PermissionGroup::Ssm => ("ssm-policy-missing", self.lacks_of(SSM_POLICY, missing)),
+            PermissionGroup::Lifecycle => (
+                "lifecycle-policy-missing",
+                format!("no policy allows {action} on {resource}: {consequence}"),
+            ),
             PermissionGroup::Object(_) => (
                 "object-not-readable",
                 format!("no policy allows {action} on {resource}: {consequence}"),

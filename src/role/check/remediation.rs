@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use super::policy::statements;
 use super::snapshot::{RolePolicy, RoleSnapshot};
-use crate::role::documents::{self, AGENT_POLICY, CONFIG_POLICY, ECS_POLICY, SSM_POLICY};
+use crate::role::documents::{
+    self, AGENT_POLICY, CONFIG_POLICY, ECS_POLICY, LIFECYCLE_POLICY, SSM_POLICY,
+};
 use crate::role::required_permissions::{Permission, PermissionGroup};
 use crate::role::{Role, shell};
 
@@ -23,8 +25,10 @@ pub(super) fn grant(role: &Role, snapshot: &RoleSnapshot, missing: &[&Permission
     if missing.iter().any(|it| it.group == PermissionGroup::Ssm) {
         commands.push(shell::attach(role, &role.managed_policy(SSM_POLICY)));
     }
-    if of(Some(CONFIG_POLICY)).next().is_some() {
-        commands.push(add(role, snapshot, CONFIG_POLICY, of(Some(CONFIG_POLICY))));
+    for policy in [CONFIG_POLICY, LIFECYCLE_POLICY] {
+        if of(Some(policy)).next().is_some() {
+            commands.push(add(role, snapshot, policy, of(Some(policy))));
+        }
     }
     commands
 }
