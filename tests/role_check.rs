@@ -77,6 +77,7 @@ mod on_the_host {
         let text = format!("{stdout}{stderr}");
         let has_secret = host.cloud.secrets().iter().any(|secret| text.contains(secret));
         assert!(!has_secret && !text.contains("PLANTED"), "{text}");
+        doctor_host::collect::collect(&output.stdout);
         let report: Value = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{text}"));
         assert_eq!(report["exit_status"], output.status.code().unwrap(), "{text}");
         report

@@ -142,6 +142,7 @@ fn every_field_of_guard_is_described() {
         .unwrap();
     assert_eq!(objects.len(), 4, "{}", String::from_utf8_lossy(&made.stderr));
     for mut object in objects {
+        collect(object.to_string().as_bytes());
         // `last_proof` is what `prove` printed.
         if let Some(proof) = object.as_object_mut().and_then(|fields| fields.remove("last_proof")) {
             let fields = proof.as_object().into_iter().flatten();

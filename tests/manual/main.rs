@@ -62,7 +62,9 @@ fn tests_and_paths_that_their_readme_names_exist() {
     let page = Page::at("tests/README.md");
     for span in code(&page.text) {
         for test in span.split("--test ").skip(1).filter_map(|rest| rest.split(' ').next()) {
-            let places = [format!("tests/{test}.rs"), format!("tests/{test}/main.rs")];
+            let folder =
+                if span.contains("-p ecs-config") { "src/ecs-config/tests" } else { "tests" };
+            let places = [format!("{folder}/{test}.rs"), format!("{folder}/{test}/main.rs")];
             assert!(places.iter().any(|place| tree.join(place).exists()), "{span}: {test}");
         }
         let roots = ["src/", "tests/", "packaging/", "systemd/"];

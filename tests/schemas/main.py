@@ -14,6 +14,8 @@ from jsonschema import Draft202012Validator
 
 TREE = Path(__file__).resolve().parent.parent.parent
 SCHEMAS, DOCUMENTS = map(Path, sys.argv[1:])
+# Not every run of the tests has these.
+UNUSUAL = ("role-check", "guard-install", "guard-remove", "guard-status", "guard-prove")
 passed = failed = 0
 
 
@@ -30,7 +32,7 @@ def strict(schema):
         return [strict(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    below = {name: strict(value) for name, value in schema.items()}
+    below = {name: value if name == "if" else strict(value) for name, value in schema.items()}
     if isinstance(schema.get("properties"), dict):
         below["properties"] = {name: strict(value) for name, value in schema["properties"].items()}
         below.setdefault("additionalProperties", False)
@@ -38,13 +40,16 @@ def strict(schema):
 
 
 def kind(document):
-    """Which schema is the document's; `None` for what guard and role print, which have tables in the manual only."""
-    command = document.get("command")
-    if command is None:
-        return "lint" if "findings" in document else None
-    if command == "role":
-        return None
-    return "doctor" if command == "doctor" and "checks" in document else "report"
+    """Which schema is the document's."""
+    # A command that did not come to its own result prints a report of its failure.
+    own = {"doctor": ("doctor", "checks"), "role check": ("role-check", "not_seen")}
+    if command := document.get("command"):
+        name, field = own.get(command, ("report", "command"))
+        return name if field in document else "report"
+    # The others are told by a field that no other has.
+    tell = {"findings": "lint", "trust_policy": "role-print", "last_proof": "guard-status", "at": "guard-prove",
+            "guards": "guard-install", "changed": "guard-remove"}
+    return next((name for field, name in tell.items() if field in document), None)
 
 
 def objects(document, schema, path=()):
@@ -54,7 +59,9 @@ def objects(document, schema, path=()):
             yield from objects(item, schema.get("items", {}), (*path, index))
     if isinstance(document, dict):
         if schema.get("required"):
-            yield path, schema
+            # What is required of a command that did not fail.
+            then = schema.get("then", {}) if document.get("error") is None else {}
+            yield path, {**schema, "required": [*schema["required"], *then.get("required", [])]}
         for name, value in document.items():
             further = schema.get("additionalProperties") or {}
             yield from objects(value, schema.get("properties", {}).get(name, further), (*path, name))
@@ -84,16 +91,22 @@ def survivors(validator, document):
 
 
 def documents():
-    by_kind = {"report": [], "lint": [], "doctor": []}
+    by_kind = {"unknown": []} | {path.name.removesuffix(".schema.json"): [] for path in sorted(SCHEMAS.glob("*.schema.json"))}
+    del by_kind["ecs-bootstrap.toml"]
     for path in sorted(DOCUMENTS.glob("*.json")):
         document = json.loads(path.read_text())
-        if isinstance(document, dict) and (found := kind(document)):
-            by_kind[found].append((path.name, document))
+        if isinstance(document, dict):
+            by_kind[kind(document) or "unknown"].append((path.name, document))
+    unknown = by_kind.pop("unknown")
+    case("every document has a schema", [f"{name}: {json.dumps(document)[:300]}" for name, document in unknown])
     return by_kind
 
 
 def check_documents():
     for name, found in documents().items():
+        # `role check` is in the administrators' build, and guard needs a network namespace.
+        if not found and name in UNUSUAL:
+            continue
         schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text())
         Draft202012Validator.check_schema(schema)
         open_, closed = Draft202012Validator(schema), Draft202012Validator(strict(schema))

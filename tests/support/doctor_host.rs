@@ -2,7 +2,7 @@
 //! rehearsal cloud with ECS and ECR.
 #![allow(dead_code, reason = "every test file is a crate of its own and needs another part")]
 
-mod collect;
+pub(crate) mod collect;
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
