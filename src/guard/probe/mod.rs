@@ -69,12 +69,10 @@ pub(crate) fn probe(links: &[Link]) -> io::Result<ProbeResults> {
     networks.into_iter().for_each(|bridge| round.add_network(bridge));
     frames.iter().for_each(|path| round.add_frames(path));
     round.send_and_observe();
-    Ok(ProbeResults {
-        networks: verdicts(&round.targets, links)?,
-        credentials: round.credentials(),
-        notes: round.notes,
-        failure: round.failure,
-    })
+    let networks = verdicts(&round.targets, links)?;
+    let credentials = round.credentials();
+    let (notes, failure) = round.end();
+    Ok(ProbeResults { networks, credentials, notes, failure })
 }
 
 /// One for each bridge, family and path; of several subnets the worst. A bridge that has vanished
