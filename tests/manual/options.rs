@@ -80,7 +80,8 @@ fn every_option_has_an_entry_in_its_page_and_no_other_has() {
 }
 
 /// Options of AWS's install script, which a page names without it.
-const OTHERS: [&str; 9] = [
+const OTHERS: [&str; 10] = [
+    "quick",
     "no-start",
     "cluster",
     "docker-install-source",
