@@ -45,6 +45,8 @@ struct ReadableObject {
     /// `${$}`.
     arn: String,
     owner: Option<String>,
+    /// Its bucket has a name that S3 takes no more.
+    is_legacy: bool,
 }
 
 /// A parameter or a secret that the role must read.
@@ -178,6 +180,7 @@ impl Role {
             action: policy::action(object),
             arn: policy::object_arn(object, partition.home),
             owner: object.owner.clone(),
+            is_legacy: object.bucket.is_legacy(),
         };
         let readable_secret = |(source, secret): (&Source, &Secret)| {
             let account = request.account.as_deref().unwrap_or("*");

@@ -55,7 +55,9 @@ pub(super) const FORMS: &str = "write s3://BUCKET/KEY, arn:PARTITION:s3:::BUCKET
 pub(super) const ARNS: &str = "write arn:PARTITION:s3:::BUCKET/KEY or arn:PARTITION:s3:REGION:ACCOUNT:accesspoint/NAME/object/KEY";
 pub(super) const CONTROL: &str = "write control characters in keys as %XX";
 pub(super) const HTTPS: &str = "write https://: http:// is for loopback addresses only";
-pub(super) const BUCKET: &str = "compare the name with the S3 console; buckets have 3 to 63 lower-case letters, digits, hyphens and dots";
+pub(super) const BUCKET: &str = "compare the name with the S3 console; buckets have 3 to 63 lower-case letters, digits, hyphens and dots (in us-east-1 until 2018 capitals and _ too)";
+pub(super) const GENERAL_PURPOSE: &str =
+    "store the object in a general purpose bucket, and name that";
 pub(super) const KEY: &str = "add the object's key, as in s3://BUCKET/path/ecs.config";
 pub(super) const FOLDER: &str =
     "add the object's name; if the key itself ends in a slash, write that slash as %2F";

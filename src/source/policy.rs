@@ -7,6 +7,10 @@ use serde_json::json;
 use super::{Bucket, Object};
 use crate::net::partition::Partition;
 
+/// What to know of a bucket with capitals or `_` in its name.
+pub(crate) const LEGACY_NAME: &str = "a bucket with such a name can be in us-east-1 only, and was made there before March 2018: \
+     it is asked by path";
+
 /// What reads `object`; `region` tells the partition of a bucket that is known by its name only.
 pub(crate) fn read(object: &Object, region: &str) -> String {
     statement(action(object), &object_arn(object, region))

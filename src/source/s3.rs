@@ -48,6 +48,9 @@ impl<'a> Getter<'a> {
         cached: Option<&'a Cached>,
     ) -> Self {
         let region = first_region(object, access.aws, access.region.as_ref());
+        if object.bucket.is_legacy() {
+            tracing::info!("fetch: {}", policy::LEGACY_NAME);
+        }
         Self {
             client: client(object, access, &region),
             access,
@@ -177,18 +180,15 @@ fn client(object: &Object, access: &Access<'_>, region: &str) -> Client {
     Client::from_conf(config.build())
 }
 
-/// The base of the object's URL; `None` where the SDK's own rules are needed: for access points, the
-/// buckets of S3 Express and Outposts, and for FIPS in China, where S3 has none.
+/// The base of the object's URL; `None` where the SDK's own rules are needed: for access points, and
+/// for FIPS in China, where S3 has none.
 fn url(object: &Object, aws: &Aws, region: &str) -> Option<Url> {
     let Bucket::Named { name, .. } = &object.bucket else { return None };
-    let is_other = ["--x-s3", "--op-s3", "--ol-s3"].iter().any(|suffix| name.ends_with(suffix));
-    if is_other {
-        return None;
-    }
     let mut url = Service::S3.url(aws, Some(region))?;
     // Addresses and private hosts have no name for each bucket, and AWS's certificates none for a
     // bucket with dots.
-    if aws.endpoint(Service::S3).is_some() || name.contains('.') {
+    let has_own_host = aws.endpoint(Service::S3).is_none() && !name.contains('.');
+    if !has_own_host || object.bucket.is_legacy() {
         url.path_segments_mut().ok()?.pop_if_empty().push(name);
     } else {
         let host = format!("{name}.{}", url.host_str()?);

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::documents::Documents;
 use super::{Role, shell};
+use crate::source::policy;
 
 /// How the documents are written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -39,7 +40,9 @@ fn title(role: &Role) -> String {
 
 fn cli(role: &Role, documents: &Documents) -> String {
     let commands = shell::sequence(&shell::procedure(role, documents));
-    format!("# {}\n{commands}\n", title(role))
+    let is_legacy = role.objects.iter().any(|object| object.is_legacy);
+    let note = if is_legacy { format!("# {}\n", policy::LEGACY_NAME) } else { String::new() };
+    format!("# {}\n{note}{commands}\n", title(role))
 }
 
 fn json(role: &Role, documents: &Documents) -> String {

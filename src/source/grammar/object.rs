@@ -23,6 +23,21 @@ pub(crate) enum Bucket {
     AccessPoint { partition: &'static str, region: String, account: String, name: String },
 }
 
+/// Where S3 took other names until 2018, and still keeps their buckets.
+const LEGACY_REGION: &str = "us-east-1";
+
+impl Bucket {
+    /// It has a name of those times, with upper-case letters or `_`, which no host name can hold.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
+    pub(crate) fn is_legacy(&self) -> bool {
+        matches!(self, Bucket::Named { name, .. } if is_legacy(name))
+    }
+}
+
+fn is_legacy(name: &str) -> bool {
+    name.bytes().any(|byte| byte.is_ascii_uppercase() || byte == b'_')
+}
+
 /// After `s3://`.
 pub(super) fn s3_url(rest: &str) -> Parsed {
     let (front, options, sha256) = tail(rest)?;
@@ -42,14 +57,39 @@ pub(super) fn arn(rest: &str) -> Parsed {
         Reason::unknown("a partition of AWS", partition, known, invalid::ARNS)
     };
     let partition = Partition::named(partition).ok_or_else(unknown)?.name;
-    if service != "s3" {
-        return Err(not_an_object("its service is not `s3`"));
+    match service {
+        "s3" => {}
+        "s3-outposts" => return Err(unsupported(&format!("the ARN is of {OUTPOSTS}"))),
+        "s3express" => return Err(unsupported(&format!("the ARN is of {EXPRESS}"))),
+        "s3-object-lambda" => return Err(unsupported(&format!("the ARN is of {LAMBDA}"))),
+        _ => return Err(not_an_object("its service is not `s3`")),
     }
     let (bucket, key) = match (region, account) {
         ("", "") => named(Some(partition), resource)?,
         _ => access_point(partition, region, account, resource)?,
     };
     Ok((Location::S3(object(bucket, key, options)?), sha256))
+}
+
+const EXPRESS: &str = "S3 Express One Zone, whose buckets are in one zone and need sessions and permissions of another kind";
+const OUTPOSTS: &str = "S3 on Outposts, which is reached through access points in a VPC";
+const LAMBDA: &str = "S3 Object Lambda, whose objects are made while they are read";
+
+/// Ends of names that are no general purpose bucket's.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
+const OTHER_BUCKETS: [(&str, &str); 5] = [
+    ("--x-s3", EXPRESS),
+    ("--op-s3", OUTPOSTS),
+    ("--ol-s3", LAMBDA),
+    (
+        ".mrap",
+        "a multi-region access point, which needs a kind of signature that this program does not make",
+    ),
+    ("--table-s3", "S3 Tables, which hold no objects"),
+];
+
+fn unsupported(why: &str) -> Reason {
+    Reason::new(why, invalid::GENERAL_PURPOSE)
 }
 
 fn not_an_object(why: &str) -> Reason {
@@ -62,7 +102,7 @@ fn named<'t>(
     resource: &'t str,
 ) -> Result<(Bucket, &'t str), Reason> {
     let (name, key) = resource.split_once('/').unwrap_or((resource, ""));
-    check_bucket(name)?;
+    check_bucket(partition, name)?;
     Ok((Bucket::Named { partition, name: name.to_owned() }, key))
 }
 
@@ -96,7 +136,7 @@ fn access_point<'t>(
 fn object(bucket: Bucket, key: &str, options: Option<&str>) -> Result<Object, Reason> {
     let fixed = match &bucket {
         Bucket::AccessPoint { region, .. } => Some(region.clone()),
-        Bucket::Named { .. } => None,
+        Bucket::Named { .. } => bucket.is_legacy().then(|| LEGACY_REGION.into()),
     };
     let key = check_key(key)?;
     let mut object = Object { bucket, key, version_id: None, region: None, owner: None };
@@ -105,7 +145,10 @@ fn object(bucket: Bucket, key: &str, options: Option<&str>) -> Result<Object, Re
     }
     if fixed.is_some() && object.region.as_ref().is_some_and(|asked| Some(asked) != fixed.as_ref())
     {
-        return Err(bad_option("`region` must be the region of the ARN, or left out"));
+        return Err(bad_option(match object.bucket.is_legacy() {
+            true => "`region` must be us-east-1 for a bucket of this name, or left out",
+            false => "`region` must be the region of the ARN, or left out",
+        }));
     }
     object.region = object.region.or(fixed);
     Ok(object)
@@ -135,18 +178,28 @@ fn is_label(text: &str) -> bool {
 }
 
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
-fn check_bucket(name: &str) -> Result<(), Reason> {
+fn check_bucket(partition: Option<&str>, name: &str) -> Result<(), Reason> {
+    if let Some((_, what)) = OTHER_BUCKETS.iter().find(|(suffix, _)| name.ends_with(suffix)) {
+        return Err(unsupported(&format!("`{name}` is of {what}")));
+    }
+    let is_legacy = is_legacy(name);
+    let of_legacy = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     let alphanumeric = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
     let rules = [
         (name.is_empty(), "it is empty"),
-        (name.bytes().any(|byte| byte.is_ascii_uppercase()), "it has upper-case letters"),
-        (name.contains('_'), "it has an underscore"),
         (name.contains('%'), "it has a `%`; only keys are decoded"),
         (
-            !name.split('.').all(is_label),
-            "it has other characters than lower-case letters, digits, hyphens and dots",
+            is_legacy && partition.is_some_and(|partition| partition != "aws"),
+            "upper-case letters and `_` are in us-east-1 only",
         ),
-        (!(3..=63).contains(&name.len()), "it does not have 3 to 63 characters"),
+        (
+            !(name.split('.').all(is_label) || is_legacy && name.bytes().all(of_legacy)),
+            "it has other characters than letters, digits, hyphens, dots and `_`",
+        ),
+        (
+            !(3..=if is_legacy { 255 } else { 63 }).contains(&name.len()),
+            "it does not have 3 to 63 characters",
+        ),
         (
             !alphanumeric(name.bytes().next()) || !alphanumeric(name.bytes().last()),
             "it does not begin and end with a letter or digit",

@@ -55,6 +55,15 @@ fn every_key_can_be_written() {
 }
 
 #[test]
+fn bucket_of_2018_is_in_us_east_1() {
+    for name in ["My_Bucket", "Logs.2017", "a_b"] {
+        let object = object_of(&format!("s3://{name}/k"));
+        assert!(object.bucket.is_legacy() && object.region.as_deref() == Some("us-east-1"));
+    }
+    assert!(!object_of("s3://my.bucket-1/k").bucket.is_legacy());
+}
+
+#[test]
 fn options_and_digest_are_parsed() {
     let text = format!(
         "s3://my.bucket-1/k%3Fv?versionId=3/L4kqtJlcpXroDTDmJ+rmSpXd%26&region=eu-west-1&owner=123456789012#sha256={}",
@@ -213,8 +222,15 @@ fn invalid_source_is_refused_with_reason_and_remedy() {
         ("s3://bucket/", "no key in it", "key"),
         ("s3://bucket/folder/", "names a folder", "%2F"),
         ("s3:///k", "it is empty", "console"),
-        ("s3://Bucket/k", "upper-case letters", "lower-case"),
-        ("s3://my_bucket/k", "underscore", "lower-case"),
+        ("s3://Bucket!/k", "other characters", "lower-case"),
+        ("arn:aws-cn:s3:::my_bucket/k", "us-east-1 only", "lower-case"),
+        ("s3://my_bucket/k?region=eu-west-1", "must be us-east-1", "option"),
+        ("s3://b--usw2-az1--x-s3/k", "S3 Express", "general purpose"),
+        ("s3://alias--op-s3/k", "Outposts", "general purpose"),
+        ("s3://alias--ol-s3/k", "Object Lambda", "general purpose"),
+        ("s3://m.mrap/k", "multi-region", "general purpose"),
+        ("arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-1/bucket/b", "Outposts", "general"),
+        ("arn:aws:s3express:us-west-2:123456789012:bucket/b", "S3 Express", "general purpose"),
         ("s3://my%20bucket/k", "only keys are decoded", "lower-case"),
         ("s3://bücket/k", "other characters", "lower-case"),
         ("s3://bu/k", "3 to 63", "lower-case"),

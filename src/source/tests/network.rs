@@ -85,6 +85,7 @@ fn fips_dual_stack_and_access_point_host_names_are_aws() {
             "bucket.s3.dualstack.us-west-2.amazonaws.com:443",
         ),
         (vec![], "s3://dotted.bucket/k", "s3.us-west-2.amazonaws.com:443"),
+        (vec![], "s3://Old_Bucket/k", "s3.us-east-1.amazonaws.com:443"),
         (vec![], "arn:aws-cn:s3:::bucket/k", "bucket.s3.cn-north-1.amazonaws.com.cn:443"),
         (vec![], point, "mine-123456789012.s3-accesspoint.eu-west-1.amazonaws.com:443"),
     ];
