@@ -123,28 +123,41 @@ pub(crate) fn remove() -> Result<bool, Error> {
     }
 }
 
-/// The guard as it is, and how many packets it has dropped.
-pub(crate) fn status(saved: &GuardState) -> Result<(PartStatus, Option<u64>), Error> {
+/// The guard as it is.
+pub(crate) struct FirewallStatus {
+    pub(crate) part: PartStatus,
+    /// How many packets it has dropped; unknown where it is not.
+    pub(crate) packets: Option<u64>,
+    /// Whether frames that a bridge passes on are dropped.
+    pub(crate) frames: bool,
+}
+
+/// Reads the guard as it is.
+pub(crate) fn status(saved: &GuardState) -> Result<FirewallStatus, Error> {
+    let without = |part| Ok(FirewallStatus { part, packets: None, frames: false });
     let loaded = match read() {
         Err(Error::Kernel { source, .. }) if netlink::unsupported(&source) => {
-            return Ok((PartStatus::left_out(parts::not_possible(GuardPart::Nftables)), None));
+            return without(PartStatus::left_out(parts::not_possible(GuardPart::Nftables)));
         }
         loaded => loaded?,
     };
     if loaded.is_empty() {
-        return Ok((PartStatus::new("absent", vec![]), None));
+        return without(PartStatus::new("absent", vec![]));
     }
     let wish = Wish::new(saved.interface.as_deref(), saved.allow_local_proxy);
     // Asked only if there is a difference: the kernel takes some milliseconds for its answer.
     let effective = is_loaded(&loaded, &wish.tables(&wish.optional))
         || wish.possible(&loaded).is_ok_and(|with| is_loaded(&loaded, &wish.tables(&with)));
     let state = if effective { "effective" } else { "weakened" };
-    let packets = loaded.iter().map(|loaded| loaded.packets).sum();
-    Ok((PartStatus::new(state, rules_in_force(&wish, &loaded)), Some(packets)))
+    let rules = rules_in_force(&wish, &loaded);
+    let frames = rules.iter().any(|rule| rule.family == TableFamily::Bridge);
+    let words = rules.into_iter().filter_map(|rule| rule.words).collect();
+    let packets = Some(loaded.iter().map(|loaded| loaded.packets).sum());
+    Ok(FirewallStatus { part: PartStatus::new(state, words), packets, frames })
 }
 
-/// Those of the wanted rules that are loaded and whose chain is in order, in words.
-fn rules_in_force(wish: &Wish<'_>, loaded: &[LoadedTable]) -> Vec<String> {
+/// Those of the wanted rules that are loaded and whose chain is in order.
+fn rules_in_force(wish: &Wish<'_>, loaded: &[LoadedTable]) -> Vec<nft::DescribedRule> {
     let full = wish.tables(&wish.optional);
     let is_loaded = |rule: &nft::DescribedRule| {
         let of = |table: &&NftTable| table.family == rule.family;
@@ -158,7 +171,7 @@ fn rules_in_force(wish: &Wish<'_>, loaded: &[LoadedTable]) -> Vec<String> {
         })
     };
     let described = nft::described(wish.interface, &wish.optional).into_iter();
-    described.filter(is_loaded).filter_map(|rule| rule.words).collect()
+    described.filter(|rule| rule.words.is_some()).filter(is_loaded).collect()
 }
 
 /// NFT_TABLE_F_DORMANT of linux/netfilter/nf_tables.h.

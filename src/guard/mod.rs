@@ -21,6 +21,7 @@ mod host_tasks;
 mod iptables;
 mod links;
 mod netlink;
+mod networks;
 mod nft;
 mod parts;
 mod probe;

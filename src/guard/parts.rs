@@ -7,9 +7,10 @@ use std::fmt;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use super::firewall::{self, FirewallStatus};
 use super::routing::{self, RoutingRules};
 use super::state::GuardState;
-use super::{Error, GuardRequest, firewall, netlink};
+use super::{Error, GuardRequest, netlink};
 
 /// One of the two guards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -68,6 +69,9 @@ pub(crate) struct PartStatus {
 pub(crate) struct PartsStatus {
     pub(crate) routing: PartStatus,
     pub(crate) nftables: PartStatus,
+    /// Whether frames that a bridge passes on are dropped.
+    #[serde(skip)]
+    pub(crate) frames: bool,
 }
 
 impl PartInstalled {
@@ -165,7 +169,8 @@ fn install_routing(request: &GuardRequest) -> Result<PartInstalled, Error> {
 /// Reads both, and how many packets nf_tables has dropped.
 pub(super) fn status(saved: &GuardState) -> Result<(PartsStatus, Option<u64>), Error> {
     let not_wanted = |part| not_wanted(part, saved.without, saved.interface.as_deref());
-    let (mut routing, (mut nftables, dropped)) = (read_routing(saved)?, firewall::status(saved)?);
+    let mut routing = read_routing(saved)?;
+    let FirewallStatus { part: mut nftables, packets, frames } = firewall::status(saved)?;
     // What is there against the wish is reported as it is.
     for (part, status) in [(GuardPart::Routing, &mut routing), (GuardPart::Nftables, &mut nftables)]
     {
@@ -173,7 +178,7 @@ pub(super) fn status(saved: &GuardState) -> Result<(PartsStatus, Option<u64>), E
             *status = PartStatus::left_out(reason);
         }
     }
-    Ok((PartsStatus { routing, nftables }, dropped))
+    Ok((PartsStatus { routing, nftables, frames }, packets))
 }
 
 fn read_routing(saved: &GuardState) -> Result<PartStatus, Error> {

@@ -7,11 +7,11 @@ use ecs_config::Effective;
 use serde::Serialize;
 
 use super::documented_rule::{self, DocumentedRule};
-use super::links::{self, Link};
+use super::links;
 use super::parts::{self, PartsStatus};
 use super::proof::Proof;
 use super::saved_rules::saved_rules;
-use super::{Error, host_tasks, routing, state};
+use super::{Error, host_tasks, networks, routing, state};
 use crate::files::{HostFiles, read_text};
 use crate::paths::MAX_DOCUMENT;
 
@@ -30,7 +30,7 @@ pub(crate) struct GuardStatus {
     pub(crate) networks: Vec<Coverage>,
     pub(crate) host_tasks: Coverage,
     pub(crate) awsvpc_tasks: Coverage,
-    pub(crate) not_covered: [&'static str; 4],
+    pub(crate) not_covered: Vec<String>,
     pub(crate) warnings: Vec<String>,
     pub(crate) last_proof: Option<LastProof>,
 }
@@ -52,14 +52,6 @@ pub(crate) struct LastProof {
     pub(crate) proof: Proof,
 }
 
-/// What no rule in the host's forward path can cover.
-const NEVER_COVERED: [&str; 4] = [
-    "macvlan and ipvlan networks: their packets bypass the host",
-    "privileged containers and those with the Docker socket: they can remove any rule",
-    "rootless Docker and Podman: their packets are the host's own",
-    "programs on the host, among them the ECS agent: they are meant to reach it",
-];
-
 /// Where it is false, the agent puts tasks into no slice of their own.
 const TASK_LIMITS: &str = "ECS_ENABLE_TASK_CPU_MEM_LIMIT";
 
@@ -75,7 +67,7 @@ pub(crate) fn status(root: &Path) -> Result<GuardStatus, Error> {
     let (parts, dropped_packets) = parts::status(&saved)?;
     let links = links::read()
         .map_err(|source| Error::Probe { doing: "listing the host's links", source })?;
-    let networks = links.iter().filter(|link| link.is_network());
+    let last_proof = saved.last_proof.map(last_proof);
     let files = HostFiles::read(root);
     let config = files.effective();
     let mut warnings = warnings(root, &config, false);
@@ -87,36 +79,19 @@ pub(crate) fn status(root: &Path) -> Result<GuardStatus, Error> {
         state: parts.state(),
         dropped_packets,
         documented_rule: documented_rule::find(interface),
-        networks: networks.map(|link| network(link, parts.is_in_force(), interface)).collect(),
+        networks: networks::networks(&links, &parts, interface, last_proof.as_ref()),
+        not_covered: networks::not_covered(&parts, saved.allow_local_proxy, root),
         parts,
         host_tasks: host_tasks(root, &config),
         awsvpc_tasks: awsvpc_tasks(&config),
-        not_covered: NEVER_COVERED,
         warnings,
-        last_proof: saved.last_proof.map(last_proof),
+        last_proof,
         interface: saved.interface,
     })
 }
 
-fn network(link: &Link, effective: bool, interface: Option<&str>) -> Coverage {
-    let named = interface.is_none_or(|pattern| matches(pattern, &link.name));
-    let reason = match (effective, named) {
-        (true, true) => "the guard stops every packet that the host forwards from it",
-        (true, false) => "the guard is restricted to another interface",
-        (false, _) => "neither guard is in force as wanted",
-    };
-    coverage(&link.name, effective && named, reason)
-}
-
-fn coverage(name: &str, covered: bool, reason: impl Into<String>) -> Coverage {
+pub(super) fn coverage(name: &str, covered: bool, reason: impl Into<String>) -> Coverage {
     Coverage { name: name.into(), covered, reason: reason.into() }
-}
-
-fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.strip_suffix(['+', '*']) {
-        Some(beginning) => name.starts_with(beginning),
-        None => name == pattern,
-    }
 }
 
 fn host_tasks(root: &Path, config: &Effective) -> Coverage {
@@ -126,7 +101,10 @@ fn host_tasks(root: &Path, config: &Effective) -> Coverage {
             false,
             "the drop-in is there, but ECS_ENABLE_TASK_CPU_MEM_LIMIT=false keeps tasks out of ecstasks.slice",
         ),
-        (true, false) => (true, "IPAddressDeny on ecstasks.slice"),
+        (true, false) => (
+            true,
+            "IPAddressDeny on ecstasks.slice, which is a third guard of tasks on bridges, too",
+        ),
         (true, true) => {
             (false, "the drop-in is there, but this host has no unified cgroup v2 hierarchy")
         }
@@ -214,11 +192,5 @@ mod tests {
         assert!(!awsvpc(no, yes).0);
         assert!(!awsvpc("", "").0);
         assert!(awsvpc(&format!("{no}{yes}"), no).0);
-    }
-
-    #[test]
-    fn interface_pattern_matches_only_what_it_names() {
-        assert!(matches("docker+", "docker0") && matches("br-1", "br-1"));
-        assert!(!matches("docker+", "br-1") && !matches("br-1", "br-12"));
     }
 }

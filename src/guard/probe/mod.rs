@@ -75,6 +75,22 @@ pub(crate) fn probe(links: &[Link]) -> io::Result<ProbeResults> {
     Ok(ProbeResults { networks, credentials, notes, failure })
 }
 
+/// The indices of bridges that hold an uplink.
+pub(crate) fn bridges_with_uplink(links: &[Link]) -> Vec<u32> {
+    let known = neighbours::read().unwrap_or_default();
+    frames::find(links, &known).iter().map(|path| path.bridge.index).collect()
+}
+
+/// Whether the kernel's routing refuses a packet to metadata that comes in by this bridge. Sends
+/// nothing.
+pub(crate) fn would_refuse(bridge: &Link, family: IpFamily) -> bool {
+    let sources = bridge.probe_addresses(family, 0);
+    let refused = |source| {
+        route::look_up(bridge, source, family.metadata()) == Some(route::RouteAnswer::Refused)
+    };
+    !sources.is_empty() && sources.into_iter().all(refused)
+}
+
 /// One for each bridge, family and path; of several subnets the worst. A bridge that has vanished
 /// is left out.
 fn verdicts(targets: &[Target<'_>], links: &[Link]) -> io::Result<Vec<NetworkProof>> {
