@@ -13,6 +13,7 @@ systemctl daemon-reload
 from=https://my-artifacts.s3.us-west-2.amazonaws.com
 version=0.1.0
 sums=0000000000000000000000000000000000000000000000000000000000000000 # sha256sum SHA256SUMS
+key= # the public key of minisign, if the image has minisign: then its signature is verified, not this checksum
 
 case $(uname -m) in
 aarch64) deb=arm64 rpm=aarch64 ;;
@@ -28,7 +29,12 @@ cd "$(mktemp -d)"
 for file in SHA256SUMS "$package"; do
     curl --fail --silent --show-error --location --retry 5 --remote-name "$from/$file"
 done
-echo "$sums  SHA256SUMS" | sha256sum --check --quiet
+if [ -n "$key" ] && command -v minisign >/dev/null; then
+    curl --fail --silent --show-error --location --retry 5 --remote-name "$from/SHA256SUMS.minisig"
+    minisign -V -q -P "$key" -m SHA256SUMS
+else
+    echo "$sums  SHA256SUMS" | sha256sum --check --quiet
+fi
 grep " $package\$" SHA256SUMS | sha256sum --check --quiet
 $install "$package"
 
