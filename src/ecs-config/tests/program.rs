@@ -1,0 +1,52 @@
+//! `ecs-config-lint` as it is called. What it prints of files is that of `ecs-bootstrap lint`:
+//! tests/alone compares them.
+
+use std::process::{Command, Output};
+
+fn lint(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ecs-config-lint")).args(args).env_clear().output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn planted_error_is_found_below_another_root() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("etc/ecs");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("ecs.config"), "ECS_CLUSTER=\"prod\"\n").unwrap();
+    let ended = lint(&["--root", root.path().to_str().unwrap()]);
+    let stdout = text(&ended.stdout);
+    assert_eq!(ended.status.code(), Some(30), "{stdout}");
+    assert!(stdout.starts_with("error[quoted-value]") && !stdout.contains('\x1b'), "{stdout}");
+}
+
+#[test]
+fn sources_that_need_a_client_are_refused_without_their_secrets() {
+    for name in ["s3://bucket/ecs.config", "https://user:5ec4e7@b.example/key?sig=5ec4e7"] {
+        let ended = lint(&[name]);
+        let stderr = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains("is not a file of this machine"), "{stderr}");
+        assert!(stderr.contains("remedy: download it first"), "{stderr}");
+        assert!(!stderr.contains("5ec4e7"), "{stderr}");
+    }
+}
+
+#[test]
+fn mistyped_options_are_refused_with_the_right_one() {
+    let ended = lint(&["--fr", "al2023"]);
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(text(&ended.stderr).contains("exists: '--for'"), "{}", text(&ended.stderr));
+}
+
+#[test]
+fn versions_of_both_programs_are_one() {
+    let manifest = include_str!("../../../Cargo.toml");
+    let version = manifest.lines().find_map(|line| line.strip_prefix("version = ")).unwrap();
+    let ended = lint(&["--version"]);
+    let expected = format!("ecs-config-lint {}\n", version.trim_matches('"'));
+    assert_eq!(text(&ended.stdout), expected);
+}
