@@ -32,7 +32,7 @@ pub(crate) use signals::Interrupted;
 #[cfg(test)]
 pub(crate) use status::tests::examples as status_examples;
 
-use crate::error::{Error, ExitStatus};
+use crate::error::{Error, ExitStatus, RuntimeFailed};
 use crate::log::LogFormat;
 use crate::report::refusal;
 use crate::settings::{self, Environment, Given, location};
@@ -158,8 +158,11 @@ fn parse_one() -> Option<Cli> {
 
 /// Runs what was typed, in this process's environment.
 pub fn main() -> ExitCode {
-    // Where it fails, the command that needs more says so.
-    let _ = limits::raise();
+    if let Err(error) = limits::raise_stack() {
+        let failure = Error::from(RuntimeFailed(error)).failure();
+        output::print_error_text(&failure.to_text());
+        return ExitCode::from(ExitStatus::Internal.code());
+    }
     let environment = Environment::of_process();
     let cli = match parse() {
         Ok(cli) => cli,

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio::{join, try_join};
 
 use super::imds::{self, Imds};
-use super::{Error, HostFacts, HostKind};
+use super::{Error, HostFacts, HostKind, is_sendable};
 use crate::net::clock::parse_rfc3339;
 use crate::net::partition::{is_account, is_region, is_role_name};
 
@@ -163,7 +163,12 @@ async fn delivered(
     };
     Ok(match body {
         None => Err(Error::NotDelivered { role: Some(role) }),
-        Some(body) => credentials(&role, &body).map(|credentials| (role, credentials)),
+        Some(body) => match credentials(&role, &body) {
+            Ok(found) if !is_sendable(&found) => {
+                return Err(not_imds("it gives credentials that no request can carry"));
+            }
+            found => found.map(|credentials| (role, credentials)),
+        },
     })
 }
 

@@ -18,10 +18,11 @@ use ecs_config::Effective;
 use tokio::time::Instant;
 
 use super::host_kind::registration;
-use super::{Error, HostFacts, HostKind};
+use super::{Error, HostFacts, HostKind, is_sendable};
 use crate::files;
 use crate::net::Vars;
 use crate::net::backoff::Poll;
+use crate::net::partition::is_region;
 use crate::paths;
 use crate::settings::Settings;
 
@@ -54,7 +55,10 @@ impl External {
         let profile = vars.get("AWS_PROFILE").cloned();
         External {
             instance_id: Some(registration.instance_id).filter(|id| !id.is_empty()),
-            region: config.text("AWS_DEFAULT_REGION").or(registration.region),
+            region: config
+                .text("AWS_DEFAULT_REGION")
+                .or(registration.region)
+                .filter(|region| is_region(region)),
             file: file.unwrap_or_else(|| settings.path(paths::SSM_CREDENTIALS)),
             profile: profile
                 .or_else(|| config.text("ECS_ALTERNATE_CREDENTIAL_PROFILE"))
@@ -138,7 +142,13 @@ impl External {
                 "the profile `{name}` holds no credentials of a role (key, secret and session token)"
             ));
         };
-        Ok(Credentials::new(id, secret, Some(token), None, "ssm-agent"))
+        let found = Credentials::new(id, secret, Some(token), None, "ssm-agent");
+        match is_sendable(&found) {
+            true => Ok(found),
+            false => {
+                Err(format!("the profile `{name}` holds credentials that no request can carry"))
+            }
+        }
     }
 }
 

@@ -154,6 +154,18 @@ impl Error {
     }
 }
 
+/// Whether the credentials can go into the headers of a request: the SDK's signer panics at what
+/// cannot (aws-runtime, src/auth.rs).
+fn is_sendable(credentials: &Credentials) -> bool {
+    let parts = [
+        Some(credentials.access_key_id()),
+        Some(credentials.secret_access_key()),
+        credentials.session_token(),
+    ];
+    let is_plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_graphic());
+    parts.into_iter().flatten().all(is_plain)
+}
+
 impl Diagnostic for Error {
     fn step(&self) -> Step {
         Step::Identity
@@ -167,11 +179,9 @@ impl Diagnostic for Error {
             | Error::RoleRefused { .. }
             | Error::Expired { .. } => ExitStatus::NoRole,
             Error::NotRegistered | Error::NoSsmCredentials { .. } => ExitStatus::NoRole,
-            Error::Mismatch { .. } | Error::Rejected { .. } | Error::Strange(_) => {
-                ExitStatus::IdentityMismatch
-            }
+            Error::Mismatch { .. } | Error::Rejected { .. } => ExitStatus::IdentityMismatch,
             Error::Unusable(_) => ExitStatus::Settings,
-            Error::Sts { .. } => ExitStatus::SourceUnreachable,
+            Error::Strange(_) | Error::Sts { .. } => ExitStatus::SourceUnreachable,
         }
     }
 

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::{ConfirmedBy, Error, HostFacts, Identity};
 use crate::net::backoff::{FailedAttempt, Next, retry};
 use crate::net::endpoint::Service;
+use crate::net::partition::is_account;
 use crate::net::sdk::{endpoint, sdk_config};
 use crate::net::xml::element;
 use crate::net::{Http, NetworkError, RequestFailed, first_paragraph, innermost};
@@ -97,10 +98,7 @@ async fn ask_until(
 
 impl From<NetworkError> for Error {
     fn from(kind: NetworkError) -> Self {
-        match kind {
-            NetworkError::TooLong => Error::Strange("its body is too long".into()),
-            kind => Error::Sts { kind, causes: Vec::new() },
-        }
+        Error::Sts { kind, causes: Vec::new() }
     }
 }
 
@@ -111,7 +109,8 @@ async fn ask(
     number: u32,
 ) -> Result<GetCallerIdentityOutput, FailedAttempt<Error>> {
     let error = match client.get_caller_identity().send().await {
-        Ok(answer) => return Ok(answer),
+        Ok(answer) if is_well_formed(&answer) => return Ok(answer),
+        Ok(_) => return Err(strange("an answer without a valid account and ARN")),
         Err(error) => error,
     };
     if let Some(unanswered) = RequestFailed::within(&error) {
@@ -126,8 +125,27 @@ async fn ask(
             FailedAttempt::last(passing.into()).then(next)
         }
         None if is_first_skew => FailedAttempt::last(refusal(&error, facts)).then(Next::AtOnce),
-        None => FailedAttempt::last(refusal(&error, facts)),
+        None => match refusal(&error, facts) {
+            Error::Strange(what) => strange(what),
+            refusal => FailedAttempt::last(refusal),
+        },
     })
+}
+
+/// What is not an answer of STS: the next one may be.
+fn strange(what: impl Into<String>) -> FailedAttempt<Error> {
+    FailedAttempt::last(Error::Strange(what.into())).then(Next::Wait)
+}
+
+/// An account of 12 digits, and an ARN in its grammar.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
+fn is_well_formed(answer: &GetCallerIdentityOutput) -> bool {
+    let is_arn = |arn: &str| {
+        let parts: Vec<&str> = arn.splitn(6, ':').collect();
+        let is_plain = arn.len() <= 2048 && arn.bytes().all(|byte| byte.is_ascii_graphic());
+        is_plain && parts.len() == 6 && parts[0] == "arn" && is_account(parts[4])
+    };
+    answer.account().is_some_and(is_account) && answer.arn().is_some_and(is_arn)
 }
 
 fn refusal(error: &Refusal, facts: &HostFacts) -> Error {
@@ -343,7 +361,8 @@ mod tests {
         for status in [200, 403] {
             let (confirmed, sent) = confirm_with(vec![endless(status)]);
             let error = confirmed.unwrap_err();
-            assert!(matches!(&error, Error::Strange(why) if why.contains("too long")), "{error}");
+            let is_too_long = matches!(&error, Error::Sts { kind: NetworkError::TooLong, .. });
+            assert!(is_too_long, "{error}");
             assert!(sent < BUFFERS, "{status}: {sent} bytes were sent");
         }
     }

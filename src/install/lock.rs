@@ -74,12 +74,13 @@ fn open(path: &Path) -> io::Result<File> {
     if let Some(folder) = path.parent() {
         crate::files::make_folder(folder, 0o755)?;
     }
-    let no_links = nix::libc::O_NOFOLLOW;
+    // Opening a FIFO would wait for its reader.
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
     OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
         .mode(0o600)
-        .custom_flags(no_links)
+        .custom_flags(flags)
         .open(path)
 }

@@ -92,6 +92,10 @@ impl S3Answer {
         if let Some(error) = NetworkError::of_answer(self.status, &self.code) {
             return (error.into(), Next::Wait);
         }
+        // What was not asked for: a 304 that answers no If-None-Match, another success than 200.
+        if (200..300).contains(&self.status) || self.status == 304 {
+            return (NetworkError::Unexpected(self.status).into(), Next::GiveUp);
+        }
         let kind = self.kms().unwrap_or_else(|| match (self.status, &*self.code) {
             (_, "RequestTimeTooSkewed") => self.skewed(),
             (403, "SignatureDoesNotMatch") if self.is_skewed() => self.skewed(),

@@ -74,7 +74,7 @@ pub(super) fn identity() -> Vec<(ExitStatus, identity::Error)> {
         Error::Rejected { .. } => IdentityMismatch [
             Error::Rejected { role: role(), code: code(), message: message() },
         ],
-        Error::Strange(_) => IdentityMismatch [Error::Strange("its body is too long".into())],
+        Error::Strange(_) => SourceUnreachable [Error::Strange("its body is too long".into())],
         Error::Unusable(_) => Settings [Error::Unusable("not a valid endpoint".into())],
         Error::Sts { .. } => SourceUnreachable asked,
     })

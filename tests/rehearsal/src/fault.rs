@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::effect;
+use crate::hostile::HOSTILE;
 use crate::http::{Request, Response};
 use crate::imds::TOKEN_PATH;
 use crate::state::CloudState;
@@ -74,6 +75,8 @@ pub(crate) enum At {
     Role,
     /// The credentials alone.
     Credentials,
+    /// The instance identity document.
+    Document,
     Sts,
     S3,
 }
@@ -145,6 +148,7 @@ impl At {
             Self::Credentials => {
                 service == Service::Imds && below_role().is_some_and(|role| !role.is_empty())
             }
+            Self::Document => request.path().ends_with("/instance-identity/document"),
             Self::Sts => service == Service::Sts,
             Self::S3 => service == Service::S3,
         }
@@ -156,9 +160,9 @@ impl At {
 /// # Panics
 /// When no fault has that name: such a test would test nothing.
 pub(crate) fn named(name: &str) -> &'static Fault {
-    let names = || FAULTS.iter().map(|fault| fault.name).collect::<Vec<_>>().join(", ");
-    FAULTS
-        .iter()
+    let all = || FAULTS.iter().chain(HOSTILE);
+    let names = || all().map(|fault| fault.name).collect::<Vec<_>>().join(", ");
+    all()
         .find(|fault| fault.name == name)
         .unwrap_or_else(|| panic!("no fault is called {name}; there are: {}", names()))
 }
@@ -173,9 +177,10 @@ const fn by_ms(milliseconds: u64) -> Extent {
 
 macro_rules! faults {
     ($($name:literal $at:ident $extent:expr, $effect:expr, $status:literal; $does:literal; $sees:literal;)*) => {
-        &[$(Fault { name: $name, does: $does, sees: $sees, exit_status: $status, extent: $extent, at: At::$at, effect: $effect }),*]
+        &[$(Fault { name: $name, does: $does, sees: $sees, exit_status: $status, extent: $extent, at: $crate::fault::At::$at, effect: $effect }),*]
     };
 }
+pub(crate) use faults;
 
 use Effect::{Bends, Blackhole, ClockAhead, Instead, Refuse, Spoils};
 use Extent::{Always, Times};

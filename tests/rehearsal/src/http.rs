@@ -107,6 +107,8 @@ pub enum Pace {
     Trickle(usize, Duration),
     /// The connection is closed after so many bytes of body.
     CutAfter(usize),
+    /// The body again and again, until the client leaves.
+    Endless,
     /// Not a byte, for as long as the client waits.
     Silent,
 }
@@ -246,6 +248,9 @@ pub(crate) fn write_response(
     match response.manner.pace {
         Pace::CutAfter(bytes) => stream.write_all(&body[..bytes.min(body.len())])?,
         Pace::Trickle(bytes, pause) => trickle(stream, body, bytes, pause)?,
+        Pace::Endless => loop {
+            stream.write_all(body)?;
+        },
         _ => stream.write_all(body)?,
     }
     stream.flush()?;

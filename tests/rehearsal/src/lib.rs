@@ -31,6 +31,7 @@ mod cloud;
 mod ecs;
 mod effect;
 mod fault;
+mod hostile;
 mod http;
 mod imds;
 mod journal;
@@ -47,6 +48,7 @@ mod tls;
 
 pub use cloud::{Cloud, Observer, Options};
 pub use fault::{Extent, FAULTS, Fault, Service};
+pub use hostile::HOSTILE;
 pub use http::{Length, Manner, Pace, Request, Response};
 pub use journal::{Seen, longest_chain};
 pub use machine::{Machine, inside_own_namespace, program};

@@ -73,7 +73,8 @@ impl Machine {
         fs::write(path, bytes).expect("a file on the machine");
     }
 
-    /// Every file of this machine with its bytes, to search for what must not be there.
+    /// Every file of this machine with its bytes, to search for what must not be there. Of what is
+    /// not a plain file, or is huge, the name alone.
     pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let mut folders = vec![self.root().to_owned()];
         let mut files = Vec::new();
@@ -81,7 +82,7 @@ impl Machine {
             for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
                 match entry.file_type() {
                     Ok(kind) if kind.is_dir() => folders.push(entry.path()),
-                    _ => files.push((entry.path(), fs::read(entry.path()).unwrap_or_default())),
+                    _ => files.push((entry.path(), plain(&entry).unwrap_or_default())),
                 }
             }
         }
@@ -142,6 +143,14 @@ impl Machine {
         command.envs(env);
         command
     }
+}
+
+/// The bytes of a plain file of an ordinary size.
+fn plain(entry: &fs::DirEntry) -> Option<Vec<u8>> {
+    let found = entry.metadata().ok().filter(|found| found.is_file() && found.len() < 16 << 20)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(found.len()).ok()?);
+    std::io::Read::read_to_end(&mut fs::File::open(entry.path()).ok()?, &mut bytes).ok()?;
+    Some(bytes)
 }
 
 /// Whether no real metadata service can be reached from here: this thread is in another network

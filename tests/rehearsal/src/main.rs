@@ -4,10 +4,11 @@
 mod boot;
 mod serve;
 mod show;
+mod suite;
 
 use std::process::ExitCode;
 
-use rehearsal::{FAULTS, Fault};
+use rehearsal::{FAULTS, Fault, HOSTILE};
 
 const HELP: &str = "\
 Rehearses a boot with ecs-bootstrap against a cloud on loopback. Nothing leaves this machine, and nothing on it changes.
@@ -15,6 +16,7 @@ Rehearses a boot with ecs-bootstrap against a cloud on loopback. Nothing leaves 
   cargo run -p rehearsal                        a boot, and the one after it
   cargo run -p rehearsal -- --fault NAME        a boot on which something goes wrong
   cargo run -p rehearsal -- --list              what can go wrong
+  cargo run -p rehearsal -- --suite [NAME]      every fault, hostile ones too: exit status, seconds, memory, message
   cargo run -p rehearsal -- --serve [OPTION]... only the cloud, until standard input ends; prints its environment
 
 Options of --serve:
@@ -43,6 +45,10 @@ fn main() -> ExitCode {
     match args[..] {
         [] => boot::rehearse(),
         ["--list"] => list(),
+        ["--suite", ref options @ ..] => suite::run(options),
+        [suite::measure::MEASURE, file, program, ref arguments @ ..] => {
+            suite::measure::measured(file, program, arguments)
+        }
         ["--fault", name] => match find_fault(name) {
             Ok(fault) => boot::fail(fault),
             Err(reason) => wrong_usage(&reason),
@@ -66,7 +72,7 @@ fn wrong_usage(reason: &str) -> ExitCode {
 
 /// The row of that name in the table of faults.
 fn find_fault(name: &str) -> Result<&'static Fault, String> {
-    let found = FAULTS.iter().find(|fault| fault.name == name);
+    let found = FAULTS.iter().chain(HOSTILE).find(|fault| fault.name == name);
     found.ok_or_else(|| format!("no fault is called {name}; --list names them all"))
 }
 
