@@ -74,6 +74,8 @@ pub(crate) const DOCKER_CONFIG: &str = "/etc/docker/daemon.json";
 
 /// The agent's units: Amazon Linux, Debian and Red Hat call it `ecs`, SUSE `amazon-ecs`.
 pub(crate) const AGENT_UNITS: [&str; 2] = ["ecs.service", "amazon-ecs.service"];
+/// What the agent says of itself, once it has registered (its introspection endpoint).
+pub(crate) const AGENT_METADATA: &str = "http://127.0.0.1:51678/v1/metadata";
 /// The unit of `ecs-bootstrap run`, which the agent's unit waits for.
 pub(crate) const RUN_UNIT: &str = "ecs-bootstrap.service";
 pub(crate) const DOCKER_UNIT: &str = "docker.service";

@@ -3,11 +3,13 @@
 //! Each step returns what the next one needs. No step knows its place, and none is handed the
 //! report: that is made at the end, from what they returned.
 
+mod agent;
 mod guard;
 mod host;
 
 use tokio::time::Instant;
 
+use self::agent::restart_agent;
 use self::guard::Guard;
 use self::host::Host;
 use crate::error::{Diagnostic, Error, Step};
@@ -16,7 +18,6 @@ use crate::guard::step;
 use crate::identity::{Clients, host_kind};
 use crate::install::lock::{self, Lock};
 use crate::install::state::State;
-use crate::install::{self, agent};
 use crate::paths;
 use crate::report::{Outcome, Report, Results, Timeline};
 use crate::settings::{Environment, Settings};
@@ -58,7 +59,10 @@ pub(crate) async fn run(
         tagged.has_something_to_install()?;
 
         let host = Host { settings: &tagged, files: &files, state: &state, clients, deadline };
-        let outcome = match guard.beside(host.identity_and_fetch(&timeline), &timeline).await? {
+        let mut installed = None;
+        // Boxed, since the compiler lays out types of a limited depth.
+        let verified = Box::pin(host.identity_and_fetch(&timeline));
+        let outcome = match guard.beside(verified, &timeline).await? {
             Ok(verified) => {
                 results.host = Some(verified.identity.clone());
                 let guard = guard.of_installation(&tagged, dry_run);
@@ -71,10 +75,9 @@ pub(crate) async fn run(
                     return Ok(Outcome::DryRun);
                 }
                 timeline.enter(Step::Install);
-                let changed = install::commit(&tagged, &candidate, state.clone())?;
-                timeline.done(Step::Install, 1, candidate.outcome(changed));
-                results.config = Some(candidate.report(changed));
-                if changed { Outcome::Installed } else { Outcome::Unchanged }
+                let (outcome, config) = host.install(&candidate, &verified.facts, &timeline)?;
+                (results.config, installed) = (Some(config), Some(candidate));
+                outcome
             }
             Err(failed) => {
                 let Some(kept) = host.keep(&failed, dry_run)? else { return Err(failed.error) };
@@ -83,7 +86,10 @@ pub(crate) async fn run(
                 Outcome::Kept
             }
         };
-        restart_agent(&tagged, outcome, &timeline).await;
+        let restarted = restart_agent(&tagged, outcome, &timeline).await;
+        if let (Some(restarted), Some(candidate)) = (restarted, &installed) {
+            host.health_gate(candidate, restarted, &timeline).await?;
+        }
         Ok(outcome)
     };
     let ended = tokio::select! {
@@ -142,21 +148,4 @@ pub(crate) async fn verify(settings: Settings, environment: &Environment) -> Rep
     }
     .await;
     Report::new("verify", timeline, results, ended)
-}
-
-/// The only step whose failure is reported and does not fail the run, for the file is in place.
-async fn restart_agent(settings: &Settings, outcome: Outcome, timeline: &Timeline) {
-    let not_needed = match outcome {
-        _ if !settings.restart_agent => Some("not asked for"),
-        _ if outcome != Outcome::Installed && !agent::is_owed(&settings.root) => {
-            Some("its configuration did not change")
-        }
-        _ if settings.is_host_root() => None,
-        _ => Some("the agent of this host does not read the files below --root"),
-    };
-    if let Some(why) = not_needed {
-        return timeline.skip(Step::Agent, why);
-    }
-    timeline.enter(Step::Agent);
-    timeline.done(Step::Agent, 1, agent::restart(&settings.root).await.summary());
 }

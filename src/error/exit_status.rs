@@ -21,6 +21,7 @@ pub(crate) enum ExitStatus {
     Integrity = 23,
     Lint = 30,
     Conflict = 31,
+    Unhealthy = 32,
     Install = 40,
     Guard = 50,
     GuardLeak = 51,
@@ -37,7 +38,7 @@ use ExitStatus::*;
 
 /// The word and half a line of explanation, in the order of the statuses.
 #[rustfmt::skip]
-const TABLE: [(ExitStatus, &str, &str); 21] = [
+const TABLE: [(ExitStatus, &str, &str); 22] = [
     (Internal, "internal", "a bug: please report"),
     (Settings, "settings", "flags, environment or settings file"),
     (MetadataUnreachable, "metadata_unreachable", "IMDS off, unreachable, or answered by something that is not IMDS"),
@@ -49,6 +50,7 @@ const TABLE: [(ExitStatus, &str, &str); 21] = [
     (Integrity, "integrity", "digest, owner or size differ; or the bytes are not a configuration"),
     (Lint, "lint", "the configuration has errors: nothing was written"),
     (Conflict, "conflict", "another owner's key would be overwritten; or the agent has already joined another cluster"),
+    (Unhealthy, "unhealthy", "the agent did not come up with the new configuration: back to the file before (`health_gate`)"),
     (Install, "install", "file system"),
     (Guard, "guard", "the guard could not be installed"),
     (GuardLeak, "guard_leak", "a probe packet got through on at least one network"),
@@ -110,10 +112,11 @@ mod tests {
         let listed = |status| match status {
             Internal | Settings | MetadataUnreachable | NoRole | IdentityMismatch => 5,
             AccessDenied | NotFound | SourceUnreachable | Integrity | Lint | Conflict => 6,
+            Unhealthy => 1,
             Install | Guard | GuardLeak | GuardUnproven | GuardProbe | Locked | Findings => 7,
             Hangup | Interrupt | Terminate => 3,
         };
         assert!(ExitStatus::all().map(listed).sum::<usize>() > 0);
-        assert_eq!(TABLE.len(), 5 + 6 + 7 + 3);
+        assert_eq!(TABLE.len(), 1 + 5 + 6 + 7 + 3);
     }
 }

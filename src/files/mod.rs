@@ -11,7 +11,7 @@ pub(crate) use host::HostFiles;
 
 pub(crate) use local_files::{
     Error, ReadError, Replaced, current, inside, make_folder, put, read, read_end, read_text,
-    replace, replace_unsynced, sync_parent,
+    remove, replace, replace_unsynced, sync_parent,
 };
 
 use crate::error::{Diagnostic, ExitStatus, Step};

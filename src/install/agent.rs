@@ -4,6 +4,7 @@
 //! the script that called us (aws/amazon-ecs-agent#1707, #4818).
 
 use std::path::Path;
+use std::process::Output;
 
 use super::process;
 use crate::{files, paths};
@@ -12,7 +13,11 @@ use crate::{files, paths};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Restarted {
     /// The unit was active; a restart is under way.
-    Asked(&'static str),
+    Asked {
+        unit: &'static str,
+        /// When it had started before, as [`started`] gives it.
+        started: String,
+    },
     NotActive,
     /// systemctl could not be asked, or refused: the new configuration takes effect at the next
     /// start.
@@ -23,7 +28,7 @@ impl Restarted {
     /// What to say of it, in a report and in the log.
     pub(crate) fn summary(&self) -> String {
         match self {
-            Restarted::Asked(unit) => format!("{unit} is restarting"),
+            Restarted::Asked { unit, .. } => format!("{unit} is restarting"),
             Restarted::NotActive => "it is not running, and reads the file when it starts".into(),
             Restarted::Failed(why) => {
                 tracing::warn!("agent: {why}; run `systemctl restart --no-block ecs`");
@@ -65,16 +70,28 @@ async fn restart_active() -> Restarted {
 }
 
 async fn ask(unit: &'static str) -> Restarted {
+    let started = started(unit).await;
     match systemctl(["restart", "--no-block", unit]).await {
-        Ok(true) => Restarted::Asked(unit),
+        Ok(true) => Restarted::Asked { unit, started },
         Ok(false) => Restarted::Failed(format!("systemctl restart --no-block {unit} was refused")),
         Err(why) => Restarted::Failed(why),
     }
 }
 
+/// When the unit's process was started last, as systemd counts it; empty where it does not tell.
+/// Other properties that change with each start are younger than systemd 219.
+pub(crate) async fn started(unit: &'static str) -> String {
+    let shown = output(["show", "--property=ExecMainStartTimestampMonotonic", unit]).await;
+    shown.map(|shown| String::from_utf8_lossy(&shown.stdout).trim().to_owned()).unwrap_or_default()
+}
+
 /// Whether it ended with success.
 async fn systemctl(arguments: [&'static str; 3]) -> Result<bool, String> {
+    output(arguments).await.map(|output| output.status.success())
+}
+
+async fn output(arguments: [&'static str; 3]) -> Result<Output, String> {
     let ended = tokio::task::spawn_blocking(move || process::systemctl(&arguments)).await;
     let output = ended.map_err(std::io::Error::from).and_then(|output| output);
-    output.map(|output| output.status.success()).map_err(|error| format!("systemctl: {error}"))
+    output.map_err(|error| format!("systemctl: {error}"))
 }

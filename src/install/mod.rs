@@ -4,6 +4,7 @@ pub(crate) mod agent;
 pub(crate) mod attributes;
 pub(crate) mod compose;
 pub(crate) mod foreign;
+pub(crate) mod health;
 pub(crate) mod lock;
 pub(crate) mod process;
 pub(crate) mod stale;
@@ -199,6 +200,7 @@ pub(crate) fn commit(
         if settings.restart_agent {
             agent::owe_restart(root).map_err(before)?;
         }
+        state.rejected = None;
         let present = candidate.present.map(sha256);
         state.stage(root, present.as_deref(), generation.clone()).map_err(before)?;
     } else {
@@ -214,6 +216,29 @@ pub(crate) fn commit(
     })?;
     generation.verified(root).map_err(after)?;
     Ok(replaced == Replaced::Written)
+}
+
+/// Back to the file before `candidate`, or to none; `state` is that of before its installation.
+fn roll_back(
+    settings: &Settings,
+    candidate: &Candidate<'_>,
+    mut state: State,
+) -> Result<(), CommitError> {
+    let (root, target) = (&settings.root, settings.path(paths::ECS_CONFIG));
+    let before = candidate.present.and_then(|present| state.generation(&sha256(present)).cloned());
+    let before = before.map(|before| Generation { boot_id: boot_id(), ..before });
+    let failed = |in_place| move |cause| CommitError { cause, in_place };
+    let rejected = sha256(&candidate.composed.bytes);
+    state.reject(root, rejected, before.clone()).map_err(failed(true))?;
+    match candidate.present {
+        Some(present) => files::replace(&target, present, 0o600).map(drop),
+        None => files::remove(&target),
+    }
+    .map_err(failed(true))?;
+    match before {
+        Some(before) => before.verified(root).map_err(failed(false)),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

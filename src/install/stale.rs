@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use super::foreign;
 use super::state::{Generation, State, boot_id, selection};
+use super::{foreign, health};
 use crate::error::Error;
 use crate::files::{HostFiles, sha256};
 use crate::identity::HostFacts;
@@ -54,8 +54,32 @@ pub(crate) fn keep(
     let config = report(&generation, present.len());
     generation.boot_id = boot_id();
     generation.tolerate_foreign = settings.tolerate_foreign;
+    state.clone().settle(&settings.root, &generation)?;
     generation.verified(&settings.root)?;
     Ok(Some(Kept { config, age_s: age.map(|age| age.as_secs()) }))
+}
+
+/// Keeps the present file although its sources give another one: with that the agent did not come
+/// up.
+pub(crate) fn keep_before(
+    settings: &Settings,
+    files: &HostFiles,
+    state: &State,
+    facts: &HostFacts,
+) -> Result<ConfigReport, Error> {
+    let present = files.replaceable()?.unwrap_or_default();
+    let generation = state
+        .generation(&sha256(present))
+        .filter(|generation| of_this_host(generation, facts).is_ok());
+    let mut generation = generation.cloned().ok_or(health::Error::RolledBack)?;
+    tracing::warn!(
+        "the agent did not come up with what the sources give; keeping {}",
+        paths::ECS_CONFIG
+    );
+    let config = report(&generation, present.len());
+    generation.boot_id = boot_id();
+    generation.verified(&settings.root)?;
+    Ok(config)
 }
 
 /// The generation that the present file is, if it may stay; else why not.
@@ -67,18 +91,7 @@ fn verified<'s>(
 ) -> Result<&'s Generation, &'static str> {
     let generation =
         state.generation(&sha256(present)).ok_or("is not a file that an earlier run verified")?;
-    let differs = |verified: &Option<String>, now: &Option<String>| {
-        now.is_some() && verified.is_some() && verified != now
-    };
-    if generation.instance_id.as_ref() != Some(&facts.instance_id) {
-        return Err("was verified on another host");
-    }
-    if differs(&generation.account_id, &facts.account_id) {
-        return Err("was verified in another account");
-    }
-    if differs(&generation.role, &facts.role) {
-        return Err("was verified with another role");
-    }
+    of_this_host(generation, facts)?;
     let sources = settings.config.iter().map(ToString::to_string);
     if !sources.eq(generation.layers.iter().map(|layer| layer.source.clone())) {
         return Err("was verified from other sources than those that are set now");
@@ -93,6 +106,23 @@ fn verified<'s>(
         true => Err("was verified longer ago than --max-age allows"),
         false => Ok(generation),
     }
+}
+
+/// Whether a run on this very host verified it; else on which other.
+fn of_this_host(generation: &Generation, facts: &HostFacts) -> Result<(), &'static str> {
+    let differs = |verified: &Option<String>, now: &Option<String>| {
+        now.is_some() && verified.is_some() && verified != now
+    };
+    if generation.instance_id.as_ref() != Some(&facts.instance_id) {
+        return Err("was verified on another host");
+    }
+    if differs(&generation.account_id, &facts.account_id) {
+        return Err("was verified in another account");
+    }
+    if differs(&generation.role, &facts.role) {
+        return Err("was verified with another role");
+    }
+    Ok(())
 }
 
 /// In whole seconds; `None` if by the clock it is in the future, and so proves nothing.

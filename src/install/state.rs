@@ -83,6 +83,9 @@ pub(crate) struct State {
     pub(crate) installed: Option<Generation>,
     #[serde(default)]
     pub(crate) pending: Option<Generation>,
+    /// SHA-256 of a file with which the agent did not come up: it is not installed again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rejected: Option<String>,
 }
 
 /// The last verification, of the file with this digest.
@@ -140,6 +143,22 @@ impl State {
                 generations.flat_map(|generation| generation.keys.clone()).collect()
             }
         }
+    }
+
+    /// Whether the agent did not come up with this file.
+    pub(crate) fn is_rejected(&self, bytes: &[u8]) -> bool {
+        self.rejected.as_ref().is_some_and(|rejected| *rejected == sha256(bytes))
+    }
+
+    /// Writes down that the file before is to be in place again, and which one never.
+    pub(crate) fn reject(
+        &mut self,
+        root: &Path,
+        rejected: String,
+        before: Option<Generation>,
+    ) -> Result<(), files::Error> {
+        (self.installed, self.pending, self.rejected) = (before, None, Some(rejected));
+        self.write(root)
     }
 
     /// Writes down what is about to replace the file with the digest `present`.

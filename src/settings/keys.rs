@@ -56,7 +56,7 @@ const IDENTITY: Commands = RUN | VERIFY | DOCTOR;
 
 /// In the order of `run --help`.
 #[rustfmt::skip]
-pub(crate) const KEYS: [Key; 23] = [
+pub(crate) const KEYS: [Key; 24] = [
     key(("config", "config"), Shape::Words, "SOURCE", RUN | DOCTOR,
         "Where ecs.config is: s3://BUCKET/KEY, an S3 ARN, https://…, file:///PATH. May be repeated: a later layer's key wins"),
     key(("set", "set"), Shape::Lines, "KEY=VALUE", RUN,
@@ -93,6 +93,8 @@ pub(crate) const KEYS: [Key; 23] = [
         "Leave the outcome for the inventory of Systems Manager (Custom:EcsBootstrap)"),
     switch(("restart_agent", "restart-agent"), RUN,
         "If the file changed and the ECS agent runs, restart it (without waiting for it)"),
+    key(("health_gate", "health-gate"), Shape::One, "DURATION", RUN,
+        "How long a restarted agent may take to join its cluster: after that, back to the file before [default: not watched]"),
     key(("stale", "stale"), Shape::One, "fail|keep", RUN,
         "When the source cannot be reached: keep the last verified file, or fail [default: keep]"),
     key(("max_age", "max-age"), Shape::One, "DURATION", RUN,

@@ -147,6 +147,8 @@ pub(crate) struct Settings {
     pub(crate) block_imds_host_tasks: bool,
     pub(crate) allow_local_proxy: bool,
     pub(crate) restart_agent: bool,
+    /// How long a restarted agent may take to come up; `None`: it is not watched.
+    pub(crate) health_gate: Option<Duration>,
     pub(crate) stale: Stale,
     /// How old the verification of a kept file may be; `None`: any age.
     pub(crate) max_age: Option<Duration>,
@@ -298,6 +300,7 @@ impl Settings {
             block_imds_host_tasks: read.flag("block_imds_host_tasks")?,
             allow_local_proxy: read.flag("allow_local_proxy")?,
             restart_agent: read.flag("restart_agent")?,
+            health_gate: read.duration("health_gate")?,
             stale: read.one_of("stale", &stale, Stale::Keep)?,
             max_age: read.duration("max_age")?,
             timeout: read.timeout()?,

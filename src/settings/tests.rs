@@ -61,7 +61,7 @@ fn every_setting_can_be_given_in_every_way() {
             "host" => "ec2",
             "sts" => "require",
             "stale" => "fail",
-            "max_age" | "timeout" => "7s",
+            "max_age" | "timeout" | "health_gate" => "7s",
             "output" | "log_format" => "text",
             _ => "true",
         };

@@ -80,6 +80,7 @@ fn all() -> Vec<Example> {
         boxed(source::Invalid::examples()),
         boxed(install::CommitError::examples()),
         boxed(install::foreign::Error::examples()),
+        boxed(install::health::Error::examples()),
         boxed(cli::Interrupted::examples()),
         boxed(cli::AbandonError::examples()),
         cli::status_examples(),

@@ -10,6 +10,6 @@ mod replace;
 pub use inside::inside;
 pub use read::{ReadError, read, read_all, read_end, read_opened, read_text};
 pub use replace::{
-    Error, Replaced, current, look, make_folder, put, remove_temporary, replace, replace_unsynced,
-    sync_parent,
+    Error, Replaced, current, look, make_folder, put, remove, remove_temporary, replace,
+    replace_unsynced, sync_parent,
 };

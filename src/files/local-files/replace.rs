@@ -130,6 +130,17 @@ pub fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     sync_parent(path)
 }
 
+/// Removes the file at `path` for good.
+///
+/// # Errors
+/// The file cannot be removed; that there is none is not one.
+pub fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(path, error)),
+        _ => sync_parent(path),
+    }
+}
+
 /// What is at `path`, if it is a file that we may replace.
 ///
 /// A link, a folder or another user's file is refused: replacing it would surprise its owner, and

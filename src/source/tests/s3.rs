@@ -71,7 +71,7 @@ fn cached_layer_is_not_sent_again() {
     let refused = from("s3://bucket/k2", answer(304, "", "")).0.unwrap_err();
     assert_eq!(
         refused.status(),
-        ExitStatus::AccessDenied,
+        ExitStatus::SourceUnreachable,
         "an answer to a question that was not asked: {refused}"
     );
 }
