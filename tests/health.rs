@@ -112,13 +112,13 @@ fn serve(host: &Host, agent: Agent, stop: Arc<AtomicBool>) {
             if now != starts {
                 (starts, since) = (now, Instant::now());
             }
-            if let Ok((mut stream, _)) = listener.accept() {
-                if let Some(cluster) = agent(starts, since.elapsed()) {
-                    let _ = stream.read(&mut [0; 1024]);
-                    let body = format!("{{\"Cluster\":\"{cluster}\",\"Version\":\"v1\"}}");
-                    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-                    let _ = stream.write_all((head + &body).as_bytes());
-                }
+            if let Ok((mut stream, _)) = listener.accept()
+                && let Some(cluster) = agent(starts, since.elapsed())
+            {
+                let _ = stream.read(&mut [0; 1024]);
+                let body = format!("{{\"Cluster\":\"{cluster}\",\"Version\":\"v1\"}}");
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+                let _ = stream.write_all((head + &body).as_bytes());
             }
             thread::sleep(Duration::from_millis(5));
         }
