@@ -58,6 +58,14 @@ pub(crate) async fn restart(root: &Path) -> Restarted {
     restarted
 }
 
+/// Asks systemd to restart a unit that may have failed: after some failures it is not started again
+/// until they are forgotten.
+pub(crate) async fn restart_failed(unit: &'static str) -> Restarted {
+    // What has not failed has nothing to forget.
+    let _ = systemctl(["reset-failed", "--quiet", unit]).await;
+    ask(unit).await
+}
+
 async fn restart_active() -> Restarted {
     for unit in paths::AGENT_UNITS {
         match systemctl(["is-active", "--quiet", unit]).await {

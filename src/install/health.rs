@@ -124,7 +124,7 @@ impl Watch<'_> {
         if let Err(error) = super::roll_back(self.settings, candidate, state.clone()) {
             return error.into();
         }
-        let restarted = agent::restart(&self.settings.root).await.summary();
+        let restarted = agent::restart_failed(self.unit).await.summary();
         tracing::warn!("agent: rolled back; {restarted}");
         let back = if candidate.present.is_some() { "the file before again" } else { "removed" };
         Error::NotUp { unit: self.unit, cluster: printable(&cluster), within, found, back }.into()
