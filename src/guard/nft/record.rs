@@ -5,7 +5,7 @@
 //! As `nft list` shows it:
 //!
 //! ```text
-//! set probed { type mark; size 4096; flags dynamic,timeout; timeout 10s; }
+//! set probed { type mark; size 4096; flags dynamic,timeout; timeout 3s; }
 //! ip daddr 169.254.169.254 meta l4proto tcp @th,96,8 0x50 update @probed { @th,32,32 }
 //! ```
 //! A rule of its own, in front of the one that drops: where the set is full, nothing that follows
@@ -70,7 +70,7 @@ fn load((offset, length): (u32, u32)) -> Expressions {
 /// The set, for the batch that creates its table.
 pub(super) fn new_set() -> NfTablesMessage {
     const MARK: u32 = 19; // a type of nft that has four bytes
-    const MILLISECONDS: u64 = 10_000;
+    const MILLISECONDS: u64 = 3_000;
     const MOST: u32 = 4096;
     NfTablesMessage::NewSet(SetMessage {
         attributes: vec![

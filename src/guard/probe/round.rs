@@ -191,6 +191,7 @@ impl<'a> Round<'a> {
             self.send(control);
             let until = Instant::now() + if control { RESEND } else { FIRST_ROUND };
             self.observe();
+            self.ask_the_guard();
             while let Some(left) = until.checked_duration_since(Instant::now())
                 && !self.decided(control)
             {
@@ -221,9 +222,10 @@ impl<'a> Round<'a> {
 
     fn send(&mut self, control: bool) {
         let Some(injector) = &self.injector else { return };
-        let undecided = self.targets.iter_mut().filter(|target| !target.decided());
-        for (sent, target) in undecided.enumerate() {
-            if sent >= BURST {
+        let mut refusals = 0;
+        for target in self.targets.iter_mut().filter(|target| !target.decided()) {
+            refusals += usize::from(target.is_refused_by_route());
+            if refusals > BURST && target.is_refused_by_route() {
                 thread::sleep(PACE);
             }
             injector.send(target.number, target.to, &target.metadata.bytes);

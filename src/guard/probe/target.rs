@@ -131,7 +131,8 @@ impl Target<'_> {
             || (self.is_refused_by_route() && since(self.observed.first_sent, REFUSAL))
     }
 
-    fn is_refused_by_route(&self) -> bool {
+    /// Whether the kernel's routing announces a refusal of the packet.
+    pub(crate) fn is_refused_by_route(&self) -> bool {
         self.route == Some(RouteAnswer::Refused)
     }
 

@@ -76,7 +76,8 @@ v1() {
   wait_for "the proxy" eval 'host ss -ltn | grep -q :3128'
   host iptables -t nat -A "${redirect[@]}"
   proof 51 "docker0 IPv4: leaks: $V4 answered through this host" && guard install --without nftables >/dev/null && proof 51 "docker0 IPv4: leaks: $V4 answered" &&
-    guard install >/dev/null && proof 0 "docker0 IPv4: blocked: dropped by the guard's rule" && guard install --allow-local-proxy >/dev/null && proof 51
+    guard install >/dev/null && proof 0 "docker0 IPv4: blocked: dropped by the guard's rule" && guard install --allow-local-proxy >/dev/null && proof 51 &&
+    run_refuses
   status=$?
   kill $proxy
   host iptables -t nat -D "${redirect[@]}"
@@ -86,6 +87,17 @@ v1() {
   host iptables -t nat -A "${elsewhere[@]}"
   proof 51 "docker0 IPv4: leaks: $V4 answered through this host" || status=1
   host iptables -t nat -D "${elsewhere[@]}"
+  return $status
+}
+
+# A leak ends a run, long before its sources are given up.
+run_refuses() {
+  local status started=$SECONDS
+  mkdir -p "$LAB/root/etc/ecs-bootstrap"
+  echo "allow_local_proxy = true" >"$LAB/root/etc/ecs-bootstrap/ecs-bootstrap.toml"
+  exits 51 host "$BIN" --root "$LAB/root" run --block-imds --timeout 30s --config s3://bucket/key && ((SECONDS - started < 10)) && [[ ! -e $LAB/root/etc/ecs/ecs.config ]]
+  status=$?
+  rm "$LAB/root/etc/ecs-bootstrap/ecs-bootstrap.toml"
   return $status
 }
 
