@@ -59,6 +59,7 @@ pub(crate) const LOCK: &str = "/run/ecs-bootstrap/lock";
 /// place.
 pub(crate) const SSM_REGISTRATION: &str = "/var/lib/amazon/ssm/Vault/Store/RegistrationKey";
 /// Where the SSM agent writes the credentials of an external host.
+pub(crate) const SSM_CONFIG: &str = "/etc/amazon/ssm/amazon-ssm-agent.json";
 pub(crate) const SSM_CREDENTIALS: &str = "/root/.aws/credentials";
 
 /// Where the SSM agent of a host looks for custom inventory. <https://docs.aws.amazon.com/systems-manager/latest/userguide/inventory-custom.html>

@@ -138,6 +138,18 @@ fn missing_ssm_agent_credentials_are_no_role() {
 }
 
 #[test]
+fn agent_that_shares_no_credentials_is_not_waited_for() {
+    let (cloud, machine) = (cloud(), machine(ID));
+    machine.write("/etc/amazon/ssm/amazon-ssm-agent.json", r#"{"Profile": {"ShareCreds": false}}"#);
+    let began = std::time::Instant::now();
+    let output = run(&machine, &cloud, &["--timeout", "60s"]);
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    let report = report(&output);
+    assert_eq!((output.status.code(), &report["error"]["word"]), (Some(11), &"no_role".into()));
+    assert!(report["error"]["remedy"].as_str().unwrap().contains("ShareCreds"), "{report:#}");
+}
+
+#[test]
 fn unregistered_host_with_host_external_is_no_role() {
     let (cloud, machine) =
         (cloud(), Machine::new().with_binary(env!("CARGO_BIN_EXE_ecs-bootstrap")));

@@ -15,6 +15,7 @@ use aws_credential_types::Credentials;
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_types::os_shim_internal::{Env, Fs};
 use ecs_config::Effective;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::host_kind::registration;
@@ -37,6 +38,8 @@ pub(crate) struct External {
     pub(super) region: Option<String>,
     file: PathBuf,
     profile: String,
+    /// The SSM agent is told not to write credentials down.
+    is_unshared: bool,
     deadline: Instant,
     /// The key that STS refused, and why: a rotation brings another.
     refused: RefCell<Option<(String, &'static str)>>,
@@ -63,6 +66,7 @@ impl External {
             profile: profile
                 .or_else(|| config.text("ECS_ALTERNATE_CREDENTIAL_PROFILE"))
                 .unwrap_or_else(|| "default".into()),
+            is_unshared: is_unshared(settings),
             deadline,
             refused: RefCell::default(),
         }
@@ -110,6 +114,9 @@ impl External {
                 },
                 Err(why) => why,
             };
+            if self.is_unshared {
+                return Err(Error::NotShared { why });
+            }
             if !is_logged {
                 tracing::info!("identity: waiting for the SSM agent: {why}");
             }
@@ -150,6 +157,13 @@ impl External {
             }
         }
     }
+}
+
+/// <https://github.com/aws/amazon-ssm-agent/blob/mainline/README.md>, Profile
+fn is_unshared(settings: &Settings) -> bool {
+    let text = files::read(&settings.path(paths::SSM_CONFIG), paths::MAX_DOCUMENT);
+    let config = text.ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+    config.is_some_and(|config| config["Profile"]["ShareCreds"] == false)
 }
 
 fn warn_of_readers(file: &Path) {

@@ -127,6 +127,11 @@ pub(crate) enum Error {
     NotRegistered,
     #[error("no credentials of the SSM agent in {} (profile {profile}): {why}", file.display())]
     NoSsmCredentials { file: PathBuf, profile: String, why: String },
+    #[error(
+        "the SSM agent shares no credentials (Profile.ShareCreds is false in {}): {why}",
+        paths::SSM_CONFIG
+    )]
+    NotShared { why: String },
     #[error("no region: neither AWS_REGION nor the host names one")]
     NoRegion,
     #[error("{what} is {found}, expected {wanted} ({who})")]
@@ -178,7 +183,9 @@ impl Diagnostic for Error {
             | Error::NotDelivered { .. }
             | Error::RoleRefused { .. }
             | Error::Expired { .. } => ExitStatus::NoRole,
-            Error::NotRegistered | Error::NoSsmCredentials { .. } => ExitStatus::NoRole,
+            Error::NotRegistered | Error::NoSsmCredentials { .. } | Error::NotShared { .. } => {
+                ExitStatus::NoRole
+            }
             Error::Mismatch { .. } | Error::Rejected { .. } => ExitStatus::IdentityMismatch,
             Error::Unusable(_) => ExitStatus::Settings,
             Error::Strange(_) | Error::Sts { .. } => ExitStatus::SourceUnreachable,
@@ -207,6 +214,10 @@ impl Diagnostic for Error {
             Error::NoSsmCredentials { .. } => "make sure that the SSM agent runs (`systemctl status amazon-ssm-agent` or \
                  snap.amazon-ssm-agent.amazon-ssm-agent) and reaches Systems Manager; it writes fresh credentials every 30 minutes"
                 .into(),
+            Error::NotShared { .. } => format!(
+                "set Profile.ShareCreds to true in {} and restart amazon-ssm-agent: the ECS agent needs these credentials, too",
+                paths::SSM_CONFIG
+            ),
             Error::NoRegion => "set AWS_REGION".into(),
             Error::Mismatch { who, .. } if who.starts_with("--expect") => {
                 "attach the right role to the instance, or correct the expectation".into()

@@ -113,6 +113,11 @@ FAULTS = {
     "an own managed policy denies registration": (attached(deny("ecs:RegisterContainerInstance")), "explicit-deny", "ec2"),
     "an own managed policy allows some and denies some": (attached(allow("ecs:Poll"), deny("ecs:Submit*")), "explicit-deny", "ec2"),
     "nothing grants the object": (no_grant, "object-not-readable", "ec2"),
+    "the object is granted under a condition of ListBucket": (
+        inline("ecs-bootstrap-config", allow("s3:GetObject", OBJECT, Condition={"StringLike": {"s3:prefix": "*"}})),
+        "object-not-readable",
+        "ec2",
+    ),
     "another key is granted": (inline("ecs-bootstrap-config", allow("s3:GetObject", OBJECT + ".old")), "object-not-readable", "external"),
     "the bucket is granted, its objects are not": (
         inline("ecs-bootstrap-config", allow("s3:*", "arn:aws:s3:::config")),

@@ -66,6 +66,9 @@ pub(super) fn identity() -> Vec<(ExitStatus, identity::Error)> {
         Error::Expired { .. } => NoRole [Error::Expired { role: role(), ago: "5m ago".into() }],
         Error::NotRegistered => NoRole [Error::NotRegistered],
         Error::NoSsmCredentials { .. } => NoRole [no_ssm_credentials],
+        Error::NotShared { .. } => NoRole [
+            Error::NotShared { why: "it has written no credentials".into() },
+        ],
         Error::NoRegion => MetadataUnreachable [Error::NoRegion],
         Error::Mismatch { .. } => IdentityMismatch [
             mismatch("--expect-account"),

@@ -13,6 +13,10 @@ pub(super) type RequestContext = [(&'static str, String)];
 /// What holds for every request that a host makes.
 const ALWAYS: [(&str, &str); 1] = [("aws:SecureTransport", "true")];
 
+/// Keys of ListBucket, which policies often demand of GetObject, too.
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html>
+const OF_LISTS: [&str; 3] = ["s3:prefix", "s3:delimiter", "s3:max-keys"];
+
 /// One operator on one key.
 #[derive(Clone, Debug)]
 pub(super) struct Condition {
@@ -93,6 +97,24 @@ impl Condition {
         }
     }
 
+    /// Whether no request for this action can carry the key.
+    pub(super) fn is_about_another(&self, action: &str) -> bool {
+        let is_read = matches!(action, "s3:GetObject" | "s3:GetObjectVersion");
+        is_read && OF_LISTS.iter().any(|key| key.eq_ignore_ascii_case(&self.key))
+    }
+
+    /// Whether a request meets it that lacks the key.
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_IfExists>
+    pub(super) fn met_without_key(&self) -> Ternary {
+        if self.operator == "Null" {
+            return self.values.iter().any(|value| value == "true").into();
+        }
+        let is_met = self.operator.ends_with("IfExists")
+            || self.operator.starts_with("ForAllValues:")
+            || self.operator.contains("Not") && !self.operator.starts_with("ForAnyValue:");
+        is_met.into()
+    }
+
     /// `aws:SourceAccount` and so on, for messages.
     pub(super) fn key(&self) -> &str {
         &self.key
@@ -104,6 +126,26 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn key_of_another_action_is_missing_for_ever() {
+        use Ternary::{No, Yes};
+        let table = [
+            (json!({"StringLike": {"s3:prefix": "prod/*"}}), No),
+            (json!({"ForAnyValue:StringLike": {"S3:Prefix": "prod/*"}}), No),
+            (json!({"StringLikeIfExists": {"s3:prefix": "prod/*"}}), Yes),
+            (json!({"StringNotLike": {"s3:prefix": "secret/*"}}), Yes),
+            (json!({"ForAllValues:StringEquals": {"s3:delimiter": "/"}}), Yes),
+            (json!({"Null": {"s3:prefix": "true"}}), Yes),
+            (json!({"Null": {"s3:prefix": "false"}}), No),
+        ];
+        for (element, want) in table {
+            let condition = &Condition::parse(Some(&element))[0];
+            assert!(condition.is_about_another("s3:GetObject"), "{element}");
+            assert!(!condition.is_about_another("s3:ListBucket"), "{element}");
+            assert_eq!(condition.met_without_key(), want, "{element}");
+        }
+    }
 
     #[test]
     fn conditions_are_met_unmet_or_undecidable() {

@@ -104,7 +104,11 @@ impl Statement {
     pub(super) fn applies(&self, request: &AccessRequest) -> Ternary {
         let action = self.actions.matches(&Pattern::literal(&request.action.to_lowercase()));
         let resource = self.resources.matches(&request.resource);
-        self.met(request.context).min(action).min(resource)
+        let met = self.conditions.iter().map(|it| match it.is_about_another(request.action) {
+            true => it.met_without_key(),
+            false => it.met(request.context),
+        });
+        met.min().unwrap_or(Ternary::Yes).min(action).min(resource)
     }
 
     /// Whether its conditions are met.
