@@ -1,32 +1,22 @@
 //! STS decides who the host is: GetCallerIdentity, with exactly the credentials that it reports.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, SystemTime};
 
-use aws_sdk_sts::Client;
-use aws_sdk_sts::config::Builder;
-use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_sts::operation::get_caller_identity::{
-    GetCallerIdentityError, GetCallerIdentityOutput,
-};
 use ecs_config::text::printable;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{ConfirmedBy, Error, HostFacts, Identity};
 use crate::net::backoff::{FailedAttempt, Next, retry};
-use crate::net::endpoint::Service;
 use crate::net::partition::is_account;
-use crate::net::sdk::{endpoint, sdk_config};
-use crate::net::xml::element;
-use crate::net::{Http, NetworkError, RequestFailed, first_paragraph, innermost};
+use crate::net::signed::{self, Answer, Caller, GET_CALLER_IDENTITY, NoAnswer, time_there};
+use crate::net::{Http, NetworkError};
 use crate::settings::Settings;
-
-type Refusal = SdkError<GetCallerIdentityError>;
 
 /// Error codes for credentials that are too old. https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
 const EXPIRED: [&str; 2] = ["ExpiredToken", "ExpiredTokenException"];
-/// Error codes that a wrong clock can cause. The SDK learns STS's time from the answer,
-/// and signs the next attempt with it.
+/// Error codes that a wrong clock can cause. The next attempt is signed with STS's time.
 const PERHAPS_SKEWED: [&str; 3] =
     ["SignatureDoesNotMatch", "RequestExpired", "InvalidSignatureException"];
 
@@ -73,25 +63,22 @@ async fn ask_until(
 ) -> Result<Identity, Error> {
     let aws = &settings.aws;
     let region = aws.region.as_deref().or(facts.region.as_deref()).ok_or(Error::NoRegion)?;
-    let credentials = Some(facts.credentials.clone());
-    let shared = sdk_config(aws, Service::Sts, http, credentials, region);
-    let url = Service::Sts.url(aws, Some(region)).map(|url| endpoint(&url, "sts", region));
-    let mut config = Builder::from(&shared);
-    config.set_endpoint_resolver(url);
-    let client = Client::from_conf(config.build());
+    let ahead = Cell::new(None);
     let attempt = async |number| {
-        let answered = ask(&client, facts, number).await;
+        let (credentials, time) = (&facts.credentials, time_there(ahead.get()));
+        let caller = Caller { aws, region, credentials, http, time };
+        let answered = ask(&caller, facts, number, &ahead).await;
         if let Err(FailedAttempt { error: Error::Sts { kind, .. }, .. }) = &answered {
             last.replace(Some(kind.clone()));
         }
         answered
     };
     let (answered, _) = retry(deadline, attempt).await;
-    let answer = answered.map_err(|FailedAttempt { error, causes, .. }| match error {
+    let (account, arn) = answered.map_err(|FailedAttempt { error, causes, .. }| match error {
         Error::Sts { kind, .. } => Error::Sts { kind, causes },
         refusal => refusal,
     })?;
-    let identity = identity(&answer, facts, region)?;
+    let identity = identity(account, arn, facts, region)?;
     compare(&identity, facts, settings.expect_role.as_deref(), settings.expect_account.as_deref())?;
     Ok(identity)
 }
@@ -104,31 +91,31 @@ impl From<NetworkError> for Error {
 
 /// One GetCallerIdentity.
 async fn ask(
-    client: &Client,
+    caller: &Caller<'_>,
     facts: &HostFacts,
     number: u32,
-) -> Result<GetCallerIdentityOutput, FailedAttempt<Error>> {
-    let error = match client.get_caller_identity().send().await {
-        Ok(answer) if is_well_formed(&answer) => return Ok(answer),
-        Ok(_) => return Err(strange("an answer without a valid account and ARN")),
-        Err(error) => error,
-    };
-    if let Some(unanswered) = RequestFailed::within(&error) {
-        return Err(unanswered.into());
-    }
-    let status = error.raw_response().map_or(0, |response| response.status().as_u16());
-    let code = error.code().unwrap_or_default();
-    let is_first_skew = number == 1 && PERHAPS_SKEWED.contains(&code);
-    Err(match NetworkError::of_answer(status, code) {
-        Some(passing) => {
-            let next = passing.next();
-            FailedAttempt::last(passing.into()).then(next)
+    ahead: &Cell<Option<i64>>,
+) -> Result<(String, String), FailedAttempt<Error>> {
+    let answer = match signed::call(&GET_CALLER_IDENTITY, &Value::Null, caller).await {
+        Ok(answer) if answer.status == 200 => {
+            let without = || strange("an answer without a valid account and ARN");
+            return account_and_arn(&answer).ok_or_else(without);
         }
-        None if is_first_skew => FailedAttempt::last(refusal(&error, facts)).then(Next::AtOnce),
-        None => match refusal(&error, facts) {
-            Error::Strange(what) => strange(what),
-            refusal => FailedAttempt::last(refusal),
-        },
+        Ok(answer) => answer,
+        Err(NoAnswer::Network(failed)) => return Err(failed.into()),
+        Err(NoAnswer::Unusable(why)) => return Err(FailedAttempt::last(Error::Unusable(why))),
+    };
+    if let Some(passing) = NetworkError::of_answer(answer.status, &answer.code) {
+        let next = passing.next();
+        return Err(FailedAttempt::last(passing.into()).then(next));
+    }
+    if number == 1 && PERHAPS_SKEWED.contains(&&*answer.code) {
+        ahead.set(answer.clock_ahead);
+        return Err(FailedAttempt::last(refusal(&answer, facts)).then(Next::AtOnce));
+    }
+    Err(match refusal(&answer, facts) {
+        Error::Strange(what) => strange(what),
+        refusal => FailedAttempt::last(refusal),
     })
 }
 
@@ -139,38 +126,27 @@ fn strange(what: impl Into<String>) -> FailedAttempt<Error> {
 
 /// An account of 12 digits, and an ARN in its grammar.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
-fn is_well_formed(answer: &GetCallerIdentityOutput) -> bool {
-    let is_arn = |arn: &str| {
+fn account_and_arn(answer: &Answer) -> Option<(String, String)> {
+    let is_arn = |arn: &String| {
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
         let is_plain = arn.len() <= 2048 && arn.bytes().all(|byte| byte.is_ascii_graphic());
         is_plain && parts.len() == 6 && parts[0] == "arn" && is_account(parts[4])
     };
-    answer.account().is_some_and(is_account) && answer.arn().is_some_and(is_arn)
+    let account = answer.element("Account").filter(|account| is_account(account));
+    account.zip(answer.element("Arn").filter(is_arn))
 }
 
-fn refusal(error: &Refusal, facts: &HostFacts) -> Error {
+fn refusal(answer: &Answer, facts: &HostFacts) -> Error {
     let role = facts.role.clone().unwrap_or_else(|| "of this host".into());
-    let part = |known: Option<&str>, name| {
-        known.map(str::to_owned).or_else(|| in_body(error, name)).map(|text| first_paragraph(&text))
-    };
-    let Some(response) = error.raw_response() else { return Error::Unusable(innermost(error)) };
-    match part(error.code(), "Code") {
-        Some(code) if EXPIRED.contains(&&*code) => Error::Expired { role, ago: ago(facts) },
-        Some(code) => {
-            let message = part(error.message(), "Message");
-            Error::Rejected { role, code, message: message.unwrap_or_else(|| "no message".into()) }
-        }
-        None => {
-            let status = response.status().as_u16();
-            Error::Strange(format!("HTTP status {status} without an error of STS"))
+    let Answer { status, code, message, .. } = answer;
+    match &**code {
+        "" => Error::Strange(format!("HTTP status {status} without an error of STS")),
+        code if EXPIRED.contains(&code) => Error::Expired { role, ago: ago(facts) },
+        code => {
+            let message = if message.is_empty() { "no message" } else { message };
+            Error::Rejected { role, code: code.into(), message: message.into() }
         }
     }
-}
-
-/// What servers that stand in for STS answer: they put one more element around the error than the
-/// SDK looks through (moto does, `<Errors>`).
-fn in_body(error: &Refusal, name: &str) -> Option<String> {
-    element(str::from_utf8(error.raw_response()?.body().bytes()?).ok()?, name)
 }
 
 fn ago(facts: &HostFacts) -> String {
@@ -186,14 +162,11 @@ fn ago(facts: &HostFacts) -> String {
 
 /// The session's name is the instance id on EC2 and the managed instance's id on external hosts.
 fn identity(
-    answer: &GetCallerIdentityOutput,
+    account: String,
+    arn: String,
     facts: &HostFacts,
     region: &str,
 ) -> Result<Identity, Error> {
-    let (Some(account), Some(arn)) = (answer.account(), answer.arn()) else {
-        return Err(Error::Strange("an answer without account or ARN".into()));
-    };
-    let (account, arn) = (printable(account), printable(arn));
     let (role, session) = role_and_session(&arn).ok_or_else(|| Error::Mismatch {
         what: "the caller",
         found: arn.clone(),
@@ -326,9 +299,7 @@ mod tests {
             ),
         ];
         for (arn, facts, [role, account], outcome) in table {
-            let answer =
-                GetCallerIdentityOutput::builder().account("123456789012").arn(arn).build();
-            let found = identity(&answer, &facts, "eu-west-1")
+            let found = identity("123456789012".into(), arn.into(), &facts, "eu-west-1")
                 .and_then(|identity| compare(&identity, &facts, role, account));
             assert_eq!(found.map_or_else(|error| error.to_string(), |()| "fine".into()), outcome);
         }

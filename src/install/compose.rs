@@ -17,7 +17,7 @@ use crate::files::HostFiles;
 use crate::install::attributes::{self, Attributes};
 use crate::install::foreign;
 use crate::install::state::State;
-use crate::paths::{self, AGENT_DB, MAX_KEYS};
+use crate::paths::{self, AGENT_DB, MAX_KEYS, MAX_LINES};
 use crate::settings::Settings;
 use crate::source::{self, Fetched};
 
@@ -34,8 +34,8 @@ const SET: &str = "--set";
 pub(crate) enum Error {
     #[error("{from}: it is not a configuration: {what}")]
     NoConfiguration { from: String, what: String },
-    #[error("{from}: {count} variables, and at most {MAX_KEYS} are taken")]
-    TooManyKeys { from: String, count: usize },
+    #[error("{from}: {count} {what}, and at most {most} are taken")]
+    TooMany { from: String, count: usize, what: &'static str, most: usize },
     #[error("{from}: {source}")]
     Expand { from: String, source: expand::Error },
     #[error("{errors}, the first: {first}", errors = plural(*.count, "error"))]
@@ -56,7 +56,7 @@ impl Diagnostic for Error {
     fn status(&self) -> ExitStatus {
         match self {
             Error::NoConfiguration { .. } => ExitStatus::Integrity,
-            Error::TooManyKeys { .. } | Error::Expand { .. } | Error::Findings { .. } => {
+            Error::TooMany { .. } | Error::Expand { .. } | Error::Findings { .. } => {
                 ExitStatus::Lint
             }
             Error::Foreign(error) => error.status(),
@@ -72,7 +72,7 @@ impl Diagnostic for Error {
                 "look at what is stored there: the object must be an ecs.config, lines of KEY=value"
                     .into()
             }
-            Error::TooManyKeys { .. } => {
+            Error::TooMany { .. } => {
                 "check what is stored there: an ecs.config has some dozens of variables".into()
             }
             Error::Expand { .. } => {
@@ -224,9 +224,12 @@ fn expanded(
         if let Some(what) = source::not_a_configuration(&layer.bytes) {
             return Err(Error::NoConfiguration { from, what: what.to_string() });
         }
-        let count = assignments(&layer.bytes);
-        if count > MAX_KEYS {
-            return Err(Error::TooManyKeys { from, count });
+        let lines = layer.bytes.split(|byte| *byte == b'\n').count();
+        let counted =
+            [(assignments(&layer.bytes), "variables", MAX_KEYS), (lines, "lines", MAX_LINES)];
+        if let Some((count, what, most)) = counted.into_iter().find(|(count, _, most)| count > most)
+        {
+            return Err(Error::TooMany { from, count, what, most });
         }
         layers.push((from, layer.bytes.clone()));
     }

@@ -33,7 +33,7 @@ pub(crate) use error::{Error, NetworkError, RequestFailed, UNUSABLE, first_parag
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, Method, Uri};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 pub(crate) use pool::Opened;
 use pool::{Lease, Pool};
 pub(crate) use proxy::Proxies;
@@ -259,7 +259,8 @@ impl Response {
 }
 
 async fn read(mut body: Incoming, limit: usize) -> Result<Vec<u8>, Cause> {
-    let mut bytes = Vec::new();
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(limit);
+    let mut bytes = Vec::with_capacity(announced.min(limit));
     let silent = |_| error::NoAnswer(READ_TIMEOUT);
     while let Some(frame) = timeout(READ_TIMEOUT, body.frame()).await.map_err(silent)? {
         let data = frame?.into_data().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! One signed request to ECS, ECR, Systems Manager, Secrets Manager or Auto Scaling, for which five
-//! more SDK crates would be too much.
+//! One signed request to STS, ECS, ECR, Systems Manager, Secrets Manager or Auto Scaling, for which
+//! six more SDK crates would be too much.
 
 use std::time::{Duration, SystemTime};
 
@@ -41,6 +41,14 @@ enum Protocol {
     /// As a form; the version of the API.
     Query(&'static str),
 }
+
+pub(crate) const GET_CALLER_IDENTITY: Action = Action {
+    name: "sts:GetCallerIdentity",
+    service: Service::Sts,
+    scope: "sts",
+    protocol: Protocol::Query("2011-06-15"),
+    limit: MAX_DOCUMENT,
+};
 
 pub(crate) const DISCOVER_POLL_ENDPOINT: Action = Action {
     name: "ecs:DiscoverPollEndpoint",
@@ -139,6 +147,8 @@ pub(crate) struct Answer {
     /// Our clock less the answer's `Date`, in seconds.
     pub(crate) clock_ahead: Option<i64>,
     body: Value,
+    /// What is not JSON.
+    xml: String,
 }
 
 /// Error codes that say that the role lacks the permission. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/CommonErrors.html>
@@ -155,10 +165,22 @@ impl Answer {
         self.body
     }
 
+    /// The text of an element of an answer in XML.
+    pub(crate) fn element(&self, name: &str) -> Option<String> {
+        element(&self.xml, name)
+    }
+
     /// A URL of the answer.
     pub(crate) fn url(&self, field: &str) -> Option<Url> {
         self.body[field].as_str().and_then(|text| Url::parse(text).ok())
     }
+}
+
+/// Now, where our clock is ahead of the service's by so many seconds.
+pub(crate) fn time_there(ahead: Option<i64>) -> SystemTime {
+    let ahead = ahead.unwrap_or_default();
+    let by = Duration::from_secs(ahead.unsigned_abs());
+    if ahead > 0 { SystemTime::now() - by } else { SystemTime::now() + by }
 }
 
 /// Tries the action without arguments; an error tells why there was no answer.
@@ -235,7 +257,8 @@ fn read(status: u16, text: &[u8]) -> Answer {
     let code = field(["__type", "code"], "Code");
     let code = code.rsplit('#').next().unwrap_or_default().to_owned();
     let message = field(["message", "Message"], "Message");
-    Answer { status, code, message, clock_ahead: None, body }
+    let xml = xml.into_owned();
+    Answer { status, code, message, clock_ahead: None, body, xml }
 }
 
 #[cfg(test)]

@@ -21,10 +21,16 @@ pub(super) fn bounded(mut report: Value) -> String {
 /// The same for what is shown of it to people.
 pub(super) fn bound(value: &mut Value, listed: usize) {
     match value {
+        Value::String(text) if is_plain(text) => {}
         Value::String(text) => *text = one_line(text, MAX_TEXT),
         Value::Array(items) => {
             items.truncate(listed);
             items.iter_mut().for_each(|item| bound(item, listed));
+        }
+        Value::Object(fields)
+            if fields.len() <= FIELDS.max(listed) && fields.keys().all(|name| is_plain(name)) =>
+        {
+            fields.values_mut().for_each(|value| bound(value, listed));
         }
         Value::Object(fields) => {
             // The report itself has fewer fields than that.
@@ -36,6 +42,12 @@ pub(super) fn bound(value: &mut Value, listed: usize) {
         }
         _ => {}
     }
+}
+
+/// What [`one_line`] leaves as it is: nearly every text of a report.
+fn is_plain(text: &str) -> bool {
+    let is_shown = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    text.len() <= MAX_TEXT && text.bytes().all(is_shown) && text.trim().len() == text.len()
 }
 
 /// An object that is not a list has at most so many fields.

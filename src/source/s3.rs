@@ -110,7 +110,7 @@ impl<'a> Getter<'a> {
             }
             failed => failed,
         })?;
-        let bytes = bytes.to_vec();
+        let bytes = bytes.into_bytes().into();
         Ok(Content { bytes, etag, version_id, not_modified: false })
     }
 

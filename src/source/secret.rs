@@ -2,7 +2,6 @@
 //! some layer names (`${ssm:/PATH}`, `${secret:NAME#FIELD}`).
 
 use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_smithy_types::base64;
@@ -16,7 +15,7 @@ use super::grammar::{Secret, Store};
 use super::{Access, Content, Failed, Fetched, Source, answer, fetch};
 use crate::net::backoff::{FailedAttempt, Next};
 use crate::net::partition::Partition;
-use crate::net::signed::{self, Answer, Caller, NoAnswer};
+use crate::net::signed::{self, Answer, Caller, NoAnswer, time_there};
 use crate::net::{NetworkError, first_paragraph};
 use crate::paths::MAX_SECRETS;
 
@@ -56,7 +55,7 @@ impl<'a> Getter<'a> {
         let region = self.secret.region.as_ref().or(aws.region.as_ref()).or(region.as_ref());
         let unknown = || FailedAttempt::last(ErrorKind::Unusable("the region is unknown".into()));
         let region = region.ok_or_else(unknown)?;
-        let (credentials, time) = (self.credentials, self.time());
+        let (credentials, time) = (self.credentials, time_there(self.ahead));
         let caller = Caller { aws, region, credentials, http, time };
         let action = self.secret.store.action();
         match signed::call(action, &self.request(), &caller).await {
@@ -65,12 +64,6 @@ impl<'a> Getter<'a> {
             Err(NoAnswer::Network(failed)) => Err(failed.into()),
             Err(NoAnswer::Unusable(why)) => Err(FailedAttempt::last(ErrorKind::Unusable(why))),
         }
-    }
-
-    fn time(&self) -> SystemTime {
-        let ahead = self.ahead.unwrap_or_default();
-        let by = Duration::from_secs(ahead.unsigned_abs());
-        if ahead > 0 { SystemTime::now() - by } else { SystemTime::now() + by }
     }
 
     fn request(&self) -> Value {

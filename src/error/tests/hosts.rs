@@ -134,7 +134,7 @@ fn refused_files() -> Vec<files::Error> {
 pub(super) fn compose() -> Vec<(ExitStatus, compose::Error)> {
     use compose::Error;
     let from = || "s3://bucket/ecs.config".to_owned();
-    let too_many = Error::TooManyKeys { from: from(), count: 5000 };
+    let too_many = Error::TooMany { from: from(), count: 5000, what: "variables", most: 4096 };
     let no_configuration = Error::NoConfiguration { from: from(), what: "an HTML page".into() };
     let findings = |fix| Error::Findings {
         count: 2,
@@ -146,7 +146,7 @@ pub(super) fn compose() -> Vec<(ExitStatus, compose::Error)> {
         expansions.into_iter().map(|source| Error::Expand { from: from(), source }).collect();
     let mut all = examples!(Error {
         Error::NoConfiguration { .. } => Integrity [no_configuration],
-        Error::TooManyKeys { .. } => Lint [too_many],
+        Error::TooMany { .. } => Lint [too_many],
         Error::Expand { .. } => Lint expansions,
         Error::Findings { .. } => Lint [findings(None), findings(Some("write KEY=VALUE".into()))],
         Error::Foreign(_) => Lint foreign::Error::examples().into_iter().map(|(_, error)| Error::Foreign(error)).collect::<Vec<_>>(),
