@@ -54,7 +54,7 @@
 //! | power | only in |
 //! |---|---|
 //! | argv, environment | [`cli`], [`settings`] |
-//! | network | [`net`], [`identity`], [`source`], [`guard`], [`role`] |
+//! | network | [`net`], [`source`], [`guard`], [`role`] |
 //! | other programs | [`install`] |
 //! | files | [`files`], [`install`], [`guard`], [`doctor`], [`identity`], [`report`], [`log`] |
 //! | namespaces, raw packets | [`guard`] |
