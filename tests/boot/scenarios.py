@@ -2,11 +2,12 @@
 
 from anywhere import anywhere
 from booting import edited, given_up, healthy, late, old_units, refused, source_down
+from gates import health_gate
 from guarding import guard
 from hosts import Tally
 from shipping import ansible, ordering, package_life, rpm_life, user_data
 
-SCENARIOS = (healthy, guard, edited, source_down, refused, late, given_up, old_units, package_life, rpm_life, user_data, ansible, ordering, anywhere)
+SCENARIOS = (healthy, guard, edited, source_down, refused, late, health_gate, given_up, old_units, package_life, rpm_life, user_data, ansible, ordering, anywhere)
 
 
 def run(deb, word):
