@@ -5,6 +5,9 @@ use std::fs;
 #[path = "fuzz/src/checks.rs"]
 #[allow(unreachable_pub, reason = "the fuzzers' crate is another one")]
 mod checks;
+#[path = "fuzz/src/documents.rs"]
+#[allow(unreachable_pub, reason = "the fuzzers' crate is another one")]
+mod documents;
 #[path = "fuzz/src/source.rs"]
 #[allow(unreachable_pub, reason = "the fuzzers' crate is another one")]
 mod source;
@@ -47,4 +50,24 @@ fn lint_corpus_passes() {
 #[test]
 fn source_corpus_passes() {
     replay("source", source::source);
+}
+
+#[test]
+fn settings_corpus_passes() {
+    replay("settings", documents::settings);
+}
+
+#[test]
+fn documents_corpus_passes() {
+    replay("documents", documents::documents);
+}
+
+#[test]
+fn aws_error_corpus_passes() {
+    replay("aws_error", documents::aws_error);
+}
+
+#[test]
+fn netlink_corpus_passes() {
+    replay("netlink", documents::netlink);
 }

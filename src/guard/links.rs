@@ -90,14 +90,15 @@ fn probe_v6((own, prefix): (Ipv6Addr, u8), nth: u32) -> Option<IpAddr> {
 /// Every link of this network namespace.
 pub(crate) fn read() -> io::Result<Vec<Link>> {
     const HEADER: [u8; 16] = [0; 16];
-    let mut links: Vec<Link> = dump(libc::RTM_GETLINK, &HEADER)?
-        .iter()
-        .filter_map(|message| link(&message.payload))
-        .collect();
-    for message in dump(libc::RTM_GETADDR, &HEADER[..8])? {
-        add_address(&message.payload, &mut links);
-    }
-    Ok(links)
+    let links = dump(libc::RTM_GETLINK, &HEADER)?;
+    Ok(parse(&links, &dump(libc::RTM_GETADDR, &HEADER[..8])?))
+}
+
+/// The links of one dump with the addresses of another.
+pub(super) fn parse(links: &[Message], addresses: &[Message]) -> Vec<Link> {
+    let mut links: Vec<Link> = links.iter().filter_map(|message| link(&message.payload)).collect();
+    addresses.iter().for_each(|message| add_address(&message.payload, &mut links));
+    links
 }
 
 pub(crate) fn dump(kind: u16, header: &[u8]) -> io::Result<Vec<Message>> {

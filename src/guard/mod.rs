@@ -192,3 +192,12 @@ fn enabled_units(root: &Path) -> Vec<String> {
     );
     enabled.then_some(note).into_iter().collect()
 }
+
+/// Reads bytes as the kernel's answers to dumps of links and addresses, for fuzzers: how many links.
+/// Dumps of nf_tables are left to netlink-packet-netfilter, which takes the kernel at its word.
+pub(crate) fn count_links(bytes: &[u8]) -> usize {
+    let mut messages = Vec::new();
+    // What was read before an error counts.
+    let _ = netlink::read(bytes, &mut messages);
+    links::parse(&messages, &messages).len()
+}

@@ -79,7 +79,7 @@ fn open(protocol: SockProtocol) -> io::Result<OwnedFd> {
 }
 
 /// Adds the messages of one datagram, and returns how many endings were among them.
-fn read(mut bytes: &[u8], messages: &mut Vec<Message>) -> io::Result<usize> {
+pub(crate) fn read(mut bytes: &[u8], messages: &mut Vec<Message>) -> io::Result<usize> {
     let mut endings = 0;
     while !bytes.is_empty() {
         let message = NetlinkBuffer::new_checked(bytes).map_err(io::Error::other)?;

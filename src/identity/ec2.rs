@@ -74,7 +74,7 @@ fn field(document: &Value, name: &str) -> Option<String> {
     document[name].as_str().map(printable)
 }
 
-fn region(document: &Value) -> Option<String> {
+pub(super) fn region(document: &Value) -> Option<String> {
     field(document, "region").filter(|region| is_region(region))
 }
 
@@ -187,7 +187,7 @@ async fn role_name(imds: &Imds) -> Result<Option<String>, Error> {
 
 /// From the body of `iam/security-credentials/ROLE`. With a `Code` other than Success it carries a
 /// message, with status 200.
-fn credentials(role: &str, body: &str) -> Result<Credentials, Error> {
+pub(super) fn credentials(role: &str, body: &str) -> Result<Credentials, Error> {
     let body: Value = serde_json::from_str(body).map_err(|_| truncated())?;
     let field = |name: &str| body[name].as_str();
     let code = field("Code").unwrap_or("Success");

@@ -131,31 +131,32 @@ impl External {
     async fn read(&self) -> Result<Credentials, String> {
         let text = files::read(&self.file, paths::MAX_CONFIG)
             .map_err(|error| format!("it has written no credentials: {error}"))?;
-        let text = String::from_utf8_lossy(&text);
-        let kind = EnvConfigFileKind::Credentials;
-        let files = EnvConfigFiles::builder().with_contents(kind, text).build();
-        // The parser's error may quote the file.
-        let found = profile::load(&Fs::real(), &Env::from_slice(&[]), &files, None)
-            .await
-            .map_err(|_| "it has written no profiles".to_owned())?;
-        let name = &self.profile;
-        let found =
-            found.get_profile(name).ok_or_else(|| format!("the profile `{name}` is missing"))?;
-        let get = |key| found.get(key).filter(|value| !value.is_empty()).map(str::to_owned);
-        let (Some(id), Some(secret), Some(token)) =
-            (get("aws_access_key_id"), get("aws_secret_access_key"), get("aws_session_token"))
-        else {
-            return Err(format!(
-                "the profile `{name}` holds no credentials of a role (key, secret and session token)"
-            ));
-        };
-        let found = Credentials::new(id, secret, Some(token), None, "ssm-agent");
-        match is_sendable(&found) {
-            true => Ok(found),
-            false => {
-                Err(format!("the profile `{name}` holds credentials that no request can carry"))
-            }
-        }
+        in_profile(&String::from_utf8_lossy(&text), &self.profile).await
+    }
+}
+
+/// The credentials of this profile in the text of a credentials file.
+pub(super) async fn in_profile(text: &str, name: &str) -> Result<Credentials, String> {
+    let kind = EnvConfigFileKind::Credentials;
+    let files = EnvConfigFiles::builder().with_contents(kind, text).build();
+    // The parser's error may quote the file.
+    let found = profile::load(&Fs::real(), &Env::from_slice(&[]), &files, None)
+        .await
+        .map_err(|_| "it has written no profiles".to_owned())?;
+    let found =
+        found.get_profile(name).ok_or_else(|| format!("the profile `{name}` is missing"))?;
+    let get = |key| found.get(key).filter(|value| !value.is_empty()).map(str::to_owned);
+    let (Some(id), Some(secret), Some(token)) =
+        (get("aws_access_key_id"), get("aws_secret_access_key"), get("aws_session_token"))
+    else {
+        return Err(format!(
+            "the profile `{name}` holds no credentials of a role (key, secret and session token)"
+        ));
+    };
+    let found = Credentials::new(id, secret, Some(token), None, "ssm-agent");
+    match is_sendable(&found) {
+        true => Ok(found),
+        false => Err(format!("the profile `{name}` holds credentials that no request can carry")),
     }
 }
 

@@ -26,8 +26,12 @@ pub(crate) struct Registration {
 
 /// The registration, if the SSM agent has one as an external host.
 pub(crate) fn registration(settings: &Settings) -> Option<Registration> {
-    let text = files::read(&settings.path(paths::SSM_REGISTRATION), MAX_DOCUMENT).ok()?;
-    let found: Registration = serde_json::from_slice(&text).ok()?;
+    parse_registration(&files::read(&settings.path(paths::SSM_REGISTRATION), MAX_DOCUMENT).ok()?)
+}
+
+/// The registration of a managed instance.
+pub(super) fn parse_registration(text: &[u8]) -> Option<Registration> {
+    let found: Registration = serde_json::from_slice(text).ok()?;
     let instance_id = printable(&found.instance_id);
     instance_id.starts_with("mi-").then_some(Registration { instance_id, ..found })
 }

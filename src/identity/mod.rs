@@ -159,6 +159,31 @@ impl Error {
     }
 }
 
+/// What reads documents that others wrote, for fuzzers: each gives what it took from one.
+pub(crate) mod documents {
+    use serde_json::Value;
+
+    use super::{ec2, external, host_kind, is_sendable};
+
+    /// Of instance metadata, as credentials and as the identity document.
+    pub(crate) fn metadata(text: &str) -> Option<String> {
+        let credentials = ec2::credentials("role", text).ok().filter(is_sendable);
+        let document: Value = serde_json::from_str(text).unwrap_or_default();
+        credentials.map(|found| found.access_key_id().to_owned()).or(ec2::region(&document))
+    }
+
+    /// Of the SSM agent.
+    pub(crate) fn registration(text: &[u8]) -> Option<String> {
+        host_kind::parse_registration(text).map(|found| found.instance_id)
+    }
+
+    /// A file of credentials.
+    pub(crate) async fn credentials_file(text: &str) -> Option<String> {
+        let found = external::in_profile(text, "default").await.ok()?;
+        Some(found.access_key_id().to_owned())
+    }
+}
+
 /// Whether the credentials can go into the headers of a request: the SDK's signer panics at what
 /// cannot (aws-runtime, src/auth.rs).
 fn is_sendable(credentials: &Credentials) -> bool {
