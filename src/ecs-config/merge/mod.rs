@@ -171,18 +171,21 @@ pub fn merge(
 struct Text<'a> {
     name: &'a str,
     bytes: &'a [u8],
-    lines: Vec<Line<'a>>,
     last: HashMap<&'a [u8], (&'a [u8], usize)>,
 }
 
 impl<'a> Text<'a> {
     fn new(name: &'a str, bytes: &'a [u8]) -> Self {
-        let lines: Vec<_> = lines::lines(bytes).collect();
-        let set = |line: &Line<'a>| {
+        let set = |line: Line<'a>| {
             let (name, value) = line.assignment()?;
             Some((name, (value, line.number)))
         };
-        Text { name, bytes, last: lines.iter().filter_map(set).collect(), lines }
+        Text { name, bytes, last: lines::lines(bytes).filter_map(set).collect() }
+    }
+
+    /// Split each time they are asked for: a list of them would be seven times the text.
+    fn lines(&self) -> impl Iterator<Item = Line<'a>> + use<'a> {
+        lines::lines(self.bytes)
     }
 
     /// Whether this line is the last that sets the name.
@@ -198,8 +201,8 @@ fn wins(texts: &[Text<'_>], index: usize, name: &[u8], line: usize) -> bool {
 }
 
 fn comments<'a>(texts: &[Text<'a>]) -> HashSet<&'a [u8]> {
-    let lines = texts.iter().flat_map(|text| &text.lines);
-    lines.filter(|line| line.kind == Kind::Comment).map(Line::text).collect()
+    let lines = texts.iter().flat_map(Text::lines);
+    lines.filter(|line| line.kind == Kind::Comment).map(|line| line.text()).collect()
 }
 
 /// Decides which keys of the present file stay.
@@ -224,7 +227,7 @@ impl<'a> Retained<'a> {
     /// Names that the file sets to different values. Our own files hold no such names, since the
     /// linter refuses them: another program has appended to ours.
     fn rewritten(&self) -> HashSet<&'a [u8]> {
-        let set = self.present.lines.iter().filter_map(Line::assignment);
+        let set = self.present.lines().filter_map(|line| line.assignment());
         let differs = |(name, value): &(&[u8], &[u8])| self.present.last[name].0 != *value;
         set.filter(differs).map(|(name, _)| name).collect()
     }

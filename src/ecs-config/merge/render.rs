@@ -30,7 +30,7 @@ impl<'a> Page<'a> {
     /// One layer and nothing to merge with it: its own bytes.
     pub(super) fn verbatim(mut self, text: &Text<'a>) -> Merged {
         self.bytes = text.bytes.to_vec();
-        self.set.extend(text.lines.iter().filter_map(|line| Set::new(text, line)));
+        self.set.extend(text.lines().filter_map(|line| Set::new(text, line)));
         self.merged(&HashSet::new())
     }
 
@@ -43,7 +43,7 @@ impl<'a> Page<'a> {
         ours: &HashSet<&[u8]>,
     ) {
         let mut above = Vec::new();
-        for line in &text.lines {
+        for line in text.lines() {
             match line.assignment() {
                 Some((name, _)) if kept.contains(name) => {
                     above.drain(..).for_each(|line| self.comment(text, line));
@@ -65,7 +65,7 @@ impl<'a> Page<'a> {
         text: &Text<'a>,
         wins: impl Fn(&[u8], usize) -> bool,
     ) -> Result<(), Error> {
-        for line in &text.lines {
+        for line in text.lines() {
             match line.assignment() {
                 Some((name, _)) if wins(name, line.number) => self.assign(text, line),
                 Some(_) => self.gap(),
@@ -78,13 +78,13 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    fn assign(&mut self, text: &Text<'a>, line: &Line<'a>) {
+    fn assign(&mut self, text: &Text<'a>, line: Line<'a>) {
         self.write(line.text());
         self.set.extend(Set::new(text, line));
     }
 
     /// A comment or a blank line.
-    fn comment(&mut self, text: &Text<'a>, line: &Line<'a>) {
+    fn comment(&mut self, text: &Text<'a>, line: Line<'a>) {
         match line.kind == Kind::Blank || is_silent(line.text()) {
             true => self.write(line.text()),
             false => self.leave_out(text, line, SILENT),
@@ -106,7 +106,7 @@ impl<'a> Page<'a> {
         self.bytes.push(b'\n');
     }
 
-    fn leave_out(&mut self, text: &Text<'a>, line: &Line<'a>, what: &'static str) {
+    fn leave_out(&mut self, text: &Text<'a>, line: Line<'a>, what: &'static str) {
         self.changes.push(Change { from: text.name.into(), line: line.number, what });
     }
 
@@ -154,9 +154,9 @@ impl<'a> Page<'a> {
 }
 
 impl<'a> Set<'a> {
-    fn new(text: &Text<'a>, line: &Line<'a>) -> Option<Self> {
+    fn new(text: &Text<'a>, line: Line<'a>) -> Option<Self> {
         let (name, value) = line.assignment()?;
-        Some(Set { from: text.name, line: *line, name, value })
+        Some(Set { from: text.name, line, name, value })
     }
 }
 

@@ -98,7 +98,8 @@ fn names() -> Vec<Case> {
     }
     vec![
         case("dns-dead-s3", "no resolver answers for S3's name", 22, "AWS_ENDPOINT_URL_S3"),
-        case("dns-dead-sts", "no resolver answers for the name of STS", 22, "AWS_ENDPOINT_URL_STS"),
+        case("dns-dead-sts", "no resolver answers for the name of STS", 22, "AWS_ENDPOINT_URL_STS")
+            .with(&["--sts", "require"]),
         case(
             "dns-dead-imds",
             "no resolver answers for the name of the metadata service",
