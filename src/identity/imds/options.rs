@@ -45,8 +45,12 @@ impl Options {
     }
 }
 
+/// Without a user name and a password: they are not sent, and must not be shown.
 fn endpoint(text: &str) -> Option<String> {
-    web_url(text).map(|_| text.trim_end_matches('/').to_owned())
+    let mut url = web_url(text)?;
+    url.set_username("").ok()?;
+    url.set_password(None).ok()?;
+    Some(url.as_str().trim_end_matches('/').to_owned())
 }
 
 fn mode(text: &str) -> Option<bool> {
@@ -76,11 +80,12 @@ mod tests {
 
     #[test]
     fn endpoint_variable_beats_mode_beats_both_addresses() {
-        let table: [(&[_], &[&str]); 5] = [
+        let table: [(&[_], &[&str]); 6] = [
             (&[], &[IPV4, IPV6]),
             (&[(MODE, "IPv6")], &[IPV6]),
             (&[(MODE, "ipv4")], &[IPV4]),
             (&[(ENDPOINT, "http://[::1]:1338/"), (MODE, "IPv4")], &["http://[::1]:1338"]),
+            (&[(ENDPOINT, "http://user:pass@127.0.0.1:9")], &["http://127.0.0.1:9"]),
             (&[(ENDPOINT, "")], &[IPV4, IPV6]),
         ];
         for (variables, endpoints) in table {
