@@ -14,16 +14,20 @@ const DROP: u32 = 0;
 
 /// `ip daddr ADDRESS`, without the protocol that it depends on.
 pub(super) fn to_metadata(family: IpFamily) -> Vec<Expressions> {
-    const NETWORK_HEADER: u32 = 1;
     let octets = octets(family);
     let offset = if family == IpFamily::V4 { 16 } else { 24 };
-    let load = vec![
+    vec![of_header(offset, octets.len() as u32), equals(&octets)]
+}
+
+/// Bytes of the network header.
+fn of_header(offset: u32, length: u32) -> Expressions {
+    const NETWORK_HEADER: u32 = 1;
+    Expressions::Payload(vec![
         Payload::DestinationRegister(Register::Reg1),
         Payload::Base(NETWORK_HEADER),
         Payload::Offset(offset),
-        Payload::Len(octets.len() as u32),
-    ];
-    vec![Expressions::Payload(load), equals(&octets)]
+        Payload::Len(length),
+    ])
 }
 
 fn octets(family: IpFamily) -> Vec<u8> {
@@ -77,7 +81,9 @@ pub(super) fn received() -> Vec<Expressions> {
     vec![meta(MetaKey::Iif), differs(&[0; 4])]
 }
 
-/// `fib daddr type local`: linux/netfilter/nf_tables.h, enum nft_fib_attributes.
+/// `@nh,0,8 != 0x45 fib daddr type local`: linux/netfilter/nf_tables.h, enum nft_fib_attributes. The
+/// first byte of an IPv4 header without options is 0x45, and only those with options are worth a
+/// look-up.
 pub(super) fn to_the_forwarder() -> Vec<Expressions> {
     const DESTINATION: u32 = 2;
     const ADDRESS_TYPE: u32 = 3;
@@ -85,7 +91,9 @@ pub(super) fn to_the_forwarder() -> Vec<Expressions> {
     let attributes =
         vec![word(1, Register::Reg1.into()), word(2, ADDRESS_TYPE), word(3, DESTINATION)];
     let load = Expressions::Other { expression_type: "fib".into(), attributes };
-    [nfproto(IpFamily::V4), vec![load, equals(&LOCAL.to_ne_bytes())]].concat()
+    let has_options = [of_header(0, 1), differs(&[0x45])];
+    let to_local = [load, equals(&LOCAL.to_ne_bytes())];
+    [nfproto(IpFamily::V4), has_options.into(), to_local.into()].concat()
 }
 
 /// `ct direction original ct original ip daddr ADDRESS`: enum nft_ct_attributes and nft_ct_keys.

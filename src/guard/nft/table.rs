@@ -7,7 +7,7 @@
 //! table inet ecs-bootstrap {
 //!     chain forward {
 //!         type filter hook forward priority filter - 10; policy accept;
-//!         meta nfproto ipv4 fib daddr type local drop
+//!         meta nfproto ipv4 @nh,0,8 != 0x45 fib daddr type local drop
 //!         ip daddr 169.254.169.254 drop
 //!         ip6 daddr fd00:ec2::254 drop
 //!     }

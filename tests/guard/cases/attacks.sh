@@ -154,10 +154,10 @@ p1() {
   host iptables -t nat -A "${redirect[@]}"
   wait_for "an answer through the proxy" eval '[[ $(asks $V4 cell) == open ]]' || return
   exits 0 guard install && [[ $(asks $V4 cell) == blocked ]] && host_reaches || { echo "open through the proxy"; return 1; }
-  exits 0 guard install --allow-local-proxy && opened=$(asks $V4 cell)
+  exits 0 guard install --allow-local-proxy && wait_for "an answer through the proxy" eval '[[ $(asks $V4 cell) == open ]]' && opened=open
   mkdir -p "$LAB/root/etc/ecs-bootstrap"
   echo "allow_local_proxy = true" >"$LAB/root/etc/ecs-bootstrap/ecs-bootstrap.toml"
-  exits 0 guard install --allow-local-proxy=false && exits 0 guard install && opened+=" $(asks $V4 cell)"
+  exits 0 guard install --allow-local-proxy=false && exits 0 guard install && wait_for "an answer through the proxy" eval '[[ $(asks $V4 cell) == open ]]' && opened+=" open"
   [[ $(guard status) != *redirected* ]] && prints "guard: effective" guard status
   local status=$?
   rm "$LAB/root/etc/ecs-bootstrap/ecs-bootstrap.toml"
