@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(parse(&icmp(13)), Some(Packet::Refusal(sent(V4))));
         // The least that a router quotes.
         assert_eq!(parse(&icmp(13)[..56]), Some(Packet::Refusal(sent(V4))));
-        assert_eq!(parse(&icmp(1)), None, "an unreachable host is no refusal");
+        assert_eq!(parse(&icmp(1)), None, "an unreachable host does not count as a refusal");
         let icmpv6 = [header(V6, 58), vec![1, 1, 0, 0, 0, 0, 0, 0], example(V6)].concat();
         assert_eq!(parse(&icmpv6), Some(Packet::Refusal(sent(V6))));
     }
