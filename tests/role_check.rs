@@ -48,7 +48,7 @@ mod without_the_feature {
 mod on_the_host {
     use serde_json::Value;
 
-    use super::doctor_host::{DENIED, DoctorHost, POLL, TOKEN};
+    use super::doctor_host::{DENIED, DoctorHost, POLL, TOKEN, collect};
 
     /// The name of IAM's requests here: they have no target.
     const IAM: &str = "";
@@ -77,7 +77,7 @@ mod on_the_host {
         let text = format!("{stdout}{stderr}");
         let has_secret = host.cloud.secrets().iter().any(|secret| text.contains(secret));
         assert!(!has_secret && !text.contains("PLANTED"), "{text}");
-        doctor_host::collect::collect(&output.stdout);
+        collect::collect(&output.stdout);
         let report: Value = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{text}"));
         assert_eq!(report["exit_status"], output.status.code().unwrap(), "{text}");
         report
