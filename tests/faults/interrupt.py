@@ -135,11 +135,14 @@ def injection(what):
 def power_cuts(lab):
     for title, template in lab.stages():
         states = lab.cut(template)
-        # A second cut amid the run after the first one: after some of them, since the states would be tens of thousands.
-        for number, state in enumerate(lab.random.sample(list(states.values()), 40 if lab.everything else 4)):
-            again = lab.folder / f"cut-{title}-{number}"
-            power.write(state, again)
-            states = lab.cut(again) | states
+        # A second cut amid the run after the first one: a sample, since these states are tens of thousands.
+        again = {}
+        for number, state in enumerate(lab.random.sample(list(states.values()), 20 if lab.everything else 2)):
+            folder = lab.folder / f"cut-{title}-{number}"
+            power.write(state, folder)
+            again |= lab.cut(folder)
+        again = [state for key, state in again.items() if key not in states]
+        states |= {("again", number): state for number, state in enumerate(lab.random.sample(again, min(500, len(again))))}
         cases = [(f"state {number}", state, template) for number, state in enumerate(states.values())]
 
         def check(_, state, template):
