@@ -23,7 +23,7 @@ from hosts import (
 )
 from lab import HERE, wait_for
 
-ABANDONED = "autoscaling set-instance-health --health-status Unhealthy --instance-id i-1234567890abcdef0\n"
+ABANDONED = "abandon\n"
 LIFECYCLE = HERE.parent.parent / "packaging/lifecycle"
 
 
@@ -126,13 +126,13 @@ def source_down(tally, cloud, machine):
 
 
 def replaced_when_lost(machine):
-    """What packaging/lifecycle describes, with an aws that records its arguments."""
+    """What packaging/lifecycle describes, with a program in its unit that only records its arguments."""
     units = "/etc/systemd/system"
     for file in LIFECYCLE.glob("ecs-bootstrap-*"):
         machine.write(f"{units}/{file.name}", file.read_text())
     machine.write(f"{units}/ecs-bootstrap.service.d/abandon.conf", (LIFECYCLE / "abandon.conf").read_text())
-    machine.write("/usr/bin/aws", '#!/bin/sh\necho "$*" >>/run/aws-arguments\n', 0o755)
-    machine.write("/var/lib/cloud/data/instance-id", "i-1234567890abcdef0\n")
+    machine.write("/root/records", '#!/bin/sh\necho "$*" >>/run/abandoned\n', 0o755)
+    machine.write(f"{units}/ecs-bootstrap-abandon.service.d/lab.conf", "[Service]\nBindReadOnlyPaths=/root/records:/usr/bin/ecs-bootstrap\n")
 
 
 @on_a_machine
@@ -153,8 +153,8 @@ def refused(tally, cloud, machine):
     with tally.case("a refusal is not tried again"):
         equal(show(machine, "ecs-bootstrap", "NRestarts"), "0")
     with tally.case("packaging/lifecycle has a host that was refused replaced"):
-        wait_for("the hook", lambda: machine.try_run("test -e /run/aws-arguments")[0] == 0)
-        equal(machine.run("cat /run/aws-arguments"), ABANDONED)
+        wait_for("the hook", lambda: machine.try_run("test -e /run/abandoned")[0] == 0)
+        equal(machine.run("cat /run/abandoned"), ABANDONED)
     with tally.case("when the bucket answers again, one command starts both"):
         cloud.recovers()
         machine.run("systemctl start ecs")
@@ -182,7 +182,7 @@ def late(tally, cloud, machine):
 
 def not_replaced(tally, machine, which="that tries again by itself"):
     with tally.case(f"packaging/lifecycle has no host replaced {which}"):
-        expect(machine.try_run("test -e /run/aws-arguments")[0], "it was replaced")
+        expect(machine.try_run("test -e /run/abandoned")[0], "it was replaced")
 
 
 @on_a_machine
@@ -200,19 +200,19 @@ def given_up(tally, cloud, machine):
         machine.reboot(lambda: machine.try_run("test -e /run/ecs-bootstrap/report.json")[0] == 0)
         with tally.case(f"while S3 is down the host retries, and is neither replaced nor does its agent start{units}"):
             wait_for("the pause", lambda: state(machine, "ecs-bootstrap") == "activating")
-            expect(machine.try_run("test -e /run/aws-arguments")[0], "it was replaced")
+            expect(machine.try_run("test -e /run/abandoned")[0], "it was replaced")
             expect(state(machine) != "active", "the agent runs")
         with tally.case(f"ecs-bootstrap-give-up.service ends the retries and has the host replaced{units}"):
             machine.run("systemctl start ecs-bootstrap-give-up")
-            equal(set(machine.run("cat /run/aws-arguments").splitlines(True)), {ABANDONED})
+            equal(set(machine.run("cat /run/abandoned").splitlines(True)), {ABANDONED})
             expect(state(machine, "ecs-bootstrap") in ("failed", "inactive"), "it tries again")
         with tally.case(f"once S3 is back, one command starts bootstrap and agent{units}"):
             cloud.recovers()
             machine.run("systemctl start ecs")
             equal((state(machine, "ecs-bootstrap"), state(machine)), ("active", "active"))
         with tally.case(f"a host that is prepared is not given up{units}"):
-            machine.run("rm /run/aws-arguments && systemctl start ecs-bootstrap-give-up")
-            expect(machine.try_run("test -e /run/aws-arguments")[0], "it was replaced")
+            machine.run("rm /run/abandoned && systemctl start ecs-bootstrap-give-up")
+            expect(machine.try_run("test -e /run/abandoned")[0], "it was replaced")
 
 
 @on_a_machine
@@ -240,7 +240,7 @@ def old_units(tally, cloud, machine):
         cloud.refuses()
         machine.reboot()
         equal((state(machine, "ecs-bootstrap"), state(machine)), ("failed", "inactive"))
-        equal(machine.run("cat /run/aws-arguments"), ABANDONED)
+        equal(machine.run("cat /run/abandoned"), ABANDONED)
     with tally.case("once systemd is newer, the units of the package count again, and stay enabled"):
         cloud.recovers()
         machine.run("/usr/share/ecs-bootstrap/choose-units && systemctl daemon-reload")

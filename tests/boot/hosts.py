@@ -4,10 +4,14 @@ import contextlib
 import dataclasses
 import functools
 import json
+import os
 import traceback
 
 from lab import AUTHORITY, BUCKET, HERE, SEES_BOOT_ID, Cloud, Machine, sh, wait_for
 
+# A program that was built on a newer Debian than the machine's needs its C library too: run() gives such a package these.
+OLD_LIBC = os.environ.get("LAB_LIBC")
+LIBC = [f"/lib/x86_64-linux-gnu/{name}" for name in ("libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2")]
 SETTINGS = f'config = ["s3://{BUCKET}/ecs.config"]\ntimeout = "4s"\n'
 FIRST = "ECS_CLUSTER=blue\nECS_ENABLE_TASK_IAM_ROLE=true\n"
 SECOND = "ECS_CLUSTER=blue\nECS_ENABLE_TASK_IAM_ROLE=true\nECS_LOGLEVEL=warn\n"
@@ -66,6 +70,9 @@ def equip(machine, deb):
     machine.write("/etc/ecs/ecs.config", "")
     sandbox(machine, LAB)
     sh("cp", deb, machine.root / "root/ecs-bootstrap.deb")
+    if OLD_LIBC:
+        (machine.root / "opt/libc").mkdir(parents=True)
+        sh("cp", "--dereference", *LIBC, machine.root / "opt/libc")
     sh("systemctl", f"--root={machine.root}", "--quiet", "enable", "ecs.service")
 
 

@@ -71,7 +71,8 @@ CONTAINER = """#!/bin/sh
 docker image inspect lab >/dev/null 2>&1 || docker import /usr/local/lib/lab.tar lab >/dev/null || exit 125
 exec docker run --rm --volume /usr:/usr:ro "$@"
 """
-SEES_BOOT_ID = "BindReadOnlyPaths=/run/boot-id:/proc/sys/kernel/random/boot_id\n"
+# nspawn's boot id is a bind mount that a unit with an own /proc does not see before systemd 257: put there again.
+SEES_BOOT_ID = "" if SUITE == "trixie" else "BindReadOnlyPaths=/run/boot-id:/proc/sys/kernel/random/boot_id\n"
 AUTHORITY = "AWS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -147,7 +148,9 @@ def debian():
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not root.exists():
             sh("rm", "-rf", "--one-file-system", f"{root}.new")
-            sh("mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", "--aptopt=Acquire::Languages \"none\"",
+            # One /usr, as Debian's installer and cloud images have had since 10.
+            merged = 'for part in bin sbin lib lib64; do mkdir -p "$1/usr/$part" && ln -s "usr/$part" "$1/$part"; done'
+            sh("mmdebstrap", "--variant=minbase", f"--setup-hook={merged}", f"--include={','.join(PACKAGES)}", "--aptopt=Acquire::Languages \"none\"",
                "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*", SUITE, f"{root}.new")
             Path(f"{root}.new").rename(root)
     return root
@@ -239,7 +242,7 @@ class Machine:
         self.write("/etc/resolv.conf", "")
         self.write("/etc/cloud/cloud-init.disabled", "")
         self.write("/etc/systemd/network/10-ens5.network", NETWORK)
-        # nspawn's boot id is a bind mount that a unit with an own /proc does not see: the drop-in SEES_BOOT_ID puts it there again.
+        # For SEES_BOOT_ID.
         self.write("/etc/tmpfiles.d/boot-id.conf", "C /run/boot-id - - - - /proc/sys/kernel/random/boot_id\n")
         self.write("/usr/local/bin/container", CONTAINER, 0o755)
         self.write("/var/log/journal/.keep", "")
