@@ -139,7 +139,8 @@ def serve(client):
     port, address = struct.unpack("!2xH4s8x", client.getsockopt(socket.SOL_IP, 80, 16))
     with socket.create_connection((socket.inet_ntoa(address), port), 3) as server:
         server.sendall(client.recv(4096))
-        client.sendall(server.recv(4096))
+        while answer := server.recv(4096):
+            client.sendall(answer)
     client.close()
 listener = socket.create_server(("", 3128))
 while True:
