@@ -159,7 +159,7 @@ p1() {
   mkdir -p "$LAB/root/etc/ecs-bootstrap"
   echo "allow_local_proxy = true" >"$LAB/root/etc/ecs-bootstrap/ecs-bootstrap.toml"
   exits 0 guard install --allow-local-proxy=false && exits 0 guard install && wait_for "an answer through the proxy" eval '[[ $(asks $V4 cell) == open ]]' && opened+=" open"
-  [[ $(guard status) != *redirected* ]] && prints "guard: effective" guard status
+  [[ $(guard status) != *"redirected to this host"* ]] && prints "allow_local_proxy lets them pass" guard status && prints "guard: effective" guard status
   local status=$?
   rm "$LAB/root/etc/ecs-bootstrap/ecs-bootstrap.toml"
   kill $proxy
