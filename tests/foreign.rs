@@ -70,3 +70,16 @@ fn what_our_file_overrides_in_the_instance_file_is_not_judged() {
     host.boots("installed");
     assert_eq!(host.call(&["status", "--check"]).status, 0);
 }
+
+#[test]
+fn folder_that_others_can_write_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let host = Host::default().with_file(TARGET, "");
+    let folder = host.machine.path("/etc/ecs");
+    for (mode, warned) in [(0o755, false), (0o777, true), (0o775, true)] {
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(mode)).unwrap();
+        let stderr = host.boot().stderr;
+        assert_eq!(stderr.contains("others than root can write /etc/ecs"), warned, "{stderr}");
+    }
+}

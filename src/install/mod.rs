@@ -10,10 +10,14 @@ pub(crate) mod process;
 pub(crate) mod stale;
 pub(crate) mod state;
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::SystemTime;
 
 use compose::Composed;
 use ecs_config::diff::{self, Hidden};
+use nix::unistd::geteuid;
 use state::{Generation, SecretVersion, Secrets, State, boot_id, selection};
 
 use crate::error::{Diagnostic, ExitStatus, Step};
@@ -181,6 +185,21 @@ impl Diagnostic for CommitError {
     }
 }
 
+/// Whoever can write the folder can replace the file, which root's services read.
+fn warn_of_open_folder(target: &Path) {
+    let folder = target.parent().and_then(|folder| fs::metadata(folder).ok());
+    let is_open = |folder: &fs::Metadata| {
+        let is_foreign = ![0, geteuid().as_raw()].contains(&folder.uid());
+        is_foreign || folder.mode() & 0o022 != 0
+    };
+    if folder.as_ref().is_some_and(is_open) {
+        tracing::warn!(
+            "install: others than root can write /etc/ecs, and replace what is in it: \
+             `chown root:root /etc/ecs; chmod go-w /etc/ecs`"
+        );
+    }
+}
+
 /// Puts the file in place; whether that changed anything. First what is known of it, then the
 /// file: whenever we are killed, the next run knows which keys are ours.
 pub(crate) fn commit(
@@ -192,6 +211,7 @@ pub(crate) fn commit(
     let before = |cause| CommitError { cause, in_place: false };
     let after = |cause| CommitError { cause, in_place: true };
     let generation = candidate.generation();
+    warn_of_open_folder(&target);
     if candidate.differs() {
         if let Some(present) = candidate.present {
             files::replace(&settings.path(paths::PREVIOUS_CONFIG), present, 0o600)
