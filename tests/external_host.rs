@@ -150,6 +150,21 @@ fn agent_that_shares_no_credentials_is_not_waited_for() {
 }
 
 #[test]
+fn credentials_that_no_request_can_carry_are_not_waited_for() {
+    let (cloud, machine) = (cloud(), machine(ID));
+    machine.write(
+        "/root/.aws/credentials",
+        "[default]\naws_access_key_id = AK\u{1b}[2J\naws_secret_access_key = s\naws_session_token = t\n",
+    );
+    let began = std::time::Instant::now();
+    let output = run(&machine, &cloud, &["--timeout", "60s"]);
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert_eq!(output.status.code(), Some(11));
+    let report = report(&output);
+    assert!(report["error"].to_string().contains("no request can carry"), "{report:#}");
+}
+
+#[test]
 fn unregistered_host_with_host_external_is_no_role() {
     let (cloud, machine) =
         (cloud(), Machine::new().with_binary(env!("CARGO_BIN_EXE_ecs-bootstrap")));

@@ -105,6 +105,10 @@ impl External {
         let mut is_logged = false;
         loop {
             let why = match self.read().await {
+                // The SSM agent never writes such ones: no rotation will help.
+                Ok(found) if !is_sendable(&found) => {
+                    return Err(self.no_credentials("no request can carry what is in it".into()));
+                }
                 Ok(found) => match self.refusal(&found) {
                     None => {
                         warn_of_readers(&self.file);
@@ -122,10 +126,13 @@ impl External {
             }
             is_logged = true;
             if !poll.wait().await {
-                let (file, profile) = (self.file.clone(), self.profile.clone());
-                return Err(Error::NoSsmCredentials { file, profile, why });
+                return Err(self.no_credentials(why));
             }
         }
+    }
+
+    fn no_credentials(&self, why: String) -> Error {
+        Error::NoSsmCredentials { file: self.file.clone(), profile: self.profile.clone(), why }
     }
 
     async fn read(&self) -> Result<Credentials, String> {
@@ -153,11 +160,7 @@ pub(super) async fn in_profile(text: &str, name: &str) -> Result<Credentials, St
             "the profile `{name}` holds no credentials of a role (key, secret and session token)"
         ));
     };
-    let found = Credentials::new(id, secret, Some(token), None, "ssm-agent");
-    match is_sendable(&found) {
-        true => Ok(found),
-        false => Err(format!("the profile `{name}` holds credentials that no request can carry")),
-    }
+    Ok(Credentials::new(id, secret, Some(token), None, "ssm-agent"))
 }
 
 /// <https://github.com/aws/amazon-ssm-agent/blob/mainline/README.md>, Profile

@@ -179,7 +179,7 @@ pub(crate) mod documents {
 
     /// A file of credentials.
     pub(crate) async fn credentials_file(text: &str) -> Option<String> {
-        let found = external::in_profile(text, "default").await.ok()?;
+        let found = external::in_profile(text, "default").await.ok().filter(is_sendable)?;
         Some(found.access_key_id().to_owned())
     }
 }
