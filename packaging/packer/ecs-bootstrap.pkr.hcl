@@ -52,6 +52,9 @@ build {
       "echo 'from_tags = true' | sudo tee /etc/ecs-bootstrap/ecs-bootstrap.toml",
       "sudo systemctl enable ecs-bootstrap-guard ecs-bootstrap",
       "rm /tmp/${var.package}",
+      # The agent of the base image has run during the build: what it remembers is not for the instances.
+      "sudo systemctl stop ecs",
+      "sudo rm -rf /var/lib/ecs/data /var/log/ecs",
     ]
   }
 }
