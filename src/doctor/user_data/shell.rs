@@ -62,13 +62,19 @@ fn without_prefixes<'a>(mut words: &'a [&'a str]) -> &'a [&'a str] {
         if forks || !is_assignment && !PREFIXES.contains(&base(first)) {
             break;
         }
-        // Options of the prefix, and their values (`-u root`, `-n 19`).
-        let options = rest.iter().take_while(|word| word.starts_with('-')).count();
-        let value = rest.get(options).filter(|_| options > 0);
-        let has_value = value.is_some_and(|word| {
-            word.parse::<u32>().is_ok() || *word == "root" || word.parse::<f32>().is_ok()
-        });
-        words = &rest[options + usize::from(has_value)..];
+        words = without_options(rest);
+    }
+    words
+}
+
+/// Without the options of a prefix and their values (`-u root`, `-n 19`).
+fn without_options<'a>(mut words: &'a [&'a str]) -> &'a [&'a str] {
+    while let [option, rest @ ..] = words
+        && option.starts_with('-')
+    {
+        let is_number = rest.first().is_some_and(|next| next.parse::<i32>().is_ok());
+        let has_value = ["-u", "-g", "-U"].contains(option) || is_number;
+        words = &rest[usize::from(has_value && !rest.is_empty())..];
     }
     words
 }
@@ -94,7 +100,14 @@ struct Compound {
 }
 
 fn waiting_lines(script: &str, first_line: usize) -> Vec<usize> {
-    let mut scan = Scan { open: vec![Compound::default()], ..Scan::default() };
+    let outermost = scan(script, first_line);
+    [outermost.waits, outermost.pending].concat()
+}
+
+/// The script as one compound command, which also keeps whether anything in it asks for the agent.
+fn scan(script: &str, first_line: usize) -> Compound {
+    let outermost = Compound { is_loop: true, ..Compound::default() };
+    let mut scan = Scan { open: vec![outermost], ..Scan::default() };
     for (line, token) in Lexer::new(script, first_line) {
         scan.take_token(line, token);
     }
@@ -102,8 +115,7 @@ fn waiting_lines(script: &str, first_line: usize) -> Vec<usize> {
     while scan.open.len() > 1 {
         scan.close();
     }
-    let outermost = scan.open.pop().unwrap_or_default();
-    [outermost.waits, outermost.pending].concat()
+    scan.open.pop().unwrap_or_default()
 }
 
 #[derive(Default)]
@@ -133,8 +145,9 @@ impl Scan {
             }
             Token::Redirection(target) => self.targets.push(target),
             Token::Substitution(text) => {
-                let waits = waiting_lines(&text, line);
-                self.top().pending.extend(waits);
+                let inner = scan(&text, line);
+                self.top().pending.extend([inner.waits, inner.pending].concat());
+                self.asks(inner.asks);
                 if self.words.is_empty() {
                     self.line = line;
                 }
@@ -211,11 +224,18 @@ impl Scan {
         let counts = |word: &String| {
             ["-lt", "-le", "-gt", "-ge", "-eq", "-ne", "read", "(("].contains(&word.as_str())
         };
-        let (bounded, asks) = (words.iter().any(counts), asks_for_agent(&words, &targets));
-        if let Some(innermost) = self.open.iter_mut().rev().find(|open| open.is_loop) {
-            innermost.is_bounded |= bounded;
-            innermost.asks = innermost.asks.or(asks.then_some(line));
-        }
+        self.asks(asks_for_agent(&words, &targets).then_some(line));
+        self.innermost_loop().is_bounded |= words.iter().any(counts);
+    }
+
+    fn asks(&mut self, line: Option<usize>) {
+        let innermost = self.innermost_loop();
+        innermost.asks = innermost.asks.or(line);
+    }
+
+    fn innermost_loop(&mut self) -> &mut Compound {
+        let innermost = self.open.iter_mut().rev().find(|open| open.is_loop);
+        innermost.expect("the outermost compound counts as a loop and is never closed")
     }
 }
 

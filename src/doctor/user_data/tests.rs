@@ -25,7 +25,8 @@ fn commands_that_wait_for_the_agent_are_found() {
         "function start {\nsystemctl start ecs\n}",
         "\"systemctl\" 'start' ecs",
         "case a in a) systemctl start ecs;; esac",
-        "sudo -u root systemctl start amazon-ecs",
+        "sudo -u ec2-user sh -c 'systemctl start amazon-ecs'",
+        "sudo -n nice -n 19 systemctl start ecs",
     ] {
         assert!(shell::waits_for_agent(command).is_some(), "{command}");
     }
@@ -43,6 +44,9 @@ fn loops_that_end_with_the_agent_are_found() {
         "until docker ps | grep -q ecs-agent; do sleep 2; done",
         "until [ -f /var/lib/ecs/data/agent.db ]; do sleep 2; done",
         "bash -c 'until curl -s localhost:51678; do sleep 1; done'",
+        "until [ \"$(curl -s localhost:51678/v1/metadata)\" ]; do sleep 1; done",
+        "while :; do S=$(curl -s localhost:51678); [ -n \"$S\" ] && break; sleep 1; done",
+        "while sleep 1; do curl -s localhost:51678 | grep -q Cluster && break; done",
     ] {
         assert!(shell::waits_for_agent(command).is_some(), "{command}");
     }
