@@ -121,7 +121,7 @@ const INVALID: [(&str, &str); 16] = [
     ("arn:aws:sqs:::bucket/key", "write arn:PARTITION:s3:::BUCKET/KEY or arn:"),
     ("s3://bucket/a\tb", "write control characters in keys as %XX"),
     ("http://store.test/ecs.config", "write https://: http:// is for loopback addresses only"),
-    ("s3://Bucket/key", "compare the name with the S3 console"),
+    ("s3://Bucket!/key", "compare the name with the S3 console"),
     ("s3://bucket", "add the object's key, as in s3://BUCKET/path/ecs.config"),
     ("s3://bucket/folder/", "add the object's name; if the key itself ends in a slash"),
     ("s3://bucket/a/../b", "copy the object to another key"),

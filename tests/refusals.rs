@@ -11,7 +11,7 @@ fn refused_settings_keep_the_report_of_the_boot() {
     let host = Host::default();
     host.boots("installed");
     let report = host.machine.read(REPORT);
-    host.run(&["--config", "s3://Bucket/k"]).fails_as("settings", 2, &["Bucket"]);
+    host.run(&["--config", "s3://Bucket!/k"]).fails_as("settings", 2, &["Bucket"]);
     assert_eq!(host.machine.read(REPORT), report);
     let status = host.call(&["status"]);
     assert_eq!(status.status, 0);
@@ -37,7 +37,7 @@ fn status_shows_a_refused_command_line_until_the_next_run() {
 #[test]
 fn refused_first_run_writes_its_own_report() {
     let host = Host::default();
-    host.run(&["--config", "s3://Bucket/k"]).fails_as("settings", 2, &["Bucket"]);
+    host.run(&["--config", "s3://Bucket!/k"]).fails_as("settings", 2, &["Bucket"]);
     assert_eq!(host.json(REPORT)["outcome"], "settings");
 }
 
@@ -55,7 +55,7 @@ fn each_kind_of_invalid_source_has_its_own_remedy() {
     let table = [
         ("s3://bucket/100%", "%25"),
         ("s4://bucket/k", "s3://BUCKET/KEY"),
-        ("s3://Bucket/k", "lower-case"),
+        ("s3://Bucket!/k", "lower-case"),
         ("file://etc/x", "three slashes"),
         ("http://host.test/k", "https://"),
         ("s3://bucket", "key"),

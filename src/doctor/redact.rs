@@ -140,13 +140,13 @@ fn setting(setting: &str, item: &str) -> String {
 /// Files of our own, which have no field for a value of a configuration: whole, but for what is not
 /// one of their fields.
 pub(super) fn report(text: &str) -> Redacted {
-    const FIELDS: &str = "schema version command outcome exit_status started_at duration_ms host steps config guard findings settings kept_age_s \
-        error";
+    const FIELDS: &str = "schema version command outcome exit_status started_at duration_ms host steps connections config guard findings \
+        settings kept_age_s error";
     json(text, FIELDS, |_| false)
 }
 
 pub(super) fn state(text: &str) -> Redacted {
-    json(text, "schema installed pending", |_| false)
+    json(text, "schema installed pending rejected", |_| false)
 }
 
 pub(super) fn guard(text: &str) -> Redacted {
