@@ -65,6 +65,11 @@ fn asked_imds(cloud: &Cloud) -> bool {
 #[test]
 fn external_host_installs_without_instance_metadata() {
     let (cloud, machine) = (cloud(), machine(ID));
+    // As AWS's ecs-anywhere-install.sh writes it; the unit of its packages loads it.
+    machine.write(
+        "/var/lib/ecs/ecs.config",
+        "ECS_CLUSTER=other\nECS_EXTERNAL=true\nAWS_DEFAULT_REGION=eu-west-1\n",
+    );
     let good = credentials("ONE", SystemTime::now() + Duration::from_secs(3600));
     machine.write(FILE, written(&good));
     cloud.set_credentials(good);
@@ -80,6 +85,13 @@ fn external_host_installs_without_instance_metadata() {
         (&"external".into(), &ID.into())
     );
     assert!(!asked_imds(&cloud));
+    let checked = machine
+        .command(&cloud)
+        .args(["status", "--check", "--root"])
+        .arg(machine.root())
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 }
 
 #[test]

@@ -109,7 +109,9 @@ fn check(root: &Path) -> Result<String, Error> {
     }
     if !generation.tolerate_foreign {
         let files = HostFiles::read(root);
-        let judged = foreign::check(&bytes, &files, |name| generation.keys.contains(name));
+        let id = generation.instance_id.as_deref().unwrap_or_default();
+        let is_ours = |name: &str| generation.keys.contains(name);
+        let judged = foreign::check(&bytes, &files, id, is_ours);
         judged.map_err(|error| failed(error.to_string()))?;
     }
     Ok(format!("verified: sha256 {}, {} ago", generation.sha256, age(&generation.verified_at)))

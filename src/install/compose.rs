@@ -205,7 +205,7 @@ fn checked(
         return Err(Error::Joined);
     }
     refuse_errors(findings)?;
-    of_others.extend(foreign::findings(&merged, around.present, around.files));
+    of_others.extend(foreign::findings(&merged, around.present, around.files, around.instance_id));
     let judged = foreign::judge(&mut of_others, around.settings.tolerate_foreign);
     findings.append(&mut of_others);
     judged?;

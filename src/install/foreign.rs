@@ -44,10 +44,15 @@ pub(super) fn is(finding: &Finding) -> bool {
 
 /// Of a file that is about to be installed: in the keys that stay from the present one, and in what
 /// ecs-init reads beside it.
-pub(super) fn findings(merged: &Merged, present: Option<&[u8]>, files: &HostFiles) -> Vec<Finding> {
+pub(super) fn findings(
+    merged: &Merged,
+    present: Option<&[u8]>,
+    files: &HostFiles,
+    instance_id: &str,
+) -> Vec<Finding> {
     let stays = |name: &str| merged.keys.get(name).is_some_and(|origin| origin.from == ECS_CONFIG);
     let mut findings = in_ecs_config(present.unwrap_or_default(), stays);
-    findings.extend(in_instance_config(files, |name| merged.keys.contains_key(name)));
+    findings.extend(in_instance_config(files, instance_id, |name| merged.keys.contains_key(name)));
     findings
 }
 
@@ -62,10 +67,17 @@ fn in_ecs_config(bytes: &[u8], is_foreign: impl Fn(&str) -> bool) -> Vec<Finding
 }
 
 /// In `/var/lib/ecs/ecs.config`: the whole file, but for names that `/etc/ecs/ecs.config` overrides.
-fn in_instance_config(files: &HostFiles, is_overridden: impl Fn(&str) -> bool) -> Vec<Finding> {
+fn in_instance_config(
+    files: &HostFiles,
+    instance_id: &str,
+    is_overridden: impl Fn(&str) -> bool,
+) -> Vec<Finding> {
     let Some(bytes) = files.instance_config() else { return Vec::new() };
     let lines = last_lines(bytes, is_overridden);
-    let context = Context { file: ConfigFile::Var, ..Context::default() };
+    // Systems Manager's ids of hosts outside EC2, whose packages' unit loads this file.
+    let external = instance_id.starts_with("mi-");
+    let host = if external { "external".parse().ok() } else { None };
+    let context = Context { file: ConfigFile::Var, host, external, ..Context::default() };
     let findings = lint::check_layer(&File { source: INSTANCE_CONFIG, bytes }, &context);
     findings.into_iter().filter(|found| found.line.is_none_or(|at| !lines.contains(&at))).collect()
 }
@@ -95,12 +107,14 @@ pub(super) fn judge(findings: &mut [Finding], tolerate: bool) -> Result<(), Erro
 pub(crate) fn check(
     bytes: &[u8],
     files: &HostFiles,
+    instance_id: &str,
     is_ours: impl Fn(&str) -> bool,
 ) -> Result<(), Error> {
     let mut findings = in_ecs_config(bytes, |name| !is_ours(name));
     let set = Reader::EcsInit.read(bytes);
     let names: Vec<&[u8]> = set.variables.iter().map(|set| set.name).collect();
-    findings.extend(in_instance_config(files, |name| names.contains(&name.as_bytes())));
+    findings
+        .extend(in_instance_config(files, instance_id, |name| names.contains(&name.as_bytes())));
     let json = Context {
         json_file: files.json_config(),
         allow_default_cluster: true,

@@ -40,7 +40,8 @@ pub(crate) fn keep(
         }
     };
     if !settings.tolerate_foreign {
-        foreign::check(present, files, |name| generation.keys.contains(name))?;
+        let id = &facts.instance_id;
+        foreign::check(present, files, id, |name| generation.keys.contains(name))?;
     }
     let age = age(&generation);
     let ago = age.map_or_else(
