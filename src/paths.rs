@@ -96,8 +96,8 @@ pub(crate) const MAX_LAYERS_BYTES: usize = 2 * MAX_CONFIG;
 pub(crate) const MAX_SECRETS: usize = 64;
 /// So many variables make one layer, at most; the agent and its like read fewer than 200.
 pub(crate) const MAX_KEYS: usize = 4096;
-/// And so many lines, comments and all.
-pub(crate) const MAX_LINES: usize = 4 * MAX_KEYS;
+/// And so many lines, comments and all: each costs memory.
+pub(crate) const MAX_LINES: usize = 32 * MAX_KEYS;
 /// More than this is not read of a document of ours, of IMDS, of STS or of an error, in bytes.
 pub(crate) const MAX_DOCUMENT: usize = 64 << 10;
 /// So many characters has one text of a report or a log, at most.

@@ -3,16 +3,17 @@
 
 mod digest;
 mod host;
+mod lock;
 
 use std::path::Path;
 
 pub(crate) use digest::sha256;
 pub(crate) use host::HostFiles;
-
 pub(crate) use local_files::{
     Error, ReadError, Replaced, current, inside, make_folder, put, read, read_end, read_text,
     remove, replace, replace_unsynced, sync_parent,
 };
+pub(crate) use lock::{open_lock, try_lock};
 
 use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::paths;

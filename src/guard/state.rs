@@ -10,8 +10,6 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
@@ -41,7 +39,6 @@ pub(crate) struct GuardState {
     pub(crate) last_proof: Option<Proof>,
 }
 
-const FOLDER: &str = "run/ecs-bootstrap";
 const FILE: &str = "run/ecs-bootstrap/guard.json";
 const LOCK: &str = "run/ecs-bootstrap/guard.lock";
 
@@ -64,24 +61,19 @@ pub(crate) fn clear(root: &Path) {
 }
 
 /// Until it is dropped, no other process of this program installs, removes or writes the state.
-pub(crate) fn lock(root: &Path, timeout: Duration) -> Result<Flock<File>, Error> {
+pub(crate) fn lock(root: &Path, timeout: Duration) -> Result<File, Error> {
     const INTERVAL: Duration = Duration::from_millis(10);
     let path = root.join(LOCK);
     let failed = |doing, source: io::Error| match source.kind() {
         io::ErrorKind::PermissionDenied => Error::Capability,
         _ => Error::File { doing, path: path.clone(), source },
     };
-    let open = fs::create_dir_all(root.join(FOLDER)).and_then(|()| File::create(&path));
-    let mut file = open.map_err(|source| failed("opening", source))?;
+    let file = files::open_lock(&path).map_err(|source| failed("opening", source))?;
     let poll = Poll::lasting(INTERVAL, timeout);
-    loop {
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => return Ok(lock),
-            Err((back, Errno::EWOULDBLOCK)) if poll.wait_blocking() => file = back,
-            Err((_, Errno::EWOULDBLOCK)) => {
-                return Err(Error::Busy { path, seconds: timeout.as_secs() });
-            }
-            Err((_, errno)) => return Err(failed("locking", io::Error::from(errno))),
+    while !files::try_lock(&file).map_err(|source| failed("locking", source))? {
+        if !poll.wait_blocking() {
+            return Err(Error::Busy { path, seconds: timeout.as_secs() });
         }
     }
+    Ok(file)
 }

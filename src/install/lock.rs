@@ -2,18 +2,16 @@
 //!
 //! A flock, so the kernel releases it with the process that holds it, however that one ended.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::error::{Diagnostic, ExitStatus, Step};
+use crate::files;
 use crate::net::backoff::Poll;
 
 /// How often a waiting run looks again. A run takes far less than a second once AWS answers.
@@ -50,37 +48,17 @@ impl Diagnostic for Error {
 
 /// Held until dropped.
 #[derive(Debug)]
-pub(crate) struct Lock(#[allow(dead_code, reason = "held for its drop")] Flock<File>);
+pub(crate) struct Lock(#[allow(dead_code, reason = "held for its drop")] File);
 
 /// Takes the lock, waiting for whoever holds it until `deadline`.
 pub(crate) async fn take(path: &Path, deadline: Instant) -> Result<Lock, Error> {
-    let mut file = open(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    let failed = |source| Error::Io { path: path.to_owned(), source };
+    let file = files::open_lock(path).map_err(failed)?;
     let poll = Poll::new(INTERVAL, deadline);
-    loop {
-        file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => return Ok(Lock(lock)),
-            Err((file, Errno::EWOULDBLOCK | Errno::EINTR)) => file,
-            Err((_, error)) => {
-                return Err(Error::Io { path: path.to_owned(), source: error.into() });
-            }
-        };
+    while !files::try_lock(&file).map_err(failed)? {
         if !poll.wait().await {
             return Err(Error::Held { path: path.to_owned() });
         }
     }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    if let Some(folder) = path.parent() {
-        crate::files::make_folder(folder, 0o755)?;
-    }
-    // Opening a FIFO would wait for its reader.
-    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
-    OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .custom_flags(flags)
-        .open(path)
+    Ok(Lock(file))
 }
