@@ -78,7 +78,6 @@ mod settings;
 mod source;
 
 pub use cli::main;
-
 /// What tests and fuzzers outside this crate may see. Nothing else depends on this crate.
 #[doc(hidden)]
-pub mod testing;
+pub use cli::testing;

@@ -5,8 +5,7 @@ use crate::error::{Error, Step};
 use crate::identity::HostFacts;
 use crate::install::agent::{self, Restarted};
 use crate::install::health::Watch;
-use crate::install::state::State;
-use crate::install::{self, Candidate, stale};
+use crate::install::{Candidate, stale};
 use crate::report::{ConfigReport, Outcome, Timeline};
 use crate::settings::Settings;
 
@@ -38,34 +37,28 @@ pub(super) async fn restart_agent(
 }
 
 impl Host<'_> {
-    /// Puts the file in place; but not one with which the agent did not come up before.
-    pub(super) fn install(
+    /// The file before, if the agent did not come up with this one.
+    pub(super) fn instead_of(
         &self,
         candidate: &Candidate<'_>,
         facts: &HostFacts,
-        timeline: &Timeline,
-    ) -> Result<(Outcome, ConfigReport), Error> {
+    ) -> Result<Option<ConfigReport>, Error> {
         let Host { settings, files, state, .. } = self;
-        if candidate.differs() && state.is_rejected(&candidate.composed.bytes) {
-            let config = stale::keep_before(settings, files, state, facts)?;
-            timeline.done(Step::Install, 1, "the version that was rolled back is left out");
-            return Ok((Outcome::Kept, config));
-        }
-        let changed = install::commit(settings, candidate, State::clone(state))?;
-        timeline.done(Step::Install, 1, candidate.outcome(changed));
-        let outcome = if changed { Outcome::Installed } else { Outcome::Unchanged };
-        Ok((outcome, candidate.report(changed)))
+        let is_rejected = candidate.differs() && state.is_rejected(&candidate.composed.bytes);
+        is_rejected.then(|| stale::keep_before(settings, files, state, facts)).transpose()
     }
 
     /// Watches the agent that was restarted, and goes back to the file before if it does not come up.
     pub(super) async fn health_gate(
         &self,
-        candidate: &Candidate<'_>,
-        restarted: Restarted,
+        candidate: Option<&Candidate<'_>>,
+        restarted: Option<Restarted>,
         timeline: &Timeline,
     ) -> Result<(), Error> {
+        let Some(restarted) = restarted else { return Ok(()) };
         let Host { settings, files, state, deadline, .. } = self;
-        let (Some(gate), Restarted::Asked { unit, started }) = (settings.health_gate, &restarted)
+        let (Some(gate), Some(candidate), Restarted::Asked { unit, started }) =
+            (settings.health_gate, candidate, &restarted)
         else {
             timeline.done(Step::Agent, 1, restarted.summary());
             return Ok(());

@@ -7,6 +7,8 @@ mod agent;
 mod guard;
 mod host;
 
+use std::convert::Infallible;
+
 use tokio::time::Instant;
 
 use self::agent::restart_agent;
@@ -16,6 +18,7 @@ use crate::error::{Diagnostic, Error, Step};
 use crate::files::{self, HostFiles};
 use crate::guard::step;
 use crate::identity::{Clients, host_kind};
+use crate::install;
 use crate::install::lock::{self, Lock};
 use crate::install::state::State;
 use crate::paths;
@@ -48,14 +51,12 @@ pub(crate) async fn run(
         let files = HostFiles::read(&settings.root);
         let state = State::read(&settings.root);
         let clients = Clients::new(&settings, &files, environment.variables(), deadline)?;
-
         clients.announce(environment);
         results.https = clients.https();
         guard.before_tags(&settings, dry_run, &timeline)?;
         let tagged = clients.with_tags(&settings).await?;
         guard.after_tags(&settings, &tagged, dry_run, &timeline)?;
-        results.settings = tagged.origins();
-        results.inventory = tagged.inventory;
+        (results.settings, results.inventory) = (tagged.origins(), tagged.inventory);
         tagged.has_something_to_install()?;
 
         let host = Host { settings: &tagged, files: &files, state: &state, clients, deadline };
@@ -74,8 +75,9 @@ pub(crate) async fn run(
                     diff = Some(candidate.diff());
                     return Ok(Outcome::DryRun);
                 }
-                timeline.enter(Step::Install);
-                let (outcome, config) = host.install(&candidate, &verified.facts, &timeline)?;
+                let kept = host.instead_of(&candidate, &verified.facts)?;
+                let (outcome, config) =
+                    install::commit(&tagged, &candidate, state.clone(), kept, &timeline)?;
                 (results.config, installed) = (Some(config), Some(candidate));
                 outcome
             }
@@ -87,18 +89,25 @@ pub(crate) async fn run(
             }
         };
         let restarted = restart_agent(&tagged, outcome, &timeline).await;
-        if let (Some(restarted), Some(candidate)) = (restarted, &installed) {
-            host.health_gate(candidate, restarted, &timeline).await?;
-        }
+        host.health_gate(installed.as_ref(), restarted, &timeline).await?;
         Ok(outcome)
     };
-    let ended = tokio::select! {
+    let ended = unless(interrupted, timeline.tell_of_waiting(settings.timeout), line).await;
+    Boot { report: report(timeline, results, guard, ended), lock, diff }
+}
+
+/// The line to its end, or to a signal. Meanwhile it is told what is waited for.
+async fn unless<T>(
+    interrupted: impl Future<Output = impl Diagnostic>,
+    waiting: impl Future<Output = Infallible>,
+    line: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    tokio::select! {
         biased;
         ended = line => ended,
         signal = interrupted => Err(signal.into()),
-        never = timeline.tell_of_waiting(settings.timeout) => match never {},
-    };
-    Boot { report: report(timeline, results, guard, ended), lock, diff }
+        never = waiting => match never {},
+    }
 }
 
 /// The report of the line. An error of the guard says what the guard is worth.

@@ -14,6 +14,7 @@ mod role;
 mod run;
 mod signals;
 mod status;
+pub mod testing;
 mod verify;
 
 use std::path::PathBuf;

@@ -24,7 +24,7 @@ use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::files::{self, HostFiles, Replaced, sha256};
 use crate::identity::Identity;
 use crate::paths;
-use crate::report::{ConfigReport, KeyOrigin, rfc3339};
+use crate::report::{ConfigReport, KeyOrigin, Outcome, Timeline, rfc3339};
 use crate::settings::Settings;
 use crate::source::{self, Cached, Fetched, FetchedSecret, Layer};
 
@@ -200,13 +200,20 @@ fn warn_of_open_folder(target: &Path) {
     }
 }
 
-/// Puts the file in place; whether that changed anything. First what is known of it, then the
+/// Puts the file in place, unless another is kept instead of it. First what is known of it, then the
 /// file: whenever we are killed, the next run knows which keys are ours.
 pub(crate) fn commit(
     settings: &Settings,
     candidate: &Candidate<'_>,
     mut state: State,
-) -> Result<bool, CommitError> {
+    kept: Option<ConfigReport>,
+    timeline: &Timeline,
+) -> Result<(Outcome, ConfigReport), CommitError> {
+    timeline.enter(Step::Install);
+    if let Some(kept) = kept {
+        timeline.done(Step::Install, 1, "the version that was rolled back is left out");
+        return Ok((Outcome::Kept, kept));
+    }
     let (root, target) = (&settings.root, settings.path(paths::ECS_CONFIG));
     let before = |cause| CommitError { cause, in_place: false };
     let after = |cause| CommitError { cause, in_place: true };
@@ -235,7 +242,10 @@ pub(crate) fn commit(
         CommitError { cause, in_place }
     })?;
     generation.verified(root).map_err(after)?;
-    Ok(replaced == Replaced::Written)
+    let changed = replaced == Replaced::Written;
+    timeline.done(Step::Install, 1, candidate.outcome(changed));
+    let outcome = if changed { Outcome::Installed } else { Outcome::Unchanged };
+    Ok((outcome, candidate.report(changed)))
 }
 
 /// Back to the file before `candidate`, or to none; `state` is that of before its installation.
