@@ -14,6 +14,8 @@ pub(crate) struct RoleFinding {
     pub(super) source: Option<String>,
     /// Always null: a role has no lines and keys.
     pub(super) line: Option<usize>,
+    pub(super) column: Option<usize>,
+    pub(super) end_column: Option<usize>,
     pub(super) key: Option<String>,
     pub(super) message: String,
     /// Runs in `sh` as it is printed; empty where only a person can decide.
@@ -28,7 +30,8 @@ impl RoleFinding {
         fix: impl Into<String>,
     ) -> RoleFinding {
         let (message, fix) = (message.into(), fix.into());
-        RoleFinding { id, severity, source: None, line: None, key: None, message, fix }
+        let (line, column, end_column, key) = (None, None, None, None);
+        RoleFinding { id, severity, source: None, line, column, end_column, key, message, fix }
     }
 
     pub(super) fn about(self, source: &str) -> RoleFinding {
