@@ -1,5 +1,7 @@
 """Boots: healthy, refused, with S3 down, with an edited file."""
 
+import time
+
 from hosts import (
     FIRST,
     LAB,
@@ -167,13 +169,15 @@ def late(tally, cloud, machine):
     installed(machine)
     replaced_when_lost(machine)
     cloud.is_down()
+    back = time.monotonic() + 60
     machine.reboot()
     with tally.case("with S3 down at the first boot the agent does not start, and the bootstrap tries again by itself"):
         expect(not machine.read("/etc/ecs/ecs.config"), "a file is there")
         wait_for("a third try", lambda: int(show(machine, "ecs-bootstrap", "NRestarts")) > 1, 60)
         expect(state(machine) != "active", "the agent runs")
     not_replaced(tally, machine)
-    with tally.case("once S3 is back, bootstrap and agent start by themselves"):
+    with tally.case("once S3 is back, a minute late, bootstrap and agent start by themselves"):
+        time.sleep(max(0, back - time.monotonic()))
         cloud.recovers()
         wait_for("the agent", lambda: state(machine) == "active", 40)
         equal(agents_variables(machine), as_variables(FIRST))
