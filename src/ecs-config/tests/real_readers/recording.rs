@@ -57,6 +57,9 @@ fn ours(file: &[u8]) -> String {
 
 #[test]
 fn readers_agree_with_the_recording() {
+    if std::env::var_os("RECORD").is_some() {
+        record_the_real_readers();
+    }
     let recorded = fs::read_to_string(RECORDING).unwrap();
     let lines = recorded.lines().filter(|line| !line.starts_with('#'));
     let by_file: HashMap<&str, &str> = lines.map(|line| (&line[..8], line)).collect();
@@ -77,9 +80,8 @@ fn readers_agree_with_the_recording() {
     assert!(compared > 6000, "{compared} files");
 }
 
-/// Writes the recording anew: `cargo test -p ecs-config --test real_readers -- --ignored`.
-#[test]
-#[ignore = "changes the recording; needs systemd 252 and Debian's docker CLI"]
+/// Writes the recording anew: `RECORD=1 cargo test -p ecs-config --test real_readers`. Needs systemd
+/// 252 and Debian's docker CLI.
 fn record_the_real_readers() {
     let real = super::systemd::Library::find().unwrap();
     assert_eq!(real.generation, Generation::V252);
