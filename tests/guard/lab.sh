@@ -48,7 +48,7 @@ cell() { in_ns "gl-$ID-c" "$@"; }
 # What the container there gets over IPv4 and IPv6; silence is asked about again, as a busy machine may be silent.
 cell_asks() { # WANTED
   local answers
-  for _ in 1 2 3; do
+  for _ in {1..10}; do
     answers="$(asks $V4 cell) $(asks $V6 cell)"
     [[ $answers != "$1 $1" ]] || return 0
     [[ $1 == open || $answers != *open* ]] || break
@@ -66,7 +66,7 @@ in_ns() {
 }
 host() { in_ns "gl-$ID-host" "$@"; }
 aws() { in_ns "gl-$ID-aws" "$@"; }
-docker() { command docker -H "unix://$LAB/docker.sock" "$@"; }
+docker() { timeout 120 docker -H "unix://$LAB/docker.sock" "$@"; }
 guard() { host env XTABLES_LOCKFILE="$LAB/xtables.lock" "$BIN" --root "$LAB/root" guard "$@"; }
 
 lab_up() { # [dockerd options]
@@ -137,7 +137,7 @@ dockerd_stop() { # [KILL]
   for file in "$LAB/docker.pid" "$LAB/exec/containerd/containerd.pid"; do
     pid=$(cat "$file" 2>/dev/null) || continue
     kill "-${1:-TERM}" "$pid" 2>/dev/null || continue
-    while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+    wait_for "the end of ${file##*/}" ended "$pid"
     rm -f "$file"
   done
   rm -f "$LAB/docker.sock"
@@ -182,6 +182,7 @@ lab_containers() {
   wait_for "the IPv6 address of c-six" settled c-six
 }
 
+ended() { ! kill -0 "$1"; }
 running() { (($(docker inspect -f '{{.State.Pid}}' "$1") > 0)); }
 
 # Its IPv6 addresses can be used: until the kernel has found them unique, a packet would fail although no guard stopped it.
@@ -205,6 +206,13 @@ asks() { # ADDRESS COMMAND-PREFIX...
   answer=$("$@" busybox sh -c "printf 'PUT /latest/api/token HTTP/1.0\r\nX-aws-ec2-metadata-token-ttl-seconds: 60\r\n\r\n' |
     timeout 3 busybox nc -w 1 $address $port 2>&1")
   if [[ $answer == *IMDS-TOKEN* ]]; then echo open; else echo blocked; fi
+}
+
+# An answer is wanted there: asks up to ten times, as a busy machine may be silent.
+reaches() { # ADDRESS COMMAND-PREFIX...
+  for _ in {1..10}; do [[ $(asks "$@") != open ]] || return 0; done
+  echo "no answer from $1"
+  return 1
 }
 
 # The same from the containers on docker0, user, six, and on six over IPv6; all at once.
@@ -232,9 +240,9 @@ print(*(found.get(cell, "missing") for cell in cells))' "$user" "$six"
 }
 
 wait_for() { # WHAT COMMAND...
-  local what=$1 tries
+  local what=$1 until=$((SECONDS + 120))
   shift
-  for ((tries = 0; tries < 600; tries++)); do "$@" >/dev/null 2>&1 && return 0; sleep 0.05; done
+  while ((SECONDS < until)); do "$@" >/dev/null 2>&1 && return 0; sleep 0.05; done
   echo "gave up waiting for $what" >&2
   return 1
 }
@@ -244,6 +252,7 @@ requests() { wc -l <"$LAB/requests"; }
 kill_inside() { # NAMESPACE: all processes there were started here
   local pid
   for pid in $(ip netns pids "$1" 2>/dev/null); do kill -KILL "$pid" 2>/dev/null; done
+  wait_for "the end of all in $1" eval "[[ -z \$(ip netns pids '$1' 2>/dev/null) ]]"
 }
 
 lab_unmount() {

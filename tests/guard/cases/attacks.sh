@@ -30,7 +30,7 @@ each_alone() {
   exits 0 guard install --without nftables && [[ -z $(host nft list tables | grep ecs-bootstrap) ]] && cell_asks blocked && host_reaches || return
   exits 0 guard install --without routing && [[ $(host ip rule; host ip -6 rule) != *prohibit* ]] && cell_asks blocked && host_reaches || return
   exits 0 guard install && prints "guard: effective" guard status && remove_routing_rules && cell_asks blocked && prints "guard: weakened" guard status || return
-  exits 0 guard install && remove_rules && cell_asks open && exits 51 guard prove
+  exits 0 guard install && remove_rules && cell_asks open && proof 51
 }
 
 both_flushed() {
@@ -119,13 +119,16 @@ l1() {
   aws nft add table ip seen
   aws nft add chain ip seen in '{ type filter hook prerouting priority 0; }'
   aws nft add rule ip seen in ip daddr $V4 ip hdrlength gt 5 counter
-  source_routed() { cell python3 "$HERE/lsrr.py" 172.17.0.2 198.51.100.7 $V4; sleep 0.2; aws nft list table ip seen | grep -oP 'packets \K[0-9]+'; }
+  arrived() { aws nft list table ip seen | grep -oP 'packets \K[0-9]+'; }
+  source_routed() { cell python3 "$HERE/lsrr.py" 172.17.0.2 198.51.100.7 $V4; sleep 0.2; arrived; }
   guard install >/dev/null
   both=$(source_routed)
   guard install --without routing >/dev/null
   nft_alone=$(source_routed)
   guard remove >/dev/null
-  bare=$(source_routed)
+  source_routed
+  wait_for "both packets" eval '(($(arrived) == 2))'
+  bare=$(arrived)
   host sysctl -qw net.ipv4.conf.all.accept_source_route=0
   host ip rule del iif docker0 lookup 100
   ((both == 0 && nft_alone == 0 && bare == 2)) || { echo "arrived with both: $both, with nf_tables alone: $nft_alone, without: $bare"; return 1; }
@@ -197,7 +200,7 @@ p2() {
   cell ip route replace default via fd00:254::1
   host sysctl -qw net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0 2>/dev/null
   cell_asks open || { echo "the bridged way does not work"; return 1; }
-  exits 0 guard install && cell_asks blocked && host_reaches && [[ $(PORT=53 asks 169.254.169.253 cell) == open ]] || return
+  exits 0 guard install && cell_asks blocked && host_reaches && PORT=53 reaches 169.254.169.253 cell || return
   bridged=$(host nft list table bridge ecs-bootstrap | grep -oP 'packets \K[0-9]+' | paste -sd+)
   (($bridged > 0)) || { echo "the bridge table counted nothing"; return 1; }
   exits 0 guard remove && cell_asks open

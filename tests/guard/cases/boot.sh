@@ -33,7 +33,7 @@ t22() {
   local before
   hammer && hammer_arrives || return
   before=$(requests)
-  lab_reboot guard install >/dev/null && running hammer && hammer_goes_on || return
+  lab_reboot guard install >/dev/null && wait_for hammer running hammer && hammer_goes_on || return
   (($(requests) == before)) || { echo "$(($(requests) - before)) requests got through"; return 1; }
 }
 

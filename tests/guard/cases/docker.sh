@@ -38,7 +38,7 @@ documented_alone() {
 
 documented_after_restart() {
   dockerd_restart && lab_containers
-  host iptables -S FORWARD | grep -q -- "-d $V4/32 -i docker+ -j DROP" && all open && exits 51 guard prove
+  host iptables -S FORWARD | grep -q -- "-d $V4/32 -i docker+ -j DROP" && all open && proof 51
   local status=$?
   host iptables -D FORWARD -i docker+ -d $V4/32 -j DROP
   return $status
@@ -64,12 +64,12 @@ t16() {
   metadata host "$LAB/agent" 127.0.0.1:51679 --
   wait_for "the agent's stand-in" eval '[[ $(PORT=51679 asks 127.0.0.1 host) == open ]]'
   for network in bridge user; do
-    [[ $(asks 169.254.170.2 inside c-$network) == open ]] || { echo "$network does not reach task credentials"; return 1; }
+    reaches 169.254.170.2 inside c-$network || { echo "$network does not reach task credentials"; return 1; }
   done
   prints "docker0 to task credentials: answered by this host" guard prove
 }
 
-t26() { [[ $(PORT=53 asks 169.254.169.253 inside c-bridge)$(PORT=53 asks fd00:ec2::253 inside c-six) == openopen ]]; }
+t26() { PORT=53 reaches 169.254.169.253 inside c-bridge && PORT=53 reaches fd00:ec2::253 inside c-six; }
 
 t25() {
   local gateway address
@@ -97,7 +97,7 @@ t7() {
   docker network create later >/dev/null
   docker run -d --init --name c-later --network later tiny sleep 999 >/dev/null
   wait_for "c-later" running c-later
-  [[ $(asks $V4 inside c-later) == blocked ]] && exits 0 guard prove && prints "$(bridge_of later) IPv4: blocked" guard prove
+  [[ $(asks $V4 inside c-later) == blocked ]] && proof 0 "$(bridge_of later) IPv4: blocked"
   local status=$?
   docker rm -f c-later >/dev/null
   docker network rm later >/dev/null
@@ -117,7 +117,7 @@ flush_iptables() { for table in filter mangle raw; do host iptables -t $table -F
 
 t15() {
   dockerd_stop
-  exits 0 guard prove && guard remove >/dev/null && exits 52 guard prove && prints "docker0 has no carrier" guard prove && guard install >/dev/null && exits 0 guard prove
+  proof 0 && guard remove >/dev/null && proof 52 "docker0 has no carrier" && guard install >/dev/null && proof 0
   local status=$?
   dockerd_start && lab_containers
   return $status
@@ -170,7 +170,7 @@ weakened() {
   host nft insert rule inet ecs-bootstrap forward accept
   all blocked || return
   host nft insert rule inet ecs-bootstrap postrouting accept
-  all open && exits 51 guard prove && guard install >/dev/null && is_guarded
+  all open && proof 51 && guard install >/dev/null && is_guarded
 }
 
 status_reports() {
@@ -208,5 +208,5 @@ t12() {
 t23() {
   guard install >/dev/null
   docker rm -f c-six >/dev/null && docker network rm six >/dev/null
-  exits 0 guard prove && prints "docker0 has no global IPv6 address: IPv6 was not probed there" guard prove
+  proof 0 "docker0 has no global IPv6 address: IPv6 was not probed there"
 }

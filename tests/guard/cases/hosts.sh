@@ -58,7 +58,7 @@ hold_lock() { # SECONDS
 is_held() { kill -0 "$(cat "$LAB/holder")" || { echo "it waited for the lock"; return 1; }; }
 
 held_lock() {
-  hold_lock 60
+  hold_lock 120
   exits 0 guard install && is_held && is_guarded
   local status=$?
   kill "$(cat "$LAB/holder")"
@@ -69,8 +69,8 @@ held_lock() {
 held_legacy_lock() {
   local status
   legacy guard remove >/dev/null
-  hold_lock 60
-  legacy prints "documented rule: not in FORWARD" guard install && is_held && exits 0 guard prove
+  hold_lock 120
+  legacy prints "documented rule: not in FORWARD" guard install && is_held && proof 0
   status=$?
   kill "$(cat "$LAB/holder")"
   legacy guard install >/dev/null
@@ -88,7 +88,7 @@ without_nf_tables() {
 }
 
 narrowed() {
-  exits 0 guard install --interface docker0 && cells blocked open open open && exits 51 guard prove && prints "restricted" guard install --interface docker0 || return
+  exits 0 guard install --interface docker0 && cells blocked open open open && proof 51 && prints "restricted" guard install --interface docker0 || return
   exits 0 guard install && is_guarded && (($(host iptables -S FORWARD | grep -c $V4) == 1))
 }
 
@@ -111,7 +111,7 @@ kills() {
 
 t14() {
   host sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
-  exits 52 guard prove && prints "forwarding is off" guard prove
+  proof 52 "forwarding is off"
   local status=$?
   host sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
   return $status
@@ -121,13 +121,14 @@ t20() {
   guard remove >/dev/null
   kill_inside "gl-$ID-aws"
   lab_metadata 1
-  wait_for "metadata with one hop" eval '[[ $(asks $V4 host) == open ]]'
-  [[ $(asks $V4 inside c-bridge) == blocked ]] && exits 51 guard prove
+  host_reaches || return
+  [[ $(asks $V4 inside c-bridge) == blocked ]] && proof 51
 }
 
 run_guards_first() {
   local before asked
   guard remove >/dev/null
+  host_reaches || return
   before=$(requests)
   host "$BIN" --root "$LAB/root" run --block-imds --timeout 3s --config s3://bucket/key && { echo "S3 cannot be reached here"; return 1; }
   asked=$(tail -n +$((before + 1)) "$LAB/requests")
@@ -216,6 +217,6 @@ bare() {
   rm -rf "$LAB/root/run"
   lab_host
   before=$(host nft list ruleset)
-  exits 52 guard prove && prints "no bridge" guard prove && exits 0 guard install && shown_first && exits 0 guard remove || return
+  proof 52 "no bridge" && exits 0 guard install && shown_first && exits 0 guard remove || return
   [[ -z $before && -z $(host nft list ruleset) ]] || { host nft list ruleset; return 1; }
 }

@@ -29,8 +29,8 @@ networkd() { # COMMAND: a line for the shell, run beside networkd
     printf "[Match]\nName=net0\n[Network]\nAddress=10.9.9.9/24\nIPv6AcceptRA=no\n" >/run/systemd/network/net0.network
     dbus-daemon --config-file="$1" --fork --nopidfile
     start() { /lib/systemd/systemd-networkd >/dev/null 2>&1 & networkd=$!; settled; }
-    settled() { for _ in $(seq 100); do networkctl status net0 2>/dev/null | grep -q "State:.*(configured)" && return; sleep 0.1; done; echo "networkd does not start"; exit 1; }
-    gone() { for _ in $(seq 100); do ip rule | grep -q 203.0.113.9 || return 0; sleep 0.1; done; echo "it keeps a rule that it did not make"; exit 1; }
+    settled() { for _ in $(seq 1200); do networkctl status net0 2>/dev/null | grep -q "State:.*(configured)" && return; sleep 0.1; done; echo "networkd does not start"; exit 1; }
+    gone() { for _ in $(seq 1200); do ip rule | grep -q 203.0.113.9 || return 0; sleep 0.1; done; echo "it keeps a rule that it did not make"; exit 1; }
     eval "$2"
     kill $networkd' sh "$LAB/bus.conf" "$1"
 }
