@@ -188,7 +188,7 @@ fn fix_writes_back_and_reports_what_it_did() {
     let fixed =
         "ECS_CLUSTER=prod\nECS_ENABLE_TASK_IAM_ROLE=true\n# the end \nECS_LOGLEVEL=info # fine\n";
     assert_eq!(fs::read_to_string(&file).unwrap(), fixed);
-    let reported = document["mended"].as_array().unwrap();
+    let reported = document["fixed"].as_array().unwrap();
     for (line, id) in [
         (1, "bom"),
         (1, "export-prefix"),
@@ -200,7 +200,7 @@ fn fix_writes_back_and_reports_what_it_did() {
         assert!(reported.contains(&wanted), "{wanted} is not in {reported:?}");
     }
     assert_eq!(document["findings"][0]["id"], "trailing-comment", "this cannot be fixed");
-    assert_eq!(folder.json(&[&file, "--fix"])["mended"], json!([]));
+    assert_eq!(folder.json(&[&file, "--fix"])["fixed"], json!([]));
 }
 
 #[test]

@@ -105,7 +105,7 @@ def kills(lab):
                 expect(ended.returncode in (-signal.SIGKILL, 137, 0), f"it ended with {ended.returncode}")
                 machine.is_whole(template == lab.empty)
                 machine.tells_the_truth()
-                machine.is_mended_by_the_next_run()
+                machine.is_repaired_by_the_next_run()
 
         lab.each(f"kill points of a {title}", lab.some(cases, 50), check)
 
@@ -126,7 +126,7 @@ def errors(lab):
                     if ended.returncode == 40 and b"is as it was" in ended.stderr:
                         expect(found != NEW, "the message denies that the new file is in place")
                     machine.tells_the_truth()
-                    return machine.is_mended_by_the_next_run()
+                    return machine.is_repaired_by_the_next_run()
             raise Wrong("five times another call had its number, on none of the machine's files")
 
         lab.each(f"errors injected into a {title}", lab.some(cases, 80), check)
@@ -162,7 +162,7 @@ def power_cuts(lab):
                 power.write(state, machine.root)
                 machine.is_whole(template == lab.empty)
                 machine.tells_the_truth()
-                machine.is_mended_by_the_next_run()
+                machine.is_repaired_by_the_next_run()
 
         lab.each(f"disk states after a power cut amid a {title}", lab.some(cases, 80), check)
 
@@ -175,7 +175,7 @@ def crowd(lab):
 
         with concurrent.futures.ThreadPoolExecutor(50) as pool:
             list(pool.map(one, range(50)))
-        lab.each("runs at once", [("50 runs", machine)], lambda _, machine: machine.is_mended_by_the_next_run())
+        lab.each("runs at once", [("50 runs", machine)], lambda _, machine: machine.is_repaired_by_the_next_run())
     in_a_row(lab, 1000 if lab.everything else 20)
     cases = [(f"signal {number}", lab.random.choice((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL)),
               lab.random.uniform(0.0, 0.12)) for number in range(200 if lab.everything else 30)]
@@ -191,7 +191,7 @@ def crowd(lab):
             process.wait(timeout=30)
             machine.is_whole(False)
             machine.tells_the_truth()
-            machine.is_mended_by_the_next_run()
+            machine.is_repaired_by_the_next_run()
 
     lab.each("signals at random moments", cases, check)
 
@@ -206,7 +206,7 @@ def in_a_row(lab, runs):
             wrong += machine.run().returncode != 0 or machine.read("etc/ecs/ecs.config") != text
         lab.put(NEW)
         lab.each(f"of {runs} runs in a row, the last", [(f"{wrong} wrong", machine)],
-                 lambda _, machine: (expect(wrong == 0, f"{wrong} were wrong"), machine.is_mended_by_the_next_run()))
+                 lambda _, machine: (expect(wrong == 0, f"{wrong} were wrong"), machine.is_repaired_by_the_next_run()))
 
 
 KINDS = {"kills": kills, "errors": errors, "power": power_cuts, "crowd": crowd}

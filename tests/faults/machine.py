@@ -78,7 +78,7 @@ class Machine:
         if self.call("status", "--check").returncode == 0:
             expect(self.read(CONFIG) in (OLD, NEW), "status --check passes for other bytes")
 
-    def is_mended_by_the_next_run(self):
+    def is_repaired_by_the_next_run(self):
         """It installs the new file, leaves nothing beside it, and its report is right."""
         ended = self.run()
         expect(ended.returncode == 0, f"the next run ended with {ended.returncode}: {ended.stderr.decode()}")

@@ -107,7 +107,7 @@ fn every_field_of_lint_and_role_is_described() {
         serde_json::from_slice(&made.stdout).expect("it prints JSON")
     };
     let lint = json(&["lint", "--fix", "--readers", file.to_str().unwrap()]);
-    assert!(["findings", "readers", "mended"].iter().all(|name| lint.get(name).is_some()));
+    assert!(["findings", "readers", "fixed"].iter().all(|name| lint.get(name).is_some()));
     check_fields(&["REPORT", "LINT"], &lint);
     let role = json(&["role", "print", "--config", "s3://my-bucket/ecs.config", "--custom"]);
     check_fields(&["ROLE"], &role);

@@ -43,7 +43,7 @@ fn document(args: &LintArgs, checked: &[Checked], findings: &[Finding]) -> Value
     document["findings"] = json!(findings);
     if args.fix {
         let fixed = checked.iter().flat_map(|one| one.fixed.iter().map(move |fixed| (one, fixed)));
-        document["mended"] = fixed
+        document["fixed"] = fixed
             .map(|(one, fixed)| json!({"source": one.name, "line": fixed.line, "id": fixed.id}))
             .collect();
     }

@@ -14,7 +14,7 @@ group_y() {
   check "a container that never stops asking gets nothing over $ROUNDS installs, removals of one guard and restarts of Docker" never_answered
 }
 
-# Both calls end with 0, and the next install and remove mend whatever they left.
+# Both calls end with 0, and the next install and remove repair whatever they left.
 beside() { # THE OTHER CALL
   local round pids pid before
   guard remove >/dev/null

@@ -167,7 +167,7 @@ NOT_A_CONFIGURATION "not-a-configuration" Error ALL
 "The file is something else altogether: XML or HTML, as of a download that failed and was not checked, user data, a script, JSON, YAML, TOML, base64 or compressed. Lines that look like settings in it are not looked at one by one."
 b"<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code></Error>\n" => b"ECS_CLUSTER=prod\n";
 
-FIXED "mended" Note ALL
+FIXED "normalised" Note ALL
 "`run` corrected the layer before it installed it: a byte order mark was removed, CR LF became LF, or a final newline was added. The readers take the result as the author meant it."
 b"ECS_CLUSTER=prod\r\n" => b"ECS_CLUSTER=prod\n" in Installed;
 

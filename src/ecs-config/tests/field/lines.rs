@@ -49,7 +49,7 @@ fn every_bad_element_is_named() {
 }
 
 #[test]
-fn quoted_json_is_mended_with_its_escapes() {
+fn quoted_json_is_fixed_with_its_escapes() {
     for file in [
         "ECS_INSTANCE_ATTRIBUTES=\"{\\\"a\\\": \\\"b\\\"}\"\n",
         "ECS_INSTANCE_ATTRIBUTES=\"{\"a\": \"b\"}\"\n",
@@ -111,7 +111,7 @@ fn mime_boundary_is_named() {
 }
 
 #[test]
-fn prefix_of_a_shell_is_named_and_mended() {
+fn prefix_of_a_shell_is_named_and_fixed() {
     for (prefix, id) in [
         ("-e", "echo-option"),
         ("-n", "echo-option"),
