@@ -58,7 +58,7 @@ def _lay_out_the_network(hosts):
     run("ip", "link", "set", "lo", "up")
     run("ip", "addr", "add", "169.254.169.254/32", "dev", "lo")
     if pathlib.Path("/proc/net/if_inet6").exists():
-        run("ip", "addr", "add", "fd00:ec2::254/128", "dev", "lo")
+        run("ip", "addr", "add", "fd00:ec2::254/128", "dev", "lo", "nodad")
 
 
 class NamesCloud:
