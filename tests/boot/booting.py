@@ -21,6 +21,7 @@ from hosts import (
     report,
     sandbox,
     show,
+    starts,
     state,
 )
 from lab import HERE, wait_for
@@ -69,17 +70,14 @@ def healthy(tally, cloud, machine):
 
 
 def refresh(tally, cloud, machine):
-    def starts():
-        return len(machine.run("cat /run/agent/starts").splitlines())
-
     with tally.case("a refresh that finds nothing new leaves the agent alone"):
         machine.run("systemctl start ecs-bootstrap-refresh")
-        equal((report(machine)["outcome"], starts()), ("unchanged", 1))
+        equal((report(machine)["outcome"], starts(machine)), ("unchanged", 1))
     with tally.case("a refresh that finds a change restarts the agent with it"):
         cloud.put("ecs.config", SECOND)
         machine.run("systemctl start ecs-bootstrap-refresh")
         equal(report(machine)["outcome"], "installed")
-        wait_for("the agent's restart", lambda: starts() == 2)
+        wait_for("the agent's restart", lambda: starts(machine) == 2)
         equal(agents_variables(machine), as_variables(SECOND))
 
 

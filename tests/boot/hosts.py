@@ -141,6 +141,11 @@ def agents_variables(machine):
     return {name: value for name, _, value in (line.partition("=") for line in lines) if name not in OF_SYSTEMD}
 
 
+def starts(machine):
+    """How many times the agent was started in this boot."""
+    return len(machine.run("cat /run/agent/starts").splitlines())
+
+
 def as_variables(text):
     return dict(line.split("=", 1) for line in text.splitlines())
 

@@ -49,7 +49,7 @@ REGION, BUCKET, GATEWAY, INSTANCE = "us-west-2", "my-ecs-config", "10.213.0.1", 
 CREDENTIALS = {"AccessKeyId": "ASIABOOTLABORATORY00", "SecretAccessKey": "boot-laboratory", "SessionToken": "boot-laboratory-session-token"}
 PUBLIC = ("my-artifacts", "amazon-ecs-agent")
 BUCKETS = (BUCKET, "ecs-config-123456789012", *PUBLIC)
-SERVICES = ("sts", "s3", "ecs", "api.ecr", "ecs-a-1", "ecs-t-1")
+SERVICES = ("sts", "s3", "ssm", "secretsmanager", "ecs", "api.ecr", "ecs-a-1", "ecs-t-1")
 NAMES = [f"{name}.{REGION}.amazonaws.com" for name in (*SERVICES, *(f"{bucket}.s3" for bucket in BUCKETS))] + ["amazon-ecs-agent.s3.amazonaws.com"]
 QUIET = """apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer
     getty@tty1.service console-getty.service systemd-timesyncd.service""".split()
@@ -173,6 +173,12 @@ class Cloud:
         file.write_bytes(content.encode() if isinstance(content, str) else content)
         self.double.command("object", bucket, key, file)
 
+    def keep(self, kind, name, value):
+        """A new version of a `parameter` of Parameter Store, or of a `secret` of Secrets Manager."""
+        file = self.folder / "value"
+        file.write_text(value)
+        self.double.command(kind, name, file)
+
     def open_to_all(self, prefix):
         """Anybody may read the objects whose names begin with this `BUCKET/KEY`."""
         self.double.command("public", *prefix.split("/", 1))
@@ -198,7 +204,8 @@ class Cloud:
         sh("ip", "netns", "add", "cloud")
         sh("ip", "-n", "cloud", "link", "set", "lo", "up")
         for address in (f"{GATEWAY}/32", "169.254.169.254/32", "fd00:ec2::254/128"):
-            sh("ip", "-n", "cloud", "addr", "add", address, "dev", "lo")
+            # An IPv6 address is tentative for a moment even here, and cannot be listened on until then.
+            sh("ip", "-n", "cloud", "addr", "add", address, "dev", "lo", *(["nodad"] if ":" in address else []))
         self.double.__enter__()
         for bucket in PUBLIC:
             self.open_to_all(f"{bucket}/")

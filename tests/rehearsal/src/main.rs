@@ -35,6 +35,7 @@ Options of --serve:
 Commands on standard input, a line each, answered with `ok` or `error: REASON`:
   fault NAME | clear-faults
   object BUCKET KEY FILE                  puts the file into the bucket
+  parameter PATH FILE | secret NAME FILE  a new version of it
   readable BUCKET yes|no                  whether the role may read it
   public BUCKET [PREFIX]                  anybody may read its objects
 ";

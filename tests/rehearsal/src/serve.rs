@@ -184,6 +184,13 @@ fn change(cloud: &Cloud, line: &str) -> Result<(), String> {
             let bytes = fs::read(file).map_err(|e| format!("{file}: {e}"))?;
             cloud.set_object(bucket, key, bytes);
         }
+        [kind @ ("parameter" | "secret"), name, file] => {
+            let value = fs::read_to_string(file).map_err(|e| format!("{file}: {e}"))?;
+            match kind {
+                "secret" => cloud.set_secret(name, &value),
+                _ => cloud.set_parameter(name, &value),
+            }
+        }
         ["readable", bucket, readable @ ("yes" | "no")] => {
             cloud.set_bucket(bucket, |bucket| bucket.readable = readable == "yes");
         }

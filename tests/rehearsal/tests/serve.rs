@@ -97,6 +97,10 @@ fn serve_obeys_commands_from_standard_input() {
     assert_eq!(served.command("readable artifacts no"), "ok");
     assert_eq!(served.status(S3, "GET", "/artifacts/a/file"), 403);
     assert!(served.command("fault s3-402").starts_with("error: no fault is called s3-402"));
+    for kind in ["parameter", "secret"] {
+        assert_eq!(served.command(&format!("{kind} /a/name {}", file.display())), "ok");
+        assert!(served.command(&format!("{kind} /a/name /absent")).starts_with("error: /absent"));
+    }
     assert!(served.command("nonsense").starts_with("error: "));
 }
 
