@@ -89,11 +89,13 @@ fn folder_modes_do_not_depend_on_the_umask() {
     }
 }
 
-/// A run under such a limit of the shell.
+/// A run under such a limit of the shell, with the three standard descriptors open and no other
+/// that this test's own caller may have left open.
 fn limited(host: &Host, limit: &str) -> support::Ended {
     let run = host.command();
     let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("ulimit {limit}; exec \"$@\""), "sh"]);
+    let close = "exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-";
+    shell.args(["-c", &format!("{close}; ulimit {limit}; exec \"$@\""), "sh"]);
     shell.arg(run.get_program()).args(run.get_args()).args(["run", "--config", SOURCE]);
     shell.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
     support::Ended::of(&mut shell)
