@@ -3,14 +3,17 @@
 ################################################################################
 
 locals {
+  # The layers, and what their placeholders name.
+  sources = concat(var.config, var.secrets)
+
   # IAM needs these parts of s3://BUCKET/KEY?versionId=ID&owner=ACCOUNT&region=REGION#sha256=DIGEST.
   objects = [
-    for source in var.config : {
+    for source in local.sources : {
       bucket  = regex("^s3://([^/]+)/", source)[0]
       arn     = "arn:${local.partition}:s3:::${regex("^s3://([^?#]+)", source)[0]}"
       version = try(regex("[?&]versionId=([^&#]+)", source)[0], null)
       owner   = try(regex("[?&]owner=([^&#]+)", source)[0], null)
-    }
+    } if startswith(source, "s3://")
   ]
 
   object_statements = [
@@ -24,22 +27,59 @@ locals {
     )
   ]
 
-  # Only S3 may use the key for the role. The value of kms:ViaService is documented for two partitions.
+  # And of ssm:///PATH?region=REGION and secretsmanager://NAME?region=REGION; an ARN is one already. To a secret's name Secrets
+  # Manager adds a hyphen and six characters.
+  parameter_arns = [
+    for source in local.sources :
+    "arn:${local.partition}:ssm:${try(regex("[?&]region=([^&#]+)", source)[0], local.region)}:${local.account_id}:parameter${regex("^ssm://([^?#]+)", source)[0]}"
+    if startswith(source, "ssm://")
+  ]
+
+  secret_arns = [
+    for source in local.sources : try(
+      regex("^secretsmanager://(arn:[^?#]+)", source)[0],
+      "arn:${local.partition}:secretsmanager:${try(regex("[?&]region=([^&#]+)", source)[0], local.region)}:${local.account_id}:secret:${regex("^secretsmanager://([^?#]+)", source)[0]}-??????",
+    )
+    if startswith(source, "secretsmanager://")
+  ]
+
+  secret_actions = {
+    "ssm:GetParameter"              = local.parameter_arns
+    "secretsmanager:GetSecretValue" = local.secret_arns
+  }
+
+  secret_statements = [
+    for action, arns in local.secret_actions : {
+      Effect   = "Allow"
+      Action   = action
+      Resource = distinct(arns)
+    } if length(arns) > 0
+  ]
+
+  # Only the services that keep the sources may use the key for the role. The value of kms:ViaService is documented for two
+  # partitions; in the others one statement is for all services.
+  key_services = concat(
+    length(local.objects) > 0 || length(local.secret_statements) == 0 ? ["s3"] : [],
+    length(local.parameter_arns) > 0 ? ["ssm"] : [],
+    length(local.secret_arns) > 0 ? ["secretsmanager"] : [],
+  )
+
   key_statements = [
-    for arn in var.kms_key_arns : merge(
+    for pair in setproduct(var.kms_key_arns, local.key_services) : merge(
       {
         Effect   = "Allow"
         Action   = "kms:Decrypt"
-        Resource = arn
+        Resource = pair[0]
       },
       {
-        for region in regexall("^arn:aws(?:-us-gov)?:kms:([^:]+):", arn) :
-        "Condition" => { StringEquals = { "kms:ViaService" = "s3.${region[0]}.amazonaws.com" } }
+        for region in regexall("^arn:aws(?:-us-gov)?:kms:([^:]+):", pair[0]) :
+        "Condition" => { StringEquals = { "kms:ViaService" = "${pair[1]}.${region[0]}.amazonaws.com" } }
       },
     )
+    if can(regex("^arn:aws(?:-us-gov)?:", pair[0])) || pair[1] == local.key_services[0]
   ]
 
-  config_statements = concat(local.object_statements, local.key_statements)
+  config_statements = concat(local.object_statements, local.secret_statements, local.key_statements)
 
   # What the ECS agent calls, in place of AWS's managed policy.
   agent_actions = concat(

@@ -2,8 +2,18 @@ data "aws_partition" "current" {
   count = var.create ? 1 : 0
 }
 
+data "aws_region" "current" {
+  count = var.create ? 1 : 0
+}
+
+data "aws_caller_identity" "current" {
+  count = var.create ? 1 : 0
+}
+
 locals {
-  partition = try(data.aws_partition.current[0].partition, "aws")
+  partition  = try(data.aws_partition.current[0].partition, "aws")
+  region     = try(data.aws_region.current[0].region, "*")
+  account_id = try(data.aws_caller_identity.current[0].account_id, "*")
 
   create_role              = var.create && var.create_iam_instance_profile
   create_group             = var.create && var.create_autoscaling_group

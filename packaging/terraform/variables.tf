@@ -31,14 +31,31 @@ variable "tags" {
 ################################################################################
 
 variable "config" {
-  description = "Layers of ecs.config, in order: `s3://BUCKET/KEY`, optionally with `?versionId=ID`, `owner=ACCOUNT`, `region=REGION` (joined by `&`) and `#sha256=DIGEST`. Empty if the settings in the image name them"
+  description = "Layers of ecs.config, in order: `s3://BUCKET/KEY`, optionally with `?versionId=ID`, `owner=ACCOUNT`, `region=REGION` (joined by `&`); `ssm:///PATH` of Parameter Store with `?version=N` or `label=L`, `region=REGION`; `secretsmanager://NAME-OR-ARN` with `?versionId=ID` or `versionStage=S`, `region=REGION`; each with `#sha256=DIGEST`. Empty if the settings in the image name them"
   type        = list(string)
 
   validation {
     condition = alltrue([
-      for source in var.config : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^\\s%*$?#]+(\\?(versionId=[A-Za-z0-9._-]+|owner=[0-9]{12}|region=[a-z0-9-]+)(&(versionId=[A-Za-z0-9._-]+|owner=[0-9]{12}|region=[a-z0-9-]+))*)?(#sha256=[0-9A-Fa-f]{64})?$", source))
+      for source in var.config : anytrue([
+        can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^\\s%*$?#]+(\\?(versionId=[A-Za-z0-9._-]+|owner=[0-9]{12}|region=[a-z0-9-]+)(&(versionId=[A-Za-z0-9._-]+|owner=[0-9]{12}|region=[a-z0-9-]+))*)?(#sha256=[0-9A-Fa-f]{64})?$", source)),
+        can(regex("^ssm://(/[A-Za-z0-9._-]+)+(\\?(version=[0-9]+|label=[A-Za-z0-9._-]+|region=[a-z0-9-]+)(&(version=[0-9]+|label=[A-Za-z0-9._-]+|region=[a-z0-9-]+))?)?(#sha256=[0-9A-Fa-f]{64})?$", source)),
+        can(regex("^secretsmanager://(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:)?[A-Za-z0-9/_+=.@-]+(\\?(versionId=[A-Za-z0-9-]+|versionStage=[A-Za-z0-9/_+=.@-]+|region=[a-z0-9-]+)(&(versionId=[A-Za-z0-9-]+|versionStage=[A-Za-z0-9/_+=.@-]+|region=[a-z0-9-]+))?)?(#sha256=[0-9A-Fa-f]{64})?$", source)),
+      ])
     ])
-    error_message = "A layer is s3://BUCKET/KEY, without %, *, $ and blanks in the key. For other sources use the settings of the image and a role from `ecs-bootstrap role print --format terraform`."
+    error_message = "A layer is s3://BUCKET/KEY, without %, *, $ and blanks in the key, ssm:///PATH or secretsmanager://NAME-OR-ARN. For other sources use the settings of the image and a role from `ecs-bootstrap role print --format terraform`."
+  }
+}
+
+variable "secrets" {
+  description = "Parameters and secrets that placeholders in the layers name, so that the role may read them: `ssm:///PATH`, `secretsmanager://NAME-OR-ARN`, those of another region with `?region=REGION`. Placeholders need the setting `expand = true`"
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition = alltrue([
+      for source in var.secrets : can(regex("^(ssm://(/[A-Za-z0-9._-]+)+|secretsmanager://(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:)?[A-Za-z0-9/_+=.@-]+)(\\?region=[a-z0-9-]+)?$", source))
+    ])
+    error_message = "A secret is ssm:///PATH or secretsmanager://NAME-OR-ARN, without a version."
   }
 }
 
@@ -112,7 +129,7 @@ variable "iam_role_tags" {
 }
 
 variable "kms_key_arns" {
-  description = "ARNs of the KMS keys that encrypt layers (`role print --kms-key`)"
+  description = "ARNs of the KMS keys that encrypt layers and secrets (`role print --kms-key`)"
   type        = list(string)
   default     = []
 

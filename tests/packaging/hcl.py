@@ -5,6 +5,7 @@ instead of guessing. Attributes that only AWS knows are the text `<aws_iam_role.
 """
 
 import functools
+import itertools
 import json
 import re
 from pathlib import Path
@@ -288,6 +289,7 @@ def _coalesce(*values):
 
 FUNCTIONS = {
     "alltrue": all,
+    "anytrue": any,
     "coalesce": _coalesce,
     "compact": lambda items: [item for item in items if item not in (None, "")],
     "concat": lambda *lists: [item for one in lists for item in one],
@@ -302,6 +304,8 @@ FUNCTIONS = {
     "regex": _regex,
     "regexall": _regexall,
     "setintersection": lambda one, other: sorted(set(one) & set(other)),
+    "setproduct": lambda *lists: list(itertools.product(*lists)),
+    "startswith": str.startswith,
     "tostring": lambda value: _text(value),
     "values": lambda mapping: [mapping[key] for key in sorted(mapping)],
 }

@@ -23,150 +23,11 @@ sys.path.insert(0, "tests/peers")
 import hcl
 import hcl_format
 import intrinsics
-from harness import Cases, equal, true
+from harness import equal, true
+from roles import KEY, LAYER, MODULE, ONE, SECRET, STACK, TWO, case, module, role_of_module, role_of_stack, stack, statements
 
-case = Cases()
-
-MODULE, EXAMPLE = Path("packaging/terraform"), Path("packaging/terraform/examples/complete")
-STACK, LIFECYCLE = Path("packaging/cloudformation/ecs-bootstrap.yaml"), Path("packaging/lifecycle")
+EXAMPLE, LIFECYCLE = MODULE / "examples/complete", Path("packaging/lifecycle")
 DOCUMENT, ASSOCIATION = Path("packaging/ssm/refresh.yaml"), Path("packaging/ssm/association.yaml")
-
-KEY = "arn:aws:kms:us-west-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-ONE, TWO = "s3://config/prod/ecs.config", "s3://config/common.config"
-ALL = {"iam_role_custom_agent_policy": True, "iam_role_create_cluster": True, "iam_role_tag_authorization": True, "iam_role_task_execution": True}
-ALL_STACK = {"CustomAgentPolicy": "true", "CreateCluster": "true", "TagAuthorization": "true", "TaskExecution": "true"}
-ALL_FLAGS = ["--custom", "--create-cluster", "--tag-authorization", "--with-task-execution"]
-
-# Flags of `role print --for ec2`, variables of the module, parameters of the stack (None: it has none for this), and the partition.
-ROLES = {
-    "one layer": (["--config", ONE], {"config": [ONE]}, {"Config": ONE}, "aws"),
-    "two layers": (["--config", ONE, "--config", TWO], {"config": [ONE, TWO]}, {"Config": ONE, "ConfigOverlay": TWO}, "aws"),
-    "an owner": (
-        ["--config", f"{ONE}?owner=123456789012", "--config", f"{TWO}?owner=123456789012"],
-        {"config": [f"{ONE}?owner=123456789012", f"{TWO}?owner=123456789012"]},
-        {"Config": ONE, "ConfigOverlay": TWO, "ConfigOwner": "123456789012"},
-        "aws",
-    ),
-    "a version, a region and a digest": (
-        ["--config", f"{ONE}?region=eu-west-1&versionId=3HL4.k_q-R#sha256={'a' * 64}", "--config", TWO],
-        {"config": [f"{ONE}?region=eu-west-1&versionId=3HL4.k_q-R#sha256={'a' * 64}", TWO]},
-        None,
-        "aws",
-    ),
-    "a key": (["--config", ONE, "--kms-key", KEY], {"config": [ONE], "kms_key_arns": [KEY]}, {"Config": ONE, "KmsKeyArn": KEY}, "aws"),
-    "a key in China": (
-        ["--config", ONE, "--region", "cn-north-1", "--kms-key", KEY.replace("aws", "aws-cn").replace("us-west-2", "cn-north-1")],
-        {"config": [ONE], "kms_key_arns": [KEY.replace("aws", "aws-cn").replace("us-west-2", "cn-north-1")]},
-        {"Config": ONE, "KmsKeyArn": KEY.replace("aws", "aws-cn").replace("us-west-2", "cn-north-1")},
-        "aws-cn",
-    ),
-    "a key in GovCloud": (
-        ["--config", ONE, "--region", "us-gov-west-1", "--kms-key", KEY.replace("aws", "aws-us-gov").replace("us-west-2", "us-gov-west-1")],
-        {"config": [ONE], "kms_key_arns": [KEY.replace("aws", "aws-us-gov").replace("us-west-2", "us-gov-west-1")]},
-        {"Config": ONE, "KmsKeyArn": KEY.replace("aws", "aws-us-gov").replace("us-west-2", "us-gov-west-1")},
-        "aws-us-gov",
-    ),
-    "a custom policy": (["--config", ONE, "--custom"], {"config": [ONE], "iam_role_custom_agent_policy": True}, {"Config": ONE, "CustomAgentPolicy": "true"}, "aws"),
-    "a custom policy with everything": (["--config", ONE, *ALL_FLAGS], {"config": [ONE], **ALL}, {"Config": ONE, **ALL_STACK}, "aws"),
-    "no layer": ([], {"config": []}, None, "aws"),
-}
-
-
-def module(partition="aws", **variables):
-    given = {"name": "hosts", "config": [ONE], "image_id": "ami-0123456789abcdef0", "subnet_ids": ["subnet-1"]} | variables
-    return hcl.Module(MODULE, given, {"data.aws_partition.current": {"partition": partition}})
-
-
-def stack(partition="aws", **parameters):
-    given = {"Config": ONE, "ImageId": "ami-0123456789abcdef0", "SubnetIds": "subnet-1"} | parameters
-    return intrinsics.Stack(STACK, given, {"Partition": partition, "StackName": "hosts"}).resources()
-
-
-# --- roles ------------------------------------------------------------------------------------------------------------
-
-
-def statements(document):
-    """One triple for each action and resource, so that grouping does not matter."""
-    many = lambda value: value if isinstance(value, list) else [value]
-    equal(document["Version"], "2012-10-17", "the version of the policy")
-    rest = lambda one: json.dumps({name: value for name, value in one.items() if name not in ("Action", "Resource")}, sort_keys=True)
-    return {
-        (action, resource, rest(one))
-        for one in document["Statement"]
-        for action in many(one["Action"])
-        for resource in many(one.get("Resource", ""))
-    }
-
-
-def printed(binary, flags):
-    """The role that the program prints, without this machine's environment and settings."""
-    with tempfile.TemporaryDirectory() as root:
-        command = [binary, "role", "print", "--root", root, "--for", "ec2", "--format", "json", *flags]
-        done = subprocess.run(command, env={}, capture_output=True, text=True, timeout=60)
-    true(done.returncode == 0, done.stderr)
-    role = json.loads(done.stdout)
-    true(role["instance_profile"], "no instance profile is printed")
-    return {
-        "trust": statements(role["trust_policy"]),
-        "managed": set(role["managed_policies"]),
-        "inline": {name: statements(document) for name, document in role["inline_policies"].items()},
-    }
-
-
-def role_of_module(resources):
-    of = lambda kind: [value for address, value in resources.items() if address.startswith(f"{kind}.")]
-    [role] = of("aws_iam_role")
-    [profile] = of("aws_iam_instance_profile")
-    policies, attached = of("aws_iam_role_policy"), of("aws_iam_role_policy_attachment")
-    owners = {one["role"] for one in [profile, *policies, *attached]}
-    true(owners <= {"<aws_iam_role.this[0].name>", "<aws_iam_role.this[0].id>", role.get("name")}, f"policies and profile belong to {owners}")
-    return {
-        "trust": statements(json.loads(role["assume_role_policy"])),
-        "managed": {one["policy_arn"] for one in attached},
-        "inline": {one["name"]: statements(json.loads(one["policy"])) for one in policies},
-    }
-
-
-def role_of_stack(resources):
-    role = resources["Role"]
-    equal(resources["InstanceProfile"], {"Roles": ["<Role>"]}, "the instance profile")
-    return {
-        "trust": statements(role["AssumeRolePolicyDocument"]),
-        "managed": set(role.get("ManagedPolicyArns", [])),
-        "inline": {one["PolicyName"]: statements(one["PolicyDocument"]) for one in role["Policies"]},
-    }
-
-
-def same_role(made, wanted):
-    """Reports only what differs, since whole roles are long."""
-    for part in ("trust", "managed"):
-        equal(made[part] ^ wanted[part], set(), f"the difference in {part}")
-    equal(set(made["inline"]), set(wanted["inline"]), "the names of the policies")
-    for name, document in wanted["inline"].items():
-        equal(made["inline"][name] ^ document, set(), f"the difference in {name}")
-
-
-@case(each=list(ROLES))
-def the_module_makes_the_printed_role(binary, name):
-    flags, variables, _, partition = ROLES[name]
-    same_role(role_of_module(module(partition, **variables).resources()), printed(binary, flags))
-
-
-@case(each=[name for name, role in ROLES.items() if role[2]])
-def the_stack_makes_the_printed_role(binary, name):
-    flags, _, parameters, partition = ROLES[name]
-    same_role(role_of_stack(stack(partition, **parameters)), printed(binary, flags))
-
-
-@case
-def an_existing_instance_profile_replaces_the_role(_):
-    arn = "arn:aws:iam::123456789012:instance-profile/mine"
-    resources = module(create_iam_instance_profile=False, iam_instance_profile_arn=arn).resources()
-    equal([address for address in resources if "aws_iam" in address], [], "what the module makes in IAM")
-    equal(resources["aws_launch_template.this[0]"]["iam_instance_profile"], [{"arn": arn}], "the instance profile")
-    resources = stack(InstanceProfileArn=arn)
-    true("Role" not in resources and "InstanceProfile" not in resources, "the stack makes a role")
-    equal(resources["LaunchTemplate"]["LaunchTemplateData"]["IamInstanceProfile"], {"Arn": arn}, "the instance profile")
 
 
 # --- what packaging/lifecycle does ----------------------------------------------------------------------------------------
@@ -258,9 +119,10 @@ def settings_are_instance_tags(_):
     template = module(**variables).resources()["aws_launch_template.this[0]"]
     [tags] = [one["tags"] for one in template["tag_specifications"] if one["resource_type"] == "instance"]
     equal(ours(tags), wanted | {"ecs-bootstrap:timeout": "2m"}, "the module's tags")
-    template = stack(Config=ONE, ConfigOverlay=TWO, ConfigOwner="123456789012")["LaunchTemplate"]["LaunchTemplateData"]
-    [tags] = [one["Tags"] for one in template["TagSpecifications"] if one["ResourceType"] == "instance"]
-    equal(ours({tag["Key"]: tag["Value"] for tag in tags}), wanted, "the stack's tags")
+    for layers, value in ((ONE, TWO), wanted["ecs-bootstrap:config"]), ((LAYER, ONE), f"{LAYER} {ONE}?owner=123456789012"):
+        template = stack(Config=layers[0], ConfigOverlay=layers[1], ConfigOwner="123456789012")["LaunchTemplate"]["LaunchTemplateData"]
+        [tags] = [one["Tags"] for one in template["TagSpecifications"] if one["ResourceType"] == "instance"]
+        equal(ours({tag["Key"]: tag["Value"] for tag in tags}), wanted | {"ecs-bootstrap:config": value}, "the stack's tags")
 
 
 @case
@@ -314,6 +176,12 @@ def every_part_can_be_left_out(_):
         {"config": ["https://config.example/ecs.config"]},
         {"config": ["s3://config/k?version=1"]},
         {"config": ["s3://config/" + "k" * 250]},
+        {"config": ["ssm://fleet/ecs.config"]},
+        {"config": ["ssm:///fleet//ecs.config"]},
+        {"config": [f"{LAYER}?versionId=1"]},
+        {"config": ["secretsmanager://arn:aws:s3:us-west-2:123456789012:secret:fleet"]},
+        {"secrets": [ONE]},
+        {"secrets": [f"{SECRET}?versionStage=AWSPREVIOUS"]},
         {"settings": {"from_tags": "true"}},
         {"kms_key_arns": ["arn:aws:kms:us-west-2:123456789012:alias/config"]},
         {"tags": {"cost center": "1"}},
@@ -334,6 +202,22 @@ def the_module_refuses(_, variables):
         true(re.match(r"^[A-Z].*\.$", str(error), re.S), f"no sentence: {error}")
     else:
         raise AssertionError("it was accepted")
+
+
+@case(
+    each=[
+        {"Config": "s3://config/a%20b"},
+        {"Config": "ssm://fleet/ecs.config"},
+        {"ConfigOverlay": "https://config.example/ecs.config"},
+        {"ConfigOverlay": "secretsmanager://arn:aws:s3:us-west-2:123456789012:secret:fleet"},
+        {"ParameterArns": "arn:aws:ssm:us-west-2:123456789012:parameter/*"},
+        {"SecretArns": "arn:aws:secretsmanager:us-west-2:123456789012:secret:a,"},
+    ]
+)
+def the_stack_refuses(_, parameters):
+    [(name, value)] = parameters.items()
+    pattern = intrinsics.load(STACK)["Parameters"][name]["AllowedPattern"]
+    true(not re.search(pattern, value), "it was accepted")
 
 
 # --- the form of the module -------------------------------------------------------------------------------------------

@@ -32,8 +32,10 @@ module "ecs_bootstrap" {
 
   # Configuration
   config     = ["s3://${aws_s3_bucket.config.bucket}/${aws_s3_object.config.key}?owner=${local.account_id}"]
+  secrets    = ["ssm://${aws_ssm_parameter.log_level.name}"]
   block_imds = true
   settings = {
+    expand         = "true"
     expect_account = local.account_id
     timeout        = "5m"
   }
@@ -202,9 +204,18 @@ resource "aws_s3_object" "config" {
     ECS_CLUSTER=${aws_ecs_cluster.this.name}
     ECS_ENABLE_TASK_IAM_ROLE=true
     ECS_AWSVPC_BLOCK_IMDS=true
+    ECS_LOGLEVEL=$${ssm:${aws_ssm_parameter.log_level.name}}
   END
 
   depends_on = [aws_s3_bucket_versioning.config]
+}
+
+# A value that the object names, as it can name a registry's password in Secrets Manager: `$${secret:NAME#FIELD}`.
+resource "aws_ssm_parameter" "log_level" {
+  name  = "/${local.name}/log-level"
+  type  = "String"
+  value = "warn"
+  tags  = local.tags
 }
 
 ################################################################################
