@@ -6,7 +6,7 @@ use std::io;
 
 use nix::libc;
 
-use super::nft::{self, LoadedTable, NftTable, Optional, TableFamily};
+use super::nft::{self, DescribedRule, LoadedTable, NftRule, NftTable, Optional, TableFamily};
 use super::parts::{self, GuardPart, PartInstalled, PartStatus, RulesChange};
 use super::state::GuardState;
 use super::{Error, GuardRequest, netlink};
@@ -156,22 +156,27 @@ pub(crate) fn status(saved: &GuardState) -> Result<FirewallStatus, Error> {
     Ok(FirewallStatus { part: PartStatus::new(state, words), packets, frames })
 }
 
-/// Those of the wanted rules that are loaded and whose chain is in order.
-fn rules_in_force(wish: &Wish<'_>, loaded: &[LoadedTable]) -> Vec<nft::DescribedRule> {
+/// Those of the wanted conditions that are loaded, with what drops behind them, and whose chains are
+/// in order.
+fn rules_in_force(wish: &Wish<'_>, loaded: &[LoadedTable]) -> Vec<DescribedRule> {
     let full = wish.tables(&wish.optional);
-    let is_loaded = |rule: &nft::DescribedRule| {
-        let of = |table: &&NftTable| table.family == rule.family;
-        let chain = |table: &NftTable| {
-            table.chains.iter().find(|chain| chain.name == rule.rule.chain).cloned()
-        };
+    let is_loaded = |family: TableFamily, rule: &NftRule| {
+        let of = |table: &&NftTable| table.family == family;
+        let chain =
+            |table: &NftTable| table.chains.iter().find(|chain| chain.name == rule.chain).cloned();
         let wanted = full.iter().find(of).and_then(chain);
         let mut tables = loaded.iter().map(|loaded| &loaded.table);
         tables.find(of).is_some_and(|table| {
-            table.flags & DORMANT == 0 && chain(table) == wanted && table.rules.contains(&rule.rule)
+            table.flags & DORMANT == 0 && chain(table) == wanted && table.rules.contains(rule)
         })
     };
     let described = nft::described(wish.interface, &wish.optional).into_iter();
-    described.filter(|rule| rule.words.is_some()).filter(is_loaded).collect()
+    let conditions = described.filter(|rule| rule.words.is_some());
+    conditions
+        .filter(|DescribedRule { family, rule, .. }| {
+            [rule, &nft::dropping(rule)].iter().all(|rule| is_loaded(*family, rule))
+        })
+        .collect()
 }
 
 /// NFT_TABLE_F_DORMANT of linux/netfilter/nf_tables.h.

@@ -9,7 +9,7 @@
 //! 0:  from all to 169.254.169.254 iif lo goto 1 proto kernel
 //! 0:  from all to 169.254.169.254 iif lo lookup main proto kernel
 //! 0:  from all to 169.254.169.254 prohibit proto kernel
-//! 1:  from all nop proto kernel
+//! 1:  from all iif lo nop proto kernel
 //! ```
 //!
 //! - Priority 0: a rule that is added without a priority goes in front of the lowest one above 0,
@@ -18,6 +18,8 @@
 //!   (systemd/systemd#19106), and Amazon Linux 2023 reloads it whenever an address changes.
 //! - `iif lo` is what this host sends itself. It goes on behind priority 0; where `ip rule flush`
 //!   has removed that target, the second rule keeps the host connected.
+//! - The kernel goes through all of them for each packet that it forwards, and compares the interface
+//!   first: where that is enough, a rule costs least.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -246,14 +248,18 @@ impl Rule {
     /// What `goto` needs: a rule at its target, which does nothing.
     fn target(family: IpFamily) -> Rule {
         let mut rule = Rule::new(family, Action::Nop);
-        rule.attributes.insert(PRIORITY, GO_ON_AT.to_ne_bytes().to_vec());
+        let interface = (INTERFACE, b"lo\0".to_vec());
+        rule.attributes.extend([(PRIORITY, GO_ON_AT.to_ne_bytes().to_vec()), interface]);
         rule
     }
 
     fn is_own(&self, family: IpFamily) -> bool {
         let to_metadata = self.attributes.get(&DESTINATION) == Some(&octets(family));
         let kernel = !self.attributes.contains_key(&PROTOCOL);
-        *self == Rule::target(family) || (kernel && self.decides() && to_metadata)
+        // The guard's target had no interface once, and is removed where it is found like that.
+        let mut target = self.clone();
+        target.attributes.entry(INTERFACE).or_insert(b"lo\0".to_vec());
+        target == Rule::target(family) || (kernel && self.decides() && to_metadata)
     }
 
     /// Whether it has priority 0; the target of `goto` does nothing by itself.
@@ -332,6 +338,15 @@ mod tests {
         };
         assert_eq!(actions(None), [2, 1, 8, 3]);
         assert_eq!(actions(Some("docker0")), [8]);
+    }
+
+    #[test]
+    fn target_is_own_with_and_without_its_interface() {
+        let mut target = Rule::target(IpFamily::V4);
+        target.attributes.insert(INTERFACE, b"eth0\0".to_vec());
+        assert!(!target.is_own(IpFamily::V4));
+        target.attributes.remove(&INTERFACE);
+        assert!(target.is_own(IpFamily::V4) && target != Rule::target(IpFamily::V4));
     }
 
     #[test]

@@ -12,11 +12,17 @@ use super::super::addresses::IpFamily;
 
 const DROP: u32 = 0;
 
-/// `ip daddr ADDRESS`, without the protocol that it depends on.
-pub(super) fn to_metadata(family: IpFamily) -> Vec<Expressions> {
+/// `ip daddr ADDRESS`, with the `protocol` that it depends on. Of all packets only those go beyond the
+/// first comparison that have the address' first word where their destination would be: loading four
+/// bytes and comparing them are the two cheapest expressions that the kernel has.
+pub(super) fn to_metadata(
+    family: IpFamily,
+    protocol: fn(IpFamily) -> Vec<Expressions>,
+) -> Vec<Expressions> {
     let octets = octets(family);
     let offset = if family == IpFamily::V4 { 16 } else { 24 };
-    vec![of_header(offset, octets.len() as u32), equals(&octets)]
+    let with = |bytes: &[u8]| vec![of_header(offset, bytes.len() as u32), equals(bytes)];
+    [with(&octets[..4]), protocol(family), with(&octets)].concat()
 }
 
 /// Bytes of the network header.
@@ -81,7 +87,7 @@ pub(super) fn received() -> Vec<Expressions> {
     vec![meta(MetaKey::Iif), differs(&[0; 4])]
 }
 
-/// `@nh,0,8 != 0x45 fib daddr type local`: linux/netfilter/nf_tables.h, enum nft_fib_attributes. The
+/// `@nh,0,8 != 0x45 meta nfproto ipv4 fib daddr type local`: linux/netfilter/nf_tables.h, enum nft_fib_attributes. The
 /// first byte of an IPv4 header without options is 0x45, and only those with options are worth a
 /// look-up.
 pub(super) fn to_the_forwarder() -> Vec<Expressions> {
@@ -91,9 +97,9 @@ pub(super) fn to_the_forwarder() -> Vec<Expressions> {
     let attributes =
         vec![word(1, Register::Reg1.into()), word(2, ADDRESS_TYPE), word(3, DESTINATION)];
     let load = Expressions::Other { expression_type: "fib".into(), attributes };
-    let has_options = [of_header(0, 1), differs(&[0x45])];
-    let to_local = [load, equals(&LOCAL.to_ne_bytes())];
-    [nfproto(IpFamily::V4), has_options.into(), to_local.into()].concat()
+    let has_options = vec![of_header(0, 1), differs(&[0x45])];
+    let to_local = vec![load, equals(&LOCAL.to_ne_bytes())];
+    [has_options, nfproto(IpFamily::V4), to_local].concat()
 }
 
 /// `ct direction original ct original ip daddr ADDRESS`: enum nft_ct_attributes and nft_ct_keys.
@@ -147,10 +153,17 @@ pub(super) fn counter() -> Expressions {
 }
 
 pub(super) fn drop_packet() -> Expressions {
-    let verdict = DataAttribute::Verdict(vec![VerdictAttribute::Code(Verdict::Other(DROP))]);
+    verdict(vec![VerdictAttribute::Code(Verdict::Other(DROP))])
+}
+
+pub(super) fn go_to(chain: String) -> Expressions {
+    verdict(vec![VerdictAttribute::Code(Verdict::Goto), VerdictAttribute::Chain(chain)])
+}
+
+fn verdict(attributes: Vec<VerdictAttribute>) -> Expressions {
     Expressions::Immediate(vec![
         Immediate::DestinationRegister(Register::Verdict),
-        Immediate::Data(verdict),
+        Immediate::Data(DataAttribute::Verdict(attributes)),
     ])
 }
 

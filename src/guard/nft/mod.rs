@@ -27,8 +27,10 @@ use netlink_packet_netfilter::{
 use nix::libc;
 use nix::sys::socket::SockProtocol;
 pub(crate) use record::recorded;
-pub(crate) use table::{DescribedRule, NftTable, Optional, TableFamily, described, wanted};
-use table::{NAME, NftChain, NftRule, POLICY_ACCEPT};
+pub(crate) use table::{
+    DescribedRule, NftRule, NftTable, Optional, TableFamily, described, dropping, wanted,
+};
+use table::{NAME, NftChain, POLICY_ACCEPT};
 
 use super::netlink;
 
@@ -145,15 +147,17 @@ fn delete_table(family: TableFamily) -> Vec<u8> {
 }
 
 fn new_chain(chain: &NftChain) -> NfTablesMessage {
-    let number = Hook::Number(HookNumber::Other(chain.hook));
-    let priority = Hook::Priority(chain.priority.cast_unsigned());
     let mut message = chain_message(NAME, &chain.name);
-    message.attributes.extend([
-        ChainAttribute::Hook(vec![number, priority]),
-        ChainAttribute::Policy(chain.policy),
-        ChainAttribute::Type(chain.kind.clone()),
-        ChainAttribute::Flags(ChainFlags::from_bits_retain(chain.flags)),
-    ]);
+    if chain.is_base() {
+        let number = Hook::Number(HookNumber::Other(chain.hook));
+        let priority = Hook::Priority(chain.priority.cast_unsigned());
+        message.attributes.extend([
+            ChainAttribute::Hook(vec![number, priority]),
+            ChainAttribute::Policy(chain.policy),
+            ChainAttribute::Type(chain.kind.clone()),
+            ChainAttribute::Flags(ChainFlags::from_bits_retain(chain.flags)),
+        ]);
+    }
     NfTablesMessage::NewChain(message)
 }
 

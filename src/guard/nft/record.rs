@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! set probed { type mark; size 4096; flags dynamic,timeout; timeout 3s; }
-//! ip daddr 169.254.169.254 meta l4proto tcp @th,96,8 0x50 update @probed { @th,32,32 }
+//! meta l4proto tcp @th,96,8 0x50 update @probed { @th,32,32 }
 //! ```
 //! A rule of its own, in front of the one that drops: where the set is full, nothing that follows
 //! in the same rule would be done. Only SYNs without an option are recorded, as the proof sends
@@ -27,7 +27,7 @@ use super::{NAME, TableFamily, encode, get};
 
 const SET: &str = "probed";
 
-/// The conditions and the statement behind those on the destination.
+/// What records a packet that is to be dropped, if it is one of a proof.
 pub(super) fn record() -> Vec<Expressions> {
     const TCP: u8 = 6;
     const SEQUENCE: (u32, u32) = (4, 4);

@@ -7,31 +7,39 @@
 //! table inet ecs-bootstrap {
 //!     chain forward {
 //!         type filter hook forward priority filter - 10; policy accept;
-//!         meta nfproto ipv4 @nh,0,8 != 0x45 fib daddr type local drop
-//!         ip daddr 169.254.169.254 drop
-//!         ip6 daddr fd00:ec2::254 drop
+//!         @nh,0,8 != 0x45 meta nfproto ipv4 fib daddr type local goto forward-drop
+//!         @nh,128,32 0xa9fea9fe ip daddr 169.254.169.254 goto forward-drop
+//!         @nh,192,32 0xfd000ec2 ip6 daddr fd00:ec2::254 goto forward-drop
+//!     }
+//!     chain forward-drop {
+//!         meta l4proto tcp @th,96,8 0x50 update @probed { @th,32,32 }
+//!         drop
 //!     }
 //!     chain postrouting {
 //!         type filter hook postrouting priority filter - 10; policy accept;
-//!         iif != 0 ip daddr 169.254.169.254 drop
-//!         iif != 0 ip6 daddr fd00:ec2::254 drop
+//!         @nh,128,32 0xa9fea9fe ip daddr 169.254.169.254 iif != 0 goto postrouting-drop
+//!         @nh,192,32 0xfd000ec2 ip6 daddr fd00:ec2::254 iif != 0 goto postrouting-drop
 //!     }
+//!     chain postrouting-drop { … }
 //!     chain input {
 //!         type filter hook input priority filter - 10; policy accept;
-//!         iifname != "lo" ct direction original ct original ip daddr 169.254.169.254 drop
-//!         iifname != "lo" ct direction original ct original ip6 daddr fd00:ec2::254 drop
+//!         ct direction original ct original ip daddr 169.254.169.254 iifname != "lo" goto input-drop
+//!         ct direction original ct original ip6 daddr fd00:ec2::254 iifname != "lo" goto input-drop
 //!     }
+//!     chain input-drop { … }
 //! }
 //! table bridge ecs-bootstrap {
 //!     chain forward {
 //!         type filter hook forward priority filter - 10; policy accept;
-//!         ip daddr 169.254.169.254 drop
-//!         ip6 daddr fd00:ec2::254 drop
+//!         @nh,128,32 0xa9fea9fe ip daddr 169.254.169.254 goto forward-drop
+//!         @nh,192,32 0xfd000ec2 ip6 daddr fd00:ec2::254 goto forward-drop
 //!     }
+//!     chain forward-drop { … }
 //! }
 //! ```
-//! In front of each rule on metadata's address is another that records the proof's packets: see
-//! `record`.
+//! Every packet that the host forwards passes these chains, and hardly any is for metadata: each
+//! condition begins with the comparison that rules out most packets at the least cost. What drops,
+//! and what records the proof's packets before (see `record`), has a chain of its own behind each.
 //!
 //! A drop is final in any base chain and an accept ends only its own, so no other program's rules
 //! can let a packet pass these.
@@ -53,7 +61,7 @@ use netlink_packet_netfilter::nftables::{Expressions, MetaKey};
 
 use super::super::addresses::IpFamily;
 use super::expressions::{
-    counter, drop_packet, ether_type, named, nfproto, not_loopback, received, to_metadata,
+    counter, drop_packet, ether_type, go_to, named, nfproto, not_loopback, received, to_metadata,
     to_the_forwarder, was_to_metadata,
 };
 use super::record::record;
@@ -125,6 +133,13 @@ impl NftTable {
     }
 }
 
+impl NftChain {
+    /// Whether packets come to it by a hook, and not from another chain.
+    pub(super) fn is_base(&self) -> bool {
+        self.flags & BASE_CHAIN != 0
+    }
+}
+
 impl Optional {
     pub(crate) const ALL: [Optional; 5] = [
         Optional::SourceRoutes,
@@ -184,71 +199,90 @@ pub(crate) fn chains(family: TableFamily) -> Vec<NftChain> {
         TableFamily::Inet => (&[(FORWARD, 2), (POSTROUTING, 4), (INPUT, 1)], -10),
         TableFamily::Bridge => (&[(FORWARD, 2)], -210),
     };
-    let chain = |(name, hook): &(&str, u32)| NftChain {
-        name: (*name).into(),
-        kind: "filter".into(),
-        hook: *hook,
-        priority,
-        policy: POLICY_ACCEPT,
-        flags: BASE_CHAIN,
+    let chains = |(name, hook): &(&str, u32)| {
+        let base = NftChain {
+            name: (*name).into(),
+            kind: "filter".into(),
+            hook: *hook,
+            priority,
+            policy: POLICY_ACCEPT,
+            flags: BASE_CHAIN,
+        };
+        [base, NftChain { name: drop_chain(name), ..NftChain::default() }]
     };
-    hooks.iter().map(chain).collect()
+    hooks.iter().flat_map(chains).collect()
+}
+
+/// The chain that drops what the conditions of this one select.
+fn drop_chain(chain: &str) -> String {
+    format!("{chain}-drop")
 }
 
 /// All rules in their order, each with what it does in words.
 pub(crate) fn described(interface: Option<&str>, with: &[Optional]) -> Vec<DescribedRule> {
-    let has = |optional| with.contains(&optional);
+    let conditions = conditions(interface, with);
+    let of_one_chain = |one: &DescribedRule, other: &DescribedRule| {
+        (one.family, &one.rule.chain) == (other.family, &other.rule.chain)
+    };
+    let mut rules = Vec::new();
+    for of_chain in conditions.chunk_by(of_one_chain) {
+        let family = of_chain[0].family;
+        let chain = drop_chain(&of_chain[0].rule.chain);
+        let record = with.contains(&Optional::Record).then(|| rule(chain.clone(), record()));
+        let drop = dropping(&of_chain[0].rule);
+        let behind = record.into_iter().chain([drop]);
+        rules.extend_from_slice(of_chain);
+        rules.extend(behind.map(|rule| DescribedRule { words: None, family, rule }));
+    }
+    rules
+}
+
+/// The rule that drops what `condition` selects.
+pub(crate) fn dropping(condition: &NftRule) -> NftRule {
+    rule(drop_chain(&condition.chain), vec![counter(), drop_packet()])
+}
+
+fn conditions(interface: Option<&str>, with: &[Optional]) -> Vec<DescribedRule> {
+    let families = |part| IpFamily::ALL.into_iter().filter(move |_| with.contains(&part));
     let from = interface.map_or(String::new(), |name| format!(" from {name}"));
-    let rule = |chain: &str, what: String, condition: Vec<Vec<Expressions>>| DescribedRule {
+    let condition = |chain: &str, what: String, conditions: [Vec<Expressions>; 2]| DescribedRule {
         words: Some(format!("drop {what}")),
         family: TableFamily::Inet,
-        rule: rule(chain, condition.concat()),
+        rule: rule(chain.into(), [conditions.concat(), vec![go_to(drop_chain(chain))]].concat()),
     };
-    let incoming = || interface.map_or(vec![], |name| named(MetaKey::Iifname, name));
-    let source_routes = has(Optional::SourceRoutes).then(|| {
-        let what = format!("forwarded packets{from} with a source route (IPv4)");
-        rule(FORWARD, what, vec![incoming(), to_the_forwarder()])
-    });
+    let incoming = |otherwise| interface.map_or(otherwise, |name| named(MetaKey::Iifname, name));
     let mut rules = Vec::new();
+    if with.contains(&Optional::SourceRoutes) {
+        let what = format!("forwarded packets{from} with a source route (IPv4)");
+        rules.push(condition(FORWARD, what, [to_the_forwarder(), incoming(vec![])]));
+    }
     for family in IpFamily::ALL {
         let what = format!("forwarded packets{from} to {}", family.metadata());
-        rules.push(rule(FORWARD, what, vec![incoming(), nfproto(family), to_metadata(family)]));
+        let to_metadata = to_metadata(family, nfproto);
+        rules.push(condition(FORWARD, what, [to_metadata, incoming(vec![])]));
     }
-    for family in IpFamily::ALL.into_iter().filter(|_| has(Optional::AfterRouting)) {
+    for family in families(Optional::AfterRouting) {
         let what = format!("packets{from} that leave for {} after all", family.metadata());
-        let incoming = if interface.is_some() { incoming() } else { received() };
-        rules.push(rule(POSTROUTING, what, vec![incoming, nfproto(family), to_metadata(family)]));
+        let to_metadata = to_metadata(family, nfproto);
+        rules.push(condition(POSTROUTING, what, [to_metadata, incoming(received())]));
     }
-    for family in IpFamily::ALL.into_iter().filter(|_| has(Optional::Redirected)) {
+    for family in families(Optional::Redirected) {
         let what =
             format!("connections{from} to {} that are redirected to this host", family.metadata());
-        let incoming = if interface.is_some() { incoming() } else { not_loopback() };
-        rules.push(rule(INPUT, what, vec![incoming, was_to_metadata(family)]));
+        let was_to_metadata = was_to_metadata(family);
+        rules.push(condition(INPUT, what, [was_to_metadata, incoming(not_loopback())]));
     }
-    for family in IpFamily::ALL.into_iter().filter(|_| has(Optional::Bridges)) {
+    for family in families(Optional::Bridges) {
         let what = format!("frames{from} that a bridge passes on to {}", family.metadata());
         let bridge = interface.map_or(vec![], |name| named(MetaKey::BriIifname, name));
-        let condition = vec![bridge, ether_type(family), to_metadata(family)];
-        rules.push(DescribedRule { family: TableFamily::Bridge, ..rule(FORWARD, what, condition) });
+        let frame = condition(FORWARD, what, [to_metadata(family, ether_type), bridge]);
+        rules.push(DescribedRule { family: TableFamily::Bridge, ..frame });
     }
-    let rules = rules.into_iter();
-    let rules: Vec<_> =
-        if has(Optional::Record) { rules.flat_map(with_record).collect() } else { rules.collect() };
-    source_routes.into_iter().chain(rules).collect()
+    rules
 }
 
-/// What drops, behind what records the proof's packets that it will drop.
-fn with_record(dropping: DescribedRule) -> [DescribedRule; 2] {
-    let NftRule { chain, expressions, .. } = &dropping.rule;
-    let condition = &expressions[..expressions.len() - 2];
-    let expressions = [condition, &record()].concat();
-    let rule = NftRule { chain: chain.clone(), expressions, userdata: comment() };
-    [DescribedRule { words: None, family: dropping.family, rule }, dropping]
-}
-
-fn rule(chain: &str, mut expressions: Vec<Expressions>) -> NftRule {
-    expressions.extend([counter(), drop_packet()]);
-    NftRule { chain: chain.into(), expressions, userdata: comment() }
+fn rule(chain: String, expressions: Vec<Expressions>) -> NftRule {
+    NftRule { chain, expressions, userdata: comment() }
 }
 
 /// libnftnl's type, length, value; a comment is type 0 and ends in a NUL.
@@ -264,10 +298,10 @@ mod tests {
     #[test]
     fn altered_table_is_not_equal_to_the_wanted_one() {
         let [table, bridge] = wanted(None, &Optional::ALL).try_into().unwrap();
-        assert_eq!((table.chains.len(), table.rules.len()), (3, 13));
-        assert_eq!((bridge.chains.len(), bridge.rules.len()), (1, 4));
+        assert_eq!((table.chains.len(), table.rules.len(), table.members), (6, 13, 7));
+        assert_eq!((bridge.chains.len(), bridge.rules.len(), bridge.members), (2, 4, 3));
         assert_ne!(table, NftTable { flags: 1, ..table.clone() });
-        assert_ne!(table, NftTable { members: 5, ..table.clone() });
+        assert_ne!(table, NftTable { members: 8, ..table.clone() });
         assert_ne!(table, NftTable { owner: Some(77), ..table.clone() });
         assert_ne!(
             table,
@@ -276,17 +310,26 @@ mod tests {
     }
 
     #[test]
-    fn kernel_that_lacks_all_optional_parts_gets_one_chain() {
+    fn kernel_that_lacks_all_optional_parts_gets_one_hook() {
         let [table] = wanted(None, &[]).try_into().unwrap();
-        assert_eq!((table.chains.len(), table.rules.len(), table.members), (1, 2, 1));
+        assert_eq!((table.chains.len(), table.rules.len(), table.members), (2, 3, 2));
     }
 
     #[test]
-    fn restricted_rules_all_name_the_interface() {
-        for described in described(Some("docker0"), &Optional::ALL) {
-            let words = described.words.unwrap_or("from docker0".into());
+    fn restricted_conditions_all_name_the_interface() {
+        for described in conditions(Some("docker0"), &Optional::ALL) {
+            let words = described.words.unwrap();
             assert!(words.contains("from docker0"), "{words}");
-            assert!(format!("{:?}", described.rule.expressions[0]).contains("ifname"));
+            assert!(format!("{:?}", described.rule.expressions).contains("ifname"));
+        }
+    }
+
+    #[test]
+    fn ordinary_packet_costs_each_condition_two_expressions() {
+        for described in conditions(None, &Optional::ALL) {
+            let first = format!("{:?}", described.rule.expressions.first_chunk::<2>().unwrap());
+            assert!(described.rule.chain == INPUT || first.starts_with("[Payload("), "{first}");
+            assert!(first.contains("Cmp("), "{first}");
         }
     }
 }

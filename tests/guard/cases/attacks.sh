@@ -8,6 +8,7 @@ group_k() {
   check "after nft flush ruleset and ip rule flush the routing rules block, and the host stays connected" both_flushed
   check "a rule that another program had at priority 0 before is reported" preceded
   check "S1 a table without its source-route rule is weakened, and status lists what is in force" s1
+  check "tables and rules of an earlier version are weakened, and repaired" former_shapes
   check "S3 --interface '*' is refused" s3
   check "S4 a trailing * of --interface is a + in the documented rule" s4
   check "--interface with a whole name restricts both guards" whole_name
@@ -55,7 +56,22 @@ s1() {
   prints "with a source route" guard status || return
   handle=$(host nft -a list table inet ecs-bootstrap | grep -oP 'fib daddr type local.*handle \K[0-9]+')
   host nft delete rule inet ecs-bootstrap forward handle "$handle"
-  prints "nf_tables: weakened" guard status && [[ $(guard status) != *"with a source route"* ]] && prints "nf_tables: repaired" guard install && prints "nf_tables: effective" guard status
+  prints "nf_tables: weakened" guard status && [[ $(guard status) != *"with a source route"* ]] && prints "nf_tables: repaired" guard install && prints "nf_tables: effective" guard status || return
+  host nft flush chain inet ecs-bootstrap forward-drop
+  [[ $(guard status) != *"drop forwarded packets"* ]] && prints "after all" guard status && prints "nf_tables: repaired" guard install
+}
+
+# As earlier versions wrote them.
+former_shapes() {
+  local family
+  guard install >/dev/null
+  host nft "delete table inet ecs-bootstrap; table inet ecs-bootstrap { chain forward { type filter hook forward priority -10; ip daddr $V4 counter drop; }; }"
+  for family in -4 -6; do
+    host ip $family rule add pref 1 protocol kernel nop && host ip $family rule del pref 1 iif lo nop || return
+  done
+  prints "routing rules: weakened" guard status && prints "nf_tables: weakened" guard status && cell_asks blocked && host_reaches || return
+  exits 0 guard install && prints "guard: effective" guard status && cell_asks blocked && host_reaches || return
+  [[ $(host ip rule; host ip -6 rule) != *unresolved* && $(host ip rule; host ip -6 rule) != *"all nop"* ]]
 }
 
 s3() {

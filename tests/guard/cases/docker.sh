@@ -52,7 +52,7 @@ table() { host nft -j list table inet ecs-bootstrap | sed -E 's/"(packets|bytes|
 t3() {
   local before
   before=$(table)
-  prints '"changed": false' guard install --output json && [[ $before == "$(table)" ]] && (($(host nft list table inet ecs-bootstrap | grep -c drop) == 7))
+  prints '"changed": false' guard install --output json && [[ $before == "$(table)" ]] && (($(host nft list table inet ecs-bootstrap | grep -c goto) == 7))
 }
 
 shown_first() { prints "-A FORWARD -d $V4/32 -i docker+ -j DROP" host iptables -S FORWARD 1; }
@@ -161,7 +161,7 @@ weakened() {
   local spoil
   guard install --without routing >/dev/null
   for spoil in "insert rule inet ecs-bootstrap forward accept" "add table inet ecs-bootstrap { flags dormant; }" \
-    "flush chain inet ecs-bootstrap forward" "add chain inet ecs-bootstrap guest"; do
+    "flush chain inet ecs-bootstrap forward" "flush chain inet ecs-bootstrap postrouting-drop" "add chain inet ecs-bootstrap guest"; do
     host nft "$spoil" || return
     prints "nf_tables: weakened" guard status && prints "nf_tables: repaired" guard install --without routing && prints "nf_tables: effective" guard status || { echo "after: $spoil"; return 1; }
   done
@@ -191,7 +191,7 @@ crowd() {
   for _ in {1..20}; do guard install >/dev/null 2>&1 & pids+=($!); done
   for pid in "${pids[@]}"; do wait "$pid" || { echo "one of 20 failed"; return 1; }; done
   for _ in {1..100}; do guard install >/dev/null || return; done
-  (($(host iptables -S FORWARD | grep -c -- "$V4") == 1 && $(host nft list table inet ecs-bootstrap | grep -c drop) == 7))
+  (($(host iptables -S FORWARD | grep -c -- "$V4") == 1 && $(host nft list table inet ecs-bootstrap | grep -c goto) == 7))
 }
 
 firewall() { host ip rule; host ip -6 rule; host iptables-save | sed -E 's/^#.*//; s/\[[0-9:]+\]//'; host ip6tables-save | sed -E 's/^#.*//; s/\[[0-9:]+\]//'; host nft list ruleset | sed -E 's/packets [0-9]+ bytes [0-9]+//'; }
