@@ -1,13 +1,15 @@
 # shellcheck shell=bash
 # A container instance in network namespaces: a host with a dockerd of its own, and the rehearsal double as its metadata service.
 #
-#   container ── docker0, a user-defined bridge, an IPv6 bridge ── [gl-ID-host] eth0 ── eth0 [gl-ID-aws] 169.254.169.254, fd00:ec2::254
+#   container ── docker0, a user-defined, an IPv6 and an internal bridge ── [gl-ID-host] eth0 ── eth0 [gl-ID-aws] 169.254.169.254,
+#   awsvpc task ecs-eth0 ── ecs-bridge ─────────────────────────────────────────┘                                  fd00:ec2::254
 #
 # Source it, set ID (1 to 6 letters, another for each lab that runs at the same time), and call lab_up. Nothing is made in the caller's own
 # namespace and no packet leaves through it; lab_down removes everything, also what a broken test left.
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 V4=169.254.169.254 V6=fd00:ec2::254
+CELLS=(bridge,$V4 user,$V4 six,$V4 six,$V6 internal,$V4 task,$V4)
 
 lab_install_tools() { # from Debian's archive, those of tests/guard/packages that are missing
   local missing package
@@ -72,6 +74,7 @@ guard() { host env XTABLES_LOCKFILE="$LAB/xtables.lock" "$BIN" --root "$LAB/root
 lab_up() { # [dockerd options]
   LAB=/tmp/gl-$ID
   lab_down
+  [[ -z ${DEBIAN13:-} ]] || debian13 || return
   mkdir -p "$LAB/root" "$LAB/data" "$LAB/exec"
   echo '{}' >"$LAB/daemon.json"
   lab_aws
@@ -81,6 +84,7 @@ lab_up() { # [dockerd options]
   lab_image
   docker network create user >/dev/null
   docker network create --ipv6 --subnet fd00:1ab::/64 six >/dev/null
+  docker network create --internal --subnet 10.99.0.0/24 --gateway 10.99.0.1 internal >/dev/null
   lab_containers
 }
 
@@ -108,7 +112,7 @@ metadata() { # NAMESPACE LOG ADDRESS... -- [OPTION...]
 }
 
 lab_host() {
-  local link
+  local link network
   ip netns add "gl-$ID-host"
   host ip link set lo up
   # A bridge's IPv6 address is tentative for a second or two after its first port comes up.
@@ -122,11 +126,27 @@ lab_host() {
   host ip route add default via 10.254.0.1
   host ip route add default via fd00:254::1
   aws ip route add fd00:1ab::/64 via fd00:254::2
+  for network in 10.99.0.0/24 169.254.172.0/22; do aws ip route add $network via 10.254.0.2; done # Docker masks neither
   host sysctl -qw net.ipv6.conf.all.forwarding=1
 }
 
+# From now on Docker is that of Debian 13, which tests/boot boots too: in a mount namespace with that system's /usr.
+debian13() {
+  local system
+  system=$(LAB_SUITE=trixie python3 -B -c 'import sys; sys.path.insert(0, sys.argv[1]); import lab; print(lab.debian())' "$HERE/../boot") || return
+  # Others' mounts are let go there, or they would last as long as it does.
+  unshare --mount --propagation slave sh -c '
+    awk "\$2 ~ \"^/tmp/gl-\" {print \$2}" /proc/self/mounts | sort -r | xargs -r -n1 umount -l
+    mount --bind "$1/usr" /usr && touch "$2" && exec sleep infinity' sh "$system" "$LAB-ready" </dev/null >/dev/null 2>&1 &
+  SYSTEM=$!
+  wait_for "Debian 13" rm "$LAB-ready"
+}
+
+# Where Docker is.
+system() { if [[ -n ${SYSTEM:-} ]]; then nsenter "--mount=/proc/$SYSTEM/ns/mnt" -- "$@"; else "$@"; fi; }
+
 dockerd_start() {
-  PATH=${DOCKERD_PATH:+$DOCKERD_PATH:}$PATH host setsid dockerd -H "unix://$LAB/docker.sock" --pidfile "$LAB/docker.pid" \
+  PATH=${DOCKERD_PATH:+$DOCKERD_PATH:}$PATH system nsenter "--net=/run/netns/gl-$ID-host" -- setsid dockerd -H "unix://$LAB/docker.sock" --pidfile "$LAB/docker.pid" \
     --data-root "$LAB/data" --exec-root "$LAB/exec" --config-file "$LAB/daemon.json" \
     --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent "/gl-$ID" "${DOCKERD_OPTIONS[@]}" </dev/null >>"$LAB/dockerd.log" 2>&1 &
   wait_for "dockerd" docker version
@@ -155,6 +175,7 @@ lab_reboot() { # COMMAND...
   lab_unmount # dockerd keeps a handle on its namespace
   ip netns del "gl-$ID-host"
   aws ip link del eth0 2>/dev/null
+  task ip link del ecs-eth0
   aws ip -6 route del fd00:1ab::/64 2>/dev/null
   rm -rf "$LAB/root/run"
   lab_host
@@ -175,12 +196,36 @@ lab_image() {
 # One container on each network, which comes back by itself whenever dockerd does.
 lab_containers() {
   local network
-  for network in bridge user six; do
+  for network in bridge user six internal; do
     docker inspect "c-$network" >/dev/null 2>&1 || docker run -d --init --restart always --name "c-$network" --network "$network" tiny sleep 9999 >/dev/null
   done
-  for network in bridge user six; do wait_for "container c-$network" running "c-$network"; done
+  for network in bridge user six internal; do wait_for "container c-$network" running "c-$network"; done
   wait_for "the IPv6 address of c-six" settled c-six
+  lab_task
 }
+
+# The second interface of a task in awsvpc mode, as the ECS agent's bridge plugin makes it: ecs-bridge with 169.254.172.0/22, and on it a
+# route to task credentials. To this, the route to metadata that a task with CAP_NET_ADMIN could add, on a host whose FORWARD lets it pass.
+lab_task() {
+  local way
+  [[ -e /run/netns/gl-$ID-task ]] || ip netns add "gl-$ID-task"
+  if ! host ip link show ecs-bridge >/dev/null 2>&1; then
+    host ip link add ecs-bridge type bridge
+    host ip addr add 169.254.172.1/22 dev ecs-bridge
+    host ip link set ecs-bridge up
+    ip link add vethtask netns "gl-$ID-host" type veth peer name ecs-eth0 netns "gl-$ID-task"
+    host ip link set vethtask master ecs-bridge up
+    task ip link set lo up
+    task ip addr add 169.254.172.2/22 dev ecs-eth0
+    task ip link set ecs-eth0 up
+    for way in 169.254.170.2 $V4; do task ip route add $way via 169.254.172.1; done
+  fi
+  for way in -i -o; do
+    host iptables -C FORWARD $way ecs-bridge -j ACCEPT 2>/dev/null || host iptables -A FORWARD $way ecs-bridge -j ACCEPT
+  done
+  wait_for "the carrier of ecs-bridge" eval '[[ $(host ip -o link show ecs-bridge) == *LOWER_UP* ]]'
+}
+task() { in_ns "gl-$ID-task" "$@"; }
 
 ended() { ! kill -0 "$1"; }
 running() { (($(docker inspect -f '{{.State.Pid}}' "$1") > 0)); }
@@ -191,9 +236,10 @@ settled() {
   addresses=$(inside "$1" ip -6 -o addr show dev eth0) && [[ -n $addresses && $addresses != *tentative* ]]
 }
 
-# Runs a command in the network namespace of a container.
+# Runs a command in the network namespace of a container, or of the awsvpc task.
 inside() { # CONTAINER COMMAND...
   local pid
+  [[ $1 != c-task ]] || { task "${@:2}"; return; }
   pid=$(docker inspect -f '{{.State.Pid}}' "$1") && ((pid > 0)) || return 99
   shift
   nsenter -t "$pid" -n -- "$@"
@@ -215,28 +261,30 @@ reaches() { # ADDRESS COMMAND-PREFIX...
   return 1
 }
 
-# The same from the containers on docker0, user, six, and on six over IPv6; all at once.
+# The same from CELLS: the containers on docker0, user, six, on six over IPv6, internal, and the task on ecs-bridge; all at once.
 asks_all() {
   local cell pids=()
-  for cell in bridge,$V4 user,$V4 six,$V4 six,$V6; do
+  inside c-internal ip route replace $V4 via 10.99.0.1 # Docker gives it none, but who has CAP_NET_ADMIN can
+  for cell in "${CELLS[@]}"; do
     asks "${cell#*,}" inside "c-${cell%,*}" >"$LAB/cell-$cell" &
     pids+=($!)
   done
   wait "${pids[@]}"
-  for cell in bridge,$V4 user,$V4 six,$V4 six,$V6; do cat "$LAB/cell-$cell"; done | xargs
+  for cell in "${CELLS[@]}"; do cat "$LAB/cell-$cell"; done | xargs
 }
 
 bridge_of() { docker network inspect -f '{{.Id}}' "$1" | cut -c1-12 | sed 's/^/br-/'; }
 
-# What `guard prove` reports of the same four cells.
+# What `guard prove` reports of the same cells.
 proves_all() {
-  local user six
-  user=$(bridge_of user) six=$(bridge_of six)
+  local user six internal
+  user=$(bridge_of user) six=$(bridge_of six) internal=$(bridge_of internal)
   guard prove --output json 2>/dev/null | python3 -c '
 import json, sys
 found = {(row["network"], row["family"]): row["verdict"].replace("leaks", "open") for row in json.load(sys.stdin)["networks"]}
-cells = [("docker0", "IPv4"), (sys.argv[1], "IPv4"), (sys.argv[2], "IPv4"), (sys.argv[2], "IPv6")]
-print(*(found.get(cell, "missing") for cell in cells))' "$user" "$six"
+user, six, internal = sys.argv[1:]
+cells = [("docker0", "IPv4"), (user, "IPv4"), (six, "IPv4"), (six, "IPv6"), (internal, "IPv4"), ("ecs-bridge", "IPv4")]
+print(*(found.get(cell, "missing") for cell in cells))' "$user" "$six" "$internal"
 }
 
 wait_for() { # WHAT COMMAND...
@@ -256,14 +304,14 @@ kill_inside() { # NAMESPACE: all processes there were started here
 }
 
 lab_unmount() {
-  awk -v lab="$LAB/" 'index($2, lab) == 1 {print $2}' /proc/mounts | sort -r | xargs -r -n1 umount -l 2>/dev/null
+  system awk -v lab="$LAB/" 'index($2, lab) == 1 {print $2}' /proc/self/mounts | sort -r | system xargs -r -n1 umount -l 2>/dev/null
 }
 
 lab_down() {
   local ns group pid
   [[ -S $LAB/docker.sock ]] && docker ps -q 2>/dev/null | xargs -r command docker -H "unix://$LAB/docker.sock" kill >/dev/null 2>&1
   [[ -d $LAB ]] && dockerd_stop KILL
-  for ns in "gl-$ID-host" "gl-$ID-aws" "gl-$ID-c"; do
+  for ns in "gl-$ID-host" "gl-$ID-aws" "gl-$ID-c" "gl-$ID-task"; do
     [[ -e /run/netns/$ns ]] && kill_inside "$ns"
   done
   for group in /sys/fs/cgroup/*/"gl-$ID" /sys/fs/cgroup/"gl-$ID"; do
@@ -275,8 +323,10 @@ lab_down() {
     done
   done
   lab_unmount
-  for ns in "gl-$ID-host" "gl-$ID-aws" "gl-$ID-c"; do
+  [[ -z ${SYSTEM:-} ]] || kill "$SYSTEM"
+  unset SYSTEM
+  for ns in "gl-$ID-host" "gl-$ID-aws" "gl-$ID-c" "gl-$ID-task"; do
     [[ -e /run/netns/$ns ]] && ip netns del "$ns"
   done
-  rm -rf "$LAB"
+  rm -rf --one-file-system "$LAB"
 }
