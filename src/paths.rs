@@ -70,6 +70,8 @@ pub(crate) fn inventory(host: &str) -> String {
 /// What cloud-init reports of its run, the one of the instance and the one of this boot.
 pub(crate) const CLOUD_INIT_RESULTS: [&str; 2] =
     ["/var/lib/cloud/data/result.json", "/run/cloud-init/result.json"];
+pub(crate) const CLOUD_INIT_STATUS: [&str; 2] =
+    ["/var/lib/cloud/data/status.json", "/run/cloud-init/status.json"];
 /// The settings of the Docker daemon.
 pub(crate) const DOCKER_CONFIG: &str = "/etc/docker/daemon.json";
 

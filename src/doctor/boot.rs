@@ -1,6 +1,7 @@
 //! What the boot left behind before this program: cloud-init's result, space on the disks, denials
 //! of the kernel's security modules.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ecs_config::text::plural;
@@ -11,7 +12,7 @@ use super::Target;
 use super::check::{Check, Verdict, check};
 use super::user_data;
 use crate::files;
-use crate::paths::{CLOUD_INIT_RESULTS, MAX_DOCUMENT};
+use crate::paths::{CLOUD_INIT_RESULTS, CLOUD_INIT_STATUS, MAX_DOCUMENT};
 
 pub(super) const CHECKS: &[Check] = &[
     check("cloud-init", "whether cloud-init found user data and ran it", check_cloud_init),
@@ -22,13 +23,17 @@ pub(super) const CHECKS: &[Check] = &[
 /// The agent makes the same check for the first case only, and joins `default` in all others
 /// (aws/amazon-ecs-agent#4988).
 fn check_cloud_init(target: &Target) -> Verdict {
-    let read = |path: &&str| files::read(&target.path(path), MAX_DOCUMENT).ok();
-    let Some(text) = CLOUD_INIT_RESULTS.iter().find_map(read) else {
-        return Verdict::skipped("cloud-init has left no result that can be read");
+    let read = |paths: [&str; 2]| -> Option<Value> {
+        let read = |path: &&str| files::read(&target.path(path), MAX_DOCUMENT).ok();
+        serde_json::from_slice(&paths.iter().find_map(read)?).ok()
     };
-    let result: Value = serde_json::from_slice(&text).unwrap_or_default();
-    let source = result["v1"]["datasource"].as_str().unwrap_or_default();
-    if source.starts_with("DataSourceNone") && !target.is_external() {
+    let documents = [read(CLOUD_INIT_RESULTS), read(CLOUD_INIT_STATUS)];
+    let documents: Vec<&Value> = documents.iter().flatten().map(|it| &it["v1"]).collect();
+    if documents.is_empty() {
+        return Verdict::skipped("cloud-init has left no result that can be read");
+    }
+    let mut sources = documents.iter().filter_map(|document| document["datasource"].as_str());
+    if sources.any(|source| source.starts_with("DataSourceNone")) && !target.is_external() {
         return Verdict::failure(
             "cloud-init found no data source (DataSourceNone): user data was never read",
             "see /var/log/cloud-init.log for why metadata did not answer in time; `cloud-init clean --reboot` reads it again",
@@ -37,26 +42,41 @@ fn check_cloud_init(target: &Target) -> Verdict {
     if let Some(unrecognised) = user_data::unrecognised(target) {
         return unrecognised;
     }
-    let recoverable = result["v1"]["recoverable_errors"].as_object();
-    let recoverable = recoverable.into_iter().flat_map(|levels| levels.values());
-    let recoverable: usize = recoverable.map(count).sum();
     let see = "see `cloud-init status --long` and /var/log/cloud-init-output.log";
-    match count(&result["v1"]["errors"]) {
-        0 if recoverable > 0 => Verdict::warning(
-            format!("it recovered from {}: a part may not have run", plural(recoverable, "error")),
+    let stages = documents.iter().flat_map(|document| stages(document));
+    let (errors, recovered): (Vec<_>, Vec<_>) =
+        stages.map(|stage| (texts(&stage["errors"]), recovered(stage))).unzip();
+    let count =
+        |texts: Vec<BTreeSet<&str>>| texts.into_iter().flatten().collect::<BTreeSet<_>>().len();
+    match (count(errors), count(recovered)) {
+        (0, 0) => Verdict::ok("it ran without errors"),
+        (0, recovered) => Verdict::warning(
+            format!("it recovered from {}: a part may not have run", plural(recovered, "error")),
             see,
         ),
-        0 => Verdict::ok("it ran without errors"),
-        count => Verdict::warning(
-            format!("it reports {}: user data may have run in part", plural(count, "error")),
+        (errors, _) => Verdict::warning(
+            format!("it reports {}: user data may have run in part", plural(errors, "error")),
             see,
         ),
     }
 }
 
-/// The elements of a list.
-fn count(list: &Value) -> usize {
-    list.as_array().map_or(0, Vec::len)
+/// Where a document of cloud-init has errors: at its top in result.json, and in each stage in
+/// status.json, which alone has the recoverable ones (cloud-init's documentation, "Reported
+/// status").
+fn stages(document: &Value) -> impl Iterator<Item = &Value> {
+    let inner = document.as_object().into_iter().flat_map(|object| object.values());
+    std::iter::once(document).chain(inner)
+}
+
+fn texts(list: &Value) -> BTreeSet<&str> {
+    list.as_array().into_iter().flatten().map(|text| text.as_str().unwrap_or_default()).collect()
+}
+
+/// But for what is merely deprecated, which runs as before.
+fn recovered(stage: &Value) -> BTreeSet<&str> {
+    let levels = stage["recoverable_errors"].as_object().into_iter().flatten();
+    levels.filter(|(level, _)| *level != "DEPRECATED").flat_map(|(_, list)| texts(list)).collect()
 }
 
 /// The files that this program writes are a few KiB, each a new inode, since they are replaced.

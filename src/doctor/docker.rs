@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use ecs_config::readers::{Generation, Reader};
+use ecs_config::text::nearest;
 use serde_json::{Map, Value};
 
 use super::Target;
@@ -25,6 +26,7 @@ pub(super) const CHECKS: &[Check] = &[
 struct Options {
     flags: BTreeMap<String, String>,
     file: Map<String, Value>,
+    path: String,
 }
 
 fn check_unit(target: &Target) -> Verdict {
@@ -49,14 +51,14 @@ fn check_unit(target: &Target) -> Verdict {
 
 fn check_firewall(target: &Target) -> Verdict {
     let unit = unit_files::read(target.root(), DOCKER_UNIT).unwrap_or_default();
-    let Options { flags, file } = match options(target, &unit) {
+    let Options { flags, file, path } = match options(target, &unit) {
         Ok(options) => options,
         Err(verdict) => return verdict,
     };
     let flag = |name: &str| flags.get(name).map(String::as_str);
     let off = match (flag("iptables"), file.get("iptables")) {
         (Some(value), _) if is_false(value) => Some(("--iptables=false", "its command line")),
-        (_, Some(Value::Bool(false))) => Some(("\"iptables\": false", DOCKER_CONFIG)),
+        (_, Some(Value::Bool(false))) => Some(("\"iptables\": false", path.as_str())),
         _ => None,
     };
     if let Some((what, place)) = off {
@@ -90,7 +92,7 @@ fn is_false(value: &str) -> bool {
 fn options(target: &Target, unit: &Unit) -> Result<Options, Verdict> {
     let flags = flags(&command_line(target, unit));
     let path = flags.get("config-file").map_or(DOCKER_CONFIG, String::as_str);
-    let options = Options { file: settings(target, path)?, flags };
+    let options = Options { file: settings(target, path)?, path: path.to_owned(), flags };
     conflict(&options).map(|()| options)
 }
 
@@ -154,8 +156,8 @@ fn flags(words: &[String]) -> BTreeMap<String, String> {
         let (name, value) = match option.split_once('=') {
             Some((name, value)) => (name, value.to_owned()),
             None => {
-                let value =
-                    words.next_if(|next| !next.starts_with('-') && kind(option) != Kind::Bool);
+                let value = words
+                    .next_if(|next| !next.starts_with('-') && kind(option) != Some(Kind::Bool));
                 (option, value.cloned().unwrap_or_else(|| "true".into()))
             }
         };
@@ -170,32 +172,59 @@ fn flags(words: &[String]) -> BTreeMap<String, String> {
 enum Kind {
     Bool,
     Number,
-    List,
-    Object,
     Text,
+    Texts,
+    Objects,
+    BoolMap,
+    TextMap,
+    ObjectMap,
     Other,
 }
 
-const BOOLS: &str = "debug experimental icc init ip-forward ip-masq ip6tables iptables ipv6 \
-    live-restore no-new-privileges raw-logs selinux-enabled tls tlsverify userland-proxy D";
-const NUMBERS: &str = "max-concurrent-downloads max-concurrent-uploads max-download-attempts mtu \
-    network-diagnostic-port oom-score-adjust shutdown-timeout";
-const LISTS: &str = "authorization-plugins default-address-pools dns dns-opts dns-search exec-opts \
-    hosts insecure-registries labels registry-mirrors storage-opts";
-const OBJECTS: &str = "default-ulimits features log-opts runtimes";
-const TEXTS: &str = "bip bridge cgroup-parent containerd data-root default-runtime exec-root \
-    firewall-backend fixed-cidr fixed-cidr-v6 group ip log-driver log-level pidfile storage-driver";
+/// Docker's documentation, "dockerd", and the names that older versions know.
+const KINDS: [(Kind, &str); 9] = [
+    (
+        Kind::Bool,
+        "allow-direct-routing cri-containerd debug disable-legacy-registry experimental icc init \
+        ip-forward ip-forward-no-drop ip-masq ip6tables iptables ipv6 live-restore \
+        no-new-privileges raw-logs selinux-enabled tls tlsverify userland-proxy D",
+    ),
+    (
+        Kind::Number,
+        "cpu-rt-period cpu-rt-runtime max-concurrent-downloads max-concurrent-uploads \
+        max-download-attempts mtu network-control-plane-mtu network-diagnostic-port \
+        oom-score-adjust shutdown-timeout swarm-raft-election-tick swarm-raft-heartbeat-tick",
+    ),
+    (
+        Kind::Text,
+        "api-cors-header bip bip6 bridge bridge-accept-fwmark cgroup-parent cluster-advertise \
+        cluster-store containerd containerd-namespace containerd-plugin-namespace data-root \
+        default-cgroupns-mode default-gateway default-gateway-v6 default-ipc-mode \
+        default-runtime deprecated-key-path exec-root firewall-backend fixed-cidr \
+        fixed-cidr-v6 graph group http-proxy https-proxy init-path ip log-driver log-format \
+        log-level metrics-addr no-proxy pidfile seccomp-profile storage-driver \
+        swarm-default-advertise-addr tlscacert tlscert tlskey userland-proxy-path userns-remap",
+    ),
+    (
+        Kind::Texts,
+        "allow-nondistributable-artifacts authorization-plugins cdi-spec-dirs dns dns-opts \
+        dns-search exec-opts host-gateway-ips hosts insecure-registries labels \
+        node-generic-resources registry-mirrors storage-opts",
+    ),
+    (Kind::Objects, "default-address-pools"),
+    (Kind::BoolMap, "features"),
+    (Kind::TextMap, "cluster-store-opts log-opts proxies"),
+    (Kind::ObjectMap, "default-network-opts default-ulimits runtimes"),
+    (Kind::Other, "builder default-shm-size host-gateway-ip"),
+];
 
-fn kind(key: &str) -> Kind {
-    let table = [
-        (BOOLS, Kind::Bool),
-        (NUMBERS, Kind::Number),
-        (LISTS, Kind::List),
-        (OBJECTS, Kind::Object),
-        (TEXTS, Kind::Text),
-    ];
-    let known = table.iter().find(|(keys, _)| keys.split_whitespace().any(|known| known == key));
-    known.map_or(Kind::Other, |(_, kind)| *kind)
+fn known_keys(keys: &'static str) -> impl Iterator<Item = &'static str> {
+    keys.split_whitespace()
+}
+
+fn kind(key: &str) -> Option<Kind> {
+    let known = KINDS.iter().find(|(_, keys)| known_keys(keys).any(|known| known == key));
+    known.map(|(kind, _)| *kind)
 }
 
 fn settings(target: &Target, path: &str) -> Result<Map<String, Value>, Verdict> {
@@ -216,33 +245,44 @@ fn settings(target: &Target, path: &str) -> Result<Map<String, Value>, Verdict> 
         Ok(_) => return stops("is not a JSON object"),
         Err(_) => return stops("is not valid JSON"),
     };
-    match object.iter().find(|(key, value)| !fits(value, kind(key))) {
-        Some((key, _)) => stops(&format!("has a value of the wrong type for `{key}`")),
+    if let Some((key, _)) = object.iter().find(|(key, value)| !fits(value, kind(key))) {
+        return stops(&format!("has a value of the wrong type for `{key}`"));
+    }
+    // Newer versions know more; what is nearly one of these is misspelt.
+    let keys = || KINDS.into_iter().flat_map(|(_, keys)| known_keys(keys));
+    let mut unknown = object.keys().filter(|key| kind(key).is_none());
+    match unknown.find_map(|key| Some((key, nearest(key, keys())?))) {
+        Some((key, known)) => {
+            stops(&format!("has the unknown key `{key}` (did you mean `{known}`?)"))
+        }
         None => Ok(object),
     }
 }
 
-fn fits(value: &Value, kind: Kind) -> bool {
+fn fits(value: &Value, kind: Option<Kind>) -> bool {
+    let each = |is: fn(&Value) -> bool| value.as_array().is_some_and(|all| all.iter().all(is));
+    let map = |is: fn(&Value) -> bool| value.as_object().is_some_and(|all| all.values().all(is));
     match kind {
         _ if value.is_null() => true,
-        Kind::Bool => value.is_boolean(),
-        Kind::Number => value.is_i64(),
-        Kind::List => value.is_array(),
-        Kind::Object => value.is_object(),
-        Kind::Text => value.is_string(),
-        Kind::Other => true,
+        Some(Kind::Bool) => value.is_boolean(),
+        Some(Kind::Number) => value.is_i64(),
+        Some(Kind::Text) => value.is_string(),
+        Some(Kind::Texts) => each(Value::is_string),
+        Some(Kind::Objects) => each(Value::is_object),
+        Some(Kind::BoolMap) => map(Value::is_boolean),
+        Some(Kind::TextMap) => map(Value::is_string),
+        Some(Kind::ObjectMap) => map(Value::is_object),
+        Some(Kind::Other) | None => true,
     }
 }
 
-/// An option that is set twice.
+/// An option that is set twice, which Docker refuses; but it merges runtimes.
 fn conflict(options: &Options) -> Result<(), Verdict> {
-    let Some(name) = options.flags.keys().find(|name| options.file.contains_key(*name)) else {
-        return Ok(());
-    };
+    let is_twice = |name: &&String| *name != "runtimes" && options.file.contains_key(*name);
+    let Some(name) = options.flags.keys().find(is_twice) else { return Ok(()) };
+    let path = &options.path;
     Err(Verdict::failure(
-        format!(
-            "`{name}` is set on Docker's command line and in {DOCKER_CONFIG}: Docker does not start"
-        ),
+        format!("`{name}` is set on Docker's command line and in {path}: Docker does not start"),
         format!(
             "remove it from one of them (`systemctl cat {DOCKER_UNIT}` shows the command line)"
         ),

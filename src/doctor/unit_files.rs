@@ -86,20 +86,29 @@ pub(super) fn read(root: &Path, name: &str) -> Option<Unit> {
         .map(|folder| root.join(folder).join(name))
         .find(|path| path.symlink_metadata().is_ok())?;
     let target = fs::read_link(&main).ok();
-    let masked = target.as_deref() == Some(Path::new("/dev/null"));
+    let is_null = target.as_ref().is_some_and(|target| target.ends_with("dev/null"));
     // An absolute link below the root leads to a path below the root.
     let absolute = target.as_deref().and_then(|target| target.strip_prefix("/").ok());
     let main = absolute.map_or(main, |target| root.join(target));
-    let files = std::iter::once(main).chain(drop_ins(root, name).into_values());
-    let texts = files.filter_map(|path| read_text(&path, MAX_CONFIG));
+    let is_empty = fs::metadata(&main).is_ok_and(|file| file.is_file() && file.len() == 0);
+    // The file's own name, where this one is an alias.
+    let own = main.file_name().and_then(|name| name.to_str()).filter(|own| *own != name);
+    let mut names = vec![];
+    names.extend(name.rsplit_once('.').map(|(_, kind)| kind));
+    names.extend(own);
+    names.push(name);
+    let drop_ins = drop_ins(root, &names).into_values();
+    let texts = std::iter::once(main).chain(drop_ins);
+    let texts = texts.filter_map(|path| read_text(&path, MAX_CONFIG));
     let assignments = texts.flat_map(|text| assignments(&text)).collect();
-    Some(Unit { masked, assignments })
+    Some(Unit { masked: is_null || is_empty, assignments })
 }
 
-/// By file name, which is the order in which they are read; the file of the strongest folder
-/// replaces all others of its name.
-fn drop_ins(root: &Path, name: &str) -> BTreeMap<OsString, PathBuf> {
-    FOLDERS.iter().rev().flat_map(|folder| drop_ins_in(&root.join(folder), name)).collect()
+/// By file name, which is the order in which they are read; the file of the most specific name in
+/// the strongest folder replaces all others of its name. `service.d` is for every service.
+fn drop_ins(root: &Path, names: &[&str]) -> BTreeMap<OsString, PathBuf> {
+    let folders = names.iter().flat_map(|name| FOLDERS.iter().rev().map(move |it| (it, name)));
+    folders.flat_map(|(folder, name)| drop_ins_in(&root.join(folder), name)).collect()
 }
 
 fn drop_ins_in(folder: &Path, name: &str) -> BTreeMap<OsString, PathBuf> {
@@ -236,8 +245,23 @@ mod tests {
         .unwrap();
         assert!(is_enabled(root.path(), "a.service"));
         assert_eq!(links(root.path(), "multi-user.target", "wants"), ["a.service"]);
-        std::os::unix::fs::symlink("/dev/null", etc.join("a.service")).unwrap();
+        std::os::unix::fs::symlink("../../../dev/null", etc.join("a.service")).unwrap();
         assert!(read(root.path(), "a.service").unwrap().masked);
+        write(root.path(), "etc/systemd/system/b.service", "");
+        assert!(read(root.path(), "b.service").unwrap().masked);
+    }
+
+    #[test]
+    fn drop_ins_of_aliases_and_of_all_services_count() {
+        let root = tempfile::tempdir().unwrap();
+        write(root.path(), "usr/lib/systemd/system/a.service", "[Unit]\n");
+        write(root.path(), "etc/systemd/system/a.service.d/1.conf", "After=a\n");
+        write(root.path(), "etc/systemd/system/b.service.d/1.conf", "After=b\n");
+        write(root.path(), "etc/systemd/system/b.service.d/2.conf", "After=c\n");
+        write(root.path(), "etc/systemd/system/service.d/0.conf", "After=all\n");
+        let alias = root.path().join("etc/systemd/system/b.service");
+        std::os::unix::fs::symlink("/usr/lib/systemd/system/a.service", alias).unwrap();
+        assert_eq!(read(root.path(), "b.service").unwrap().values("After"), ["all", "b", "c"]);
     }
 
     #[test]

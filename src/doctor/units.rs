@@ -36,7 +36,8 @@ fn check_agent_unit(target: &Target) -> Verdict {
             format!("systemctl unmask {name}"),
         );
     }
-    if !is_enabled(target.root(), name) {
+    // By whichever of its names, if one is an alias.
+    if !AGENT_UNITS.iter().any(|name| is_enabled(target.root(), name)) {
         return Verdict::warning(
             format!("{name} is not enabled: the agent will not start at boot"),
             format!("systemctl enable {name}"),
@@ -142,7 +143,8 @@ fn check_start_condition(target: &Target) -> Verdict {
     let Some((name, unit)) = agent(root) else {
         return Verdict::skipped("no agent is installed that could start too early");
     };
-    if !links(root, name, "requires").iter().any(|link| link == RUN_UNIT) {
+    let mut links = AGENT_UNITS.iter().flat_map(|name| links(root, name, "requires"));
+    if !links.any(|link| link == RUN_UNIT) {
         return Verdict::warning(
             format!(
                 "{RUN_UNIT} is not enabled: the agent starts without waiting for it, and may join the cluster `default`"

@@ -45,8 +45,8 @@ struct ReadableObject {
     /// `${$}`.
     arn: String,
     owner: Option<String>,
-    /// Its bucket has a name that S3 takes no more.
-    is_legacy: bool,
+    /// What is to be known of its bucket.
+    note: Option<&'static str>,
 }
 
 /// A parameter or a secret that the role must read.
@@ -180,7 +180,7 @@ impl Role {
             action: policy::action(object),
             arn: policy::object_arn(object, partition.home),
             owner: object.owner.clone(),
-            is_legacy: object.bucket.is_legacy(),
+            note: policy::note(object),
         };
         let readable_secret = |(source, secret): (&Source, &Secret)| {
             let account = request.account.as_deref().unwrap_or("*");

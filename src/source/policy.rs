@@ -11,6 +11,23 @@ use crate::net::partition::Partition;
 pub(crate) const LEGACY_NAME: &str = "a bucket with such a name can be in us-east-1 only, and was made there before March 2018: \
      it is asked by path";
 
+/// What to know of the alias of an access point.
+const ALIAS: &str = "a policy cannot name the alias of an access point: what is printed for it allows nothing; \
+     write the access point's ARN as the source, as in arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME/object/KEY";
+/// What to know of an access point.
+const ACCESS_POINT: &str = "S3 asks for the bucket behind an access point too: its policy must delegate to the access point, \
+     or the role must be allowed the same on the bucket";
+
+/// What to know of the bucket of an object, beside the statement that reads it.
+pub(crate) fn note(object: &Object) -> Option<&'static str> {
+    match &object.bucket {
+        bucket if bucket.is_legacy() => Some(LEGACY_NAME),
+        bucket if bucket.is_alias() => Some(ALIAS),
+        Bucket::AccessPoint { .. } => Some(ACCESS_POINT),
+        Bucket::Named { .. } => None,
+    }
+}
+
 /// What reads `object`; `region` tells the partition of a bucket that is known by its name only.
 pub(crate) fn read(object: &Object, region: &str) -> String {
     statement(action(object), &object_arn(object, region))

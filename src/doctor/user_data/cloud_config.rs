@@ -1,61 +1,153 @@
-//! The commands of a `#cloud-config` document: the items of `runcmd` and `bootcmd`.
+//! The commands of a `#cloud-config` document, the items of `runcmd` and `bootcmd`, and the files
+//! of `write_files`, which they may run.
 //!
 //! Only as much of YAML as such lists are written in; what is written otherwise is in
-//! `scripts/runcmd` all the same, where cloud-init has written it out.
+//! `scripts/runcmd` and `cloud-config.txt` all the same, where cloud-init has written it out.
 
+use aws_smithy_types::base64;
+
+use super::known::Known;
 use super::shell;
 
 /// The first line, counted from 1, whose command waits for the agent.
-pub(super) fn waits_for_agent(text: &str) -> Option<usize> {
-    let waits = |(line, item): &(usize, Vec<&str>)| item_waits(item).then_some(*line);
-    items(text).iter().find_map(waits)
+pub(super) fn waits_for_agent(text: &str, known: &mut Known) -> Option<usize> {
+    let items = items(text);
+    let is = |wanted: &'static str| move |item: &&Item| item.key == wanted;
+    items.iter().filter(is("write_files")).for_each(|item| write_file(&item.lines, known));
+    let mut commands = items.iter().filter(|item| ["runcmd", "bootcmd"].contains(&item.key));
+    commands.find(|item| item_waits(item, known)).map(|item| item.line)
 }
 
-/// Each item with its line; its first line is without the dash.
-fn items(text: &str) -> Vec<(usize, Vec<&str>)> {
-    let (mut items, mut in_list, mut dash) = (Vec::<(usize, Vec<&str>)>::new(), false, None);
+/// The documents of a `#cloud-config-archive`, each with the number of lines before it.
+pub(super) fn archived(text: &str) -> Vec<(usize, String)> {
+    let items = items(text);
+    let contents = items.iter().filter(|item| item.key.is_empty()).map(|item| {
+        let is_content = |line: &&str| line.trim_start().starts_with("content:");
+        let at = item.lines.iter().position(is_content).unwrap_or_default();
+        (item.line + at, value(&item.lines[at..]))
+    });
+    contents.collect()
+}
+
+/// An item of a list, which is the value of a key, or the whole document.
+struct Item<'a> {
+    key: &'a str,
+    line: usize,
+    /// The first line is without the dash.
+    lines: Vec<&'a str>,
+    /// They are the whole list, in brackets.
+    is_whole: bool,
+}
+
+fn items(text: &str) -> Vec<Item<'_>> {
+    let (mut items, mut key, mut dash) = (Vec::<Item>::new(), "", None);
     for (number, line) in text.lines().enumerate() {
-        let body = line.trim_start();
-        let indent = line.len() - body.len();
-        if body.is_empty() || body.starts_with('#') {
+        let (body, indent) = (line.trim_start(), indent(line));
+        let item = |key, lines, is_whole| Item { key, line: number + 1, lines, is_whole };
+        if indent == 0 && body.starts_with(['#', '%']) || body == "---" || body == "..." {
             continue;
         }
-        if indent == 0 && !body.starts_with('-') {
-            in_list = body.starts_with("runcmd:") || body.starts_with("bootcmd:");
-            dash = None;
-        } else if !in_list {
-            continue;
+        if indent == 0 && !body.is_empty() && !body.starts_with(['-', ']']) {
+            let (name, value) = body.split_once(':').unwrap_or_default();
+            (key, dash) = (name.trim().trim_matches(['"', '\'']), None);
+            if value.trim().starts_with('[') {
+                items.push(item(key, vec![value.trim()], true));
+            }
         } else if body.starts_with('-') && dash.is_none_or(|dash| indent <= dash) {
             dash = Some(indent);
-            items.push((number + 1, vec![body[1..].trim()]));
-        } else if let Some((_, lines)) = items.last_mut() {
-            lines.push(line);
+            items.push(item(key, vec![body[1..].trim()], false));
+        } else if let Some(item) = items.last_mut().filter(|item| item.key == key) {
+            item.lines.push(line);
         }
     }
     items
 }
 
-fn item_waits(lines: &[&str]) -> bool {
-    let [first, rest @ ..] = lines else { return false };
-    let joined =
-        |lines: &[&str], by| lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(by);
+fn item_waits(item: &Item, known: &mut Known) -> bool {
+    let joined = || item.lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+    if item.is_whole {
+        return flow(&joined()).iter().any(|command| command_waits(&[command], known));
+    }
+    match &item.lines[..] {
+        [first, ..] if first.starts_with('[') => command_waits(&[&joined()], known),
+        ["", rest @ ..] => command_waits(rest, known),
+        lines => command_waits(lines, known),
+    }
+}
+
+/// A list of words, or a line of shell.
+fn command_waits(lines: &[&str], known: &mut Known) -> bool {
+    let Some(first) = lines.first().map(|line| line.trim()) else { return false };
     if first.starts_with('[') {
-        let list = joined(lines, " ");
-        let list = list.trim_matches(['[', ']', ' ']);
-        return shell::command_waits(&list.split(',').map(scalar).collect::<Vec<_>>());
+        return shell::command_waits(&flow(first), known);
     }
-    if let Some(nested) = first.strip_prefix("- ") {
-        let others = rest.iter().filter_map(|line| line.trim().strip_prefix('-'));
-        return shell::command_waits(
-            &[nested].into_iter().chain(others).map(scalar).collect::<Vec<_>>(),
-        );
+    if first.starts_with("- ") {
+        let words = lines.iter().filter_map(|line| line.trim().strip_prefix('-'));
+        return shell::command_waits(&words.map(scalar).collect::<Vec<_>>(), known);
     }
-    let script = match first.chars().next() {
-        Some('|') => joined(rest, "\n"),
-        Some('>') => joined(rest, " "),
-        _ => scalar(&joined(lines, " ")),
+    shell::waits_for_agent(&value(lines), known).is_some()
+}
+
+/// Keeps what an item of `write_files` writes.
+fn write_file(lines: &[&str], known: &mut Known) {
+    let of = |key: &str| {
+        let at = lines.iter().position(|line| line.trim().starts_with(key))?;
+        Some(value(&lines[at..]))
     };
-    shell::waits_for_agent(&script).is_some()
+    let Some((path, content)) = of("path:").zip(of("content:")) else { return };
+    let encoded = of("encoding:").is_some_and(|name| ["b64", "base64"].contains(&name.as_str()));
+    let decoded = encoded.then(|| decoded(&content)).flatten();
+    known.write(&path, decoded.as_ref().unwrap_or(&content));
+}
+
+pub(super) fn decoded(text: &str) -> Option<String> {
+    let letters: String = text.split_whitespace().collect();
+    Some(String::from_utf8_lossy(&base64::decode(letters).ok()?).into_owned())
+}
+
+/// A value, after its key if it has one: a block, or a scalar.
+fn value(lines: &[&str]) -> String {
+    const KEYS: [&str; 3] = ["path:", "content:", "encoding:"];
+    let Some((first, rest)) = lines.split_first() else { return String::new() };
+    let after_key = KEYS.iter().find_map(|key| first.trim().strip_prefix(key));
+    let begin = after_key.unwrap_or(first).trim();
+    // A block ends where a line is indented less than its first one.
+    let least = rest.iter().find(|line| !line.trim().is_empty()).map_or(0, |line| indent(line));
+    let is_within = |line: &&&str| line.trim().is_empty() || indent(line) >= least;
+    let block = rest.iter().take_while(is_within);
+    let block: Vec<&str> = block.map(|line| line.get(least..).unwrap_or_default()).collect();
+    match begin.chars().next() {
+        Some('|') => block.join("\n"),
+        Some('>') => block.join(" "),
+        _ if after_key.is_some() => scalar(begin),
+        _ => scalar(&[&[begin], &block[..]].concat().join(" ")),
+    }
+}
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+/// The elements of a flow sequence; those that are sequences as they are.
+fn flow(text: &str) -> Vec<String> {
+    let (mut elements, mut element, mut depth, mut quote) = (Vec::new(), String::new(), 0, None);
+    for c in text.chars() {
+        match c {
+            c if quote == Some(c) => quote = None,
+            '"' | '\'' if quote.is_none() && element.trim().is_empty() => quote = Some(c),
+            '[' if quote.is_none() => depth += 1,
+            ']' if quote.is_none() => depth -= 1,
+            _ => {}
+        }
+        let ends = quote.is_none() && (c == ',' && depth == 1 || c == ']' && depth == 0);
+        let begins = c == '[' && depth == 1 && quote.is_none();
+        if ends {
+            elements.push(scalar(&std::mem::take(&mut element)));
+        } else if !begins {
+            element.push(c);
+        }
+    }
+    elements
 }
 
 /// A string without its quotes.
@@ -63,5 +155,5 @@ fn scalar(text: &str) -> String {
     let text = text.trim();
     let inner =
         ['"', '\''].into_iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote));
-    inner.unwrap_or(text).to_owned()
+    inner.unwrap_or(text).replace("\\n", "\n")
 }

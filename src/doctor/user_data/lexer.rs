@@ -79,6 +79,9 @@ impl<'a> Lexer<'a> {
                 }
                 (None | Some('"'), '\\') => {
                     self.bump();
+                    if quote.is_some() && !self.rest.starts_with(['$', '`', '"', '\\', '\n']) {
+                        word.push(c);
+                    }
                     if !self.rest.starts_with('\n') {
                         word.extend(self.rest.chars().next());
                     }

@@ -3,12 +3,16 @@
 //! What it may begin with is in cloud-init's documentation ("User data formats").
 
 mod cloud_config;
+mod command;
+mod known;
 mod lexer;
 mod shell;
 #[cfg(test)]
 mod tests;
 
 use std::fs;
+
+use known::Known;
 
 use super::Target;
 use super::check::Verdict;
@@ -17,7 +21,7 @@ use crate::paths::MAX_CONFIG;
 
 /// How a document begins that cloud-init knows, in lower case, the longest first.
 const BEGINNINGS: [(&str, Kind); 11] = [
-    ("#cloud-config-archive", Kind::Other),
+    ("#cloud-config-archive", Kind::Archive),
     ("#cloud-config-jsonp", Kind::Other),
     ("## template: jinja", Kind::Template),
     ("#cloud-boothook", Kind::Script),
@@ -34,6 +38,7 @@ const BEGINNINGS: [(&str, Kind); 11] = [
 enum Kind {
     Script,
     CloudConfig,
+    Archive,
     Template,
     Other,
 }
@@ -41,11 +46,17 @@ enum Kind {
 /// Whether a script waits for the agent, on a host where the agent waits for the scripts.
 pub(super) fn check_waiting(target: &Target) -> Verdict {
     let (documents, hidden) = documents(target);
-    let found = documents.iter().find_map(|(name, text)| Some((name, waits_for_agent(text)?)));
+    let mut known = Known::default();
+    let mut waiting = || {
+        let mut each = documents.iter();
+        each.find_map(|(name, text)| Some((name, waits_for_agent(text, &mut known)?)))
+    };
+    // Again, for the files that only a later document writes.
+    let found = waiting().or_else(&mut waiting);
     match found {
         Some((name, line)) => Verdict::failure(
             format!(
-                "{name}, line {line} waits for the agent, and the agent waits for it (After=cloud-final.service)"
+                "{name}, line {line} waits for the agent, or for the end of the boot, and the agent waits for it (After=cloud-final.service)"
             ),
             "write `systemctl enable --now --no-block ecs` there, or nothing at all: systemd starts the agent when user data is done",
         ),
@@ -73,11 +84,15 @@ fn is_recognised(bytes: &[u8]) -> bool {
 }
 
 const USER_DATA: &str = "/var/lib/cloud/instance/user-data.txt";
+/// What cloud-init has made of every part, decoded and merged.
+const CLOUD_CONFIG: &str = "/var/lib/cloud/instance/cloud-config.txt";
 
 /// The user data and its scripts, by name; and whether some could not be read.
 fn documents(target: &Target) -> (Vec<(String, String)>, bool) {
-    const SCRIPTS: [&str; 4] = [
+    const SCRIPTS: [&str; 6] = [
         "/var/lib/cloud/instance/scripts",
+        "/var/lib/cloud/instance/scripts/vendor",
+        "/var/lib/cloud/instance/boothooks",
         "/var/lib/cloud/scripts/per-boot",
         "/var/lib/cloud/scripts/per-instance",
         "/var/lib/cloud/scripts/per-once",
@@ -85,7 +100,8 @@ fn documents(target: &Target) -> (Vec<(String, String)>, bool) {
     let entries = SCRIPTS.into_iter().flat_map(|folder| fs::read_dir(target.path(folder)));
     let scripts = entries.flatten().flatten().map(|entry| entry.path());
     let (mut documents, mut hidden) = (Vec::new(), false);
-    for path in scripts.chain([target.path(USER_DATA)]) {
+    let whole = [USER_DATA, "/var/lib/cloud/instance/user-data.txt.i", CLOUD_CONFIG];
+    for path in scripts.chain(whole.map(|path| target.path(path))) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match files::read(&path, MAX_CONFIG) {
             Ok(bytes) => documents.push((name, String::from_utf8_lossy(&bytes).into_owned())),
@@ -96,20 +112,32 @@ fn documents(target: &Target) -> (Vec<(String, String)>, bool) {
 }
 
 /// The first line of a document, counted from 1, that waits for the agent.
-fn waits_for_agent(document: &str) -> Option<usize> {
-    let parts = if is_mime(document) { parts(document) } else { vec![(0, document.to_owned())] };
-    parts.iter().find_map(|(before, part)| Some(before + part_waits(part)?))
+fn waits_for_agent(document: &str, known: &mut Known) -> Option<usize> {
+    known.begin();
+    if !is_mime(document) {
+        return part_waits(document, known);
+    }
+    parts(document).iter().find_map(|(before, part)| Some(before + part_waits(part, known)?))
 }
 
-fn part_waits(part: &str) -> Option<usize> {
+fn part_waits(part: &str, known: &mut Known) -> Option<usize> {
+    let (before, part) = match kind(part)? {
+        Kind::Template => (1, part.split_once('\n')?.1),
+        _ => (0, part),
+    };
+    if kind(part)? != Kind::Archive {
+        return Some(before + plain_part_waits(part, known)?);
+    }
+    let archived = cloud_config::archived(part);
+    let mut each = archived.iter();
+    each.find_map(|(line, part)| Some(before + line + plain_part_waits(part, known)?))
+}
+
+fn plain_part_waits(part: &str, known: &mut Known) -> Option<usize> {
     match kind(part)? {
-        Kind::Script => is_shell(part).then(|| shell::waits_for_agent(part)).flatten(),
-        Kind::CloudConfig => cloud_config::waits_for_agent(part),
-        Kind::Template => {
-            let (_, rendered) = part.split_once('\n')?;
-            Some(1 + part_waits(rendered)?)
-        }
-        Kind::Other => None,
+        Kind::Script if is_shell(part) => shell::waits_for_agent(part, known),
+        Kind::CloudConfig => cloud_config::waits_for_agent(part, known),
+        _ => None,
     }
 }
 
@@ -132,18 +160,15 @@ fn is_mime(text: &str) -> bool {
     head.to_lowercase().contains("mime-version:")
 }
 
-/// The parts of a MIME document that are readable as they are, each with the number of lines before
-/// its body. cloud-init writes the decoded scripts into a folder of their own.
+/// The parts of a MIME document, each with the number of lines before its body.
 fn parts(document: &str) -> Vec<(usize, String)> {
-    let boundary = document.lines().find_map(|line| {
-        let (_, value) = line.split_once("boundary=")?;
-        Some(format!("--{}", value.trim_matches(|c| "\"'; \r".contains(c))))
-    });
-    let Some(boundary) = boundary else { return Vec::new() };
+    let Some(boundary) = document.lines().find_map(boundary) else { return Vec::new() };
     let (mut parts, mut in_body) = (Vec::<(usize, String)>::new(), None);
+    let mut encoded = Vec::new();
+    let mut is_encoded = false;
     for (number, line) in document.lines().enumerate() {
         if line.starts_with(&boundary) {
-            in_body = Some(false);
+            (in_body, is_encoded) = (Some(false), false);
         } else if in_body == Some(true) {
             let (_, body) = parts.last_mut().expect("a body begins with a part");
             *body += line;
@@ -151,7 +176,26 @@ fn parts(document: &str) -> Vec<(usize, String)> {
         } else if in_body == Some(false) && line.trim().is_empty() {
             in_body = Some(true);
             parts.push((number + 1, String::new()));
+            encoded.push(is_encoded);
+        } else if in_body == Some(false) {
+            let header = line.to_lowercase();
+            is_encoded |=
+                header.starts_with("content-transfer-encoding:") && header.contains("base64");
         }
     }
-    parts
+    let decode = |((before, body), is_encoded): ((usize, String), bool)| {
+        let decoded = is_encoded.then(|| cloud_config::decoded(&body)).flatten();
+        (before, decoded.unwrap_or(body))
+    };
+    parts.into_iter().zip(encoded).map(decode).collect()
+}
+
+/// The line before each part, as a header has it.
+fn boundary(header: &str) -> Option<String> {
+    let (_, value) = header.split_once("boundary=")?;
+    let value = match value.strip_prefix(['"', '\'']) {
+        Some(quoted) => quoted.split(['"', '\'']).next(),
+        None => value.split([';', ' ', '\r']).next(),
+    };
+    Some(format!("--{}", value?))
 }

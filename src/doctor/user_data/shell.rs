@@ -2,85 +2,34 @@
 //! the agent has started, and loops that end only when it answers.
 //!
 //! Read as a shell reads it (POSIX.1-2017, "Shell Command Language"): what is quoted, in a
-//! here-document, in a comment or in the background does not wait.
+//! here-document, in a comment or in the background does not wait, nor does a function or a file
+//! that is written and not run.
 
 use std::mem::take;
 
+use super::command::{self, PORT, Script};
+use super::known::{Effect, Known};
 use super::lexer::{Lexer, Token};
-use crate::paths::AGENT_UNITS;
 
 /// The first line, counted from 1, on which the script waits for the agent.
-pub(super) fn waits_for_agent(script: &str) -> Option<usize> {
-    waiting_lines(script, 1).into_iter().min()
+pub(super) fn waits_for_agent(script: &str, known: &mut Known) -> Option<usize> {
+    known.scan(script, 1).waits
+}
+
+/// The effect of a script that begins on this line.
+pub(super) fn scan(script: &str, first_line: usize, known: &mut Known) -> Effect {
+    let mut scan = Scan::new(known);
+    for (line, token) in Lexer::new(script, first_line) {
+        scan.take_token(line, token);
+    }
+    scan.finish()
 }
 
 /// Whether this one command waits for it: its words, without quotes.
-pub(super) fn command_waits(words: &[String]) -> bool {
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let words = without_prefixes(&words);
-    let Some((program, arguments)) = words.split_first() else { return false };
-    let has = |wanted: &[&str]| arguments.iter().any(|word| wanted.contains(word));
-    let names_agent = || arguments.iter().any(|word| is_agent(word));
-    match base(program) {
-        "systemctl" => {
-            let verb = arguments.iter().find(|word| !word.starts_with('-'));
-            let starts = match verb {
-                Some(&("start" | "restart" | "reload-or-restart")) => true,
-                Some(&("enable" | "reenable")) => has(&["--now"]),
-                _ => false,
-            };
-            starts && names_agent() && !has(&["--no-block"])
-        }
-        "service" => names_agent() && has(&["start", "restart", "--full-restart"]),
-        "ecs" => program.contains("init.d/") && has(&["start", "restart"]),
-        "sh" | "bash" | "dash" | "su" | "runuser" => {
-            let option = |word: &&str| word.starts_with('-') && word.ends_with('c');
-            let at = arguments.iter().position(option);
-            at.and_then(|at| arguments.get(at + 1))
-                .is_some_and(|text| waits_for_agent(text).is_some())
-        }
-        _ => false,
-    }
-}
-
-fn is_agent(unit: &str) -> bool {
-    AGENT_UNITS.iter().any(|name| *name == unit || name.strip_suffix(".service") == Some(unit))
-}
-
-fn base(program: &str) -> &str {
-    program.rsplit('/').next().unwrap_or(program)
-}
-
-/// Without assignments, and without programs that run another one and wait for it.
-fn without_prefixes<'a>(mut words: &'a [&'a str]) -> &'a [&'a str] {
-    const PREFIXES: [&str; 10] =
-        ["sudo", "env", "exec", "command", "nice", "ionice", "nohup", "eval", "setsid", "builtin"];
-    while let [first, rest @ ..] = words {
-        let is_assignment = first.split_once('=').is_some_and(|(name, _)| is_name(name));
-        let forks =
-            base(first) == "setsid" && rest.iter().any(|word| matches!(*word, "-f" | "--fork"));
-        if forks || !is_assignment && !PREFIXES.contains(&base(first)) {
-            break;
-        }
-        words = without_options(rest);
-    }
-    words
-}
-
-/// Without the options of a prefix and their values (`-u root`, `-n 19`).
-fn without_options<'a>(mut words: &'a [&'a str]) -> &'a [&'a str] {
-    while let [option, rest @ ..] = words
-        && option.starts_with('-')
-    {
-        let is_number = rest.first().is_some_and(|next| next.parse::<i32>().is_ok());
-        let has_value = ["-u", "-g", "-U"].contains(option) || is_number;
-        words = &rest[usize::from(has_value && !rest.is_empty())..];
-    }
-    words
-}
-
-fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+pub(super) fn command_waits(words: &[String], known: &mut Known) -> bool {
+    let mut scan = Scan::new(known);
+    scan.words = words.iter().map(|word| (word.clone(), true)).collect();
+    scan.finish().waits.is_some()
 }
 
 /// A compound command that has begun.
@@ -88,9 +37,13 @@ fn is_name(text: &str) -> bool {
 struct Compound {
     /// `while` or `until`: it ends when something has happened.
     is_loop: bool,
+    /// Its commands before `do`: whether they are of `until`.
+    condition: Option<bool>,
     is_subshell: bool,
-    /// Something counts in it, or it ends with its input.
-    is_bounded: bool,
+    /// Of a function that is defined.
+    function: Option<String>,
+    /// What is compared in it, or read, so that it ends by itself.
+    counted: Vec<String>,
     /// A command in it asks whether the agent is there.
     asks: Option<usize>,
     /// Lines that wait, in lists that have ended in the foreground.
@@ -99,37 +52,55 @@ struct Compound {
     pending: Vec<usize>,
 }
 
-fn waiting_lines(script: &str, first_line: usize) -> Vec<usize> {
-    let outermost = scan(script, first_line);
-    [outermost.waits, outermost.pending].concat()
-}
-
-/// The script as one compound command, which also keeps whether anything in it asks for the agent.
-fn scan(script: &str, first_line: usize) -> Compound {
-    let outermost = Compound { is_loop: true, ..Compound::default() };
-    let mut scan = Scan { open: vec![outermost], ..Scan::default() };
-    for (line, token) in Lexer::new(script, first_line) {
-        scan.take_token(line, token);
-    }
-    scan.end_command();
-    while scan.open.len() > 1 {
-        scan.close();
-    }
-    scan.open.pop().unwrap_or_default()
-}
-
-#[derive(Default)]
-struct Scan {
+struct Scan<'k> {
+    known: &'k mut Known,
     open: Vec<Compound>,
-    words: Vec<String>,
-    /// Whether a word after the first was quoted does not matter; a quoted keyword is a command.
-    first_is_quoted: bool,
+    /// The words of a command, and whether each is quoted.
+    words: Vec<(String, bool)>,
     targets: Vec<String>,
     here: Option<(usize, String)>,
+    /// What a command before a `|` writes.
+    piped: Option<String>,
+    /// Lines that wait in the background.
+    background: Vec<usize>,
+    /// The function whose body comes next.
+    defines: Option<String>,
+    /// The command asks by something that is substituted in it.
+    asks_within: bool,
+    is_negated: bool,
+    is_for: bool,
     line: usize,
 }
 
-impl Scan {
+impl<'k> Scan<'k> {
+    fn new(known: &'k mut Known) -> Self {
+        Scan {
+            known,
+            open: vec![Compound { is_loop: true, ..Compound::default() }],
+            words: Vec::new(),
+            targets: Vec::new(),
+            here: None,
+            piped: None,
+            background: Vec::new(),
+            defines: None,
+            asks_within: false,
+            is_negated: false,
+            is_for: false,
+            line: 1,
+        }
+    }
+
+    /// The script as one compound command, which also keeps whether anything in it asks.
+    fn finish(mut self) -> Effect {
+        self.end_command();
+        while self.open.len() > 1 {
+            self.close();
+        }
+        let outermost = self.top();
+        let waits = outermost.waits.iter().chain(&outermost.pending).min().copied();
+        Effect { waits, asks: outermost.asks }
+    }
+
     fn top(&mut self) -> &mut Compound {
         self.open.last_mut().expect("the outermost one is never closed")
     }
@@ -138,25 +109,18 @@ impl Scan {
         match token {
             Token::Word(word, quoted) => {
                 if self.words.is_empty() {
-                    (self.line, self.first_is_quoted) = (line, quoted);
-                }
-                self.words.push(word);
-                self.open_compound();
-            }
-            Token::Redirection(target) => self.targets.push(target),
-            Token::Substitution(text) => {
-                let inner = scan(&text, line);
-                self.top().pending.extend([inner.waits, inner.pending].concat());
-                self.asks(inner.asks);
-                if self.words.is_empty() {
                     self.line = line;
                 }
+                self.words.push((word, quoted));
+                self.open_compound();
             }
+            Token::Redirection(target) => {
+                let target = self.known.expand(&target, true).concat();
+                self.targets.push(target);
+            }
+            Token::Substitution(text) => self.substitute(&text, line),
             Token::HereDocument(text) => self.here = Some((line, text)),
-            Token::Operator("(") => {
-                self.end_command();
-                self.open.push(Compound { is_subshell: true, ..Compound::default() });
-            }
+            Token::Operator("(") => self.open_parenthesis(),
             Token::Operator(")") => {
                 self.end_command();
                 if self.top().is_subshell {
@@ -164,29 +128,76 @@ impl Scan {
                     self.close();
                 }
             }
-            Token::Operator(operator) => {
-                self.end_command();
-                match operator {
-                    ";" => self.end_list(),
-                    "&" => self.top().pending.clear(),
-                    _ => {}
-                }
-            }
+            Token::Operator(operator) => self.end_pipeline(operator),
         }
     }
 
-    /// Keywords stand where a command begins.
+    /// A subshell, or the parentheses after a function's name.
+    fn open_parenthesis(&mut self) {
+        let name = match &self.words[..] {
+            [(name, false)] if !name.contains('=') => Some(name.clone()),
+            [(function, _), (name, false)] if function == "function" => Some(name.clone()),
+            _ => None,
+        };
+        let mut opened = Compound { is_subshell: true, ..Compound::default() };
+        if name.is_some() {
+            self.defines = name;
+            self.words.clear();
+        } else {
+            self.end_command();
+            opened.function = self.defines.take();
+        }
+        self.open.push(opened);
+    }
+
+    /// `$(…)`: what it writes is the program that it looks for, or else what is known of an answer
+    /// of the agent.
+    fn substitute(&mut self, text: &str, line: usize) {
+        if self.words.is_empty() {
+            self.line = line;
+        }
+        let inner = self.known.scan(text, line);
+        self.top().pending.extend(inner.waits);
+        self.asks_within |= inner.asks.is_some();
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let written = match words[..] {
+            ["which", program] | ["command", "-v", program] | ["type", "-P", program] => program,
+            _ if inner.asks.is_some() => PORT,
+            _ => "",
+        };
+        if let Some((word, _)) = self.words.last_mut() {
+            *word += written;
+        }
+    }
+
+    /// Keywords are where a command begins.
     fn open_compound(&mut self) {
-        let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
+        let words: Vec<&str> = self.words.iter().map(|(word, _)| word.as_str()).collect();
         let keyword = match words[..] {
-            [keyword] if !self.first_is_quoted => keyword,
-            ["function", _, open @ "{"] => open,
+            [keyword] if !self.words[0].1 => keyword.to_owned(),
+            ["function", name, "{"] => {
+                self.defines = Some(name.to_owned());
+                "{".to_owned()
+            }
             _ => return,
         };
-        match keyword {
-            "while" | "until" => self.open.push(Compound { is_loop: true, ..Compound::default() }),
-            "if" | "for" | "select" | "case" | "{" => self.open.push(Compound::default()),
-            "then" | "do" | "else" | "elif" | "!" | "time" => {}
+        let opened = Compound::default();
+        match keyword.as_str() {
+            "while" | "until" => {
+                let condition = Some(keyword == "until");
+                self.open.push(Compound { is_loop: true, condition, ..opened });
+            }
+            "if" | "for" | "select" | "case" => {
+                self.open.push(opened);
+                self.is_for = keyword == "for";
+            }
+            "{" => {
+                let function = self.defines.take();
+                self.open.push(Compound { function, ..opened });
+            }
+            "do" => self.top().condition = None,
+            "!" => self.is_negated = true,
+            "then" | "else" | "elif" | "time" => {}
             "done" | "fi" | "esac" | "}" if self.open.len() > 1 => {
                 self.end_list();
                 self.close();
@@ -196,12 +207,20 @@ impl Scan {
         self.words.clear();
     }
 
-    /// What a compound command waits for, the list waits for that it is part of.
+    /// What a compound command waits for, the list waits for that it is part of; what a function
+    /// waits for, those who call it.
     fn close(&mut self) {
         let Some(closed) = self.open.pop() else { return };
-        let endless = closed.asks.filter(|_| closed.is_loop && !closed.is_bounded);
-        let waits = [closed.waits, closed.pending].concat();
-        self.top().pending.extend(waits.into_iter().chain(endless));
+        let waits = closed.waits.into_iter().chain(closed.pending);
+        if let Some(name) = closed.function {
+            let effect = Effect { waits: waits.min(), asks: closed.asks };
+            return self.known.define(name, effect);
+        }
+        let is_count = |text: &String| !self.known.expand(text, true).concat().contains(PORT);
+        let is_bounded = closed.counted.iter().any(is_count);
+        let endless = closed.asks.filter(|_| closed.is_loop && !is_bounded);
+        let waits: Vec<usize> = waits.chain(endless).collect();
+        self.top().pending.extend(waits);
     }
 
     fn end_list(&mut self) {
@@ -210,49 +229,127 @@ impl Scan {
         top.waits.extend(pending);
     }
 
-    fn end_command(&mut self) {
-        let (words, targets) = (take(&mut self.words), take(&mut self.targets));
-        let line = self.line;
-        if command_waits(&words) {
-            self.top().pending.push(line);
+    fn end_pipeline(&mut self, operator: &str) {
+        let written = self.end_command();
+        self.is_negated &= operator == "|";
+        match operator {
+            "|" => self.piped = written,
+            ";" => self.end_list(),
+            "&" => {
+                let pending = take(&mut self.top().pending);
+                self.background.extend(pending);
+            }
+            _ => {}
         }
-        if let Some((line, text)) = self.here.take()
-            && words.iter().any(|word| ["sh", "bash"].contains(&base(word)))
-        {
-            self.top().pending.extend(waiting_lines(&text, line));
-        }
-        let counts = |word: &String| {
-            ["-lt", "-le", "-gt", "-ge", "-eq", "-ne", "read", "(("].contains(&word.as_str())
-        };
-        self.asks(asks_for_agent(&words, &targets).then_some(line));
-        self.innermost_loop().is_bounded |= words.iter().any(counts);
     }
 
-    fn asks(&mut self, line: Option<usize>) {
-        let innermost = self.innermost_loop();
-        innermost.asks = innermost.asks.or(line);
+    /// What the command writes, if that is known.
+    fn end_command(&mut self) -> Option<String> {
+        let (raw, targets) = (take(&mut self.words), take(&mut self.targets));
+        let (here, piped) = (self.here.take(), self.piped.take());
+        let asks_within = take(&mut self.asks_within);
+        if raw.is_empty() && targets.is_empty() {
+            return None;
+        }
+        self.defines = None;
+        let expand = |(word, quoted): &(String, bool)| {
+            self.known.expand(word, *quoted || command::assignment(word).is_some())
+        };
+        let mut words: Vec<String> = raw.iter().flat_map(expand).collect();
+        if take(&mut self.is_for) && words.get(1).is_some_and(|word| word == "in") {
+            self.known.assign(&words[0], words[2..].join(" "));
+            return None;
+        }
+        if words.first().is_some_and(|word| command::base(word) == "xargs") {
+            let input = piped.iter().chain(&targets).flat_map(|text| text.split_whitespace());
+            words.extend(input.map(str::to_owned).collect::<Vec<_>>());
+        }
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        self.assign(&words);
+        let words = command::without_prefixes(&words);
+        let input = here.or_else(|| Some((self.line, piped?)));
+        let string = targets.first().map(|text| (self.line, text.clone()));
+        let effect = self.effect(words, input.as_ref().or(string.as_ref()));
+        if effect.asks.is_some() || asks_within || command::asks(words, &targets) {
+            self.ask(words);
+        } else if command::counts(words) {
+            let text = raw.iter().map(|(word, _)| word.as_str()).collect::<Vec<_>>().join(" ");
+            self.innermost_loop().counted.push(text);
+        }
+        self.write(words, &targets, input)
+    }
+
+    fn assign(&mut self, words: &[&str]) {
+        const DECLARE: [&str; 5] = ["export", "local", "readonly", "declare", "typeset"];
+        let declares = words.first().is_some_and(|word| DECLARE.contains(word));
+        let assigned = words[usize::from(declares)..].iter().map(|word| command::assignment(word));
+        for (name, value) in assigned.take_while(|it| declares || it.is_some()).flatten() {
+            self.known.assign(name, value.to_owned());
+        }
+    }
+
+    /// What a command does, and the script that it runs.
+    fn effect(&mut self, words: &[&str], input: Option<&(usize, String)>) -> Effect {
+        let line = self.line;
+        let mut run = Effect::default();
+        match command::script(words) {
+            Some(Script::Text(text)) => run = self.known.scan(&text, line),
+            Some(Script::Stored(name)) => {
+                // A function may call the one whose name it is given.
+                let called = self.known.script(name).map(|effect| {
+                    let given = words[1..].iter().filter_map(|word| self.known.script(word));
+                    given.fold(effect, |all, one| Effect { waits: all.waits.or(one.waits), ..all })
+                });
+                run = called.unwrap_or_default();
+            }
+            Some(Script::Input(arguments)) => {
+                let file = arguments.iter().find_map(|path| self.known.script(path));
+                let scan = |(line, text): &(usize, String)| self.known.scan(text, *line);
+                run = file.or_else(|| input.map(scan)).unwrap_or_default();
+            }
+            None => {}
+        }
+        let background =
+            if words.first() == Some(&"wait") { take(&mut self.background) } else { Vec::new() };
+        let own = command::waits(words).then_some(line);
+        self.top().pending.extend(own.into_iter().chain(run.waits).chain(background));
+        run
+    }
+
+    /// Unless it is the condition of a loop that goes on only while the agent is there.
+    fn ask(&mut self, words: &[&str]) {
+        let (line, negated) = (self.line, self.is_negated);
+        let until = self.top().condition;
+        let ends = until.zip(command::succeeds_with_agent(words));
+        if ends.is_none_or(|(until, succeeds)| (succeeds != negated) == until) {
+            let innermost = self.innermost_loop();
+            innermost.asks = innermost.asks.or(Some(line));
+        }
+    }
+
+    /// Keeps the files that a command writes.
+    fn write(
+        &mut self,
+        words: &[&str],
+        targets: &[String],
+        input: Option<(usize, String)>,
+    ) -> Option<String> {
+        let (program, arguments) = words.split_first()?;
+        let text = match command::base(program) {
+            "echo" | "printf" => Some(arguments.join(" ").replace("\\n", "\n")),
+            "cat" | "tee" => Some(input?.1),
+            _ => None,
+        }?;
+        let files = arguments.iter().copied().filter(|_| command::base(program) == "tee");
+        for path in files.chain(targets.iter().map(String::as_str)) {
+            self.known.write(path, &text);
+        }
+        Some(text)
     }
 
     fn innermost_loop(&mut self) -> &mut Compound {
-        let innermost = self.open.iter_mut().rev().find(|open| open.is_loop);
+        let is_innermost = |open: &&mut Compound| open.is_loop || open.function.is_some();
+        let innermost = self.open.iter_mut().rev().find(is_innermost);
         innermost.expect("the outermost compound counts as a loop and is never closed")
     }
-}
-
-/// Whether a command finds out if the agent runs: by its introspection port, its container, its
-/// unit or its database.
-fn asks_for_agent(words: &[String], targets: &[String]) -> bool {
-    const PORT: &str = "51678";
-    const WRITERS: [&str; 5] = ["echo", "printf", "cat", "logger", "timeout"];
-    if targets.iter().any(|target| target.contains("/dev/tcp/") && target.contains(PORT)) {
-        return true;
-    }
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let words = without_prefixes(&words);
-    let Some(program) = words.first().map(|program| base(program)) else { return false };
-    let names = |text: &str| words.iter().any(|word| word.contains(text));
-    let unit =
-        program == "systemctl" && names("is-active") && words.iter().any(|word| is_agent(word));
-    let named = [PORT, "ecs-agent", "/ecs/data/agent.db"].into_iter().any(names);
-    unit || named && !WRITERS.contains(&program)
 }

@@ -1,8 +1,12 @@
 use super::*;
 
+fn waits(command: &str) -> Option<usize> {
+    shell::waits_for_agent(command, &mut Known::default())
+}
+
 #[track_caller]
 fn check(document: &str, line: Option<usize>) {
-    assert_eq!(waits_for_agent(document), line, "{document}");
+    assert_eq!(waits_for_agent(document, &mut Known::default()), line, "{document}");
 }
 
 #[test]
@@ -22,13 +26,38 @@ fn commands_that_wait_for_the_agent_are_found() {
         "bash -c 'systemctl start ecs'",
         "bash <<EOF\nsystemctl start ecs\nEOF",
         "start() {\n  systemctl start ecs\n}\nstart",
-        "function start {\nsystemctl start ecs\n}",
+        "function start {\nsystemctl start ecs\n}\nstart",
         "\"systemctl\" 'start' ecs",
         "case a in a) systemctl start ecs;; esac",
         "sudo -u ec2-user sh -c 'systemctl start amazon-ecs'",
         "sudo -n nice -n 19 systemctl start ecs",
+        "invoke-rc.d ecs start",
+        "systemd-run --wait systemctl start ecs",
+        "doas systemctl start ecs",
+        "UNIT=ecs\nsystemctl start \"${UNIT}.service\"",
+        "for s in docker ecs; do systemctl enable --now \"$s\"; done",
+        "echo \"systemctl start ecs\" | bash",
+        "printf \"systemctl start ecs\\n\" | sh -x",
+        "bash <<< \"systemctl start ecs\"",
+        "cat <<\"EOF\" > /x.sh\n#!/bin/sh\nsystemctl start ecs\nEOF\nchmod +x /x.sh\n/x.sh",
+        "tee /y.sh <<EOF\nsystemctl start ecs\nEOF\nsudo sh /y.sh",
+        "trap \"systemctl start ecs\" EXIT",
+        "nohup systemctl start ecs &\nwait $!",
+        "eval \"systemctl start ecs\"",
+        "runuser -u root -- systemctl start ecs",
+        "sudo --user root systemctl start ecs",
+        "flock /x systemctl start ecs",
+        "echo ecs | xargs systemctl start",
+        "zsh -c \"systemctl start ecs\"",
+        "$(which systemctl) start ecs",
+        "SYSTEMCTL=/bin/systemctl; $SYSTEMCTL start ecs",
+        "systemctl start {docker,ecs}",
+        "systemctl is-system-running --wait",
+        "cloud-init status --wait",
+        "cloud-init-per once x systemctl start ecs",
+        "systemctl start multi-user.target",
     ] {
-        assert!(shell::waits_for_agent(command).is_some(), "{command}");
+        assert!(waits(command).is_some(), "{command}");
     }
 }
 
@@ -47,8 +76,19 @@ fn loops_that_end_with_the_agent_are_found() {
         "until [ \"$(curl -s localhost:51678/v1/metadata)\" ]; do sleep 1; done",
         "while :; do S=$(curl -s localhost:51678); [ -n \"$S\" ] && break; sleep 1; done",
         "while sleep 1; do curl -s localhost:51678 | grep -q Cluster && break; done",
+        "until [ $(curl -so /dev/null -w \"%{http_code}\" localhost:51678) -eq 200 ]; do sleep 5; done",
+        "while [ $(docker ps -q -f name=ecs-agent | wc -l) -lt 1 ]; do sleep 1; done",
+        "C=0; while [ \"$C\" -ne 200 ]; do C=$(curl -sw \"%{http_code}\" localhost:51678); done",
+        "until [ \"$C\" = 200 ]; do C=$(curl -sw \"%{http_code}\" localhost:51678); done",
+        "until test -s /var/log/ecs/ecs-init.log; do sleep 1; done",
+        "until systemctl status ecs; do sleep 1; done",
+        "up() { curl -sf localhost:51678; }\nuntil up; do sleep 1; done",
+        "URL=http://localhost:51678\nuntil curl -s $URL; do sleep 1; done",
+        "until timeout 5 curl -s localhost:51678; do sleep 1; done",
+        "while [ ! -f /var/lib/ecs/data/agent.db ]; do sleep 1; done",
+        "while [ -z \"$(curl -s localhost:51678)\" ]; do sleep 1; done",
     ] {
-        assert!(shell::waits_for_agent(command).is_some(), "{command}");
+        assert!(waits(command).is_some(), "{command}");
     }
 }
 
@@ -81,8 +121,19 @@ fn text_background_and_bounded_loops_do_not_wait() {
         "until curl https://example.com; do sleep 1; done; curl localhost:51678",
         "crontab -l | { cat; echo '@reboot systemctl start ecs'; } | crontab -",
         "systemctl stop ecs",
+        "systemctl start ecs --job-mode=ignore-dependencies",
+        "systemctl --root=/mnt enable --now ecs",
+        "f() { systemctl start ecs; }",
+        "f() { systemctl start ecs; }\nf &",
+        "cat > /x.sh <<EOF\nsystemctl start ecs\nEOF\nnohup bash /x.sh &",
+        "n=0; until curl localhost:51678; do n=$((n+1)); [ $n = 30 ] && exit 1; done",
+        "while docker ps | grep -q ecs-agent; do sleep 1; done",
+        "until ! systemctl is-active -q ecs; do sleep 1; done",
+        "while [ -n \"$(docker ps -q -f name=ecs-agent)\" ]; do sleep 1; done",
+        "X=\"systemctl start ecs\"",
+        "trap \"systemctl start ecs\" USR1",
     ] {
-        assert_eq!(shell::waits_for_agent(command), None, "{command}");
+        assert_eq!(waits(command), None, "{command}");
     }
 }
 
@@ -108,12 +159,9 @@ fn cloud_config_lists_are_commands_and_files_are_text() {
         "bootcmd:\n  - systemctl start ecs\n",
         "runcmd:\n  - [sh, -c, 'until curl localhost:51678; do sleep 1; done']\n",
     ] {
-        assert!(waits_for_agent(&config(body)).is_some(), "{body}");
+        assert!(waits_for_agent(&config(body), &mut Known::default()).is_some(), "{body}");
     }
-    assert!(
-        waits_for_agent("## template: jinja\n#cloud-config\nruncmd:\n  - systemctl start ecs\n")
-            .is_some()
-    );
+    check("## template: jinja\n#cloud-config\nruncmd:\n  - systemctl start ecs\n", Some(4));
     for body in [
         "write_files:\n  - path: /etc/cron.d/x\n    content: |\n      systemctl restart ecs\n",
         "runcmd:\n  - systemctl enable --now --no-block ecs\n  - [systemctl, enable, ecs]\n",
@@ -147,4 +195,40 @@ fn user_data_is_recognised_by_how_it_begins() {
     ] {
         assert!(!is_recognised(text.as_bytes()), "{text}");
     }
+}
+
+/// Neither the stack nor the time is without limit.
+#[test]
+fn nested_scripts_and_templates_have_a_limit() {
+    for text in ["$(".repeat(50_000), "X='eval $X; eval $X'; eval $X".to_owned()] {
+        check(&format!("#!/bin/sh\n{text}"), None);
+    }
+    check(&"## template: jinja\n".repeat(20_000), None);
+}
+
+#[test]
+fn cloud_config_runs_the_files_that_it_writes() {
+    let file = "write_files:\n- path: /x.sh\n  content: |\n    #!/bin/sh\n    systemctl start ecs\n\
+                \x20 permissions: '0755'\n- encoding: b64\n  path: /y.sh\n\
+                \x20 content: IyEvYmluL3NoCnN5c3RlbWN0bCBzdGFydCBlY3MK\n";
+    for (commands, line) in [
+        ("runcmd:\n- /x.sh\n", Some(12)),
+        ("runcmd: [[bash, /x.sh]]\n", Some(11)),
+        ("runcmd:\n- echo\n- [/y.sh]\n", Some(13)),
+        ("runcmd:\n-\n  - sh\n  - -c\n  - 'echo a, b; /y.sh'\n", Some(12)),
+        ("runcmd:\n- echo /x.sh\n- /x.sh &\n", None),
+    ] {
+        check(&format!("#cloud-config\n{file}{commands}"), line);
+    }
+    let archive = "#cloud-config-archive\n- type: text/x-shellscript\n  content: |\n    #!/bin/sh\n\
+                   \x20   systemctl start ecs\n";
+    check(archive, Some(5));
+}
+
+#[test]
+fn encoded_parts_are_decoded() {
+    let mime = "Content-Type: multipart/mixed; boundary=\"B\"; charset=\"x\"\nMIME-Version: 1.0\n\n\
+                --B\nContent-Transfer-Encoding: base64\n\nIyEvYmluL3NoCnN5c3RlbWN0bCBz\n\
+                dGFydCBlY3MK\n\n--B--\n";
+    check(mime, Some(8));
 }

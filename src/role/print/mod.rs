@@ -3,12 +3,13 @@
 mod hcl;
 mod yaml;
 
+use std::collections::BTreeSet;
+
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
 use super::documents::Documents;
 use super::{Role, shell};
-use crate::source::policy;
 
 /// How the documents are written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -40,9 +41,9 @@ fn title(role: &Role) -> String {
 
 fn cli(role: &Role, documents: &Documents) -> String {
     let commands = shell::sequence(&shell::procedure(role, documents));
-    let is_legacy = role.objects.iter().any(|object| object.is_legacy);
-    let note = if is_legacy { format!("# {}\n", policy::LEGACY_NAME) } else { String::new() };
-    format!("# {}\n{note}{commands}\n", title(role))
+    let notes: BTreeSet<&str> = role.objects.iter().filter_map(|object| object.note).collect();
+    let notes: String = notes.iter().map(|note| format!("# {note}\n")).collect();
+    format!("# {}\n{notes}{commands}\n", title(role))
 }
 
 fn json(role: &Role, documents: &Documents) -> String {

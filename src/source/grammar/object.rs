@@ -32,14 +32,23 @@ impl Bucket {
     pub(crate) fn is_legacy(&self) -> bool {
         matches!(self, Bucket::Named { name, .. } if is_legacy(name))
     }
+
+    /// It is the alias of an access point, which no policy can name.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-naming.html>
+    pub(crate) fn is_alias(&self) -> bool {
+        matches!(self, Bucket::Named { name, .. } if name.ends_with("-s3alias"))
+    }
 }
 
 fn is_legacy(name: &str) -> bool {
     name.bytes().any(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }
 
-/// After `s3://`.
+/// After `s3://`. The AWS CLI takes ARNs of access points here, with the key after a slash.
 pub(super) fn s3_url(rest: &str) -> Parsed {
+    if let Some(rest) = rest.strip_prefix("arn:") {
+        return arn_with_key(rest, "/");
+    }
     let (front, options, sha256) = tail(rest)?;
     let (bucket, key) = named(None, front)?;
     Ok((Location::S3(object(bucket, key, options)?), sha256))
@@ -47,6 +56,10 @@ pub(super) fn s3_url(rest: &str) -> Parsed {
 
 /// After `arn:`.
 pub(super) fn arn(rest: &str) -> Parsed {
+    arn_with_key(rest, "/object/")
+}
+
+fn arn_with_key(rest: &str, before_key: &str) -> Parsed {
     let (front, options, sha256) = tail(rest)?;
     let parts: Vec<&str> = front.splitn(5, ':').collect();
     let [partition, service, region, account, resource] = parts[..] else {
@@ -66,7 +79,7 @@ pub(super) fn arn(rest: &str) -> Parsed {
     }
     let (bucket, key) = match (region, account) {
         ("", "") => named(Some(partition), resource)?,
-        _ => access_point(partition, region, account, resource)?,
+        _ => access_point(partition, region, account, resource, before_key)?,
     };
     Ok((Location::S3(object(bucket, key, options)?), sha256))
 }
@@ -77,8 +90,9 @@ const LAMBDA: &str = "S3 Object Lambda, whose objects are made while they are re
 
 /// Ends of names that are no general purpose bucket's.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
-const OTHER_BUCKETS: [(&str, &str); 5] = [
+const OTHER_BUCKETS: [(&str, &str); 6] = [
     ("--x-s3", EXPRESS),
+    ("--xa-s3", EXPRESS),
     ("--op-s3", OUTPOSTS),
     ("--ol-s3", LAMBDA),
     (
@@ -111,11 +125,14 @@ fn access_point<'t>(
     region: &str,
     account: &str,
     resource: &'t str,
+    before_key: &str,
 ) -> Result<(Bucket, &'t str), Reason> {
     let rest = resource.strip_prefix("accesspoint/").ok_or_else(|| {
         not_an_object("with a region or an account, its resource is not `accesspoint/…`")
     })?;
-    let (name, key) = rest.split_once("/object/").ok_or_else(no_key)?;
+    let (name, key) = rest.split_once(before_key).unwrap_or((rest, ""));
+    // Without what is before a key, all of it would be the name.
+    let name = if key.is_empty() { name.split('/').next().unwrap_or_default() } else { name };
     let rules = [
         (
             region.is_empty(),

@@ -107,6 +107,9 @@ fn arn_names_partition_and_access_point_region() {
     }
     let same = "arn:aws:s3:us-west-2:123456789012:accesspoint/mine/object/k?region=us-west-2";
     assert_eq!(object_of(same).region.as_deref(), Some("us-west-2"));
+    let of_cli = object_of("s3://arn:aws:s3:us-west-2:123456789012:accesspoint/mine/object/k");
+    assert_eq!((of_cli.key.as_str(), of_cli.region.as_deref()), ("object/k", Some("us-west-2")));
+    assert_eq!(object_of("s3://arn:aws:s3:::bucket/k"), object_of("arn:aws:s3:::bucket/k"));
 }
 
 #[test]
@@ -226,7 +229,11 @@ fn invalid_source_is_refused_with_reason_and_remedy() {
         ("arn:aws-cn:s3:::my_bucket/k", "us-east-1 only", "lower-case"),
         ("s3://my_bucket/k?region=eu-west-1", "must be us-east-1", "option"),
         ("s3://b--usw2-az1--x-s3/k", "S3 Express", "general purpose"),
+        ("s3://ap-usw2-az1--xa-s3/k", "S3 Express", "general purpose"),
         ("s3://alias--op-s3/k", "Outposts", "general purpose"),
+        ("s3://arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-1/k", "Outposts", "general"),
+        ("s3://arn:aws:s3::123456789012:accesspoint/m.mrap/k", "multi-region", "arn:"),
+        ("arn:aws:s3::123456789012:accesspoint/m.mrap/k", "multi-region", "arn:"),
         ("s3://alias--ol-s3/k", "Object Lambda", "general purpose"),
         ("s3://m.mrap/k", "multi-region", "general purpose"),
         ("arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-1/bucket/b", "Outposts", "general"),

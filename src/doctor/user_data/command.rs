@@ -1,0 +1,198 @@
+//! What one command of a shell script does: its words are as the shell hands them over.
+
+use crate::paths::AGENT_UNITS;
+
+/// The port of the agent's introspection endpoint.
+pub(super) const PORT: &str = "51678";
+const SHELLS: [&str; 6] = ["sh", "bash", "dash", "ash", "ksh", "zsh"];
+
+/// Where the text of a script comes from that a command runs.
+#[derive(Debug, PartialEq)]
+pub(super) enum Script<'a> {
+    Text(String),
+    /// A function's name, or a path.
+    Stored(&'a str),
+    /// What it reads, unless one of these is a path.
+    Input(&'a [&'a str]),
+}
+
+/// Whether systemd answers this command only when the agent, or the whole boot, has started.
+pub(super) fn waits(words: &[&str]) -> bool {
+    let Some((program, arguments)) = words.split_first() else { return false };
+    let has = |wanted: &[&str]| arguments.iter().any(|word| wanted.contains(word));
+    let names_agent = || arguments.iter().any(|word| is_agent(word));
+    match base(program) {
+        "systemctl" => {
+            const NOT_HERE: [&str; 5] = ["--root", "--image", "--host", "--machine", "--user"];
+            let elsewhere = |word: &&str| {
+                NOT_HERE.iter().any(|option| word.starts_with(option))
+                    || ["-H", "-M"].contains(word)
+            };
+            let at_once =
+                has(&["--no-block", "--ignore-dependencies", "--job-mode=ignore-dependencies"]);
+            let starts = match arguments.iter().find(|word| !word.starts_with('-')) {
+                Some(&("start" | "restart" | "reload-or-restart" | "isolate")) => {
+                    names_agent() || has(&["multi-user.target", "default.target"])
+                }
+                Some(&("enable" | "reenable")) => names_agent() && has(&["--now"]),
+                Some(&"is-system-running") => has(&["--wait"]),
+                _ => false,
+            };
+            starts && !at_once && !arguments.iter().any(elsewhere)
+        }
+        "service" | "invoke-rc.d" => names_agent() && has(&["start", "restart", "--full-restart"]),
+        "ecs" => program.contains("init.d/") && has(&["start", "restart"]),
+        "cloud-init" => has(&["status"]) && has(&["--wait", "-w"]),
+        _ => false,
+    }
+}
+
+/// Whether a command finds out if the agent runs: by its introspection port, its container, its
+/// unit, its log or its database.
+pub(super) fn asks(words: &[&str], targets: &[String]) -> bool {
+    const WRITERS: [&str; 4] = ["echo", "printf", "cat", "logger"];
+    const MARKS: [&str; 5] =
+        [PORT, "ecs-agent", "amazon-ecs-init", "/ecs/data/agent.db", "/var/log/ecs/"];
+    if targets.iter().any(|target| target.contains("/dev/tcp/") && target.contains(PORT)) {
+        return true;
+    }
+    let Some(program) = words.first().map(|program| base(program)) else { return false };
+    let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
+    let unit = program == "systemctl"
+        && has(&["is-active", "status", "show"])
+        && words.iter().any(|word| is_agent(word));
+    let named = MARKS.iter().any(|mark| words.iter().any(|word| word.contains(mark)));
+    unit || named && !WRITERS.contains(&program)
+}
+
+/// Whether a command that asks succeeds where the agent is there (`true`) or where it is not;
+/// `None` where that depends on values.
+pub(super) fn succeeds_with_agent(words: &[&str]) -> Option<bool> {
+    const PRESENT: [&str; 7] = ["-n", "-f", "-e", "-s", "-S", "-d", "-r"];
+    let (program, arguments) = words.split_first()?;
+    if !["[", "[[", "test"].contains(program) {
+        return Some(true);
+    }
+    let operands = arguments.iter().filter(|word| !["]", "]]", "!"].contains(word));
+    let operands: Vec<&str> = operands.copied().collect();
+    let found = match operands[..] {
+        [_] => true,
+        ["-z", _] => false,
+        [option, _] if PRESENT.contains(&option) => true,
+        _ => return None,
+    };
+    Some(found != arguments.contains(&"!"))
+}
+
+/// A comparison that ends a loop some time, or input that does.
+pub(super) fn counts(words: &[&str]) -> bool {
+    const COUNTS: [&str; 8] = ["-lt", "-le", "-gt", "-ge", "-eq", "-ne", "read", "(("];
+    let is_number =
+        |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    let equals = |three: &[&str]| {
+        ["=", "=="].contains(&three[1]) && [three[0], three[2]].iter().any(is_number)
+    };
+    words.iter().any(|word| COUNTS.contains(word)) || words.windows(3).any(equals)
+}
+
+/// The script that a command runs in the foreground.
+pub(super) fn script<'a>(words: &'a [&'a str]) -> Option<Script<'a>> {
+    let (program, arguments) = words.split_first()?;
+    let text = |option: fn(&&str) -> bool| {
+        let at = arguments.iter().position(option)?;
+        Some(Script::Text((*arguments.get(at + 1)?).to_owned()))
+    };
+    match base(program) {
+        name if SHELLS.contains(&name) => text(|word| word.starts_with('-') && word.ends_with('c'))
+            .or(Some(Script::Input(arguments))),
+        "su" | "runuser" => {
+            text(|word| *word == "--command" || word.starts_with('-') && word.ends_with('c'))
+        }
+        "eval" => Some(Script::Text(arguments.join(" "))),
+        "trap" => {
+            let (script, signals) = arguments.split_first()?;
+            let at_exit = signals.iter().any(|signal| ["EXIT", "0"].contains(signal));
+            at_exit.then(|| Script::Text((*script).to_owned()))
+        }
+        "." | "source" => Some(Script::Stored(arguments.first()?)),
+        _ => Some(Script::Stored(program)),
+    }
+}
+
+/// Without assignments, and without programs that run another one and wait for it.
+pub(super) fn without_prefixes<'w, 'a>(mut words: &'w [&'a str]) -> &'w [&'a str] {
+    const PREFIXES: [&str; 14] = [
+        "sudo",
+        "doas",
+        "env",
+        "exec",
+        "command",
+        "nice",
+        "ionice",
+        "nohup",
+        "setsid",
+        "builtin",
+        "stdbuf",
+        "busybox",
+        "systemd-inhibit",
+        "chronic",
+    ];
+    const WAITS: [&str; 6] = ["--wait", "--scope", "-t", "--pty", "-P", "--pipe"];
+    while let [first, rest @ ..] = words {
+        let has = |wanted: &[&str]| rest.iter().any(|word| wanted.contains(word));
+        let is_prefix = match base(first) {
+            "setsid" => !has(&["-f", "--fork"]),
+            "systemd-run" => has(&WAITS),
+            "runuser" => has(&["--"]),
+            "flock" | "cloud-init-per" | "xargs" => true,
+            name => PREFIXES.contains(&name) || assignment(first).is_some(),
+        };
+        if !is_prefix {
+            break;
+        }
+        words = without_options(rest);
+        let own = match base(first) {
+            "flock" => 1,
+            "cloud-init-per" => 2,
+            _ => 0,
+        };
+        words = words.get(own..).unwrap_or_default();
+    }
+    words
+}
+
+/// Without the options of a prefix and their values (`-u root`, `-n 19`).
+fn without_options<'w, 'a>(mut words: &'w [&'a str]) -> &'w [&'a str] {
+    const WITH_VALUE: [&str; 8] =
+        ["-u", "-g", "-U", "-p", "--user", "--group", "--unit", "--property"];
+    while let [option, rest @ ..] = words
+        && option.starts_with('-')
+    {
+        let is_number = rest.first().is_some_and(|next| next.parse::<i32>().is_ok());
+        let has_value = WITH_VALUE.contains(option) || is_number;
+        words = &rest[usize::from(has_value && !rest.is_empty())..];
+    }
+    words
+}
+
+/// `NAME=value`.
+pub(super) fn assignment(word: &str) -> Option<(&str, &str)> {
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    word.split_once('=').filter(|(name, _)| is_name(name))
+}
+
+pub(super) fn base(program: &str) -> &str {
+    program.rsplit('/').next().unwrap_or(program)
+}
+
+/// Of a word that names several units, one is enough.
+fn is_agent(word: &str) -> bool {
+    let is_unit = |unit: &str, name: &str| match unit.strip_suffix('*') {
+        Some(start) => !start.is_empty() && name.starts_with(start),
+        None => name == unit || name.strip_suffix(".service") == Some(unit),
+    };
+    let mut units = word.split(['{', ',', '}', ' ']);
+    units.any(|unit| AGENT_UNITS.iter().any(|name| is_unit(unit, name)))
+}
