@@ -83,8 +83,7 @@ fn check_order(target: &Target) -> Verdict {
     if NODES.iter().zip(&units).all(|(name, unit)| name.ends_with(".target") || unit.is_none()) {
         return Verdict::skipped("there are no units to order");
     }
-    let units = units.map(Option::unwrap_or_default);
-    let graph = std::array::from_fn(|node| waits_for(target.root(), &units, node));
+    let graph = graph(target.root(), units.map(Option::unwrap_or_default));
     match (0..NODES.len()).find_map(|start| cycle(&graph, &[start])) {
         None => Verdict::ok("no unit waits for itself"),
         Some(cycle) => Verdict::failure(
@@ -96,6 +95,12 @@ fn check_order(target: &Target) -> Verdict {
              After=cloud-final.service (`systemctl cat ecs-bootstrap.service` shows which file it is in)",
         ),
     }
+}
+
+type Graph = [Vec<usize>; NODES.len()];
+
+fn graph(root: &Path, units: [Unit; NODES.len()]) -> Graph {
+    std::array::from_fn(|node| waits_for(root, &units, node))
 }
 
 /// The nodes that must be up before this one: its own After=, the others' Before=, and, of a
@@ -114,7 +119,7 @@ fn waits_for(root: &Path, units: &[Unit; NODES.len()], node: usize) -> Vec<usize
 }
 
 /// A path from its first node back to that node.
-fn cycle(graph: &[Vec<usize>; NODES.len()], path: &[usize]) -> Option<Vec<usize>> {
+fn cycle(graph: &Graph, path: &[usize]) -> Option<Vec<usize>> {
     let (first, last) = (path.first()?, path.last()?);
     if graph[*last].contains(first) {
         return Some([path, &[*first]].concat());
@@ -123,13 +128,26 @@ fn cycle(graph: &[Vec<usize>; NODES.len()], path: &[usize]) -> Option<Vec<usize>
     unvisited.find_map(|next| cycle(graph, &[path, &[*next]].concat()))
 }
 
-/// Scripts of user data run inside cloud-final. Where the agent waits for that, a script that waits
-/// for the agent waits for ever.
+/// Scripts of user data run inside cloud-final. Where the agent waits for that, by itself or by a
+/// unit that it waits for, a script that waits for the agent waits for ever.
 fn check_user_data(target: &Target) -> Verdict {
-    match agent(target.root()) {
-        Some((_, unit)) if unit.lists("After", CLOUD_FINAL) => user_data::check_waiting(target),
-        _ => Verdict::ok("the agent does not wait for user data here"),
+    let root = target.root();
+    let Some((agent, _)) = agent(root) else {
+        return Verdict::ok("no agent is installed that could wait for user data");
+    };
+    let graph = graph(root, NODES.map(|name| unit_files::read(root, name).unwrap_or_default()));
+    let mut waiting: Vec<usize> =
+        (0..NODES.len()).filter(|node| NODES[*node] == CLOUD_FINAL).collect();
+    while let Some(next) = (0..NODES.len()).find(|node| {
+        !waiting.contains(node) && graph[*node].iter().any(|other| waiting.contains(other))
+    }) {
+        waiting.push(next);
     }
+    let waiting: Vec<&'static str> = waiting.into_iter().map(|node| NODES[node]).collect();
+    if waiting.contains(&agent) {
+        return user_data::check_waiting(target, waiting);
+    }
+    Verdict::ok("the agent does not wait for user data here")
 }
 
 fn check_start_condition(target: &Target) -> Verdict {

@@ -16,11 +16,12 @@ pub(super) enum Script<'a> {
     Input(&'a [&'a str]),
 }
 
-/// Whether systemd answers this command only when the agent, or the whole boot, has started.
-pub(super) fn waits(words: &[&str]) -> bool {
+/// Whether systemd answers this command only when one of these units, or the whole boot, has
+/// started.
+pub(super) fn waits(words: &[&str], units: &[&str]) -> bool {
     let Some((program, arguments)) = words.split_first() else { return false };
     let has = |wanted: &[&str]| arguments.iter().any(|word| wanted.contains(word));
-    let names_agent = || arguments.iter().any(|word| is_agent(word));
+    let names_unit = || arguments.iter().any(|word| names_one(word, units));
     match base(program) {
         "systemctl" => {
             const NOT_HERE: [&str; 5] = ["--root", "--image", "--host", "--machine", "--user"];
@@ -31,16 +32,14 @@ pub(super) fn waits(words: &[&str]) -> bool {
             let at_once =
                 has(&["--no-block", "--ignore-dependencies", "--job-mode=ignore-dependencies"]);
             let starts = match arguments.iter().find(|word| !word.starts_with('-')) {
-                Some(&("start" | "restart" | "reload-or-restart" | "isolate")) => {
-                    names_agent() || has(&["multi-user.target", "default.target"])
-                }
-                Some(&("enable" | "reenable")) => names_agent() && has(&["--now"]),
+                Some(&("start" | "restart" | "reload-or-restart" | "isolate")) => names_unit(),
+                Some(&("enable" | "reenable")) => names_unit() && has(&["--now"]),
                 Some(&"is-system-running") => has(&["--wait"]),
                 _ => false,
             };
             starts && !at_once && !arguments.iter().any(elsewhere)
         }
-        "service" | "invoke-rc.d" => names_agent() && has(&["start", "restart", "--full-restart"]),
+        "service" | "invoke-rc.d" => names_unit() && has(&["start", "restart", "--full-restart"]),
         "ecs" => program.contains("init.d/") && has(&["start", "restart"]),
         "cloud-init" => has(&["status"]) && has(&["--wait", "-w"]),
         _ => false,
@@ -60,7 +59,7 @@ pub(super) fn asks(words: &[&str], targets: &[String]) -> bool {
     let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
     let unit = program == "systemctl"
         && has(&["is-active", "status", "show"])
-        && words.iter().any(|word| is_agent(word));
+        && words.iter().any(|word| names_one(word, &AGENT_UNITS));
     let named = MARKS.iter().any(|mark| words.iter().any(|word| word.contains(mark)));
     unit || named && !WRITERS.contains(&program)
 }
@@ -188,11 +187,11 @@ pub(super) fn base(program: &str) -> &str {
 }
 
 /// Of a word that names several units, one is enough.
-fn is_agent(word: &str) -> bool {
-    let is_unit = |unit: &str, name: &str| match unit.strip_suffix('*') {
+fn names_one(word: &str, units: &[&str]) -> bool {
+    let is_unit = |named: &str, name: &str| match named.strip_suffix('*') {
         Some(start) => !start.is_empty() && name.starts_with(start),
-        None => name == unit || name.strip_suffix(".service") == Some(unit),
+        None => name == named || name.strip_suffix(".service") == Some(named),
     };
-    let mut units = word.split(['{', ',', '}', ' ']);
-    units.any(|unit| AGENT_UNITS.iter().any(|name| is_unit(unit, name)))
+    let mut named = word.split(['{', ',', '}', ' ']);
+    named.any(|named| units.iter().any(|name| is_unit(named, name)))
 }

@@ -6,6 +6,8 @@ use super::shell;
 
 #[derive(Default)]
 pub(super) struct Known {
+    /// The units that wait for user data.
+    pub(super) units: Vec<&'static str>,
     variables: BTreeMap<String, String>,
     /// Functions by name, files by path.
     scripts: BTreeMap<String, Effect>,
@@ -21,6 +23,10 @@ pub(super) struct Effect {
 }
 
 impl Known {
+    pub(super) fn new(units: Vec<&'static str>) -> Self {
+        Known { units, ..Known::default() }
+    }
+
     /// With the next document.
     pub(super) fn begin(&mut self) {
         (self.depth, self.scanned) = (0, 0);

@@ -43,10 +43,11 @@ enum Kind {
     Other,
 }
 
-/// Whether a script waits for the agent, on a host where the agent waits for the scripts.
-pub(super) fn check_waiting(target: &Target) -> Verdict {
+/// Whether a script waits for one of these units, of which the agent is one: they wait for the
+/// scripts.
+pub(super) fn check_waiting(target: &Target, units: Vec<&'static str>) -> Verdict {
     let (documents, hidden) = documents(target);
-    let mut known = Known::default();
+    let mut known = Known::new(units);
     let mut waiting = || {
         let mut each = documents.iter();
         each.find_map(|(name, text)| Some((name, waits_for_agent(text, &mut known)?)))
@@ -56,7 +57,7 @@ pub(super) fn check_waiting(target: &Target) -> Verdict {
     match found {
         Some((name, line)) => Verdict::failure(
             format!(
-                "{name}, line {line} waits for the agent, or for the end of the boot, and the agent waits for it (After=cloud-final.service)"
+                "{name}, line {line} waits for the agent or another unit, and that waits for user data (After=cloud-final.service)"
             ),
             "write `systemctl enable --now --no-block ecs` there, or nothing at all: systemd starts the agent when user data is done",
         ),

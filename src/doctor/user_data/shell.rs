@@ -311,7 +311,7 @@ impl<'k> Scan<'k> {
         }
         let background =
             if words.first() == Some(&"wait") { take(&mut self.background) } else { Vec::new() };
-        let own = command::waits(words).then_some(line);
+        let own = command::waits(words, &self.known.units).then_some(line);
         self.top().pending.extend(own.into_iter().chain(run.waits).chain(background));
         run
     }

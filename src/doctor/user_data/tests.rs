@@ -1,12 +1,16 @@
 use super::*;
 
+fn known() -> Known {
+    Known::new(vec!["ecs.service", "amazon-ecs.service", "multi-user.target"])
+}
+
 fn waits(command: &str) -> Option<usize> {
-    shell::waits_for_agent(command, &mut Known::default())
+    shell::waits_for_agent(command, &mut known())
 }
 
 #[track_caller]
 fn check(document: &str, line: Option<usize>) {
-    assert_eq!(waits_for_agent(document, &mut Known::default()), line, "{document}");
+    assert_eq!(waits_for_agent(document, &mut known()), line, "{document}");
 }
 
 #[test]
@@ -159,7 +163,7 @@ fn cloud_config_lists_are_commands_and_files_are_text() {
         "bootcmd:\n  - systemctl start ecs\n",
         "runcmd:\n  - [sh, -c, 'until curl localhost:51678; do sleep 1; done']\n",
     ] {
-        assert!(waits_for_agent(&config(body), &mut Known::default()).is_some(), "{body}");
+        assert!(waits_for_agent(&config(body), &mut known()).is_some(), "{body}");
     }
     check("## template: jinja\n#cloud-config\nruncmd:\n  - systemctl start ecs\n", Some(4));
     for body in [
