@@ -13,9 +13,36 @@ pub(super) type RequestContext = [(&'static str, String)];
 /// What holds for every request that a host makes.
 const ALWAYS: [(&str, &str); 1] = [("aws:SecureTransport", "true")];
 
-/// Keys of ListBucket, which policies often demand of GetObject, too.
+/// Keys of S3 that a request for an object carries. Policies often demand those of ListBucket and
+/// PutObject of it, too.
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html>
-const OF_LISTS: [&str; 3] = ["s3:prefix", "s3:delimiter", "s3:max-keys"];
+const OF_READS: [&str; 12] = [
+    "s3:accessgrantsinstancearn",
+    "s3:accesspointnetworkorigin",
+    "s3:accesspointtag/",
+    "s3:authtype",
+    "s3:buckettag/",
+    "s3:dataaccesspointaccount",
+    "s3:dataaccesspointarn",
+    "s3:existingobjecttag/",
+    "s3:resourceaccount",
+    "s3:signature",
+    "s3:tlsversion",
+    "s3:x-amz-content-sha256",
+];
+
+/// Keys that no request of an instance's role carries: of users, of services that act for others,
+/// and of tags in a request that sets none.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>
+const OF_OTHERS: [&str; 7] = [
+    "aws:username",
+    "aws:multifactorauthage",
+    "aws:federatedprovider",
+    "aws:sourceaccount",
+    "aws:sourcearn",
+    "aws:tagkeys",
+    "aws:requesttag/",
+];
 
 /// One operator on one key.
 #[derive(Clone, Debug)]
@@ -97,10 +124,29 @@ impl Condition {
         }
     }
 
-    /// Whether no request for this action can carry the key.
+    /// Whether no request for this action can carry the key. Other services' keys are known for
+    /// objects only; `ec2:` and `ssm:` have one that each request of a host may carry.
     pub(super) fn is_about_another(&self, action: &str) -> bool {
-        let is_read = matches!(action, "s3:GetObject" | "s3:GetObjectVersion");
-        is_read && OF_LISTS.iter().any(|key| key.eq_ignore_ascii_case(&self.key))
+        let key = self.key.to_lowercase();
+        let is_one_of = |keys: &[&str]| keys.iter().any(|known| key.starts_with(known));
+        let of_version = action == "s3:GetObjectVersion" && key == "s3:versionid";
+        match (action, key.split(':').next()) {
+            ("s3:GetObject" | "s3:GetObjectVersion", Some(service)) => match service {
+                "aws" => is_one_of(&OF_OTHERS) || self.wants_second_factor(),
+                "s3" => !of_version && !is_one_of(&OF_READS),
+                "ec2" | "ssm" => false,
+                _ => true,
+            },
+            _ => false,
+        }
+    }
+
+    /// No role of an instance has one; whether its requests have the key with `false`, or lack it,
+    /// is the same to this.
+    fn wants_second_factor(&self) -> bool {
+        self.operator == "Bool"
+            && self.key.eq_ignore_ascii_case("aws:MultiFactorAuthPresent")
+            && self.values.iter().all(|value| value.eq_ignore_ascii_case("true"))
     }
 
     /// Whether a request meets it that lacks the key.
@@ -144,6 +190,50 @@ mod tests {
             assert!(condition.is_about_another("s3:GetObject"), "{element}");
             assert!(!condition.is_about_another("s3:ListBucket"), "{element}");
             assert_eq!(condition.met_without_key(), want, "{element}");
+        }
+    }
+
+    #[test]
+    fn keys_of_writes_users_and_other_services_are_missing() {
+        let is_about_another = |operator: &str, key: &str, action: &str| {
+            let element = json!({operator: {key: "x"}});
+            Condition::parse(Some(&element))[0].is_about_another(action)
+        };
+        for key in [
+            "s3:x-amz-server-side-encryption",
+            "s3:x-amz-acl",
+            "s3:VersionId",
+            "s3:RequestObjectTag/team",
+            "aws:username",
+            "aws:SourceAccount",
+            "aws:RequestTag/team",
+            "iam:PassedToService",
+            "ecs:cluster",
+            "saml:aud",
+        ] {
+            assert!(is_about_another("StringEquals", key, "s3:GetObject"), "{key}");
+            assert!(!is_about_another("StringEquals", key, "kms:Decrypt"), "{key}");
+        }
+        for key in [
+            "s3:ExistingObjectTag/team",
+            "s3:signatureversion",
+            "s3:ResourceAccount",
+            "s3:TlsVersion",
+            "aws:SourceVpce",
+            "aws:PrincipalOrgID",
+            "aws:SecureTransport",
+            "aws:ResourceTag/team",
+            "ec2:SourceInstanceARN",
+        ] {
+            assert!(!is_about_another("StringEquals", key, "s3:GetObject"), "{key}");
+        }
+        assert!(!is_about_another("StringEquals", "s3:versionid", "s3:GetObjectVersion"));
+        for (operator, wanted, want) in
+            [("Bool", "true", true), ("Bool", "false", false), ("BoolIfExists", "true", false)]
+        {
+            let element = json!({operator: {"aws:MultiFactorAuthPresent": wanted}});
+            let condition = &Condition::parse(Some(&element))[0];
+            assert_eq!(condition.is_about_another("s3:GetObject"), want, "{element}");
         }
     }
 
