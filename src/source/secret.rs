@@ -193,7 +193,12 @@ fn value(bytes: &[u8], field: Option<&str>) -> Result<String, ErrorKind> {
     let object: Value = serde_json::from_slice(bytes).unwrap_or_default();
     match object.get(field) {
         Some(Value::String(text)) => Ok(text.clone()),
-        Some(scalar @ (Value::Number(_) | Value::Bool(_))) => Ok(scalar.to_string()),
+        // A number with more digits than a computer keeps would become another one.
+        Some(scalar @ (Value::Number(_) | Value::Bool(_)))
+            if String::from_utf8_lossy(bytes).contains(&scalar.to_string()) =>
+        {
+            Ok(scalar.to_string())
+        }
         _ => Err(ErrorKind::NotFound("field with a string in the secret, which is to be JSON")),
     }
 }
@@ -204,11 +209,12 @@ mod tests {
 
     #[test]
     fn field_is_a_top_level_key_of_the_json_object() {
-        let secret = br#"{"user": "u", "port": 5432, "nested": {"user": "v"}}"#;
+        let secret = br#"{"user": "u", "port": 5432, "nested": {"user": "v"}, "long":
+            123456789012345678901234567890, "exponent": 1e3, "nothing": null}"#;
         assert_eq!(value(secret, Some("user")).unwrap(), "u");
         assert_eq!(value(secret, Some("port")).unwrap(), "5432");
         assert_eq!(value(b"plain", None).unwrap(), "plain");
-        for field in ["nested", "absent", "nested.user", ""] {
+        for field in ["nested", "absent", "nested.user", "", "long", "exponent", "nothing"] {
             assert!(value(secret, Some(field)).is_err(), "{field}");
         }
         assert!(value(b"plain", Some("user")).is_err() && value(b"\xff", None).is_err());
