@@ -97,9 +97,8 @@ if [ "${1-}" = --interlock ]; then
     way=with_interlock
     shift
 fi
-case ${1-} in
-'') ;;
---) shift ;;
+case ${1---} in
+--) [ $# = 0 ] || shift ;;
 *) die "unknown argument $1; there is --interlock, and AWS's own options come after --" ;;
 esac
 for option; do
