@@ -27,13 +27,29 @@ const THROTTLED: [(u16, &str); 10] = [
     (429, "anything"),
 ];
 
+/// What a proxy, a portal or a broken load balancer answers in the place of STS.
+const NOT_STS: [(u16, &str); 7] = [
+    (200, "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:sts::1234"),
+    (200, "<html><body>Sign in to the network</body></html>"),
+    (200, "{}"),
+    (200, ""),
+    (301, ""),
+    (403, "<html><body>Blocked by policy</body></html>"),
+    (502, "Bad gateway"),
+];
+
 /// A server that gives every request this answer, as STS would.
 fn throttling_sts((status, code): (u16, &'static str)) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
     let body = format!(
         "<ErrorResponse><Error><Code>{code}</Code><Message>Rate exceeded</Message></Error></ErrorResponse>"
     );
+    server(status, &body)
+}
+
+/// A server that gives every request this answer.
+fn server(status: u16, body: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
     let length = body.len();
     let answer = format!(
         "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
@@ -52,13 +68,18 @@ fn throttling_sts((status, code): (u16, &'static str)) -> String {
 /// What a boot without STS must look like.
 #[track_caller]
 fn is_confirmed_by_s3(host: &Host, ended: &Ended, began: Instant) {
+    is_confirmed_by_s3_although(host, ended, began, "asking STS who we are");
+}
+
+#[track_caller]
+fn is_confirmed_by_s3_although(host: &Host, ended: &Ended, began: Instant, why: &str) {
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}: {}", began.elapsed(), ended.stderr);
     ended.succeeds_as("installed");
     assert_eq!(host.installed().as_deref(), Some(TEXT));
     assert_eq!(ended.report["host"]["confirmed_by"], "s3");
     assert_eq!(ended.report["host"]["arn"], Value::Null);
     assert_eq!(ended.report["host"]["role"], "ecsInstanceRole");
-    assert!(ended.stderr.contains("warning: identity: asking STS who we are"), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&format!("warning: identity: {why}")), "{}", ended.stderr);
     assert!(ended.stderr.contains("S3 accepted the same credentials"), "{}", ended.stderr);
 }
 
@@ -96,6 +117,28 @@ fn throttling_sts_is_not_needed_whatever_its_code() {
             let ended = host.run_with(&env, &["--config", SOURCE]);
             is_confirmed_by_s3(&host, &ended, began);
             assert!(ended.stderr.contains(&format!("less traffic ({})", answer.0)), "{answer:?}");
+        },
+    );
+}
+
+#[test]
+fn what_answers_in_the_place_of_sts_is_not_needed() {
+    for_each(
+        &NOT_STS,
+        |(status, body)| format!("{status} {body}"),
+        |(status, body)| {
+            let (host, url) = (Host::default(), server(*status, body));
+            let env = [("AWS_ENDPOINT_URL_STS", &*url)];
+            let ended = host.run_with(&env, &["--config", SOURCE]);
+            is_confirmed_by_s3_although(
+                &host,
+                &ended,
+                Instant::now(),
+                match status {
+                    502 => "asking STS who we are: the server fails (502)",
+                    _ => "what STS answered is not an identity",
+                },
+            );
         },
     );
 }

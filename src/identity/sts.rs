@@ -33,8 +33,7 @@ pub(crate) async fn confirm_until(
         biased;
         confirmed = ask_until(facts, settings, http, deadline, &last) => confirmed,
         () = enough => {
-            let kind = last.take().unwrap_or_else(|| NetworkError::Silent("STS".into()));
-            Err(kind.into())
+            Err(last.take().unwrap_or_else(|| NetworkError::Silent("STS".into()).into()))
         }
     }
 }
@@ -53,13 +52,13 @@ pub(crate) async fn confirm(
     ask_until(facts, settings, http, deadline, &RefCell::default()).await
 }
 
-/// Keeps in `last` why STS gave no answer so far.
+/// Keeps in `last` why STS gave no answer so far, or what answered in its place.
 async fn ask_until(
     facts: &HostFacts,
     settings: &Settings,
     http: &Http,
     deadline: Instant,
-    last: &RefCell<Option<NetworkError>>,
+    last: &RefCell<Option<Error>>,
 ) -> Result<Identity, Error> {
     let aws = &settings.aws;
     let region = aws.region.as_deref().or(facts.region.as_deref()).ok_or(Error::NoRegion)?;
@@ -68,8 +67,10 @@ async fn ask_until(
         let (credentials, time) = (&facts.credentials, time_there(ahead.get()));
         let caller = Caller { aws, region, credentials, http, time };
         let answered = ask(&caller, facts, number, &ahead).await;
-        if let Err(FailedAttempt { error: Error::Sts { kind, .. }, .. }) = &answered {
-            last.replace(Some(kind.clone()));
+        match answered.as_ref().map_err(|failed| &failed.error) {
+            Err(Error::Sts { kind, .. }) => _ = last.replace(Some(kind.clone().into())),
+            Err(Error::Strange(what)) => _ = last.replace(Some(Error::Strange(what.clone()))),
+            _ => {}
         }
         answered
     };
