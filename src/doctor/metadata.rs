@@ -78,8 +78,8 @@ fn check_tags(target: &Target) -> Verdict {
         None => Verdict::unanswered(),
         Some(Err(error)) if wanted => failed(error),
         Some(Ok(None)) if wanted => Verdict::failure(
-            "from_tags is set, and instance metadata shows no tags",
-            "aws ec2 modify-instance-metadata-options --instance-id ID --instance-metadata-tags enabled",
+            "from_tags is set, and instance metadata shows no tags; EC2 refuses to show them while one has a blank or a slash in its name",
+            "aws ec2 modify-instance-metadata-options --instance-id ID --instance-metadata-tags enabled; rename such tags first",
         ),
         Some(Ok(Some(_))) => Verdict::ok("metadata shows them"),
         Some(_) => Verdict::ok("metadata does not show them, and no setting needs them"),

@@ -96,7 +96,7 @@ impl Diagnostic for Error {
             }
             Error::NotUtf8(_) => "write it in UTF-8, or unset it".into(),
             Error::NoTags => "allow tags in metadata: `aws ec2 modify-instance-metadata-options --instance-id ID --instance-metadata-tags \
-                 enabled`, or unset from_tags"
+                 enabled`, after tags with a blank or a slash in their names are renamed, or unset from_tags"
                 .into(),
         }
     }
