@@ -56,6 +56,11 @@ pub(super) fn asks(words: &[&str], targets: &[String]) -> bool {
         return true;
     }
     let Some(program) = words.first().map(|program| base(program)) else { return false };
+    // The agent's image and options are not the agent.
+    const FETCHES: [&str; 7] = ["build", "create", "image", "load", "pull", "run", "tag"];
+    if program == "docker" && words.get(1).is_some_and(|verb| FETCHES.contains(verb)) {
+        return false;
+    }
     let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
     let unit = program == "systemctl"
         && has(&["is-active", "status", "show"])

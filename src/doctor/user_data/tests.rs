@@ -135,6 +135,7 @@ fn text_background_and_bounded_loops_do_not_wait() {
         "until ! systemctl is-active -q ecs; do sleep 1; done",
         "while [ -n \"$(docker ps -q -f name=ecs-agent)\" ]; do sleep 1; done",
         "X=\"systemctl start ecs\"",
+        "until docker pull amazon/amazon-ecs-agent:latest; do sleep 5; done",
         "trap \"systemctl start ecs\" USR1",
     ] {
         assert_eq!(waits(command), None, "{command}");
