@@ -2,9 +2,14 @@
 
 use std::fmt::Write;
 
+#[cfg(feature = "fips")]
+use aws_lc_rs::digest;
+#[cfg(not(feature = "fips"))]
+use ring::digest;
+
 /// The digest of these bytes, 64 digits.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+    let digest = digest::digest(&digest::SHA256, bytes);
     digest.as_ref().iter().fold(String::with_capacity(64), |mut text, byte| {
         write!(text, "{byte:02x}").expect("a String takes all that is written to it");
         text

@@ -1,10 +1,11 @@
 //! The one HTTP client that S3, STS, metadata and presigned URLs share, and the one TLS stack under
 //! it.
 //!
-//! ring rather than aws-lc-rs, whose entropy costs 31 ms at each start; the Mozilla roots that are
-//! built in rather than the machine's 145 files, so a machine without CA files works too. Private
-//! partitions and inspecting proxies name their own CA file in `AWS_CA_BUNDLE` (or
-//! `SSL_CERT_FILE`), which then replaces the built-in roots, as with the AWS CLI.
+//! ring rather than aws-lc-rs, whose entropy costs 31 ms at each start (the feature `fips` has it
+//! for whoever must); the Mozilla roots that are built in rather than the machine's 145 files, so a
+//! machine without CA files works too. Private partitions and inspecting proxies name their own CA
+//! file in `AWS_CA_BUNDLE` (or `SSL_CERT_FILE`), which then replaces the built-in roots, as with
+//! the AWS CLI.
 
 pub(crate) mod aws;
 pub(crate) mod backoff;
@@ -37,6 +38,10 @@ use hyper::body::{Body, Incoming};
 pub(crate) use pool::Opened;
 use pool::{Lease, Pool};
 pub(crate) use proxy::Proxies;
+#[cfg(feature = "fips")]
+use rustls::crypto::default_fips_provider as provider;
+#[cfg(not(feature = "fips"))]
+use rustls::crypto::ring::default_provider as provider;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
@@ -278,12 +283,11 @@ pub(crate) fn header(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 fn tls(roots: RootCertStore) -> TlsConnector {
-    let config =
-        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("ring has cipher suites for TLS 1.2 and 1.3")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+    let config = ClientConfig::builder_with_provider(Arc::new(provider()))
+        .with_safe_default_protocol_versions()
+        .expect("both providers have cipher suites for TLS 1.2 and 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     Arc::new(config).into()
 }
 

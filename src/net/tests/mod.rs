@@ -17,6 +17,12 @@ pub(crate) fn pairs(variables: &[(&str, &str)]) -> Vars {
 }
 
 #[test]
+fn tls_is_validated_in_a_build_for_it_alone() {
+    let config = tls(RootCertStore::empty()).config().clone();
+    assert_eq!(config.fips(), cfg!(feature = "fips"));
+}
+
+#[test]
 fn aws_ca_bundle_wins_over_ssl_cert_file() {
     let table = [
         ([("SSL_CERT_FILE", "/b.pem"), ("AWS_CA_BUNDLE", "/a.pem")], "/a.pem"),
