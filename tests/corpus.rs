@@ -71,3 +71,28 @@ fn aws_error_corpus_passes() {
 fn netlink_corpus_passes() {
     replay("netlink", documents::netlink);
 }
+
+#[test]
+fn expand_corpus_passes() {
+    replay("expand", checks::expand);
+}
+
+#[test]
+fn no_proxy_corpus_passes() {
+    replay("no_proxy", checks::no_proxy);
+}
+
+#[test]
+fn nftables_corpus_passes() {
+    replay("nftables", documents::nftables);
+}
+
+#[test]
+fn packet_corpus_passes() {
+    replay("packet", documents::packet);
+}
+
+#[test]
+fn user_data_corpus_passes() {
+    replay("user_data", documents::user_data);
+}

@@ -1,10 +1,15 @@
 //! What tests and fuzzers outside this crate may see.
 
+use std::io;
+
 use crate::error::{Diagnostic, ExitStatus};
+use crate::guard::dumps;
+use crate::identity;
 use crate::net::aws::Aws;
+use crate::net::signed;
 use crate::settings::{Given, Settings};
 use crate::source::Source;
-use crate::{guard, identity, net};
+use crate::source::answer::S3Answer;
 
 /// The tree of commands and flags.
 pub fn command() -> clap::Command {
@@ -55,12 +60,40 @@ pub fn documents(bytes: &[u8]) -> [Option<String>; 3] {
     ]
 }
 
-/// The code and the message of an error of AWS.
-pub fn aws_error(text: &str) -> [Option<String>; 2] {
-    ["Code", "Message"].map(|name| net::xml::element(text, name))
+/// What an answer of S3 that is not an object tells: its words, and the bucket's region.
+pub fn s3_answer(bytes: &[u8]) -> (String, Option<String>) {
+    let answer = S3Answer::new(400, |_| None, bytes);
+    (answer.quoted(), answer.region)
 }
 
-/// How many links are in the bytes of a dump.
-pub fn count_links(bytes: &[u8]) -> usize {
-    guard::count_links(bytes)
+/// The code and the message of an error of another service, and the caller that STS names: account
+/// and ARN.
+pub fn answer(bytes: &[u8]) -> ([String; 2], Option<(String, String)>) {
+    let answer = signed::read(400, bytes);
+    ([answer.code, answer.message], identity::documents::caller(bytes))
+}
+
+/// How many links and neighbours are in the bytes of a dump.
+pub fn count_links(bytes: &[u8]) -> [usize; 2] {
+    dumps::links(bytes)
+}
+
+/// How many routing rules are in the bytes of a dump, and how many read back as they are encoded.
+pub fn count_routing_rules(bytes: &[u8]) -> (usize, usize) {
+    dumps::routing_rules(bytes)
+}
+
+/// How many tables, chains, rules and recorded packets of nf_tables are in the bytes of a dump.
+pub fn count_nftables(bytes: &[u8]) -> io::Result<[usize; 4]> {
+    dumps::nftables(bytes)
+}
+
+/// Whether bytes are a packet of which a probe learns something.
+pub fn is_packet(bytes: &[u8]) -> bool {
+    dumps::is_packet(bytes)
+}
+
+/// The line of user data, counted from 1, that waits for the agent.
+pub fn waiting_line(document: &str) -> Option<usize> {
+    crate::doctor::waiting_line(document)
 }

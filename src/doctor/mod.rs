@@ -42,6 +42,7 @@ use std::time::{Duration, Instant};
 pub(crate) use check::Check;
 use check::Verdict;
 pub(crate) use report::DoctorReport;
+pub(crate) use user_data::waiting_line;
 
 use crate::error::Diagnostic;
 use crate::files::HostFiles;

@@ -15,6 +15,7 @@
 
 mod addresses;
 mod documented_rule;
+pub(crate) mod dumps;
 mod error;
 mod firewall;
 mod host_tasks;
@@ -191,13 +192,4 @@ fn enabled_units(root: &Path) -> Vec<String> {
         "the guard's units are enabled and install it again: systemctl disable --now {TIMER} {GUARD_UNIT}"
     );
     enabled.then_some(note).into_iter().collect()
-}
-
-/// Reads bytes as the kernel's answers to dumps of links and addresses, for fuzzers: how many links.
-/// Dumps of nf_tables are left to netlink-packet-netfilter, which takes the kernel at its word.
-pub(crate) fn count_links(bytes: &[u8]) -> usize {
-    let mut messages = Vec::new();
-    // What was read before an error counts.
-    let _ = netlink::read(bytes, &mut messages);
-    links::parse(&messages, &messages).len()
 }

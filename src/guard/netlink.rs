@@ -103,7 +103,7 @@ pub(crate) fn read(mut bytes: &[u8], messages: &mut Vec<Message>) -> io::Result<
 fn result(payload: &[u8]) -> io::Result<()> {
     match payload.first_chunk().map_or(0, |word| i32::from_ne_bytes(*word)) {
         0.. => Ok(()),
-        code => Err(io::Error::from_raw_os_error(-code)),
+        code => Err(io::Error::from_raw_os_error(code.saturating_neg())),
     }
 }
 

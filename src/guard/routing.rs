@@ -31,9 +31,10 @@ use netlink_packet_core::{
 use nix::libc;
 use nix::sys::socket::SockProtocol;
 
+use super::Error;
 use super::addresses::IpFamily;
+use super::netlink::{self, Message};
 use super::parts::{GuardPart, RulesChange};
-use super::{Error, netlink};
 
 /// Attributes of a rule (linux/fib_rules.h).
 const DESTINATION: u16 = 1;
@@ -205,6 +206,14 @@ fn list(family: IpFamily) -> io::Result<Vec<Rule>> {
     // A kernel without IPv6 may answer with the rules of another family.
     let rules = messages.iter().filter_map(|message| Rule::read(&message.payload));
     Ok(rules.filter(|rule| rule.header[0] == number(family)).collect())
+}
+
+/// How many rules are in a dump, and how many of them read back as they are encoded, for fuzzers.
+pub(super) fn count(messages: &[Message]) -> (usize, usize) {
+    let rules: Vec<Rule> =
+        messages.iter().filter_map(|message| Rule::read(&message.payload)).collect();
+    let reads_back = |rule: &&Rule| Rule::read(&rule.encoded()).as_ref() == Some(rule);
+    (rules.len(), rules.iter().filter(reads_back).count())
 }
 
 fn number(family: IpFamily) -> u8 {

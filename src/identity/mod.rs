@@ -163,7 +163,8 @@ impl Error {
 pub(crate) mod documents {
     use serde_json::Value;
 
-    use super::{ec2, external, host_kind, is_sendable};
+    use super::{ec2, external, host_kind, is_sendable, sts};
+    use crate::net::signed;
 
     /// Of instance metadata, as credentials and as the identity document.
     pub(crate) fn metadata(text: &str) -> Option<String> {
@@ -175,6 +176,11 @@ pub(crate) mod documents {
     /// Of the SSM agent.
     pub(crate) fn registration(text: &[u8]) -> Option<String> {
         host_kind::parse_registration(text).map(|found| found.instance_id)
+    }
+
+    /// The caller that STS names.
+    pub(crate) fn caller(text: &[u8]) -> Option<(String, String)> {
+        sts::account_and_arn(&signed::read(200, text))
     }
 
     /// A file of credentials.

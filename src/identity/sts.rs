@@ -127,7 +127,7 @@ fn strange(what: impl Into<String>) -> FailedAttempt<Error> {
 
 /// An account of 12 digits, and an ARN in its grammar.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
-fn account_and_arn(answer: &Answer) -> Option<(String, String)> {
+pub(super) fn account_and_arn(answer: &Answer) -> Option<(String, String)> {
     let is_arn = |arn: &String| {
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
         let is_plain = arn.len() <= 2048 && arn.bytes().all(|byte| byte.is_ascii_graphic());

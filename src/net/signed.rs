@@ -247,7 +247,7 @@ fn signed(
 
 /// JSON, or what Auto Scaling answers: XML with elements of the same meaning, which moto refuses
 /// everything with.
-fn read(status: u16, text: &[u8]) -> Answer {
+pub(crate) fn read(status: u16, text: &[u8]) -> Answer {
     let body: Value = serde_json::from_slice(text).unwrap_or_default();
     let xml = if body.is_null() { String::from_utf8_lossy(text) } else { "".into() };
     let field = |names: [&str; 2], tag| {

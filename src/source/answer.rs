@@ -15,13 +15,13 @@ use crate::net::{NetworkError, first_paragraph};
 
 /// The parts of an error answer that tell its kind.
 #[derive(Clone, Debug, Default)]
-pub(super) struct S3Answer {
+pub(crate) struct S3Answer {
     pub(super) status: u16,
     pub(super) code: String,
     pub(super) message: String,
     pub(super) request_id: Option<String>,
     /// Where the bucket is, if the answer tells.
-    pub(super) region: Option<String>,
+    pub(crate) region: Option<String>,
     pub(super) delete_marker: bool,
     /// Our clock less the answer's `Date`, in seconds.
     pub(super) clock_ahead: Option<i64>,
@@ -47,7 +47,7 @@ const MISDIRECTED: [&str; 5] = [
 const SKEWED: u64 = 240;
 
 impl S3Answer {
-    pub(super) fn new(status: u16, header: impl Fn(&str) -> Option<String>, body: &[u8]) -> Self {
+    pub(crate) fn new(status: u16, header: impl Fn(&str) -> Option<String>, body: &[u8]) -> Self {
         let body = String::from_utf8_lossy(body);
         let region = header("x-amz-bucket-region")
             .or_else(|| element(&body, "Region"))
@@ -81,7 +81,7 @@ impl S3Answer {
     }
 
     /// As S3 puts it, with the number its support asks for.
-    fn quoted(&self) -> String {
+    pub(crate) fn quoted(&self) -> String {
         let words = [self.status.to_string(), self.code.clone(), first_paragraph(&self.message)];
         let id = self.request_id.as_ref().map(|id| format!("(request {})", printable(id)));
         let words = words.into_iter().chain(id).filter(|word| !word.is_empty());

@@ -5,7 +5,7 @@
 //! and, for file sources, reads one file. Several sources can be fetched at the same time over one
 //! [`Http`].
 
-mod answer;
+pub(crate) mod answer;
 mod content;
 mod error;
 mod file;

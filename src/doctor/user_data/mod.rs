@@ -112,6 +112,11 @@ fn documents(target: &Target) -> (Vec<(String, String)>, bool) {
     (documents, hidden)
 }
 
+/// The first line of a document that waits for the agent, for fuzzers.
+pub(crate) fn waiting_line(document: &str) -> Option<usize> {
+    waits_for_agent(document, &mut Known::new(vec!["ecs.service", "multi-user.target"]))
+}
+
 /// The first line of a document, counted from 1, that waits for the agent.
 fn waits_for_agent(document: &str, known: &mut Known) -> Option<usize> {
     known.begin();

@@ -91,7 +91,7 @@ fn read_other(
         if let Some(count) = count.filter(|count| count.value_len() == number.len()) {
             count.emit_value(&mut number);
         }
-        *packets += u64::from_be_bytes(number);
+        *packets = packets.saturating_add(u64::from_be_bytes(number));
         return counter();
     }
     if expression_type == "dynset" {

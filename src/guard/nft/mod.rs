@@ -32,7 +32,7 @@ pub(crate) use table::{
 };
 use table::{NAME, NftChain, POLICY_ACCEPT};
 
-use super::netlink;
+use super::netlink::{self, Message};
 
 /// The subsystem's number, NFNL_SUBSYS_NFTABLES of linux/netfilter/nfnetlink.h.
 const NFTABLES: u16 = 10;
@@ -66,7 +66,7 @@ pub(crate) fn read(family: TableFamily) -> io::Result<Option<LoadedTable>> {
     }
     let (rules, packets): (Vec<_>, Vec<u64>) = get_rules(family.into())?.into_iter().unzip();
     table.rules = rules;
-    Ok(Some(LoadedTable { table, packets: packets.iter().sum() }))
+    Ok(Some(LoadedTable { table, packets: packets.into_iter().fold(0, u64::saturating_add) }))
 }
 
 /// Replaces whatever table of this name there is by `table`, at once.
@@ -207,10 +207,6 @@ fn commit(steps: &[Vec<u8>], batch: Batch) -> io::Result<()> {
 
 fn get_table(family: NetfilterProtoFamily, name: &str) -> io::Result<Option<Vec<TableAttribute>>> {
     let request = encode(0, family, NfTablesMessage::GetTable(table_message(name)));
-    let table = |message| match message {
-        NfTablesMessage::NewTable(table) => Some(table.attributes),
-        _ => None,
-    };
     match get(&request, table) {
         // The request is well-formed; so the kernel has nfnetlink, and not this subsystem in it
         // (net/netfilter/nfnetlink.c).
@@ -227,25 +223,34 @@ fn get_chain(
     chain: &str,
 ) -> io::Result<Option<NftChain>> {
     let request = encode(0, family, NfTablesMessage::GetChain(chain_message(table, chain)));
-    let chain = |message| match message {
-        NfTablesMessage::NewChain(chain) => Some(dump::read_chain(&chain.attributes)),
-        _ => None,
-    };
-    get(&request, chain).map(|mut chains| chains.pop())
+    get(&request, self::chain).map(|mut chains| chains.pop())
 }
 
 /// All rules of the guard's table, whichever chain they are in, and their packets.
 fn get_rules(family: NetfilterProtoFamily) -> io::Result<Vec<(NftRule, u64)>> {
-    let table = RuleAttribute::Table(NAME.into());
-    let message = RuleMessage { attributes: vec![table.clone()] };
-    let request = encode(NLM_F_DUMP, family, NfTablesMessage::GetRule(message));
-    // Kernels before 4.9 do not filter a dump by table.
-    get(&request, |message| match message {
-        NfTablesMessage::NewRule(rule) if rule.attributes.contains(&table) => {
-            Some(dump::read_rule(rule.attributes))
-        }
+    let message = RuleMessage { attributes: vec![RuleAttribute::Table(NAME.into())] };
+    get(&encode(NLM_F_DUMP, family, NfTablesMessage::GetRule(message)), rule)
+}
+
+fn table(message: NfTablesMessage) -> Option<Vec<TableAttribute>> {
+    match message {
+        NfTablesMessage::NewTable(table) => Some(table.attributes),
         _ => None,
-    })
+    }
+}
+
+fn chain(message: NfTablesMessage) -> Option<NftChain> {
+    match message {
+        NfTablesMessage::NewChain(chain) => Some(dump::read_chain(&chain.attributes)),
+        _ => None,
+    }
+}
+
+/// A rule of the guard's table: kernels before 4.9 do not filter a dump by table.
+fn rule(message: NfTablesMessage) -> Option<(NftRule, u64)> {
+    let NfTablesMessage::NewRule(rule) = message else { return None };
+    let is_own = rule.attributes.contains(&RuleAttribute::Table(NAME.into()));
+    is_own.then(|| dump::read_rule(rule.attributes))
 }
 
 /// Asks for objects; the answer is empty if there are none.
@@ -254,6 +259,13 @@ fn get<T>(request: &[u8], read: impl Fn(NfTablesMessage) -> Option<T>) -> io::Re
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(vec![]),
         answer => answer?,
     };
+    parse(&messages, read)
+}
+
+fn parse<T>(
+    messages: &[Message],
+    read: impl Fn(NfTablesMessage) -> Option<T>,
+) -> io::Result<Vec<T>> {
     let mut objects = Vec::new();
     for message in messages {
         let mut header = NetlinkHeader::default();
@@ -264,4 +276,15 @@ fn get<T>(request: &[u8], read: impl Fn(NfTablesMessage) -> Option<T>) -> io::Re
         }
     }
     Ok(objects)
+}
+
+/// How many tables, chains, rules and elements of the record are in a dump, for fuzzers.
+pub(super) fn count(messages: &[Message]) -> io::Result<[usize; 4]> {
+    let read_table = |attributes: Vec<_>| dump::read_table(TableFamily::Inet, &attributes);
+    Ok([
+        parse(messages, |message| table(message).map(read_table))?.len(),
+        parse(messages, chain)?.len(),
+        parse(messages, rule)?.len(),
+        parse(messages, record::elements)?.iter().map(Vec::len).sum(),
+    ])
 }

@@ -105,7 +105,7 @@ pub(crate) fn recorded() -> io::Result<Vec<u32>> {
     Ok(sequences)
 }
 
-fn elements(message: NfTablesMessage) -> Option<Vec<u32>> {
+pub(super) fn elements(message: NfTablesMessage) -> Option<Vec<u32>> {
     let NfTablesMessage::NewSetElement(list) = message else { return None };
     let elements = list.attributes.into_iter().filter_map(|attribute| match attribute {
         SetElementList::Elements(elements) => Some(elements),

@@ -21,8 +21,8 @@
 mod capture;
 mod frames;
 mod injector;
-mod neighbours;
-mod packet;
+pub(super) mod neighbours;
+pub(super) mod packet;
 mod round;
 mod route;
 mod target;

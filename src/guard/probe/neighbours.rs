@@ -8,6 +8,7 @@ use netlink_packet_core::{DefaultNla, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, parse
 use nix::libc;
 
 use super::super::links::{self, Link};
+use super::super::netlink::Message;
 use super::packet::octets;
 
 /// struct ndmsg.
@@ -25,8 +26,12 @@ pub(crate) struct Neighbour {
 
 /// Every neighbour, by IP address.
 pub(crate) fn read() -> io::Result<Vec<Neighbour>> {
+    links::dump(libc::RTM_GETNEIGH, &[0; HEADER]).map(|messages| parse(&messages))
+}
+
+/// The neighbours of a dump.
+pub(crate) fn parse(messages: &[Message]) -> Vec<Neighbour> {
     const UNREACHABLE: u16 = libc::NUD_INCOMPLETE | libc::NUD_FAILED;
-    let messages = links::dump(libc::RTM_GETNEIGH, &[0; HEADER])?;
     let neighbour = |payload: &[u8]| {
         let state = u16::from_ne_bytes(*payload.get(8..)?.first_chunk()?);
         let mac = links::attribute(payload, HEADER, libc::NDA_LLADDR);
@@ -37,7 +42,7 @@ pub(crate) fn read() -> io::Result<Vec<Neighbour>> {
             answers: state & UNREACHABLE == 0,
         })
     };
-    Ok(messages.iter().filter_map(|message| neighbour(&message.payload)).collect())
+    messages.iter().filter_map(|message| neighbour(&message.payload)).collect()
 }
 
 /// The ports behind which bridges have learned MACs.

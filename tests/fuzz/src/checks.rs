@@ -3,8 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use ecs_config::expand::{expand as expanded, placeholders};
 use ecs_config::lint::{self, Context, File, Finding, fix};
 use ecs_config::merge::{Layer, Merged, Present, Rules, merge as merged};
+use ecs_config::proxy::{self, METADATA, NoProxy};
 use ecs_config::readers::{Generation, Reader, Reading};
 
 pub fn systemd(bytes: &[u8]) {
@@ -107,6 +109,42 @@ pub fn lint(bytes: &[u8]) {
             None => line.to_vec(),
         }
     }
+}
+
+/// What is expanded has the lines that it had, and needs what was announced, no more.
+pub fn expand(bytes: &[u8]) {
+    let announced = placeholders(bytes);
+    let mut asked = BTreeSet::new();
+    let found = expanded(bytes, |placeholder| {
+        asked.insert(placeholder.clone());
+        Some("a value".into())
+    });
+    assert_eq!(asked, announced);
+    let Ok(found) = found else { return };
+    let lines = |bytes: &[u8]| bytes.iter().filter(|&&c| c == b'\n').count();
+    assert_eq!(lines(&found), lines(bytes), "lines were added");
+    assert!(!asked.is_empty() || found == bytes, "something else was replaced");
+    let without = expanded(bytes, |_| None);
+    assert_eq!(without.is_ok(), asked.is_empty(), "a placeholder without a value is an error");
+}
+
+/// What is behind a list takes nothing from it; where everything is direct, nothing is exposed.
+pub fn no_proxy(bytes: &[u8]) {
+    let Ok(list) = str::from_utf8(bytes) else { return };
+    let covers = |list: &str, host: &str| NoProxy::new(list).covers(host, 80);
+    for host in [METADATA, "fd00:ec2::254", "s3.eu-west-1.amazonaws.com"] {
+        assert_eq!(covers(list, host), covers(&format!("{list},other.test"), host), "{host}");
+        assert!(covers(&format!("{list},*"), host), "{host}");
+    }
+    let exposed = |proxy: &str, list: &str| {
+        proxy::exposed(|name| match name {
+            "HTTP_PROXY" => Some(proxy.into()),
+            "NO_PROXY" => Some(list.into()),
+            _ => None,
+        })
+    };
+    assert_eq!(exposed("http://p:1", list).contains(&METADATA), !covers(list, METADATA));
+    assert!(exposed(list, "*").is_empty());
 }
 
 /// A first byte of flags, then the present file and up to three layers, with 0xFE between them.
