@@ -59,7 +59,7 @@ impl<'a> Lexer<'a> {
         let (mut word, mut quote, mut quoted) = (String::new(), None, false);
         while let Some(c) = self.rest.chars().next() {
             match (quote, c) {
-                (None, c) if c.is_whitespace() || ";&|()<>".contains(c) => break,
+                (None, c) if " \t\r\n;&|()<>".contains(c) => break,
                 (None, '\'' | '"') => (quote, quoted) = (Some(c), true),
                 (Some(open), c) if c == open => quote = None,
                 (None | Some('"'), '$') if self.rest.starts_with("$((") => {

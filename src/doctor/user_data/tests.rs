@@ -146,6 +146,8 @@ fn text_background_and_bounded_loops_do_not_wait() {
 fn line_numbers_count_from_the_start_of_the_document() {
     check("#!/bin/bash\ncat <<EOF\nx\nEOF\n\nsystemctl start ecs\n", Some(6));
     check("#!/usr/bin/python3\nsystemctl start ecs\n", None);
+    // White space that separates no words of a shell.
+    check("#!/bin/sh\necho a\u{b}b\u{a0}c\n\u{c}\nsystemctl start ecs\n", Some(4));
     let mime = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"==B==\"\n\n--==B==\n\
                 Content-Type: text/x-shellscript\n\n#!/bin/bash\nsystemctl start ecs\n\n--==B==--\n";
     check(mime, Some(8));

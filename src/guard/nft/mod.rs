@@ -9,6 +9,7 @@ mod dump;
 mod expressions;
 mod record;
 mod table;
+mod whole;
 
 use std::io;
 
@@ -267,7 +268,10 @@ fn parse<T>(
     read: impl Fn(NfTablesMessage) -> Option<T>,
 ) -> io::Result<Vec<T>> {
     let mut objects = Vec::new();
-    for message in messages {
+    for message in messages.iter().filter(|message| whole::is_asked_for(message)) {
+        if !whole::is_whole(message) {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
         let mut header = NetlinkHeader::default();
         header.message_type = message.kind;
         let message = NetfilterMessage::deserialize(&header, &message.payload);

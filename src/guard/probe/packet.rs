@@ -101,8 +101,10 @@ pub(crate) fn parse(packet: &[u8]) -> Option<Packet> {
 
 /// The protocol behind an IP header, and the length of the header.
 fn ip_header(packet: &[u8]) -> Option<(u8, usize)> {
+    const LEAST: usize = 20;
     match packet.first()? >> 4 {
-        4 => Some((*packet.get(9)?, usize::from(packet[0] & 15) * 4)),
+        4 => Some((*packet.get(9)?, usize::from(packet[0] & 15) * 4))
+            .filter(|(_, length)| *length >= LEAST),
         6 => Some((*packet.get(6)?, 40)),
         _ => None,
     }
