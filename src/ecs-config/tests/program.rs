@@ -1,6 +1,8 @@
 //! `ecs-config-lint` as it is called. What it prints of files is that of `ecs-bootstrap lint`:
 //! tests/alone compares them.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
 fn lint(args: &[&str]) -> Output {
@@ -33,6 +35,21 @@ fn sources_that_need_a_client_are_refused_without_their_secrets() {
         assert!(stderr.contains("remedy: download it first"), "{stderr}");
         assert!(!stderr.contains("5ec4e7"), "{stderr}");
     }
+}
+
+#[test]
+fn fix_keeps_the_mode_and_tells_what_cannot_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let fix = |name: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, "ECS_CLUSTER=\"prod\"\n").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        let ended = lint(&["--fix", path.to_str().unwrap()]);
+        (ended.status.code(), path.metadata().unwrap().permissions().mode() & 0o7777)
+    };
+    assert_eq!(fix("ecs.config"), (Some(0), 0o640));
+    // The file that is to replace it has a longer name.
+    assert_eq!(fix(&"n".repeat(255)), (Some(40), 0o640));
 }
 
 #[test]

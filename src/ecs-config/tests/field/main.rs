@@ -2,6 +2,7 @@
 //! small file of the same kind.
 
 mod auth;
+mod columns;
 mod fix;
 mod foreign;
 mod json_file;
