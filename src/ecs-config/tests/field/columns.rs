@@ -34,3 +34,11 @@ fn columns_mark_what_is_wrong() {
         assert_eq!(marked, *expected, "{file:?}");
     }
 }
+
+#[test]
+fn findings_about_a_name_and_about_a_value_have_its_key() {
+    for file in ["ECS_LOGLEVEL=crit\n", "ECS_LOGLEVL=info\n"] {
+        let found = check(file.as_bytes());
+        assert_eq!(found[0].key.as_deref(), file.split('=').next());
+    }
+}
