@@ -21,7 +21,7 @@ use crate::report::{parse_rfc3339, to_text};
 pub(crate) struct StatusArgs {
     /// Exit 0 only if the installed file is the one that a run of this boot verified
     #[arg(long)]
-    check: bool,
+    pub(super) check: bool,
 }
 
 /// Nothing vouches for the installed file.
