@@ -12,6 +12,8 @@ import tempfile
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 TARGET = (PROJECT / os.environ.get("CARGO_TARGET_DIR", "target")).resolve()
+# What ships is static.
+STATIC = "x86_64-unknown-linux-musl"
 REGION, BUCKET, KEY = "eu-west-1", "fleet-config", "prod/ecs.config"
 NAMES = [f"{BUCKET}.s3.{REGION}.amazonaws.com", f"sts.{REGION}.amazonaws.com"]
 ENTER = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--net", "--mount"]
@@ -24,8 +26,8 @@ def build():
     cargo = ["cargo", "build", "--quiet", "--locked"]
     subprocess.run([*cargo, "--profile", "tools-release", "--package", "rehearsal", "--package", "floor", "--package", "fleet"], cwd=PROJECT, check=True)
     if "ECS_BOOTSTRAP_BIN" not in os.environ:
-        subprocess.run([*cargo, "--release"], cwd=PROJECT, check=True)
-        os.environ["ECS_BOOTSTRAP_BIN"] = str(TARGET / "release/ecs-bootstrap")
+        subprocess.run([*cargo, "--release", "--target", STATIC], cwd=PROJECT, check=True)
+        os.environ["ECS_BOOTSTRAP_BIN"] = str(TARGET / STATIC / "release/ecs-bootstrap")
 
 
 def enter_namespace():

@@ -40,7 +40,7 @@ def operations(calls, root):
         strings = call.strings()
         if call.name in ("mkdir", "mkdirat"):
             found.append(Operation("mkdir", below(strings[0])))
-        elif call.name == "openat" and "O_CREAT" in call.arguments:
+        elif call.name in ("open", "openat") and "O_CREAT" in call.arguments:
             found.append(Operation("create", below(strings[0]), "O_TRUNC" in call.arguments))
         elif call.name == "write" and (path := below(call.path)):
             found.append(Operation("write", path, strings[-1][: call.result]))

@@ -5,7 +5,7 @@ import re
 
 # Every call that reads or changes files, by path or by descriptor.
 CALLS = (
-    "openat,read,write,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,fchmod,chmod,"
+    "open,openat,read,write,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,fchmod,chmod,"
     "fchmodat,ftruncate,close,newfstatat,statx,fstat,lseek,readlink,flock,access,fcntl,getdents64"
 )
 LINE = re.compile(r"^(\d+)\s+(\w+)\((.*)\)\s+= (-?\d+|\?)(.*)$", re.DOTALL)
