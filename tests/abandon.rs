@@ -144,6 +144,17 @@ fn throttling_is_waited_out_and_unknown_instances_are_not() {
 }
 
 #[test]
+fn a_web_page_is_not_the_word_of_auto_scaling() {
+    const PAGES: [&[(u16, &str)]; 3] =
+        [&[(200, "<html>log in</html>")], &[(403, "<html>")], &[(302, "")]];
+    let host = Host::default();
+    for page in PAGES {
+        let ended = AutoScaling::start(page).abandon(&host, &["--timeout", "1s"]);
+        ended.fails_as("source_unreachable", 22, &["only 200 is the answer"]);
+    }
+}
+
+#[test]
 fn unreachable_endpoint_and_external_host_are_told() {
     let host = Host::default();
     let nowhere = AutoScaling { url: "http://127.0.0.1:1".into(), requests: Arc::default() };

@@ -166,6 +166,8 @@ fn file_of_another_host_is_not_kept() {
     let ended = run(&image, &[]);
     ended.fails_as("source_unreachable", 22, &[]);
     assert!(ended.stderr.contains("was verified on another host"), "{}", ended.stderr);
+    let check = image.call(&["status", "--check"]);
+    assert_eq!(check.status, 70, "in whichever boot the other host verified it: {}", check.stderr);
 }
 
 #[test]

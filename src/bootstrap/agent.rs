@@ -1,5 +1,7 @@
 //! The last step: the agent is restarted, and watched if that is asked for.
 
+use tokio::time::Instant;
+
 use super::host::Host;
 use crate::error::{Error, Step};
 use crate::identity::HostFacts;
@@ -13,6 +15,7 @@ use crate::settings::Settings;
 pub(super) async fn restart_agent(
     settings: &Settings,
     outcome: Outcome,
+    deadline: Instant,
     timeline: &Timeline,
 ) -> Option<Restarted> {
     let not_needed = match outcome {
@@ -28,7 +31,7 @@ pub(super) async fn restart_agent(
         return None;
     }
     timeline.enter(Step::Agent);
-    let restarted = agent::restart(&settings.root).await;
+    let restarted = agent::restart(&settings.root, deadline).await;
     let is_watched = settings.health_gate.is_some() && outcome == Outcome::Installed;
     if !is_watched {
         timeline.done(Step::Agent, 1, restarted.summary());

@@ -206,6 +206,7 @@ impl Host<'_> {
         let secrets = match self.settings.expand {
             true => {
                 let named = compose::placeholders(self.settings, &layers);
+                compose::check_tags(&named)?;
                 source::fetch_secrets(named, &access).await?
             }
             false => Vec::new(),
@@ -277,6 +278,9 @@ impl Host<'_> {
     /// Unreachable is not refused: a fleet that reboots while S3 is down keeps what it verified
     /// before. What is expected of the host must be proven, though, or at least not contradicted.
     pub(super) fn keep(&self, failed: &Unverified, dry_run: bool) -> Result<Option<Kept>, Error> {
+        if let Some(facts) = failed.facts.as_ref().filter(|_| !dry_run) {
+            stale::revoke(self.settings, self.files, self.state, facts);
+        }
         let unreachable = failed.error.status() == ExitStatus::SourceUnreachable;
         let may_keep = !dry_run && unreachable && self.settings.stale == Stale::Keep;
         let Some(facts) = failed.facts.as_ref().filter(|_| may_keep) else { return Ok(None) };

@@ -88,7 +88,7 @@ pub(crate) async fn run(
                 Outcome::Kept
             }
         };
-        let restarted = restart_agent(&tagged, outcome, &timeline).await;
+        let restarted = restart_agent(&tagged, outcome, deadline, &timeline).await;
         host.health_gate(installed.as_ref(), restarted, &timeline).await?;
         Ok(outcome)
     };

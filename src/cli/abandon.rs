@@ -155,14 +155,15 @@ async fn tell(
     caller: &Caller<'_>,
 ) -> Result<(), FailedAttempt<AbandonError>> {
     let answer = match signed::call(action, body, caller).await {
-        Ok(answer) if answer.status == 200 => return Ok(()),
+        Ok(answer) if answer.status == 200 && !answer.is_foreign() => return Ok(()),
         Ok(answer) => answer,
         Err(NoAnswer::Network(failed)) => return Err(failed.into()),
         Err(NoAnswer::Unusable(why)) => {
             return Err(FailedAttempt::last(AbandonError::Unusable(why)));
         }
     };
-    if let Some(error) = NetworkError::of_answer(answer.status, &answer.code) {
+    let foreign = || answer.is_foreign().then_some(NetworkError::Unexpected(answer.status));
+    if let Some(error) = NetworkError::of_answer(answer.status, &answer.code).or_else(foreign) {
         return Err(FailedAttempt::last(error.into()).then(Next::Wait));
     }
     let (name, message) = (action.name, answer.message.clone());

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::Output;
 use super::call::Call;
 use super::flags::SettingFlags;
 use super::output::print;
+use super::{Output, limits};
 use crate::doctor::{self, Target, bundle};
-use crate::error::{Error, Step};
+use crate::error::{Error, RuntimeFailed, Step};
 use crate::log;
 use crate::settings::DOCTOR;
 
@@ -34,6 +34,9 @@ fn bundle_path(text: &str) -> Result<PathBuf, String> {
 /// Settings that cannot be used are one of its findings.
 pub(crate) fn run(call: &Call<'_>, args: &DoctorArgs) -> u8 {
     let began = Instant::now();
+    if let Err(error) = limits::raise() {
+        return call.print_error(&RuntimeFailed(error).into());
+    }
     let target = Target::new(call.root.clone(), call.given(), call.environment.variables());
     let report = doctor::examine(target);
     log::clear();

@@ -1,7 +1,7 @@
 //! Small limits of the process (setrlimit(2)) are raised, or an error: without that, what runs out
 //! ends in a signal.
 
-use std::io;
+use std::{io, thread};
 
 use nix::libc::rlim_t;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -13,15 +13,22 @@ const OTHERS: [Least; 2] = [
     (Resource::RLIMIT_NOFILE, 64, "open files"),
     (Resource::RLIMIT_AS, 64 << 20, "bytes of address space"),
 ];
+/// For the largest objects: an ordinary run needs a tenth of it.
+const DATA: Least = (Resource::RLIMIT_DATA, 64 << 20, "bytes of data");
 
 type Least = (Resource, rlim_t, &'static str);
 
-/// Raises the soft limits that are too small for a command, but for that of the stack.
+/// Raises the soft limits that are too small for a command, but for that of the stack; and tries
+/// whether there may be a thread (RLIMIT_NPROC, or pids.max of a cgroup), which names are resolved
+/// in.
 ///
 /// # Errors
 /// The hard limit does not allow it.
 pub(super) fn raise() -> io::Result<()> {
-    OTHERS.into_iter().try_for_each(raise_one)
+    OTHERS.into_iter().try_for_each(raise_one)?;
+    // Where the hard limit does not allow it, most runs do without.
+    _ = raise_one(DATA);
+    thread::Builder::new().spawn(|| ()).map(drop)
 }
 
 /// The same for the stack: before the command line is parsed, which takes some.

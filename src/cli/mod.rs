@@ -174,6 +174,7 @@ fn parse_one() -> Option<Cli> {
 
 /// Runs what was typed, in this process's environment.
 pub fn main() -> ExitCode {
+    signals::block_file_size();
     if let Err(error) = limits::raise_stack() {
         let failure = Error::from(RuntimeFailed(error)).failure();
         output::print_error_text(&failure.to_text());

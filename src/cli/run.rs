@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::Output;
 use super::call::{Call, block_on, runtime};
 use super::flags::SettingFlags;
-use super::output::print;
+use super::output::{print, print_error_text};
 use super::signals::interrupted;
 use crate::bootstrap::{self, Boot};
 use crate::error::{Diagnostic, Error, Step};
@@ -59,7 +59,7 @@ pub(crate) fn run(call: &Call<'_>, args: &RunArgs) -> u8 {
         print(&report.timings());
     }
     if call.format == LogFormat::Emf {
-        eprintln!("{}", inventory::metric(&report));
+        print_error_text(&(inventory::metric(&report) + "\n"));
     }
     status
 }

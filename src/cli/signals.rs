@@ -1,5 +1,7 @@
-//! SIGTERM, SIGINT and SIGHUP end a run in order: with a report, without a half-written file.
+//! Signals: SIGTERM, SIGINT and SIGHUP end a run in order, with a report, without a half-written
+//! file; SIGXFSZ ends nothing.
 
+use nix::sys::signal::SigSet;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::{Diagnostic, ExitStatus, Step};
@@ -26,11 +28,16 @@ impl Diagnostic for Interrupted {
     }
 }
 
-/// Waits for the first of them. SIGXFSZ is taken, too, and ignored: with a small RLIMIT_FSIZE a
-/// write then fails with EFBIG, which is reported, and the process is not killed.
+/// Blocks SIGXFSZ: with a small RLIMIT_FSIZE a write then fails with EFBIG, which is reported, and
+/// the process is not killed. The programs that we start begin with no signal blocked (std does so).
+pub(super) fn block_file_size() {
+    // It can fail only for an argument that is not valid.
+    let _ = SigSet::from(nix::sys::signal::Signal::SIGXFSZ).thread_block();
+}
+
+/// Waits for the first of them.
 pub(crate) async fn interrupted() -> Interrupted {
     let listen = |kind| signal(kind).ok();
-    let _too_large = listen(SignalKind::from_raw(nix::libc::SIGXFSZ));
     let mut hangup = listen(SignalKind::hangup());
     let mut interrupt = listen(SignalKind::interrupt());
     let mut terminate = listen(SignalKind::terminate());

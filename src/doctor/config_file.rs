@@ -199,7 +199,7 @@ fn check_cluster(target: &Target) -> Verdict {
 }
 
 /// The agent's database grows with the tasks it has seen.
-const MAX_AGENT_DB: usize = 64 << 20;
+const MAX_AGENT_DB: usize = 8 << 20;
 
 /// The agent remembers its cluster, and exits with status 5 if it is to join another one
 /// (aws/amazon-ecs-agent: agent/app/agent.go).

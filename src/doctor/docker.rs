@@ -291,7 +291,7 @@ fn conflict(options: &Options) -> Result<(), Verdict> {
 
 /// Docker's version as dpkg has it; rpm's database is not readable text.
 fn major_version(target: &Target) -> Option<u32> {
-    const MAX_STATUS: usize = 16 << 20;
+    const MAX_STATUS: usize = 8 << 20;
     let status = files::read(&target.path("/var/lib/dpkg/status"), MAX_STATUS).ok()?;
     let status = String::from_utf8_lossy(&status);
     let mut packages = status.split("\n\n");

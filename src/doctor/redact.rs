@@ -115,8 +115,10 @@ fn flag(word: &str) -> Option<&str> {
 /// The settings file: every setting, but of `set` and `keep` the names alone, and sources without
 /// their query.
 pub(super) fn settings(text: &str) -> Redacted {
-    let given = Given::file(std::path::Path::new(paths::SETTINGS), text)
-        .map_err(|_| "it cannot be read: see `settings` in doctor.json")?;
+    let short = Some(text).filter(|text| text.len() <= paths::MAX_DOCUMENT);
+    let given =
+        short.and_then(|text| Given::file(std::path::Path::new(paths::SETTINGS), text).ok());
+    let given = given.ok_or("it cannot be read: see `settings` in doctor.json")?;
     let lines = given.iter().flat_map(|(name, items)| {
         items.iter().map(move |item| format!("{name} = {}\n", setting(name, item)))
     });

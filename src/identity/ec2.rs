@@ -13,7 +13,7 @@ use tokio::{join, try_join};
 use super::imds::{self, Imds};
 use super::{Error, HostFacts, HostKind, is_sendable};
 use crate::net::clock::parse_rfc3339;
-use crate::net::partition::{is_account, is_region, is_role_name};
+use crate::net::partition::{is_account, is_instance_id, is_region, is_role_name};
 
 const ROLES: &str = "meta-data/iam/security-credentials/";
 const DOCUMENT: &str = "dynamic/instance-identity/document";
@@ -56,10 +56,13 @@ pub(super) async fn facts(
     let expected_role = expected_role.filter(|name| is_role_name(name));
     let ((role, credentials), (document, account_id)) =
         try_join!(role(imds, expected_role), reported)?;
-    let instance_id = field(&document, "instanceId");
+    let instance_id =
+        field(&document, "instanceId").ok_or_else(|| not_imds("it has no instance id"))?;
+    valid("the instance id", &instance_id, "letters, digits and hyphens", is_instance_id)?;
+    account_id.iter().try_for_each(|id| valid("the account", id, "12 digits", is_account))?;
     Ok(HostFacts {
         kind,
-        instance_id: instance_id.ok_or_else(|| not_imds("it has no instance id"))?,
+        instance_id,
         region: region(&document),
         availability_zone: field(&document, "availabilityZone"),
         instance_type: field(&document, "instanceType"),
@@ -76,6 +79,22 @@ fn field(document: &Value, name: &str) -> Option<String> {
 
 pub(super) fn region(document: &Value) -> Option<String> {
     field(document, "region").filter(|region| is_region(region))
+}
+
+/// Where STS is not asked, nothing else would compare it.
+fn valid(
+    what: &'static str,
+    found: &str,
+    wanted: &str,
+    is_valid: fn(&str) -> bool,
+) -> Result<(), Error> {
+    match is_valid(found) {
+        true => Ok(()),
+        false => {
+            let (found, wanted) = (found.to_owned(), wanted.to_owned());
+            Err(Error::Mismatch { what, found, who: "instance metadata", wanted })
+        }
+    }
 }
 
 fn not_imds(what: &str) -> Error {

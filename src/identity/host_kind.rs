@@ -11,6 +11,7 @@ use ecs_config::text::printable;
 use serde::Deserialize;
 
 use crate::files::{self, HostFiles};
+use crate::net::partition::is_instance_id;
 use crate::paths::{self, MAX_DOCUMENT};
 use crate::settings::{Host, Settings};
 
@@ -33,7 +34,8 @@ pub(crate) fn registration(settings: &Settings) -> Option<Registration> {
 pub(super) fn parse_registration(text: &[u8]) -> Option<Registration> {
     let found: Registration = serde_json::from_slice(text).ok()?;
     let instance_id = printable(&found.instance_id);
-    instance_id.starts_with("mi-").then_some(Registration { instance_id, ..found })
+    let is_managed = instance_id.starts_with("mi-") && is_instance_id(&instance_id);
+    is_managed.then_some(Registration { instance_id, ..found })
 }
 
 /// What a host is taken for, and by which evidence, strongest first.

@@ -131,7 +131,8 @@ pub(super) fn account_and_arn(answer: &Answer) -> Option<(String, String)> {
     let is_arn = |arn: &String| {
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
         let is_plain = arn.len() <= 2048 && arn.bytes().all(|byte| byte.is_ascii_graphic());
-        is_plain && parts.len() == 6 && parts[0] == "arn" && is_account(parts[4])
+        let is_caller = parts.len() == 6 && parts[1].starts_with("aws") && is_account(parts[4]);
+        is_plain && is_caller && parts[0] == "arn" && ["sts", "iam"].contains(&parts[2])
     };
     let account = answer.element("Account").filter(|account| is_account(account));
     account.zip(answer.element("Arn").filter(is_arn))

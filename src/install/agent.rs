@@ -5,9 +5,16 @@
 
 use std::path::Path;
 use std::process::Output;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::process;
 use crate::{files, paths};
+
+/// How long systemd has after the deadline: a file that came late is in place, and the agent is to
+/// read it.
+const LEAST: Duration = Duration::from_secs(1);
 
 /// What became of the agent.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,8 +56,8 @@ pub(crate) fn is_owed(root: &Path) -> bool {
 }
 
 /// Asks systemd to restart the agent if it runs. What fails is owed to the next run.
-pub(crate) async fn restart(root: &Path) -> Restarted {
-    let restarted = restart_active().await;
+pub(crate) async fn restart(root: &Path, deadline: Instant) -> Restarted {
+    let restarted = restart_active(deadline).await;
     if !matches!(restarted, Restarted::Failed(_)) {
         // Without the note there is nothing to remove.
         let _ = std::fs::remove_file(paths::below(root, paths::RESTART_OWED));
@@ -60,16 +67,16 @@ pub(crate) async fn restart(root: &Path) -> Restarted {
 
 /// Asks systemd to restart a unit that may have failed: after some failures it is not started again
 /// until they are forgotten.
-pub(crate) async fn restart_failed(unit: &'static str) -> Restarted {
+pub(crate) async fn restart_failed(unit: &'static str, deadline: Instant) -> Restarted {
     // What has not failed has nothing to forget.
-    let _ = systemctl(["reset-failed", "--quiet", unit]).await;
-    ask(unit).await
+    let _ = systemctl(["reset-failed", "--quiet", unit], deadline).await;
+    ask(unit, deadline).await
 }
 
-async fn restart_active() -> Restarted {
+async fn restart_active(deadline: Instant) -> Restarted {
     for unit in paths::AGENT_UNITS {
-        match systemctl(["is-active", "--quiet", unit]).await {
-            Ok(true) => return ask(unit).await,
+        match systemctl(["is-active", "--quiet", unit], deadline).await {
+            Ok(true) => return ask(unit, deadline).await,
             Ok(false) => {}
             Err(why) => return Restarted::Failed(why),
         }
@@ -77,9 +84,9 @@ async fn restart_active() -> Restarted {
     Restarted::NotActive
 }
 
-async fn ask(unit: &'static str) -> Restarted {
-    let started = started(unit).await;
-    match systemctl(["restart", "--no-block", unit]).await {
+async fn ask(unit: &'static str, deadline: Instant) -> Restarted {
+    let started = started(unit, deadline).await;
+    match systemctl(["restart", "--no-block", unit], deadline).await {
         Ok(true) => Restarted::Asked { unit, started },
         Ok(false) => Restarted::Failed(format!("systemctl restart --no-block {unit} was refused")),
         Err(why) => Restarted::Failed(why),
@@ -88,18 +95,20 @@ async fn ask(unit: &'static str) -> Restarted {
 
 /// When the unit's process was started last, as systemd counts it; empty where it does not tell.
 /// Other properties that change with each start are younger than systemd 219.
-pub(crate) async fn started(unit: &'static str) -> String {
-    let shown = output(["show", "--property=ExecMainStartTimestampMonotonic", unit]).await;
+pub(crate) async fn started(unit: &'static str, deadline: Instant) -> String {
+    let property = "--property=ExecMainStartTimestampMonotonic";
+    let shown = output(["show", property, unit], deadline).await;
     shown.map(|shown| String::from_utf8_lossy(&shown.stdout).trim().to_owned()).unwrap_or_default()
 }
 
 /// Whether it ended with success.
-async fn systemctl(arguments: [&'static str; 3]) -> Result<bool, String> {
-    output(arguments).await.map(|output| output.status.success())
+async fn systemctl(arguments: [&'static str; 3], deadline: Instant) -> Result<bool, String> {
+    output(arguments, deadline).await.map(|output| output.status.success())
 }
 
-async fn output(arguments: [&'static str; 3]) -> Result<Output, String> {
-    let ended = tokio::task::spawn_blocking(move || process::systemctl(&arguments)).await;
+async fn output(arguments: [&'static str; 3], deadline: Instant) -> Result<Output, String> {
+    let left = deadline.saturating_duration_since(Instant::now()).max(LEAST);
+    let ended = tokio::task::spawn_blocking(move || process::systemctl(&arguments, left)).await;
     let output = ended.map_err(std::io::Error::from).and_then(|output| output);
     output.map_err(|error| format!("systemctl: {error}"))
 }

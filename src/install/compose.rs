@@ -17,7 +17,7 @@ use crate::files::HostFiles;
 use crate::install::attributes::{self, Attributes};
 use crate::install::foreign;
 use crate::install::state::State;
-use crate::paths::{self, AGENT_DB, MAX_KEYS, MAX_LINES};
+use crate::paths::{self, AGENT_DB, MAX_KEYS, MAX_LAYERS_BYTES, MAX_LINES, MAX_TAGS};
 use crate::settings::Settings;
 use crate::source::{self, Fetched};
 
@@ -147,6 +147,21 @@ pub(crate) fn placeholders(settings: &Settings, fetched: &[Fetched]) -> BTreeSet
     layers.flat_map(expand::placeholders).collect()
 }
 
+/// Each tag is a request.
+///
+/// # Errors
+/// More tags than an instance has.
+pub(crate) fn check_tags(placeholders: &BTreeSet<Placeholder>) -> Result<(), Error> {
+    let tags = placeholders.iter().filter(|one| matches!(one, Placeholder::Tag(_)));
+    match tags.count() {
+        count if count > MAX_TAGS => {
+            let (from, what) = ("the layers together".into(), "instance tags");
+            Err(Error::TooMany { from, count, what, most: MAX_TAGS })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The variables of the result whose values came from a parameter or a secret.
 pub(crate) fn secret_keys(
     settings: &Settings,
@@ -237,9 +252,20 @@ fn expanded(
         layers.push((SET.into(), set_layer(settings)));
     }
     if settings.expand {
+        let mut all = 0;
         for (from, bytes) in &mut layers {
             let full = expand::expand(bytes, |placeholder| values.get(placeholder).cloned());
             *bytes = full.map_err(|source| Error::Expand { from: from.clone(), source })?;
+            all += bytes.len();
+            if all > MAX_LAYERS_BYTES {
+                let (from, most) = (from.clone(), MAX_LAYERS_BYTES);
+                return Err(Error::TooMany {
+                    from,
+                    count: all,
+                    what: "bytes with those before it",
+                    most,
+                });
+            }
         }
     }
     Ok(layers)

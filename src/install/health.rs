@@ -95,11 +95,12 @@ impl Watch<'_> {
         gate: Duration,
     ) -> Result<String, Unhealthy> {
         let cluster = cluster(&candidate.composed.bytes, self.files);
-        let poll = Poll::new(INTERVAL, (Instant::now() + gate).min(self.deadline));
+        let end = (Instant::now() + gate).min(self.deadline);
+        let poll = Poll::new(INTERVAL, end);
         let http = Http::direct();
         let mut found = "it has not started again".to_owned();
         loop {
-            let started = agent::started(self.unit).await;
+            let started = agent::started(self.unit, end).await;
             if started.is_empty() || started != self.started_before {
                 match joined(&http).await {
                     Ok(joined) if name(&joined) == name(&cluster) => return Ok(printable(&joined)),
@@ -124,7 +125,7 @@ impl Watch<'_> {
         if let Err(error) = super::roll_back(self.settings, candidate, state.clone()) {
             return error.into();
         }
-        let restarted = agent::restart_failed(self.unit).await.summary();
+        let restarted = agent::restart_failed(self.unit, self.deadline).await.summary();
         tracing::warn!("agent: rolled back; {restarted}");
         let back = if candidate.present.is_some() { "the file before again" } else { "removed" };
         Error::NotUp { unit: self.unit, cluster: printable(&cluster), within, found, back }.into()

@@ -60,6 +60,18 @@ pub(crate) fn keep(
     Ok(Some(Kept { config, age_s: age.map(|age| age.as_secs()) }))
 }
 
+/// Nothing vouches for a file of another host, in whichever boot that verified it.
+pub(crate) fn revoke(settings: &Settings, files: &HostFiles, state: &State, facts: &HostFacts) {
+    let present = files.replaceable().ok().flatten().unwrap_or_default();
+    let Some(found) = state.generation(&sha256(present)) else { return };
+    // A role can be exchanged under the feet of a host.
+    let revoked = Generation { boot_id: String::new(), role: None, ..found.clone() };
+    if of_this_host(&revoked, facts).is_err() {
+        // The run has failed already, and tells why.
+        _ = revoked.verified(&settings.root);
+    }
+}
+
 /// Keeps the present file although its sources give another one: with that the agent did not come
 /// up.
 pub(crate) fn keep_before(

@@ -20,6 +20,7 @@ use tokio_rustls::TlsConnector;
 use url::Url;
 
 use super::{CONNECT_TIMEOUT, USER_AGENT};
+use crate::paths::MAX_DOCUMENT;
 
 /// How long one address has before the next one is tried beside it (RFC 8305, section 5).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -79,7 +80,9 @@ pub(super) async fn open(
 ) -> Result<Sender, ConnectError> {
     let stream = timeout(CONNECT_TIMEOUT, stream(target, proxy, tls));
     let stream = TokioIo::new(stream.await.map_err(|_| ConnectError::Timeout)??);
-    let (sender, connection) = http1::handshake(stream).await.map_err(ConnectError::Http)?;
+    // As much of a head as is read, and at once of anything: hyper's own limit is 400 KiB.
+    let http = http1::Builder::new().max_buf_size(MAX_DOCUMENT).handshake(stream);
+    let (sender, connection) = http.await.map_err(ConnectError::Http)?;
     // How it ends is for the request that it ends under to tell.
     tokio::spawn(async { drop(connection.await) });
     Ok(sender)

@@ -61,11 +61,18 @@ pub(crate) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether `text` can be the name of a role.
+/// Whether `text` can be the id of an instance, `i-…` or `mi-…`: it becomes a part of paths.
+pub(crate) fn is_instance_id(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// Whether `text` can be the name of a role, and not lead to another path.
 /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>
 pub(crate) fn is_role_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
+        && ![".", ".."].contains(&text)
 }
 
 #[cfg(test)]
@@ -98,6 +105,7 @@ mod tests {
     fn names_that_would_change_a_host_name_or_path_are_refused() {
         assert!(is_region("us-west-2") && !is_region("us-west-2.evil.test") && !is_region("US"));
         assert!(is_account("123456789012") && !is_account("12345678901a") && !is_account("1"));
-        assert!(is_role_name("ecs+Instance=Role") && !is_role_name("../x") && !is_role_name(""));
+        assert!(is_role_name("ecs+Instance=Role") && !is_role_name("../x") && !is_role_name(".."));
+        assert!(is_instance_id("i-0abc") && !is_instance_id("i-1/../x") && !is_instance_id(""));
     }
 }

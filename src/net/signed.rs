@@ -15,7 +15,7 @@ use super::aws::Aws;
 use super::clock::seconds_ahead;
 use super::endpoint::Service;
 use super::xml::element;
-use super::{Http, Request, RequestFailed, first_paragraph, header as header_of};
+use super::{Http, NetworkError, Request, RequestFailed, first_paragraph, header as header_of};
 use crate::paths::{MAX_CONFIG, MAX_DOCUMENT};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -160,6 +160,16 @@ impl Answer {
         DENIED.contains(&self.code.as_str())
     }
 
+    /// What is not of the service: neither an error of it nor, in XML, the answer to an action.
+    pub(crate) fn is_foreign(&self) -> bool {
+        let root = self.xml.split('<').map(|tag| tag.split([' ', '/', '>']).next().unwrap_or(""));
+        let root = root.filter(|name| !name.trim().is_empty()).find(|name| !name.starts_with('?'));
+        match self.status {
+            200 => !root.is_some_and(|name| name.ends_with("Response")),
+            _ => self.code.is_empty(),
+        }
+    }
+
     /// The answer to an action whose answer is asked for; that of ECR is a password.
     pub(crate) fn into_body(self) -> Value {
         self.body
@@ -212,7 +222,12 @@ pub(crate) async fn call(
     let answer = caller.http.send(request, TIMEOUT, action.limit).await?;
     let status = answer.status();
     let clock_ahead = header_of(answer.headers(), "date").and_then(|date| seconds_ahead(&date));
-    Ok(Answer { clock_ahead, ..read(status, &answer.bytes().await?) })
+    let text = match answer.bytes().await {
+        // The status tells that it may pass; an error's text only explains.
+        Err(_) if NetworkError::of_answer(status, "").is_some() => Vec::new(),
+        text => text?,
+    };
+    Ok(Answer { clock_ahead, ..read(status, &text) })
 }
 
 fn signed(

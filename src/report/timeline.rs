@@ -5,12 +5,14 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::time::{Duration, Instant, SystemTime};
 
+use ecs_config::text::one_line;
 use tokio::time::sleep;
 
 use super::{ConnectionReport, StepOutcome, StepReport, rfc3339};
 use crate::error::{Error, Step};
 use crate::log;
 use crate::net::Opened;
+use crate::paths::MAX_TEXT;
 
 /// The steps of one run. Shared by steps that run side by side.
 #[derive(Debug)]
@@ -86,7 +88,7 @@ impl Timeline {
         attempts: u32,
         detail: impl Into<String>,
     ) {
-        let (start, detail) = (self.leave(step), detail.into());
+        let (start, detail) = (self.leave(step), one_line(&detail.into(), MAX_TEXT));
         let took = milliseconds(end.saturating_sub(start));
         tracing::info!("{}: {detail} ({took} ms)", step.name());
         self.close(step, StepOutcome::Ok, start..end, attempts, detail);

@@ -92,8 +92,9 @@ impl S3Answer {
         if let Some(error) = NetworkError::of_answer(self.status, &self.code) {
             return (error.into(), Next::Wait);
         }
-        // What was not asked for: a 304 that answers no If-None-Match, another success than 200.
-        if (200..300).contains(&self.status) || self.status == 304 {
+        // What S3 does not answer: a 304 without If-None-Match, another success than 200, a redirect
+        // that is not to another region.
+        if self.status < 400 && !self.misdirected() {
             return (NetworkError::Unexpected(self.status).into(), Next::GiveUp);
         }
         let kind = self.kms().unwrap_or_else(|| match (self.status, &*self.code) {

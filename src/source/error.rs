@@ -92,7 +92,7 @@ pub(super) enum ErrorKind {
     TooManySecrets(usize),
     #[error("it is larger than 1 MiB")]
     TooLarge,
-    #[error("the layers have more than {} MiB together", MAX_LAYERS_BYTES >> 20)]
+    #[error("the sources have more than {} MiB together", MAX_LAYERS_BYTES >> 20)]
     TooMuch,
     #[error("the bytes do not match the checksum that S3 keeps with the object")]
     Checksum,

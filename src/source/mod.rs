@@ -143,7 +143,7 @@ pub(crate) async fn fetch(source: &Source, access: &Access<'_>) -> Result<Fetche
 
 /// Gets all layers at the same time; the first failure ends it.
 pub(crate) async fn fetch_all(
-    sources: &[Source],
+    sources: impl IntoIterator<Item = &Source>,
     access: &Access<'_>,
 ) -> Result<Vec<Fetched>, Error> {
     let bytes = Cell::new(0);
@@ -161,7 +161,7 @@ pub(crate) async fn fetch_all(
             false => Ok(fetched),
         }
     };
-    futures_util::future::try_join_all(sources.iter().map(layer)).await
+    futures_util::future::try_join_all(sources.into_iter().map(layer)).await
 }
 
 /// Where the requests for these sources will go, as far as it is known before anything is asked.

@@ -12,6 +12,7 @@ use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::types::ChecksumMode;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use ecs_config::text::printable;
+use http::HeaderValue;
 use url::Url;
 
 use super::answer::S3Answer;
@@ -79,7 +80,7 @@ impl<'a> Getter<'a> {
             .key(&object.key)
             .set_version_id(object.version_id.clone())
             .set_expected_bucket_owner(object.owner.clone())
-            .set_if_none_match(self.cached.and_then(|cached| cached.layer.etag.clone()))
+            .set_if_none_match(self.cached_etag())
             .checksum_mode(ChecksumMode::Enabled)
             .send()
             .await;
@@ -95,11 +96,17 @@ impl<'a> Getter<'a> {
     /// The SDK takes a 304 for an error.
     fn not_modified<E>(&self, error: &SdkError<E, HttpResponse>) -> Option<Content> {
         let answer = error.raw_response().filter(|answer| answer.status().as_u16() == 304)?;
+        let etag = self.cached_etag()?;
         let Cached { layer, bytes } = self.cached?;
         let version_id = answer.headers().get("x-amz-version-id").map(str::to_owned);
         let version_id = version_id.or_else(|| layer.version_id.clone());
-        let (bytes, etag) = (bytes.clone(), layer.etag.clone());
-        Some(Content { bytes, etag, version_id, not_modified: true })
+        Some(Content { bytes: bytes.clone(), etag: Some(etag), version_id, not_modified: true })
+    }
+
+    /// What S3 is to compare, if a header can carry it: whatever the state holds was read from a file.
+    fn cached_etag(&self) -> Option<String> {
+        let etag = self.cached?.layer.etag.clone();
+        etag.filter(|etag| HeaderValue::from_str(etag).is_ok())
     }
 
     async fn read(&self, answer: GetObjectOutput, number: u32) -> Result<Content, Failed> {

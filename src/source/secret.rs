@@ -7,12 +7,11 @@ use aws_credential_types::Credentials;
 use aws_smithy_types::base64;
 use ecs_config::expand::Placeholder;
 use ecs_config::text::printable;
-use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
 use super::error::{AskedSecret, Error, ErrorKind};
 use super::grammar::{Secret, Store};
-use super::{Access, Content, Failed, Fetched, Source, answer, fetch};
+use super::{Access, Content, Failed, Fetched, Source, answer, fetch_all};
 use crate::net::backoff::{FailedAttempt, Next};
 use crate::net::partition::Partition;
 use crate::net::signed::{self, Answer, Caller, NoAnswer, time_there};
@@ -105,7 +104,8 @@ impl<'a> Getter<'a> {
         let message = first_paragraph(&answer.message);
         let quoted = format!("{name} answered: {status} {code} {message}");
         let failed = |kind| FailedAttempt::last(kind).because(quoted.trim_end());
-        if let Some(error) = NetworkError::of_answer(status, code) {
+        let unexpected = || (status < 400).then_some(NetworkError::Unexpected(status));
+        if let Some(error) = NetworkError::of_answer(status, code).or_else(unexpected) {
             return failed(error.into()).then(Next::Wait);
         }
         let credentials = CREDENTIALS.contains(&code);
@@ -172,7 +172,7 @@ pub(crate) async fn fetch_secrets(
         let from = named[MAX_SECRETS].0.to_string();
         return Err(Error::of(from, ErrorKind::TooManySecrets(sources.len())));
     }
-    let fetched = try_join_all(sources.iter().map(|source| fetch(source, access))).await?;
+    let fetched = fetch_all(sources, access).await?;
     let value = |(placeholder, source): &(Placeholder, Source)| {
         let shown = source.to_string();
         let fetched = fetched.iter().find(|one| one.layer.source == shown);

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::lines::{Kind, Line, lines};
-use crate::text;
+use crate::{MAX_BYTES, text};
 
 /// What is between `${` and `}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +33,9 @@ pub enum Placeholder {
     /// object that it is.
     Secret(String, Option<String>),
 }
+
+/// So many different ones are listed, at most.
+const MAX_PLACEHOLDERS: usize = 4096;
 
 /// What is in front of the name of a placeholder that has one.
 const NAMED: [&str; 3] = ["tag:KEY", "ssm:/PATH", "secret:NAME"];
@@ -59,6 +62,10 @@ pub enum Error {
     Control { line: usize, placeholder: Placeholder },
     #[error("line {line}: ${{ without a closing }}")]
     Unclosed { line: usize },
+    #[error(
+        "line {line}: with what its placeholders stand for, the file has more than {MAX_BYTES} bytes"
+    )]
+    TooLong { line: usize },
 }
 
 fn did_you_mean(nearest: &Option<&'static str>) -> String {
@@ -132,7 +139,7 @@ fn shown(name: &str) -> String {
 ///
 /// # Errors
 /// A placeholder that is unknown or not closed, or for which `lookup` gives `None`, `""` or a text
-/// with control characters.
+/// with control characters; or more than [`MAX_BYTES`] in all.
 pub fn expand(
     bytes: &[u8],
     mut lookup: impl FnMut(&Placeholder) -> Option<String>,
@@ -152,12 +159,17 @@ pub fn expand(
                 Some(value) if value.contains(char::is_control) => {
                     return Err(Error::Control { line, placeholder });
                 }
+                Some(_) if out.len() > MAX_BYTES => return Err(Error::TooLong { line }),
                 Some(value) if !value.is_empty() => out.extend_from_slice(value.as_bytes()),
                 _ => return Err(Error::Empty { line, placeholder }),
             }
             rest = &inside[close + 1..];
         }
         out.extend_from_slice(rest);
+        // A few bytes name a value of thousands.
+        if out.len() > MAX_BYTES {
+            return Err(Error::TooLong { line });
+        }
     }
     Ok(out)
 }
@@ -182,10 +194,15 @@ pub fn secret_names(bytes: &[u8]) -> BTreeSet<String> {
 /// unknown ones are left to [`expand`].
 pub fn placeholders(bytes: &[u8]) -> BTreeSet<Placeholder> {
     let mut found = BTreeSet::new();
-    // An error ends this one as it will end the expansion: what follows is not needed then.
+    // An error ends this one as it will end the expansion: what follows is not needed then. So does
+    // what no host can answer for.
     let _ = expand(bytes, |placeholder| {
+        if found.len() == MAX_PLACEHOLDERS {
+            return None;
+        }
         found.insert(placeholder.clone());
-        Some("known later".into())
+        // Shorter than any placeholder: only the real values can be too long.
+        Some("x".into())
     });
     found
 }

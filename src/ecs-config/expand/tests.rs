@@ -114,3 +114,11 @@ fn variables_with_secrets_are_named() {
     let text = b"# X=${secret:a}\nA=${ssm:/a}\nB=${region}\nexport C=x${secret:a#b}y\nD=1\n";
     assert_eq!(secret_names(text), ["A".to_owned(), "C".to_owned()].into());
 }
+
+#[test]
+fn a_few_bytes_do_not_grow_without_limit() {
+    let bomb = format!("A={}\n", "${tag:x}".repeat(100_000));
+    let value = Some("v".repeat(60_000));
+    assert_eq!(expand(bomb.as_bytes(), |_| value.clone()), Err(Error::TooLong { line: 1 }));
+    assert_eq!(placeholders(bomb.as_bytes()).len(), 1);
+}

@@ -180,6 +180,7 @@ fn expansions() -> Vec<expand::Error> {
         Error::Empty { .. } => Lint [expanded("A=${region}", "")],
         Error::Control { .. } => Lint [expanded("A=${tag:Name}", &format!("{PLANTED}\n"))],
         Error::Unclosed { .. } => Lint [expanded(&format!("A=${{{PLANTED}"), "x")],
+        Error::TooLong { .. } => Lint [expanded("A=${region}", &"x".repeat(ecs_config::MAX_BYTES))],
     });
     all.into_iter().map(|(_, error)| error).collect()
 }

@@ -20,6 +20,22 @@ fn limits() -> Vec<Case> {
         limit("umask-0777", "the umask is 0777", 0, "umask 0777"),
         limit("nofile-6", "6 open files are allowed", 1, "ulimit -n 6"),
         limit("fsize-0", "files may have no bytes", 40, "ulimit -f 0").without_report(),
+        Case::call(
+            "fsize-0-option",
+            "files may have no bytes, and an option is unknown",
+            2,
+            &["run", "--x"],
+        )
+        .shell("ulimit -f 0"),
+        Case::call(
+            "fsize-0-status",
+            "files may have no bytes, and standard output is one",
+            70,
+            &["status", "--check"],
+        )
+        .shell("ulimit -f 0; exec >ROOT/out 2>ROOT/error"),
+        Case::call("nofile-6-doctor", "`doctor` with 6 open files", 1, &["doctor"])
+            .shell("ulimit -n 6"),
         limit("stack-64k", "the stack may have 64 KiB", 0, "ulimit -S -s 64"),
         limit("stack-64k-hard", "the stack may never have more than 64 KiB", 1, "ulimit -s 64"),
         limit("memory-32m", "32 MiB of address space are allowed", 1, "ulimit -v 32768"),

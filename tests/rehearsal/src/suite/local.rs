@@ -27,6 +27,8 @@ fn streams() -> Vec<Case> {
         let refused = refused.shell(shell).with(&["--output", "json"]);
         all.push(refused.prepared(|stage| stage.cloud.usual_fault("s3-403")));
     }
+    let emf = Case::run("log-full-emf", "standard error is a full disk (--log-format emf)", 0);
+    all.push(emf.with(&["--log-format", "emf"]).shell("exec 2>/dev/full"));
     for format in ["text", "json", "journald"] {
         let name = format!("log-full-{format}");
         let does = format!("standard error is a full disk, and S3 refuses (--log-format {format})");
@@ -174,7 +176,8 @@ fn objects() -> Vec<Case> {
     let object = |name, does, status, text: fn() -> String| {
         Case::run(name, does, status).with(&["--expand"]).prepared(move |stage: &Stage| {
             stage.cloud.set_host(|host| {
-                host.tags = Some([("Name".to_owned(), "web".to_owned())].into());
+                let long = ("Long".to_owned(), "x".repeat(200));
+                host.tags = Some([("Name".to_owned(), "web".to_owned()), long].into());
                 host.user_data = Some("export DB_PASSWORD=PLANTED-user-data".into());
             });
             stage.cloud.set_object("fleet-config", "ecs.config", text().as_str());
@@ -194,6 +197,13 @@ fn objects() -> Vec<Case> {
             },
         ),
         object("tag-dots", "${tag:..}", 30, || "ECS_CLUSTER=c\nECS_X=${tag:..}\n".into()),
+        object("tag-bomb", "a tag of 200 characters, 90,000 times", 30, || {
+            format!("ECS_CLUSTER=c\nECS_X={}\n", "${tag:Long}".repeat(90_000))
+        }),
+        object("tags-70000", "70,000 tags", 30, || {
+            let tags: String = (0..70_000).map(|at| format!("${{tag:K{at}}}")).collect();
+            format!("ECS_CLUSTER=c\nECS_X={tags}\n")
+        }),
         object("tag-name", "${tag:Name}, which is there", 0, || {
             "ECS_CLUSTER=c\nECS_INSTANCE_ATTRIBUTES={\"a\":\"${tag:Name}\"}\n".into()
         }),
