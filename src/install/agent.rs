@@ -103,7 +103,10 @@ pub(crate) async fn started(unit: &'static str, deadline: Instant) -> String {
 
 /// Whether it ended with success.
 async fn systemctl(arguments: [&'static str; 3], deadline: Instant) -> Result<bool, String> {
-    output(arguments, deadline).await.map(|output| output.status.success())
+    match output(arguments, deadline).await?.status.code() {
+        Some(code) => Ok(code == 0),
+        None => Err("systemctl was ended by a signal".into()),
+    }
 }
 
 async fn output(arguments: [&'static str; 3], deadline: Instant) -> Result<Output, String> {

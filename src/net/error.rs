@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ecs_config::text::printable;
 use rustls::CertificateError;
+use url::Url;
 
 use super::Cause;
 use super::backoff::{FailedAttempt, Next};
@@ -75,6 +76,9 @@ pub(super) struct NoAnswer(pub(super) Duration);
 #[derive(Debug, thiserror::Error)]
 #[error("the body is too long")]
 pub(super) struct TooLong;
+
+/// Why there is no connection, where it is not known which of the two took too long.
+const NOT_IN_TIME: &str = "its name was not resolved (DNS), or it did not answer, in time";
 
 /// A success that is not one: part of an object (206), or what a gateway made of it (203).
 #[derive(Debug, thiserror::Error)]
@@ -145,6 +149,15 @@ pub(crate) const UNUSABLE: &str =
     "check AWS_ENDPOINT_URL, AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT and the region";
 
 impl NetworkError {
+    /// No answer of a server that has a name, within a time that was too short for a connection.
+    pub(crate) fn unanswered(url: &Url) -> Self {
+        let host = url.host_str().unwrap_or_default().to_owned();
+        match url.domain() {
+            Some(_) => Self::Connect { host, why: NOT_IN_TIME.into() },
+            None => Self::Silent(host),
+        }
+    }
+
     /// An answer that may be another one with time; `None`: it is final.
     pub(crate) fn of_answer(status: u16, code: &str) -> Option<Self> {
         match status {
@@ -168,8 +181,11 @@ impl NetworkError {
             Self::ClockSkew { .. } | Self::CertificateTime { .. } => {
                 "set the clock: let chrony or timesyncd use 169.254.169.123 (Amazon Time Sync), and start before this program"
             }
-            Self::Throttled(_) | Self::Server(_) | Self::Silent(_) | Self::Cut(_) | Self::Deadline => {
+            Self::Throttled(_) | Self::Server(_) | Self::Silent(_) | Self::Cut(_) => {
                 "try again later, or allow more time with --timeout"
+            }
+            Self::Deadline => {
+                "check DNS in the VPC (enableDnsSupport) and the way to the server, or allow more time with --timeout"
             }
             Self::Untrusted { .. } => {
                 "if a proxy or a private endpoint has a CA of its own, name its certificate's file in AWS_CA_BUNDLE"
@@ -235,8 +251,7 @@ impl RequestFailed {
             }
             (Some(ConnectError::Dns(_)), None) => NetworkError::Dns(host),
             (Some(ConnectError::Timeout), None) => {
-                let why = "its name was not resolved, or it did not answer, in time".into();
-                NetworkError::Connect { host, why }
+                NetworkError::Connect { host, why: NOT_IN_TIME.into() }
             }
             (Some(_), None) => NetworkError::Connect { host, why },
             (None, _) if silent => NetworkError::Silent(host),

@@ -219,7 +219,6 @@ impl Imds {
     ) -> Result<(u16, String), Attempt> {
         let url = Url::parse(&format!("{endpoint}/latest/{path}"))
             .map_err(|error| not_imds(endpoint, &error.to_string()))?;
-        let host = url.host_str().unwrap_or_default().to_owned();
         let header = header.map(|(name, value)| (HeaderName::from_static(name), value));
         let exchange = async {
             let mut request = request(method, &url)?;
@@ -235,7 +234,7 @@ impl Imds {
             fault => Attempt::Again(fault),
         };
         let done = timeout(limit, exchange).await;
-        let done = done.map_err(|_| Attempt::Again(NetworkError::Silent(host)))?;
+        let done = done.map_err(|_| Attempt::Again(NetworkError::unanswered(&url)))?;
         done.map(|(status, body)| (status, String::from_utf8_lossy(&body).trim().to_owned()))
             .map_err(|error: RequestFailed| failed(error.kind()))
     }
