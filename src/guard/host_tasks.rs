@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use super::Error;
 use super::addresses::{METADATA_V4, METADATA_V6};
 use crate::files;
-use crate::install::process::{self, SYSTEMCTL_TIMEOUT};
+use crate::install::process;
 use crate::paths::MAX_DOCUMENT;
 
 const FOLDER: &str = "etc/systemd/system/ecstasks.slice.d";
@@ -72,7 +72,7 @@ fn reload(root: &Path) -> Result<(), Error> {
     if !root.join("run/systemd/system").exists() {
         return Ok(());
     }
-    match process::systemctl(&["daemon-reload"], SYSTEMCTL_TIMEOUT) {
+    match process::systemctl(&["daemon-reload"], process::SYSTEMCTL_TIMEOUT) {
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => Err(Error::Reload(String::from_utf8_lossy(&output.stderr).trim().to_owned())),
         Err(error) => Err(Error::Reload(error.to_string())),

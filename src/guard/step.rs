@@ -7,7 +7,7 @@ use std::thread;
 use tokio::sync::oneshot;
 
 use crate::guard::{self, Error, GuardRequest};
-use crate::install::process::{self, SYSTEMCTL_TIMEOUT};
+use crate::install::process;
 use crate::paths::GUARD_UNIT;
 use crate::report::GuardReport;
 use crate::settings::Settings;
@@ -75,7 +75,8 @@ pub(crate) fn failed(error: &Error) -> GuardReport {
 /// systemd's word that the guard's unit, which comes before it and before Docker, has installed the
 /// rules in this boot.
 fn unit_is_active() -> bool {
-    let asked = process::systemctl(&["is-active", "--quiet", GUARD_UNIT], SYSTEMCTL_TIMEOUT);
+    let asked =
+        process::systemctl(&["is-active", "--quiet", GUARD_UNIT], process::SYSTEMCTL_TIMEOUT);
     asked.is_ok_and(|output| output.status.success())
 }
 
