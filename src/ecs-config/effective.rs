@@ -141,10 +141,13 @@ impl<'a> Effective<'a> {
             None | Some([]) => Json::Nothing,
             Some(text) => match serde_json::from_slice(text) {
                 Ok(Value::Null) => Json::Nothing,
-                Ok(Value::Object(fields)) => match json_file::wrong_type(&fields) {
-                    Some((field, wanted)) => Json::WrongType(field, wanted),
-                    None => Json::Fields(fields.into_iter().filter_map(field).collect()),
-                },
+                Ok(Value::Object(_)) => {
+                    let fields = json_file::entries(&String::from_utf8_lossy(text));
+                    match json_file::wrong_type(&fields) {
+                        Some((field, wanted)) => Json::WrongType(field, wanted),
+                        None => Json::Fields(fields.into_iter().filter_map(field).collect()),
+                    }
+                }
                 _ => Json::Unreadable,
             },
         };

@@ -12,7 +12,8 @@ pub fn boolean(word: &str) -> Option<bool> {
 /// A duration in nanoseconds (`time.ParseDuration`): an optional sign, then decimal numbers, each
 /// with a unit; `0` alone needs none. `None` for what does not fit into 64 bits, 292 years.
 pub fn duration(text: &str) -> Option<f64> {
-    let sign = if text.starts_with('-') { -1.0 } else { 1.0 };
+    const LIMIT: u64 = 1 << 63;
+    let is_negative = text.starts_with('-');
     let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
     if rest == "0" {
         return Some(0.0);
@@ -20,25 +21,34 @@ pub fn duration(text: &str) -> Option<f64> {
     if rest.is_empty() {
         return None;
     }
-    let mut total = 0.0;
+    let mut total: u64 = 0;
     while !rest.is_empty() {
         let is_digit = |c: char| c.is_ascii_digit() || c == '.';
         let (number, tail) = rest.split_at(rest.find(|c| !is_digit(c))?);
         let (unit, tail) = tail.split_at(tail.find(is_digit).unwrap_or(tail.len()));
-        total += number.parse::<f64>().ok()? * nanoseconds(unit)?;
+        let unit = nanoseconds(unit)?;
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        if whole.is_empty() && fraction.is_empty() {
+            return None;
+        }
+        let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+        let fraction: f64 = format!("0.{fraction}0").parse().ok()?;
+        let part = whole.checked_mul(unit)?.checked_add((fraction * unit as f64) as u64)?;
+        total = total.checked_add(part).filter(|total| *total <= LIMIT)?;
         rest = tail;
     }
-    (total <= i64::MAX as f64).then_some(sign * total)
+    let size = total as f64;
+    if is_negative { Some(-size) } else { (total < LIMIT).then_some(size) }
 }
 
-fn nanoseconds(unit: &str) -> Option<f64> {
+fn nanoseconds(unit: &str) -> Option<u64> {
     Some(match unit {
-        "ns" => 1.0,
-        "us" | "µs" | "μs" => 1e3,
-        "ms" => 1e6,
-        "s" => 1e9,
-        "m" => 60e9,
-        "h" => 3600e9,
+        "ns" => 1,
+        "us" | "µs" | "μs" => 1_000,
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "m" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
         _ => return None,
     })
 }
@@ -58,11 +68,14 @@ mod tests {
             ("0s", 0.0),
             ("1.5s", 1.5),
             ("+.5s", 0.5),
+            ("5.m", 300.0),
+            ("-9223372036854775808ns", -9_223_372_036.854_775_808),
         ];
         for (text, seconds) in good {
             assert_eq!(duration(text), Some(seconds * 1e9), "{text}");
         }
-        let bad = "|3|1d|h|.|3 h| 3h|3h |1w|-|9999999999h|1h30|..s";
+        let bad = "|3|1d|h|.|.s|3 h| 3h|3h |1w|-|9999999999h|1h30|..s|1.5.5s|00|1e3s|1h-1m|++1s|\
+                   9223372036854775808ns|2562047h47m16.854775808s|-9223372036854775809ns";
         for text in bad.split('|') {
             assert_eq!(duration(text), None, "{text}");
         }

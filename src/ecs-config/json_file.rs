@@ -4,10 +4,13 @@
 //! nothing to it, and a name that it does not know is passed over (aws/amazon-ecs-agent:
 //! agent/config/config.go, fileConfig; the types are in agent/config/types.go).
 
-use std::net::IpAddr;
+use std::fmt;
 
-use serde_json::{Map, Value};
+use serde::Deserializer as _;
+use serde::de::{MapAccess, Visitor};
+use serde_json::Value;
 
+use crate::proxy;
 use crate::variables::{self, Kind, OnInvalid};
 
 /// A type of Go, as far as JSON is concerned.
@@ -32,18 +35,24 @@ const UINT16: Type = Type::Integer(0, 65_535);
 const INT8: Type = Type::Integer(-128, 127);
 
 /// Fields that hold no setting of the catalogue.
-const OTHERS: [(&str, Type); 23] = [
+const OTHERS: [(&str, Type); 29] = [
+    ("CSIDriverSocketPath", Type::Text),
     ("CgroupCPUPeriod", Type::Duration),
     ("ContainerInstancePropagateTagsFrom", INT8),
     ("DynamicHostPortRange", Type::Text),
     ("ENIPauseContainerCleanupDelaySeconds", INT),
+    ("EBSTASupportEnabled", Type::Bool),
     ("ENITrunkingEnabled", Type::Switch),
     ("FSxWindowsFileServerCapable", Type::Switch),
     ("GMSACapable", Type::Switch),
     ("GMSADomainlessCapable", Type::Switch),
+    ("IMDSIAMRolesEnabled", Type::Bool),
     ("ImagePullBehavior", INT8),
     ("InstanceENIDNSServerList", Type::ListOf(&Type::Text)),
+    ("InstanceIPCompatibility", Type::Object),
     ("NoIID", Type::Bool),
+    ("NodeStageTimeout", Type::Duration),
+    ("NodeUnstageTimeout", Type::Duration),
     ("OverrideAWSVPCLocalIPv4Address", Type::Prefix),
     ("PauseContainerImageName", Type::Text),
     ("PauseContainerTag", Type::Text),
@@ -58,8 +67,24 @@ const OTHERS: [(&str, Type); 23] = [
     ("NumNonECSContainersToDeletePerCycle", INT),
 ];
 
+/// The entries of an object, also those that a later one of the same name replaces: Go gives an
+/// error for any of a wrong type.
+pub(crate) fn entries(text: &str) -> Vec<(String, Value)> {
+    struct Entries;
+    impl<'de> Visitor<'de> for Entries {
+        type Value = Vec<(String, Value)>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            std::iter::from_fn(|| map.next_entry().transpose()).collect()
+        }
+    }
+    serde_json::Deserializer::from_str(text).deserialize_map(Entries).unwrap_or_default()
+}
+
 /// The first field of another type than the agent's, and what it wants there.
-pub(crate) fn wrong_type(fields: &Map<String, Value>) -> Option<(&'static str, &'static str)> {
+pub(crate) fn wrong_type(fields: &[(String, Value)]) -> Option<(&'static str, &'static str)> {
     fields.iter().find_map(|(name, value)| {
         let (known, wanted) = field(name)?;
         (!wanted.takes(value)).then(|| (known, wanted.name()))
@@ -93,6 +118,7 @@ impl Type {
     fn takes(self, value: &Value) -> bool {
         let is_in = |low, high| value.as_i64().is_some_and(|n| (low..=high).contains(&n));
         let is_text = |value: &Value| value.is_string() || value.is_null();
+        let is_prefixes = matches!(self, Type::ListOf(Type::Prefix));
         value.is_null()
             || match self {
                 Type::Text => value.is_string(),
@@ -100,10 +126,12 @@ impl Type {
                 Type::Switch => value.is_boolean() || is_in(0, 1),
                 Type::Integer(low, high) => is_in(low, high),
                 Type::Duration => value.is_i64(),
-                Type::Prefix => value.as_str().is_some_and(is_prefix),
-                Type::ListOf(one) => {
-                    value.as_array().is_some_and(|list| list.iter().all(|value| one.takes(value)))
-                }
+                Type::Prefix => value.as_str().is_some_and(proxy::is_network),
+                // null is an empty prefix.
+                Type::ListOf(one) => value.as_array().is_some_and(|list| {
+                    let takes = |value: &Value| one.takes(value);
+                    list.iter().all(takes) && !(is_prefixes && list.iter().any(Value::is_null))
+                }),
                 Type::Texts => value.as_object().is_some_and(|map| map.values().all(is_text)),
                 Type::Object => value.is_object(),
                 Type::Anything => true,
@@ -125,15 +153,4 @@ impl Type {
             Type::Anything => "",
         }
     }
-}
-
-/// An address, a slash and a length.
-pub(crate) fn is_prefix(text: &str) -> bool {
-    let Some((address, length)) = text.split_once('/') else { return false };
-    let longest = match address.parse() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => return false,
-    };
-    length.parse::<u8>().is_ok_and(|length| length <= longest)
 }

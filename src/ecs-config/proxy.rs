@@ -118,6 +118,11 @@ fn entry(text: &str) -> Option<Entry> {
     }
 }
 
+/// An address, a slash and a length (Go's `net.ParseCIDR`).
+pub(crate) fn is_network(text: &str) -> bool {
+    network(text).is_some()
+}
+
 /// `ADDRESS/BITS`, with what is behind the prefix cut off.
 fn network(text: &str) -> Option<(u128, u32)> {
     let (address, bits) = text.split_once('/')?;
@@ -162,19 +167,26 @@ fn is_local(host: &str) -> bool {
 /// Whether Go takes the value for a proxy: its net/url parses it, as it is or with `http://` in
 /// front. A value that it does not take is ignored, and requests go directly.
 fn is_proxy(value: &str) -> bool {
-    let address = value.split(['?', '#']).next().unwrap_or_default();
-    if value.is_empty()
-        || value.contains(|c: char| c.is_ascii_control())
-        || !is_unescapable(address)
-    {
-        return false;
-    }
-    // With a scheme in front the second attempt succeeds at the latest: the scheme is the host.
-    let segment = address.split('/').next().unwrap_or_default();
-    match segment.split_once(':') {
-        Some((scheme, _)) => is_scheme(scheme) || is_authority(segment),
-        None => true,
-    }
+    !value.is_empty() && (parses(value) || parses(&format!("http://{value}")))
+}
+
+/// Whether Go's `url.Parse` takes an address, as of Go 1.25.
+pub(crate) fn parses(url: &str) -> bool {
+    let (before, fragment) = url.split_once('#').unwrap_or((url, ""));
+    let address = before.split('?').next().unwrap_or_default();
+    let scheme = address.split_once(':').filter(|(scheme, _)| is_scheme(scheme));
+    let rest = scheme.map_or(address, |(_, rest)| rest);
+    let authority =
+        rest.strip_prefix("//").filter(|tail| scheme.is_some() || !tail.starts_with('/'));
+    let is_good = match authority {
+        Some(tail) => {
+            let (authority, path) = tail.split_at(tail.find('/').unwrap_or(tail.len()));
+            is_authority(authority) && is_unescapable(path)
+        }
+        None if scheme.is_some() && !rest.starts_with('/') => true,
+        None => !rest.split('/').next().unwrap_or_default().contains(':') && is_unescapable(rest),
+    };
+    is_good && is_unescapable(fragment) && !before.contains(|c: char| c.is_ascii_control())
 }
 
 /// Every `%` has two hexadecimal digits behind it.
@@ -191,17 +203,40 @@ fn is_scheme(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
 }
 
-/// `USER@HOST:PORT`, of characters that Go takes in them. An IPv6 address is in brackets.
+/// `USER@HOST:PORT`, of characters that Go takes in them.
 fn is_authority(text: &str) -> bool {
     let (user, host) = text.rsplit_once('@').unwrap_or(("", text));
-    let end = host.rfind(']').map_or(0, |at| at + 1);
-    let (name, port) = host[end..].rsplit_once(':').unwrap_or((&host[end..], ""));
-    let is_in = |more: &'static str| move |c: char| c.is_ascii_alphanumeric() || more.contains(c);
-    user.chars().all(is_in("-._:~!$&'()*+,;=%@"))
-        && host.chars().all(|c| !c.is_ascii() || is_in("-_.~!$&'()*+,;=:[]<>\"")(c))
-        && port.chars().all(|c| c.is_ascii_digit())
-        && (end > 0) == host.starts_with('[')
-        && (end == 0 || name.is_empty())
+    let is_user = |c: char| c.is_ascii_alphanumeric() || "-._:~!$&'()*+,;=%@".contains(c);
+    let (name, port) = match host.rfind(']').filter(|_| host.contains('[')) {
+        Some(end) => host.split_at(end + 1),
+        None => host.split_at(host.rfind(':').unwrap_or(host.len())),
+    };
+    let is_port = port.is_empty()
+        || port.strip_prefix(':').is_some_and(|port| port.bytes().all(|c| c.is_ascii_digit()));
+    user.chars().all(is_user) && is_unescapable(user) && is_port && is_host(name)
+}
+
+/// A name, or an IPv6 address in brackets, perhaps with a zone. Only bytes outside ASCII and `%`
+/// itself are escaped in a name.
+fn is_host(text: &str) -> bool {
+    let is_name = |c: char| {
+        !c.is_ascii() || c.is_ascii_alphanumeric() || "-_.~!$&'()*+,;=:]<>\"%".contains(c)
+    };
+    match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(inside) => {
+            let (address, zone) = inside.split_once("%25").unwrap_or((inside, "0"));
+            address.parse::<Ipv6Addr>().is_ok()
+                && !zone.is_empty()
+                && is_unescapable(zone)
+                && zone.chars().all(is_name)
+        }
+        None => {
+            let is_escape = |part: &str| part.starts_with("25") || !part.starts_with(|c| c < '8');
+            text.chars().all(is_name)
+                && is_unescapable(text)
+                && text.split('%').skip(1).all(is_escape)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -290,12 +325,26 @@ mod tests {
             "htp://p",
             "https//p:3128",
             "a b",
+            "http://u:5^@p:3128",
+            "p:80#x",
+            "p]q:80",
+            "mailto:x",
+            "[fe80::1%25eth0]:3128",
         ] {
             assert_eq!(route(&[("HTTP_PROXY", proxy)], METADATA), Route::Proxy, "{proxy}");
         }
         for proxy in [
             "a b:3128",
             "http://u:50%@p:3128",
+            "1u:50%@p:3128",
+            "1u:^@p:3128",
+            "1p:80/%zz",
+            "p:80#%",
+            "p%41:80",
+            "[p]:80",
+            "[10.0.0.1]:80",
+            "[fe80::1%eth0]:80",
+            "p[::1]:80",
             ":3128x",
             "http://p\t",
             "p{x}:1",

@@ -6,7 +6,9 @@ use super::rules::cross_checks as rule;
 use super::{Context, Severity};
 use crate::Effective;
 use crate::effective::ConfigFile;
+use crate::go;
 use crate::proxy;
+use crate::variables;
 
 /// A setting and where it comes from.
 pub(super) struct Placed<'a> {
@@ -59,16 +61,20 @@ impl CrossChecks<'_> {
         let mut add = |message: String, fix: String| {
             found.add_with(&rule::WRONG_JSON_FIELD, at, || words(message, fix));
         };
-        let timeout = self.effective.get("ECS_CONTAINER_STOP_TIMEOUT");
-        let timeout = timeout.filter(|set| set.file == ConfigFile::Json);
-        let nanoseconds: Option<i64> = timeout.and_then(|set| set.text().parse().ok());
+        // Elsewhere such a timeout is raised (agent/config/config.go, validateAndOverrideBounds).
+        let timeouts = ["ECS_CONTAINER_STOP_TIMEOUT", "ECS_CONTAINER_START_TIMEOUT"];
+        let too_short = timeouts.into_iter().filter_map(variables::find).find_map(|known| {
+            let set = self.effective.get(known.name)?;
+            let least = go::duration(known.min).filter(|_| set.file == ConfigFile::Json)?;
+            let is_below = set.text().parse().is_ok_and(|count: f64| count < least);
+            is_below.then_some((known.json_fields().next()?, known.min, least))
+        });
         if let Some((field, wanted)) = self.effective.wrong_json_field() {
             let message = format!("{field} in {file} has a wrong type: the agent stops");
             add(message, format!("write {wanted}"));
-        } else if nanoseconds.is_some_and(|count| count < 1_000_000_000) {
-            // Elsewhere such a timeout is raised (agent/config/config.go, NewConfig).
-            let message = format!("DockerStopTimeout in {file} is below 1s: the agent stops");
-            add(message, "write it in nanoseconds, 1000000000 or more".into());
+        } else if let Some((field, min, least)) = too_short {
+            let message = format!("{field} in {file} is below {min}: the agent stops");
+            add(message, format!("write it in nanoseconds, {least} or more"));
         } else if self.effective.has_unreadable_json() {
             found.add(&rule::UNREADABLE_JSON_FILE, at);
         }

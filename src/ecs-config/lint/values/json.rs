@@ -1,21 +1,27 @@
 //! Values that are JSON: lists, maps, ports, prefixes and registry credentials. Positions are
 //! counted from one.
 
-use std::fmt;
-
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine as _, alphabet};
-use serde::Deserializer as _;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value as Json};
 
 use super::value::Value;
-use crate::json_file::is_prefix;
+use crate::json_file::entries;
 use crate::lint::rules::values as rule;
+use crate::proxy::is_network;
 use crate::variables::{Kind, OnInvalid};
 
 /// The value as JSON; reports if it is not, and how the program takes that.
 fn parsed(value: &mut Value<'_, '_>) -> Option<Json> {
+    // Of a list the agent takes the first JSON value, whatever is behind it (json.Decoder).
+    let is_list = matches!(value.known.kind, Kind::StringList | Kind::PortList);
+    let mut stream = serde_json::Deserializer::from_str(value.text).into_iter();
+    let first: Option<Json> = stream.next().and_then(Result::ok).filter(Json::is_array);
+    let has_more = !value.text[stream.byte_offset()..].trim().is_empty();
+    if first.is_some() && is_list && has_more {
+        value.warns(&rule::BAD_JSON, "the agent ignores what is behind the list", "remove it");
+        return first;
+    }
     match serde_json::from_str(value.text) {
         Ok(json) => Some(json),
         Err(error) => {
@@ -56,38 +62,22 @@ fn list(value: &mut Value<'_, '_>) -> Option<Vec<Json>> {
     None
 }
 
-fn object(value: &mut Value<'_, '_>) -> Option<Map<String, Json>> {
+/// The entries of an object, also those that a later one of the same key replaces: Go stops at any
+/// of a wrong type.
+fn object(value: &mut Value<'_, '_>) -> Option<Vec<(String, Json)>> {
     match parsed(value)? {
         Json::Object(map) => {
-            if count_keys(value.text) > map.len() {
+            let entries = entries(value.text);
+            if entries.len() > map.len() {
                 value.breaks(&rule::DUPLICATE_JSON_KEY);
             }
-            return Some(map);
+            return Some(entries);
         }
         Json::Null => {}
         Json::Array(_) => shape(value, "expected an object, not a list"),
         _ => shape(value, "expected an object"),
     }
     None
-}
-
-/// The keys of an object, each as often as it is there.
-fn count_keys(text: &str) -> usize {
-    struct Keys;
-    impl<'de> Visitor<'de> for Keys {
-        type Value = usize;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<usize, A::Error> {
-            let mut count = 0;
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
-                count += 1;
-            }
-            Ok(count)
-        }
-    }
-    serde_json::Deserializer::from_str(text).deserialize_map(Keys).unwrap_or(0)
 }
 
 /// Those that fail, counted from one: `element 2`, `elements 2, 3 and 5`.
@@ -122,13 +112,13 @@ pub(super) fn string_list(value: &mut Value<'_, '_>) {
 }
 
 pub(super) fn string_map(value: &mut Value<'_, '_>) {
-    let Some(map) = object(value) else { return };
-    let entries: Vec<Option<Pair<'_>>> =
-        map.iter().map(|(key, value)| Some((key.as_str(), string(value)?))).collect();
-    if let Some(which) = bad("value", &entries, Option::is_some) {
+    let Some(entries) = object(value) else { return };
+    if let Some(which) = bad("value", &entries, |(_, value)| string(value).is_some()) {
         return shape(value, format!("not a string: {which}"));
     }
-    let pairs: Vec<Pair<'_>> = entries.into_iter().flatten().collect();
+    let last: Map<String, Json> = entries.into_iter().collect();
+    let pairs: Vec<Pair<'_>> =
+        last.iter().filter_map(|(key, value)| Some((key.as_str(), string(value)?))).collect();
     match value.known.name {
         "ECS_CONTAINER_INSTANCE_TAGS" => tags(value, &pairs),
         "ECS_INSTANCE_ATTRIBUTES" => attributes(value, &pairs),
@@ -204,7 +194,7 @@ pub(super) fn port_list(value: &mut Value<'_, '_>) {
 
 pub(super) fn prefix_list(value: &mut Value<'_, '_>) {
     let Some(elements) = list(value) else { return };
-    let is_good = |element: &Json| element.as_str().is_some_and(is_prefix);
+    let is_good = |element: &Json| element.as_str().is_some_and(is_network);
     if let Some(which) = bad("element", &elements, is_good) {
         let message = format!("not an address prefix, so the agent stops: {which}");
         value.breaks_with(&rule::BAD_PREFIX, message, "write an address, a slash and a length");
@@ -213,7 +203,7 @@ pub(super) fn prefix_list(value: &mut Value<'_, '_>) {
 
 pub(super) fn auth(value: &mut Value<'_, '_>, auth_type: &str) {
     let Some(registries) = object(value) else { return };
-    if registries.contains_key("auths") {
+    if registries.iter().any(|(key, _)| key == "auths") {
         return value.breaks(&rule::AUTHS_WRAPPER);
     }
     for (at, (registry, entry)) in (1..).zip(&registries) {
@@ -264,6 +254,11 @@ fn credential(value: &mut Value<'_, '_>, at: usize, auth_type: &str, entry: &Jso
             format!("the entry of registry {at} is not an object"),
             "write an object with `auth`, or with username and password",
         ),
+        _ if has_wrong_type(entry, auth_type) => (
+            &rule::AUTH_SHAPE,
+            format!("a field of registry {at} is not a string: the agent uses no entry at all"),
+            "write its value in quotes, or remove it",
+        ),
         "docker" if has_both || has_token => return,
         "docker" => (
             &rule::AUTH_SHAPE,
@@ -301,6 +296,17 @@ fn credential(value: &mut Value<'_, '_>, at: usize, auth_type: &str, entry: &Jso
         },
     };
     value.breaks_with(rule, message, fix);
+}
+
+/// The fields that the agent reads, all of them strings, for docker and for dockercfg
+/// (docker/docker, api/types/registry/authconfig.go; dockerauth.go).
+fn has_wrong_type(entry: &Json, auth_type: &str) -> bool {
+    const FIELDS: &str = "auth username password email serveraddress identitytoken registrytoken";
+    let fields = if auth_type == "docker" { FIELDS } else { "auth" };
+    entry.as_object().into_iter().flatten().any(|(name, value)| {
+        let is_read = fields.split(' ').any(|field| field.eq_ignore_ascii_case(name));
+        is_read && !value.is_string() && !value.is_null()
+    })
 }
 
 /// As Go's `base64.StdEncoding` decodes: line ends are skipped, left-over bits ignored.

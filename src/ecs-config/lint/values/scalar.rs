@@ -3,6 +3,7 @@
 use super::value::Value;
 use crate::go;
 use crate::lint::rules::values as rule;
+use crate::proxy;
 use crate::variables::{OnInvalid, Variable};
 
 pub(super) fn string(value: &mut Value<'_, '_>) {
@@ -40,11 +41,13 @@ pub(super) fn boolean(value: &mut Value<'_, '_>) {
 }
 
 pub(super) fn number(value: &mut Value<'_, '_>) {
+    // Where the lowest is 0 the agent takes no sign (strconv.ParseUint, not Atoi).
+    let is_signed = value.text.starts_with(['+', '-']) && value.known.min == "0";
     let number = match value.known.allows_fraction() {
         true => value.text.parse().ok(),
         false => value.text.parse::<i64>().ok().map(|number| number as f64),
     };
-    match number {
+    match number.filter(|_| !is_signed) {
         Some(number) => bounds(value, number, |bound| bound.parse().ok()),
         None => {
             let message = format!("{} wants a plain decimal number", value.known.name);
@@ -72,6 +75,13 @@ fn bounds(value: &mut Value<'_, '_>, number: f64, parse: impl Fn(&str) -> Option
     } else if parse(known.max).is_some_and(|max| number > max) {
         (known.max, "at most", "less")
     } else {
+        // Go's zero value counts as not set (agent/config/config.go, Merge).
+        let is_merged = known.json_fields().next().is_some();
+        let is_replaced = || parse(known.default).is_some_and(|default| default != 0.0);
+        if number == 0.0 && is_merged && is_replaced() {
+            let message = format!("0 counts as not set: the agent uses {}", known.default);
+            value.warns(&rule::OUT_OF_RANGE, message, "write another value");
+        }
         return;
     };
     // Zero means "not set" where the agent clamps, so it is not clamped but replaced by the
@@ -130,16 +140,25 @@ pub(super) fn comma_list(value: &mut Value<'_, '_>) {
 }
 
 pub(super) fn port_range(value: &mut Value<'_, '_>) {
-    // One port alone is a range of one.
-    let (from, to) = value.text.split_once('-').unwrap_or((value.text, value.text));
-    if !matches!((from.parse::<u16>(), to.parse::<u16>()), (Ok(from), Ok(to)) if 0 < from && from <= to)
-    {
-        value.breaks(&rule::BAD_PORT_RANGE);
+    // One port alone is a range of one; 0, and what is behind a second hyphen, does not stop the
+    // agent (docker/go-connections, nat/parse.go).
+    let port = |text: &str| text.parse::<u16>().ok().filter(|_| !text.starts_with('+'));
+    let mut parts = value.text.split('-').map(port);
+    let from = parts.next().flatten();
+    let to = parts.next().unwrap_or(from);
+    match (from, to) {
+        (Some(from), Some(to)) if from <= to => {
+            if from == 0 || parts.next().is_some() {
+                let message = "the agent takes this, but not as a range of usable ports";
+                value.warns(&rule::BAD_PORT_RANGE, message, rule::BAD_PORT_RANGE.fix);
+            }
+        }
+        _ => value.breaks(&rule::BAD_PORT_RANGE),
     }
 }
 
 pub(super) fn rate_limit(value: &mut Value<'_, '_>) {
-    let is_rate = |text: &str| text.trim().parse::<u32>().is_ok_and(|rate| rate > 0);
+    let is_rate = |text: &str| text.trim().parse::<i64>().is_ok_and(|rate| rate > 0);
     let rates = value.text.split_once(',');
     if !rates.is_some_and(|(steady, burst)| is_rate(steady) && is_rate(burst)) {
         value.breaks(&rule::BAD_RATE_LIMIT);
@@ -179,6 +198,9 @@ fn is_url(text: &str, schemes: &[&str], needs_scheme: bool) -> bool {
         }
         None => text,
     };
+    if !proxy::parses(&format!("http://{rest}")) {
+        return false;
+    }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let end = host.rfind(']').map_or(0, |at| at + 1);

@@ -1,5 +1,6 @@
 //! One value under examination.
 
+use crate::lint::Severity;
 use crate::lint::findings::{At, Findings, words};
 use crate::lint::rules::Rule;
 use crate::lint::scan::Setting;
@@ -34,5 +35,16 @@ impl<'c, 'a> Value<'c, 'a> {
         fix: impl Into<String>,
     ) {
         self.found.add_with(rule, self.at, || words(message, fix));
+    }
+
+    /// The same, as a warning at most: the program takes the value all the same.
+    pub(super) fn warns(
+        &mut self,
+        rule: &'static Rule,
+        message: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
+        let at = At { at_most: Some(Severity::Warning), ..self.at };
+        self.found.add_with(rule, at, || words(message, fix));
     }
 }

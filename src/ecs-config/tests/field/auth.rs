@@ -91,6 +91,11 @@ fn tokens_count_with_the_type_docker_only() {
 #[test]
 fn entry_has_the_shape_of_its_type() {
     finds(&docker("{\"Username\":\"u\",\"PASSWORD\":\"p\"}"), &[]);
+    finds(&docker("{\"username\":\"u\",\"password\":\"p\",\"email\":null,\"other\":1}"), &[]);
+    for field in ["email", "ServerAddress", "auth", "registrytoken"] {
+        let entry = format!("{{\"username\":\"u\",\"password\":\"p\",\"{field}\":1}}");
+        finds(&docker(&entry), &[("auth-shape", ERROR)]);
+    }
     for entry in ["{\"auth\":\"dTpw\"}", "{\"username\":\"u\"}", "\"dTpw\"", "[]", "null"] {
         finds(&docker(entry), &[("auth-shape", ERROR)]);
     }

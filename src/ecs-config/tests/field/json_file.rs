@@ -29,6 +29,12 @@ fn field_of_another_type_stops_the_agent() {
         ("{\"AWSVPCAdditionalLocalRoutes\":[\"10.0.0.0\"]}", "AWSVPCAdditionalLocalRoutes"),
         ("{\"ImageCleanupExclusionList\":\"a,b\"}", "ImageCleanupExclusionList"),
         ("{\"ImagePullBehavior\":\"once\"}", "ImagePullBehavior"),
+        ("{\"Cluster\":5,\"Cluster\":\"a\"}", "Cluster"),
+        ("{\"AWSVPCAdditionalLocalRoutes\":[null]}", "AWSVPCAdditionalLocalRoutes"),
+        ("{\"EBSTASupportEnabled\":\"true\"}", "EBSTASupportEnabled"),
+        ("{\"NodeStageTimeout\":\"2s\"}", "NodeStageTimeout"),
+        ("{\"CSIDriverSocketPath\":1}", "CSIDriverSocketPath"),
+        ("{\"IMDSIAMRolesEnabled\":0}", "IMDSIAMRolesEnabled"),
         ("{\"GPUSupportEnabled\":\"yes\",\"Cluster\":\"a\"}", "GPUSupportEnabled"),
     ] {
         let expected = format!(
@@ -62,7 +68,14 @@ fn file_that_is_not_an_object_has_a_rule_of_its_own() {
 }
 
 #[test]
-fn stop_timeout_in_seconds_stops_the_agent() {
+fn timeout_in_seconds_stops_the_agent() {
+    let below = "wrong-json-field: ContainerStartTimeout in /etc/ecs/ecs.config.json is below 45s: \
+                 the agent stops";
+    for count in ["180", "44999999999", "-1"] {
+        assert_eq!(findings(&format!("{{\"ContainerStartTimeout\":{count}}}")), [below]);
+    }
+    assert_eq!(findings("{\"ContainerStartTimeout\":45000000000}"), [""; 0]);
+
     let expected = "wrong-json-field: DockerStopTimeout in /etc/ecs/ecs.config.json is below 1s: \
                     the agent stops";
     assert_eq!(findings("{\"DockerStopTimeout\":30}"), [expected]);

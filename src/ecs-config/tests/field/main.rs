@@ -11,6 +11,7 @@ mod leftovers;
 mod lines;
 mod present;
 mod urls;
+mod values;
 
 use ecs_config::lint::{self, Context, File, Finding, Severity};
 
