@@ -9,14 +9,15 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use serde::Serialize;
 
 use super::findings::Findings;
-use super::parsed_value::is_json;
+use super::parsed_value::{ParsedValue, is_json};
 use super::scan::{self, Setting};
 use super::{Context, File, check_layer, encoding};
+use crate::Effective;
 use crate::go;
 use crate::lines::{Line, lines};
 use crate::merge;
 use crate::readers::Reader;
-use crate::variables::{self, Kind};
+use crate::variables::{self, Kind, Variable};
 
 /// A finding that is gone after [`fix`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -27,7 +28,8 @@ pub struct Fixed {
     pub id: &'static str,
 }
 
-/// The fixed file, and what was fixed. What is not text, or not a configuration, stays as it is.
+/// The fixed file, and what was fixed. What is not text, or not a configuration, stays as it is, and
+/// so does a line that would begin to give up a protection.
 pub fn fix(file: &[u8]) -> (Vec<u8>, Vec<Fixed>) {
     let (normalised, _) = merge::normalise(file);
     let text = match encoding::check(&normalised, &mut Findings::ignored()) {
@@ -35,28 +37,75 @@ pub fn fix(file: &[u8]) -> (Vec<u8>, Vec<Fixed>) {
         _ => return (file.to_vec(), Vec::new()),
     };
     let settings = scan::scan(text, &mut Findings::ignored());
-    let ambiguous = ambiguous(&settings);
+    let mut left = repeated(&settings);
     let settings: HashMap<usize, Setting<'_>> =
         settings.into_iter().map(|one| (one.line, one)).collect();
+    let mut fixed = rewritten(text, &settings, &left);
+    let exposed = exposed(file, &fixed);
+    if !exposed.is_empty() {
+        left.extend(&exposed);
+        fixed = rewritten(text, &settings, &left);
+    }
+    if !self::exposed(file, &fixed).is_empty() {
+        return (file.to_vec(), Vec::new());
+    }
+    let gone = findings(file).difference(&findings(&fixed)).cloned().collect();
+    (fixed, gone)
+}
+
+fn rewritten(text: &str, settings: &HashMap<usize, Setting<'_>>, left: &HashSet<&str>) -> Vec<u8> {
     let fixed_line = |line: Line<'_>| {
         let body = &text[line.start..line.start + line.body().len()];
         let fixed = match settings.get(&line.number) {
-            Some(setting) if ambiguous.contains(setting.name) => Cow::Borrowed(body),
+            Some(setting) if left.contains(setting.name) => Cow::Borrowed(body),
             Some(setting) => setting_line(body, setting),
             None => other_line(body),
         };
         [&fixed, "\n"].concat()
     };
-    let fixed = lines(text.as_bytes()).map(fixed_line).collect::<String>().into_bytes();
-    let gone = findings(file).difference(&findings(&fixed)).cloned().collect();
-    (fixed, gone)
+    lines(text.as_bytes()).map(fixed_line).collect::<String>().into_bytes()
 }
 
-/// The names that are set to different values: correcting one line may change which of them counts.
-fn ambiguous<'t>(settings: &[Setting<'t>]) -> HashSet<&'t str> {
-    let mut values = HashMap::new();
-    let differs = |one: &&Setting<'t>| *values.entry(one.name).or_insert(one.value) != one.value;
-    settings.iter().filter(differs).map(|one| one.name).collect()
+/// The names that are set more than once: correcting one line may change which of them counts, and
+/// a value that a later line overrides is not reported.
+fn repeated<'t>(settings: &[Setting<'t>]) -> HashSet<&'t str> {
+    let mut names = HashSet::new();
+    settings.iter().map(|one| one.name).filter(|name| !names.insert(*name)).collect()
+}
+
+/// The word with which a switch gives up a protection.
+const UNSAFE: [(&str, bool); 9] = [
+    ("ECS_AGENT_PID_NAMESPACE_HOST", true),
+    ("ECS_AGENT_RUN_PRIVILEGED", true),
+    ("ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS", true),
+    ("ECS_APPARMOR_CAPABLE", false),
+    ("ECS_AWSVPC_BLOCK_IMDS", false),
+    ("ECS_DISABLE_PRIVILEGED", false),
+    ("ECS_ENABLE_TASK_CPU_MEM_LIMIT", false),
+    ("ECS_SELINUX_CAPABLE", false),
+    ("ECS_SKIP_LOCALHOST_TRAFFIC_FILTER", true),
+];
+
+/// The switches with which some reader has a protection before, and no longer afterwards.
+fn exposed(before: &[u8], after: &[u8]) -> Vec<&'static str> {
+    let reads = |reader: &Reader| reader.read(before).error.is_none();
+    let is_exposed = |(name, word): &&(&'static str, bool)| {
+        let known = variables::find(name);
+        let is_exact = known.is_some_and(Variable::wants_exactly_true);
+        let is_safe = |reader, bytes| {
+            let effective = Effective::read_by(reader, Some(bytes), None);
+            let set = effective.in_environment(name);
+            match set.filter(|set| !is_exact || set.value == b"true").and_then(|set| set.boolean())
+            {
+                Some(is_on) => is_on != *word,
+                None => known.and_then(|known| go::boolean(known.default)) != Some(*word),
+            }
+        };
+        let has = |bytes: &[u8]| bytes.windows(name.len()).any(|bytes| bytes == name.as_bytes());
+        let mut readers = Reader::ALL.into_iter().filter(reads);
+        has(before) && readers.any(|reader| is_safe(reader, before) && !is_safe(reader, after))
+    };
+    UNSAFE.iter().filter(is_exposed).map(|(name, _)| *name).collect()
 }
 
 /// NAME=value as it was meant, if all readers agree on that.
@@ -66,7 +115,11 @@ fn setting_line<'t>(line: &'t str, setting: &Setting<'t>) -> Cow<'t, str> {
     let has_comment = line.contains('#') && !setting.value.contains('#');
     let (line_bytes, name) = (intended.as_bytes(), setting.name.as_bytes());
     let agrees = |reader: Reader| reader.reads_as(line_bytes, name, value.as_bytes());
-    match setting.is_whole && !has_comment && Reader::ALL.into_iter().all(agrees) {
+    // As the linter will read it next.
+    let plain = ParsedValue::new(&value);
+    let is_plain = plain.value == value && plain.shape.is_none() && !plain.has_comment;
+    let is_open = setting.is_whole && !has_comment && is_plain;
+    match is_open && Reader::ALL.into_iter().all(agrees) {
         true => Cow::Owned(intended),
         false => Cow::Borrowed(line),
     }

@@ -100,6 +100,8 @@ impl<'t> Scan<'t, '_, '_> {
         match line.core.as_bytes() {
             [b'#', ..] => return self.comment(line),
             [b';', ..] => {
+                self.open_brackets = 0;
+                self.comment = line.body.ends_with('\\').then_some(line.number);
                 let at = At::line(line.number, (line.start, line.start + 1));
                 return self.found.add(&rule::SEMICOLON_COMMENT, at);
             }

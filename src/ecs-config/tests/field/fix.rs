@@ -47,4 +47,37 @@ fn line_that_would_begin_to_count_stays() {
         becomes(&file, &file);
     }
     becomes(&format!("{on}{on}ECS_CLUSTER = a\n"), &format!("{on}{on}ECS_CLUSTER=a\n"));
+    // The first of two equal lines is not reported.
+    for file in ["ECS_DISABLE_METRICS=T\nECS_DISABLE_METRICS=T\n", "A=\"b\"\nA=\"b\"\n"] {
+        becomes(file, file);
+    }
+}
+
+#[test]
+fn protection_is_never_given_up() {
+    for file in [
+        "export ECS_ENABLE_TASK_CPU_MEM_LIMIT=false\n",
+        "ECS_ENABLE_TASK_CPU_MEM_LIMIT = 0\n",
+        "ECS_ALLOW_OFFHOST_INTROSPECTION_ACCESS=\"true\"\n",
+        "-e ECS_SKIP_LOCALHOST_TRAFFIC_FILTER=1\n",
+        "ECS_AGENT_RUN_PRIVILEGED=1\n",
+    ] {
+        becomes(&format!("export A=b\n{file}"), &format!("A=b\n{file}"));
+    }
+    // Without the mark or the CR, the first line would count, or go on for systemd.
+    for file in [
+        "\u{feff}ECS_AGENT_PID_NAMESPACE_HOST=true\n",
+        "ECS_AWSVPC_BLOCK_IMDS=true\\\r\nECS_CLUSTER=a\n",
+    ] {
+        becomes(file, file);
+    }
+    becomes("ECS_ENABLE_TASK_CPU_MEM_LIMIT=0\n", "ECS_ENABLE_TASK_CPU_MEM_LIMIT=false\n");
+    becomes("export ECS_AWSVPC_BLOCK_IMDS=true\n", "ECS_AWSVPC_BLOCK_IMDS=true\n");
+}
+
+#[test]
+fn quotes_stay_around_what_would_be_read_otherwise() {
+    for file in ["ECS_LOGFILE=\"\u{a0}a\"\n", "A=\"b #c\"\n", "A='\"b\"'\n", "A='{\"a\":'\n"] {
+        becomes(file, file);
+    }
 }

@@ -157,3 +157,12 @@ fn line_that_a_later_one_overrides_is_not_judged() {
         assert!(found.iter().any(|one| one.line == Some(2) && one.id != "conflicting-duplicate"));
     }
 }
+
+#[test]
+fn comment_with_semicolon_and_backslash_swallows_a_line() {
+    for start in ["; note \\\n", ";\\\n"] {
+        let expected = [("semicolon-comment", ERROR), ("comment-continuation", ERROR)];
+        finds(&format!("{start}ECS_CLUSTER=a\n"), &expected);
+    }
+    finds("; note \\\n# note\n", &[("semicolon-comment", ERROR)]);
+}
