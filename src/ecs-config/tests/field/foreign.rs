@@ -25,6 +25,9 @@ fn user_data_is_one_finding() {
     is(b"#!/bin/sh\ncat <<EOF > /etc/ecs/ecs.config\nECS_CLUSTER=a\nEOF\n", "a script");
     is(b"#cloud-config\nbootcmd:\n- echo ECS_CLUSTER=a\n", "user data for cloud-init");
     is(b"#cloud-boothook\nyum update -y\n", "user data for cloud-init");
+    is(b"#include\nhttps://example.com/ecs\n", "user data for cloud-init");
+    is(b"## template: jinja\n#cloud-config\nbootcmd: [a]\n", "user data for cloud-init");
+    is(b"<powershell>\nInitialize-ECSAgent\n</powershell>\n", "user data for Windows");
 }
 
 #[test]
@@ -34,6 +37,9 @@ fn packed_and_encoded_files_are_one_finding() {
     is(b"\x28\xb5\x2f\xfd\x04\x00", "zstd data");
     is(b"RUNTX0NMVVNURVI9cHJvZApFQ1NfTE9HTEVWRUw9aW5mbwo=\n", "base64");
     is(b"RUNTX0NMVVNURVI9\ncHJvZApFQ1NfTE9H\nTEVWRUw9aW5mbwo=\n", "base64");
+    is(b"RUNTX0NMVVNURVI9cHJvZHVjCg\n", "base64");
+    is(b"7z\xbc\xaf\x27\x1c\0\x04", "a 7z archive");
+    is(b"%PDF-1.4\n%\xe2\xe3\n", "a PDF document");
     is(b"-----BEGIN CERTIFICATE-----\nMIIB=\n", "a key or a certificate");
 }
 
@@ -46,7 +52,11 @@ fn other_formats_are_one_finding() {
     is(b"{\n\"a\": 1,\n}\n", "JSON");
     is(b"[settings.ecs]\ncluster = \"web\"\n", "TOML or an ini file");
     is(b"# Bottlerocket\n[settings]\nmotd = \"a\"\n", "TOML or an ini file");
+    is(b"settings.ecs.cluster = \"web\"\n", "TOML or an ini file");
+    is(b"# a\necs.cluster=web\necs.log-level=info\n", "TOML or an ini file");
     is(b"---\nECS_CLUSTER: web\n", "YAML");
+    is(b"---\nECS_CLUSTER: web\n...\n", "YAML");
+    is(b"<<<<<<< HEAD\nECS_CLUSTER=a\n=======\n", "what git left of a merge");
     is(b"ecs:\n  cluster: web\n  drivers:\n  - json-file\n", "YAML");
     is(b"\n<html><body>403</body></html>\n", "XML or HTML");
 }
@@ -56,5 +66,6 @@ fn configuration_with_a_foreign_line_is_still_one() {
     finds("#!/bin/sh\nECS_CLUSTER=a\n", &[]);
     finds("ECS_CLUSTER: a\n", &[("not-an-assignment", ERROR)]);
     finds("[ecs]\nECS_CLUSTER=a\n", &[("not-an-assignment", ERROR)]);
+    finds("# include\nECS_CLUSTER=a\n", &[]);
     finds("---\nECS_CLUSTER=a\n", &[("not-an-assignment", ERROR)]);
 }
