@@ -130,10 +130,15 @@ lab_host() {
   host sysctl -qw net.ipv6.conf.all.forwarding=1
 }
 
-# From now on Docker is that of Debian 13, which tests/boot boots too: in a mount namespace with that system's /usr.
+# The folder of a whole Debian, which tests/boot boots too.
+debian() { # SUITE
+  LAB_SUITE=$1 python3 -B -c 'import sys; sys.path.insert(0, sys.argv[1]); import lab; print(lab.debian())' "$HERE/../boot"
+}
+
+# From now on Docker is that of Debian 13: in a mount namespace with that system's /usr.
 debian13() {
   local system
-  system=$(LAB_SUITE=trixie python3 -B -c 'import sys; sys.path.insert(0, sys.argv[1]); import lab; print(lab.debian())' "$HERE/../boot") || return
+  system=$(debian trixie) || return
   # Others' mounts are let go there, or they would last as long as it does.
   unshare --mount --propagation slave sh -c '
     awk "\$2 ~ \"^/tmp/gl-\" {print \$2}" /proc/self/mounts | sort -r | xargs -r -n1 umount -l
