@@ -28,7 +28,7 @@ states() {
   check "T16 task credentials' address answers through the guard" t16
   check "T26 the VPC's resolver stays reachable" t26
   check "T25 a loose source route is warned of and does not get through" t25
-  check "T7 a network made after install is blocked" t7
+  check "T7 networks made after install are blocked" t7
   check "T4 a Docker restart" after dockerd_restart
   check "the documented rule was moved down, is repaired, and is set once" sunk
   check "T5 Docker killed and started" after dockerd_restart KILL
@@ -112,13 +112,22 @@ t25() {
 }
 
 t7() {
-  docker network create later >/dev/null
-  docker run -d --init --name c-later --network later tiny sleep 999 >/dev/null
-  wait_for "c-later" running c-later
-  [[ $(asks $V4 inside c-later) == blocked ]] && proof 0 "$(bridge_of later) IPv4: blocked"
+  local network
+  docker network create --ipv6 --subnet fd00:1ac::/64 later >/dev/null
+  docker network create --internal --subnet 10.98.0.0/24 --gateway 10.98.0.1 within >/dev/null
+  for network in later within; do
+    docker run -d --init --name c-$network --network $network tiny sleep 999 >/dev/null
+    wait_for "c-$network" running c-$network
+  done
+  wait_for "the IPv6 address of c-later" settled c-later
+  inside c-within ip route add $V4 via 10.98.0.1
+  [[ "$(asks $V4 inside c-later) $(asks $V6 inside c-later) $(asks $V4 inside c-within)" == "blocked blocked blocked" ]] &&
+    proof 0 "$(bridge_of later) IPv4: blocked" "$(bridge_of later) IPv6: blocked" "$(bridge_of within) IPv4: blocked"
   local status=$?
-  docker rm -f c-later >/dev/null
-  docker network rm later >/dev/null
+  for network in later within; do
+    docker rm -f c-$network >/dev/null
+    docker network rm $network >/dev/null
+  done
   return $status
 }
 
