@@ -289,6 +289,6 @@ pub(super) fn count(messages: &[Message]) -> io::Result<[usize; 4]> {
         parse(messages, |message| table(message).map(read_table))?.len(),
         parse(messages, chain)?.len(),
         parse(messages, rule)?.len(),
-        parse(messages, record::elements)?.iter().map(Vec::len).sum(),
+        messages.iter().flat_map(record::elements).count(),
     ])
 }

@@ -11,11 +11,10 @@ use super::NFTABLES;
 const NEW_TABLE: u16 = NFTABLES << 8;
 const NEW_CHAIN: u16 = NFTABLES << 8 | 3;
 const NEW_RULE: u16 = NFTABLES << 8 | 6;
-const NEW_SET_ELEMENT: u16 = NFTABLES << 8 | 12;
 
 /// Whether the guard asks for such messages.
 pub(super) fn is_asked_for(message: &Message) -> bool {
-    [NEW_TABLE, NEW_CHAIN, NEW_RULE, NEW_SET_ELEMENT].contains(&message.kind)
+    [NEW_TABLE, NEW_CHAIN, NEW_RULE].contains(&message.kind)
 }
 
 /// Whether each attribute in it that is read unchecked is whole.
@@ -25,11 +24,6 @@ pub(super) fn is_whole(message: &Message) -> bool {
     let list = |kind| attributes(payload, kind).into_iter().flat_map(|list| attributes(&list, 1));
     match message.kind {
         NEW_RULE => list(4).all(|expression| is_whole_expression(&expression)),
-        // The guard's elements have no expressions (7 and 11).
-        NEW_SET_ELEMENT => list(3).all(|element| {
-            [1, 2].into_iter().all(|kind| are_attributes(&element, kind))
-                && [7, 11].into_iter().all(|kind| attributes(&element, kind).is_empty())
-        }),
         _ => true,
     }
 }
