@@ -73,7 +73,8 @@ fn is_confirmed_by_s3(host: &Host, ended: &Ended, began: Instant) {
 
 #[track_caller]
 fn is_confirmed_by_s3_although(host: &Host, ended: &Ended, began: Instant, why: &str) {
-    assert!(began.elapsed() < Duration::from_secs(3), "{:?}: {}", began.elapsed(), ended.stderr);
+    // Two seconds and a bit on an idle machine; nothing else would end it before its deadline.
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}: {}", began.elapsed(), ended.stderr);
     ended.succeeds_as("installed");
     assert_eq!(host.installed().as_deref(), Some(TEXT));
     assert_eq!(ended.report["host"]["confirmed_by"], "s3");
