@@ -181,7 +181,8 @@ enum Kind {
     Other,
 }
 
-/// Docker's documentation, "dockerd", and the names that older versions know.
+/// Docker's documentation, "dockerd", and the names that older versions know; without those of
+/// Swarm, which ECS does not use.
 const KINDS: [(Kind, &str); 9] = [
     (
         Kind::Bool,
@@ -193,7 +194,7 @@ const KINDS: [(Kind, &str); 9] = [
         Kind::Number,
         "cpu-rt-period cpu-rt-runtime max-concurrent-downloads max-concurrent-uploads \
         max-download-attempts mtu network-control-plane-mtu network-diagnostic-port \
-        oom-score-adjust shutdown-timeout swarm-raft-election-tick swarm-raft-heartbeat-tick",
+        oom-score-adjust shutdown-timeout",
     ),
     (
         Kind::Text,
@@ -203,7 +204,7 @@ const KINDS: [(Kind, &str); 9] = [
         default-runtime deprecated-key-path exec-root firewall-backend fixed-cidr \
         fixed-cidr-v6 graph group http-proxy https-proxy init-path ip log-driver log-format \
         log-level metrics-addr no-proxy pidfile seccomp-profile storage-driver \
-        swarm-default-advertise-addr tlscacert tlscert tlskey userland-proxy-path userns-remap",
+        tlscacert tlscert tlskey userland-proxy-path userns-remap",
     ),
     (
         Kind::Texts,
