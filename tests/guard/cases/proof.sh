@@ -245,7 +245,7 @@ untouched() {
   monitor=$!
   sleep 0.2
   proof 0 "bare0 IPv4: blocked" "high0 IPv4: blocked" && [[ $before == "$(host ip -o link; host ip -o addr; host ip route; host ip -6 route)" ]] &&
-    ! grep -E 'bare0|high0|docker0' "$LAB/monitor"
+    ! grep -E '[0-9]+: (bare0|high0|docker0):' "$LAB/monitor"
   status=$?
   kill $monitor
   host ip -o neigh show dev high0 | grep -vE 'FAILED|lladdr (0[^2]|[^0])' && status=1 # the probe's MACs begin with 02
