@@ -94,6 +94,8 @@ pub(crate) const MAX_CONFIG: usize = ecs_config::MAX_BYTES;
 pub(crate) const MAX_LAYERS: usize = 64;
 /// And so many bytes have all of them together, at most.
 pub(crate) const MAX_LAYERS_BYTES: usize = 2 * MAX_CONFIG;
+/// And so many bytes has the state, which names every variable of one.
+pub(crate) const MAX_STATE: usize = 2 * MAX_CONFIG;
 /// So many tags has an instance, at most.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
 pub(crate) const MAX_TAGS: usize = 50;

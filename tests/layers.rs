@@ -185,3 +185,40 @@ fn more_variables_than_any_configuration_has_are_refused() {
     let many: String = (0..5000).map(|number| format!("K{number}=\n")).collect();
     host.stores(many.as_bytes()).boot().fails_as("lint", 30, &["5000 variables", "4096"]);
 }
+
+#[test]
+fn layers_that_grow_too_large_together_are_refused() {
+    let host = Host::default();
+    let tags = [("Long".to_owned(), "x".repeat(256))];
+    host.cloud.set_host(|host| host.tags = Some(tags.into()));
+    let three: Vec<String> = (0..3).map(|number| format!("s3://fleet-config/{number}")).collect();
+    for number in ["0", "1", "2"] {
+        let lines =
+            (0..12).map(|line| format!("X_{number}_{line}={}\n", "${tag:Long}".repeat(255)));
+        host.cloud.set_object("fleet-config", number, lines.collect::<String>().as_str());
+    }
+    let sources: Vec<&str> = three.iter().flat_map(|source| ["--config", source]).collect();
+    for outcome in ["installed", "unchanged"] {
+        host.run(&[&sources[..2], &["--expand", "--set", "ECS_CLUSTER=prod"]].concat())
+            .succeeds_as(outcome);
+    }
+    let refused = [
+        (&sources[..4], &["all together: 156", "bytes of ecs.config", "1048576"]),
+        (&sources[..], &["s3://fleet-config/2: 235", "bytes with those before it", "2097152"]),
+    ];
+    for (sources, why) in refused {
+        host.run(&[sources, &["--expand"]].concat()).fails_as("lint", 30, why);
+    }
+}
+
+#[test]
+fn longest_names_that_are_installed_are_known_again() {
+    let host = Host::default();
+    let long = "K".repeat(253);
+    let many: String = (1000..5000).map(|number| format!("{long}{number}=1\n")).collect();
+    let host = host.stores(many.as_bytes());
+    for outcome in ["installed", "unchanged"] {
+        host.run(&["--config", SOURCE, "--allow-default-cluster"]).succeeds_as(outcome);
+    }
+    assert_eq!(host.call(&["status", "--check"]).status, 0);
+}

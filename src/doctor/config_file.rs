@@ -13,7 +13,9 @@ use super::Target;
 use super::check::{Check, Verdict, check};
 use crate::files::{self, HostFiles, ReadError};
 use crate::install::state::{State, boot_id};
-use crate::paths::{AGENT_DB, ECS_CONFIG, INSTANCE_CONFIG, JSON_CONFIG, MAX_CONFIG, STATE};
+use crate::paths::{
+    AGENT_DB, ECS_CONFIG, INSTANCE_CONFIG, JSON_CONFIG, MAX_CONFIG, MAX_STATE, STATE,
+};
 
 pub(super) const CHECKS: &[Check] = &[
     check("file", "owner and mode of /etc/ecs/ecs.config", check_file),
@@ -110,7 +112,7 @@ fn check_digest(target: &Target) -> Verdict {
 
 fn digest(target: &Target) -> Result<Verdict, Verdict> {
     let bytes = read(target, ECS_CONFIG, MAX_CONFIG)?.ok_or_else(missing)?;
-    read(target, STATE, MAX_CONFIG)?;
+    read(target, STATE, MAX_STATE)?;
     let state = State::read(target.root());
     Ok(match state.generation(&files::sha256(&bytes)) {
         None if state.is_empty() => {

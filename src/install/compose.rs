@@ -17,7 +17,7 @@ use crate::files::HostFiles;
 use crate::install::attributes::{self, Attributes};
 use crate::install::foreign;
 use crate::install::state::State;
-use crate::paths::{self, AGENT_DB, MAX_KEYS, MAX_LAYERS_BYTES, MAX_LINES, MAX_TAGS};
+use crate::paths::{self, AGENT_DB, MAX_CONFIG, MAX_KEYS, MAX_LAYERS_BYTES, MAX_LINES, MAX_TAGS};
 use crate::settings::Settings;
 use crate::source::{self, Fetched};
 
@@ -208,6 +208,10 @@ fn checked(
     }
     refuse_errors(findings)?;
     let merged = merged(&layers, around)?;
+    if merged.bytes.len() > MAX_CONFIG {
+        let (from, count, most) = ("all together".into(), merged.bytes.len(), MAX_CONFIG);
+        return Err(Error::TooMany { from, count, what: "bytes of ecs.config", most });
+    }
     findings.extend(merged.changes.iter().map(Finding::from));
     let whole = lint::check_merged(&merged, &context).into_iter();
     let (mut of_others, ours): (Vec<Finding>, Vec<Finding>) = whole.partition(foreign::is);

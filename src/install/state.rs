@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::files::{self, sha256};
-use crate::paths::{self, MAX_CONFIG, below};
+use crate::paths::{self, MAX_STATE, below};
 use crate::settings::Settings;
 use crate::source::Layer;
 
@@ -100,7 +100,7 @@ impl State {
     /// Reads what is below `root`. A state that is missing, truncated or of a later version counts
     /// as none: the next run writes it anew.
     pub(crate) fn read(root: &Path) -> State {
-        let text = |path| files::read(&below(root, path), MAX_CONFIG).unwrap_or_default();
+        let text = |path| files::read(&below(root, path), MAX_STATE).unwrap_or_default();
         let mut state = serde_json::from_slice(&text(paths::STATE))
             .ok()
             .filter(|state: &State| state.schema == SCHEMA)
