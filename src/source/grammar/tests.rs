@@ -209,6 +209,9 @@ fn parameters_and_secrets_have_versions_and_regions() {
     for text in bad {
         refused(text);
     }
+    let named = |length: usize| format!("secretsmanager://{}", "n".repeat(length));
+    read(&named(519));
+    assert!(refused(&named(520)).0.contains("512 characters"));
 }
 
 #[test]
