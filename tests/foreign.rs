@@ -83,3 +83,18 @@ fn folder_that_others_can_write_is_warned_of() {
         assert_eq!(stderr.contains("others than root can write /etc/ecs"), warned, "{stderr}");
     }
 }
+
+#[test]
+fn cluster_in_the_instance_file_is_one() {
+    let host = Host::default().stores("ECS_LOGLEVEL=info\n");
+    host.boot().fails_as("lint", 30, &["ECS_CLUSTER is not set"]);
+    host.with_file(VAR, "ECS_CLUSTER=prod\n").boots("installed");
+}
+
+#[test]
+fn limits_that_the_guard_of_host_tasks_needs_are_judged() {
+    let host = Host::default().stores("ECS_CLUSTER=prod\nECS_ENABLE_TASK_CPU_MEM_LIMIT=false\n");
+    host.boots("installed");
+    let args = ["--config", SOURCE, "--dry-run", "--block-imds-host-tasks"];
+    host.run(&args).fails_as("lint", 30, &["host-tasks-escape"]);
+}
