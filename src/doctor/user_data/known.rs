@@ -62,8 +62,10 @@ impl Known {
         effect
     }
 
-    /// A word with the values of its variables; unless it is quoted, each word of a value is one.
+    /// A word with the values of its variables, as long as it does not get too long; unless it is
+    /// quoted, each word of a value is one.
     pub(super) fn expand(&self, word: &str, quoted: bool) -> Vec<String> {
+        const MAX_WORD: usize = 64 << 10;
         let Some((mut text, rest)) =
             word.split_once('$').map(|(text, rest)| (text.to_owned(), rest))
         else {
@@ -74,8 +76,10 @@ impl Known {
             let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
             let (name, after) = name.split_at(end.unwrap_or(name.len()));
             match self.variables.get(name) {
-                Some(value) => text += &[value, after.strip_prefix('}').unwrap_or(after)].concat(),
-                None => text += &["$", piece].concat(),
+                Some(value) if text.len() < MAX_WORD => {
+                    text += &[value, after.strip_prefix('}').unwrap_or(after)].concat()
+                }
+                _ => text += &["$", piece].concat(),
             }
         }
         if quoted { vec![text] } else { text.split_whitespace().map(str::to_owned).collect() }

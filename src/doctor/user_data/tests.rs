@@ -214,6 +214,14 @@ fn nested_scripts_and_templates_have_a_limit() {
 }
 
 #[test]
+fn word_with_values_has_a_limit() {
+    let mut known = super::known::Known::default();
+    known.assign("X", "x".repeat(1024));
+    let words = known.expand(&"$X".repeat(100_000), true);
+    assert!(words[0].len() < 300_000, "{}", words[0].len());
+}
+
+#[test]
 fn cloud_config_runs_the_files_that_it_writes() {
     let file = "write_files:\n- path: /x.sh\n  content: |\n    #!/bin/sh\n    systemctl start ecs\n\
                 \x20 permissions: '0755'\n- encoding: b64\n  path: /y.sh\n\
