@@ -11,8 +11,9 @@ use super::call::Call;
 use super::flags::SettingFlags;
 use super::output::print;
 use crate::error::Error;
+use crate::guard::Wish;
 use crate::guard::{self, DocumentedRule, GuardInstalled, GuardPart, GuardRemoved, GuardRequest};
-use crate::guard::{GuardStatus, LastProof, PartInstalled, PartStatus, Proof, RulesChange};
+use crate::guard::{GuardStatus, LastProof, PartInstalled, PartStatus, Parts, Proof, RulesChange};
 use crate::settings::{GUARD, Given};
 
 /// Keep containers from instance metadata
@@ -75,9 +76,11 @@ pub(crate) fn run(call: &Call<'_>, command: &GuardCommand) -> u8 {
             let request = GuardRequest {
                 bridges: true,
                 host_tasks: arguments.block_imds_host_tasks,
-                interface: arguments.interface.clone(),
-                without: arguments.without,
-                allow_local_proxy: allows_local_proxy(call),
+                wish: Wish {
+                    interface: arguments.interface.clone(),
+                    without: arguments.without,
+                    allow_local_proxy: allows_local_proxy(call),
+                },
             };
             let installed = guard::install(&request, root);
             print_result(call, installed, installed_text, |done| (done.changed, Ok(())))
@@ -141,10 +144,8 @@ fn print_result<T: Serialize>(
 }
 
 fn installed_text(done: &GuardInstalled) -> String {
-    let parts = done.parts.iter().flat_map(|parts| {
-        [(ROUTING, &parts.routing), (NFTABLES, &parts.nftables)]
-            .map(|(name, part)| line(name, part_text(part)))
-    });
+    let parts = done.parts.iter().flat_map(Parts::named);
+    let parts = parts.map(|(name, part)| line(name, part_text(part)));
     let documented = done.documented_rule.iter();
     let documented = documented.map(|rule| line("documented rule", documented_rule_text(rule)));
     let host_tasks = done.host_tasks.iter().map(|written| {
@@ -153,9 +154,6 @@ fn installed_text(done: &GuardInstalled) -> String {
     });
     parts.chain(documented).chain(host_tasks).chain(notes(&done.notes)).collect()
 }
-
-const ROUTING: &str = "routing rules";
-const NFTABLES: &str = "nf_tables";
 
 fn part_text(part: &PartInstalled) -> String {
     let change = match (part.change, &part.reason) {
@@ -227,8 +225,7 @@ fn status_text(status: &GuardStatus) -> String {
     let dropped = status.dropped_packets.map(|count| format!("{count} packets"));
     let last_proof = status.last_proof.as_ref().map(last_proof_text);
     let mut text = line("guard", status.state);
-    text += &part_status(ROUTING, &status.parts.routing);
-    text += &part_status(NFTABLES, &status.parts.nftables);
+    text.extend(status.parts.named().map(|(name, part)| part_status(name, part)));
     text += &line("dropped by nf_tables", dropped.unwrap_or("unknown".into()));
     text += &line("documented rule", documented_rule_text(&status.documented_rule));
     let tasks = [&status.host_tasks, &status.awsvpc_tasks];
@@ -262,7 +259,6 @@ fn line(name: impl Display, value: impl Display) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guard::PartsInstalled;
 
     #[test]
     fn interface_names_that_no_kernel_accepts_are_refused() {
@@ -297,7 +293,7 @@ mod tests {
             reason: None,
             limits: limits.iter().map(ToString::to_string).collect(),
         };
-        let parts = PartsInstalled {
+        let parts = Parts {
             routing: part(RulesChange::Installed, &[]),
             nftables: part(RulesChange::Unchanged, &["no fib"]),
         };

@@ -42,12 +42,10 @@ impl IpFamily {
     }
 }
 
+/// As serde spells it.
 impl std::fmt::Display for IpFamily {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            IpFamily::V4 => "IPv4",
-            IpFamily::V6 => "IPv6",
-        })
+        self.serialize(f)
     }
 }
 

@@ -11,9 +11,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::addresses::IpFamily;
+use super::error::Error;
 use super::iptables::{ForwardChain, Insertion, IptablesError, IptablesRule, preceding_rules};
+use super::nft;
 use super::state::GuardState;
-use super::{Error, nft};
 use crate::files::read_text;
 use crate::paths::MAX_DOCUMENT;
 
@@ -44,7 +45,7 @@ pub(crate) fn install(state: &mut GuardState) -> DocumentedRule {
 fn insert_first(state: &mut GuardState) -> Result<bool, IptablesError> {
     // A kernel without nf_tables has no such table, and iptables keeps its rules elsewhere.
     let table_before = nft::has_filter_table().unwrap_or(true);
-    let rule = IptablesRule::documented(state.interface.as_deref());
+    let rule = IptablesRule::documented(state.wish.interface.as_deref());
     let others = state.documented_is_ours.then_some(state.documented_copies);
     let insertion = filter_chain(1).insert_first(&rule, others)?;
     if let Insertion::Inserted(copies) = insertion {
@@ -84,7 +85,7 @@ pub(crate) fn remove(state: &GuardState, notes: &mut Vec<String>) -> Result<bool
         return Ok(false);
     }
     let (rule, others) =
-        (IptablesRule::documented(state.interface.as_deref()), state.documented_copies);
+        (IptablesRule::documented(state.wish.interface.as_deref()), state.documented_copies);
     let copies = match filter_chain(10).delete(&rule, others) {
         Err(error) if error.kind == ErrorKind::NotFound => others,
         result => result?,

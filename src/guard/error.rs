@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use nix::libc;
 
 use super::iptables::IptablesError;
+use super::netlink;
 use super::parts::GuardPart;
 use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::files;
@@ -18,6 +19,9 @@ pub(crate) enum Error {
     ProbeCapability,
     #[error("{doing} {}", rules(*part))]
     Kernel { part: GuardPart, doing: &'static str, source: io::Error },
+    /// Rather left out than an error.
+    #[error("this kernel has no {}", if *.0 == GuardPart::Routing { "routing policy rules" } else { "nf_tables" })]
+    Unsupported(GuardPart),
     #[error("{} differ from what was loaded", rules(*.0))]
     Unlike(GuardPart),
     #[error(
@@ -55,6 +59,7 @@ impl Error {
     pub(super) fn kernel(part: GuardPart, doing: &'static str, source: io::Error) -> Error {
         match source.raw_os_error() {
             Some(libc::EPERM) => Error::Capability,
+            _ if netlink::unsupported(&source) => Error::Unsupported(part),
             _ => Error::Kernel { part, doing, source },
         }
     }
@@ -90,14 +95,16 @@ impl Diagnostic for Error {
                 "run as root, or with CAP_NET_ADMIN as ecs-bootstrap-guard.service"
             }
             Error::ProbeCapability => "run as root, or with CAP_NET_ADMIN and CAP_NET_RAW",
-            Error::Kernel { part, .. } | Error::Unlike(part) => match part {
-                GuardPart::Routing => {
-                    "check that `ip rule` works, and that no other program writes rules of priority 0"
+            Error::Kernel { part, .. } | Error::Unsupported(part) | Error::Unlike(part) => {
+                match part {
+                    GuardPart::Routing => {
+                        "check that `ip rule` works, and that no other program writes rules of priority 0"
+                    }
+                    GuardPart::Nftables => {
+                        "check that `nft list table inet ecs-bootstrap` works, and that no other program writes to that table"
+                    }
                 }
-                GuardPart::Nftables => {
-                    "check that `nft list table inet ecs-bootstrap` works, and that no other program writes to that table"
-                }
-            },
+            }
             Error::Owned { .. } => {
                 "end the process that owns the table (`nft list tables` and `ps` show both), or give `guard install` --without nftables"
             }
@@ -147,6 +154,9 @@ mod tests {
                 Error::Kernel { .. } => Guard [
                     Error::Kernel { part: GuardPart::Routing, doing: "reading", source: source() },
                     Error::Kernel { part: GuardPart::Nftables, doing: "reading", source: source() },
+                ],
+                Error::Unsupported(_) => Guard [
+                    Error::Unsupported(GuardPart::Routing), Error::Unsupported(GuardPart::Nftables),
                 ],
                 Error::Unlike(_) => Guard [
                     Error::Unlike(GuardPart::Routing), Error::Unlike(GuardPart::Nftables),

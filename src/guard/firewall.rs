@@ -6,64 +6,55 @@ use std::io;
 
 use nix::libc;
 
+use super::error::Error;
+use super::netlink;
 use super::nft::{self, DescribedRule, LoadedTable, NftRule, NftTable, Optional, TableFamily};
-use super::parts::{self, GuardPart, PartInstalled, PartStatus, RulesChange};
-use super::state::GuardState;
-use super::{Error, GuardRequest, netlink};
+use super::parts::{GuardPart, PartInstalled, PartStatus, RulesChange, Wish};
 
 const FAMILIES: [TableFamily; 2] = [TableFamily::Inet, TableFamily::Bridge];
 
-/// What the host wants of the tables.
-struct Wish<'a> {
-    interface: Option<&'a str>,
-    optional: Vec<Optional>,
+/// The optional parts that are wanted.
+fn optional(wish: &Wish) -> Vec<Optional> {
+    let is_wanted = |part: &Optional| !wish.allow_local_proxy || *part != Optional::Redirected;
+    Optional::ALL.into_iter().filter(is_wanted).collect()
 }
 
-impl Wish<'_> {
-    fn new(interface: Option<&str>, allow_local_proxy: bool) -> Wish<'_> {
-        let wanted = |part: &Optional| !allow_local_proxy || *part != Optional::Redirected;
-        Wish { interface, optional: Optional::ALL.into_iter().filter(wanted).collect() }
-    }
+fn tables(wish: &Wish, with: &[Optional]) -> Vec<NftTable> {
+    nft::wanted(wish.interface.as_deref(), with)
+}
 
-    fn tables(&self, with: &[Optional]) -> Vec<NftTable> {
-        nft::wanted(self.interface, with)
+/// Those of the optional parts that this kernel takes; it validates each without a change. It is
+/// asked only if not all of them are loaded: its answer takes some milliseconds.
+///
+/// # Errors
+/// It does not even take the rest.
+fn possible(wish: &Wish, loaded: &[LoadedTable]) -> Result<Vec<Optional>, Error> {
+    let check = |with: &[Optional]| tables(wish, with).iter().try_for_each(nft::check);
+    let wanted = optional(wish);
+    if is_loaded(loaded, &tables(wish, &wanted)) || check(&wanted).is_ok() {
+        return Ok(wanted);
     }
-
-    /// What this kernel takes of the optional parts; it validates each without a change.
-    ///
-    /// # Errors
-    /// It does not even take the rest.
-    fn possible(&self, loaded: &[LoadedTable]) -> Result<Vec<Optional>, Error> {
-        let check = |with: &[Optional]| self.tables(with).iter().try_for_each(nft::check);
-        if check(&self.optional).is_ok() {
-            return Ok(self.optional.clone());
+    check(&[]).map_err(refused("checking", loaded))?;
+    let mut possible = Vec::new();
+    for part in wanted {
+        possible.push(part);
+        if check(&possible).is_err() {
+            possible.pop();
         }
-        check(&[]).map_err(refused("checking", loaded))?;
-        let mut possible = Vec::new();
-        for part in &self.optional {
-            possible.push(*part);
-            if check(&possible).is_err() {
-                possible.pop();
-            }
-        }
-        Ok(possible)
     }
+    Ok(possible)
 }
 
 /// Puts the rules into force, and only those.
 ///
 /// # Errors
 /// Nothing has changed then, but for [`Error::Unlike`].
-pub(crate) fn install(request: &GuardRequest) -> Result<PartInstalled, Error> {
-    let wish = Wish::new(request.interface.as_deref(), request.allow_local_proxy);
+pub(super) fn install(wish: &Wish) -> Result<PartInstalled, Error> {
     let before = read()?;
-    if is_loaded(&before, &wish.tables(&wish.optional)) {
-        return Ok(PartInstalled::in_force(RulesChange::Unchanged, vec![]));
-    }
-    let possible = wish.possible(&before)?;
-    let lacking = wish.optional.iter().filter(|part| !possible.contains(part));
+    let possible = possible(wish, &before)?;
+    let lacking = optional(wish).into_iter().filter(|part| !possible.contains(part));
     let limits = lacking.map(|part| part.limit().to_owned()).collect();
-    let wanted = wish.tables(&possible);
+    let wanted = tables(wish, &possible);
     if is_loaded(&before, &wanted) {
         return Ok(PartInstalled::in_force(RulesChange::Unchanged, limits));
     }
@@ -109,57 +100,39 @@ fn refused(doing: &'static str, loaded: &[LoadedTable]) -> impl Fn(io::Error) ->
 }
 
 /// Removes the tables. Returns whether there were any; a kernel without nf_tables has none.
-pub(crate) fn remove() -> Result<bool, Error> {
-    match read() {
-        Err(Error::Kernel { source, .. }) if netlink::unsupported(&source) => Ok(false),
-        Err(error) => Err(error),
-        // Tables that are not as expected are removed as well.
-        Ok(tables) => {
-            for loaded in &tables {
-                nft::delete(loaded.table.family).map_err(refused("deleting", &tables))?;
-            }
-            Ok(!tables.is_empty())
-        }
+pub(super) fn remove() -> Result<bool, Error> {
+    let tables = match read() {
+        Err(Error::Unsupported(_)) => return Ok(false),
+        tables => tables?,
+    };
+    // Tables that are not as expected are removed as well.
+    for loaded in &tables {
+        nft::delete(loaded.table.family).map_err(refused("deleting", &tables))?;
     }
-}
-
-/// The guard as it is.
-pub(crate) struct FirewallStatus {
-    pub(crate) part: PartStatus,
-    /// How many packets it has dropped; unknown where it is not.
-    pub(crate) packets: Option<u64>,
-    /// Whether frames that a bridge passes on are dropped.
-    pub(crate) frames: bool,
+    Ok(!tables.is_empty())
 }
 
 /// Reads the guard as it is.
-pub(crate) fn status(saved: &GuardState) -> Result<FirewallStatus, Error> {
-    let without = |part| Ok(FirewallStatus { part, packets: None, frames: false });
-    let loaded = match read() {
-        Err(Error::Kernel { source, .. }) if netlink::unsupported(&source) => {
-            return without(PartStatus::left_out(parts::not_possible(GuardPart::Nftables)));
-        }
-        loaded => loaded?,
-    };
+pub(super) fn status(wish: &Wish) -> Result<PartStatus, Error> {
+    let loaded = read()?;
     if loaded.is_empty() {
-        return without(PartStatus::new("absent", vec![]));
+        return Ok(PartStatus::new("absent", vec![]));
     }
-    let wish = Wish::new(saved.interface.as_deref(), saved.allow_local_proxy);
-    // Asked only if there is a difference: the kernel takes some milliseconds for its answer.
-    let effective = is_loaded(&loaded, &wish.tables(&wish.optional))
-        || wish.possible(&loaded).is_ok_and(|with| is_loaded(&loaded, &wish.tables(&with)));
+    let as_wanted = |with: Vec<Optional>| is_loaded(&loaded, &tables(wish, &with));
+    let effective = possible(wish, &loaded).is_ok_and(as_wanted);
     let state = if effective { "effective" } else { "weakened" };
-    let rules = rules_in_force(&wish, &loaded);
+    let rules = rules_in_force(wish, &loaded);
     let frames = rules.iter().any(|rule| rule.family == TableFamily::Bridge);
-    let words = rules.into_iter().filter_map(|rule| rule.words).collect();
     let packets = Some(loaded.iter().map(|loaded| loaded.packets).sum());
-    Ok(FirewallStatus { part: PartStatus::new(state, words), packets, frames })
+    let words = rules.into_iter().filter_map(|rule| rule.words).collect();
+    Ok(PartStatus { packets, frames, ..PartStatus::new(state, words) })
 }
 
 /// Those of the wanted conditions that are loaded, with what drops behind them, and whose chains are
 /// in order.
-fn rules_in_force(wish: &Wish<'_>, loaded: &[LoadedTable]) -> Vec<DescribedRule> {
-    let full = wish.tables(&wish.optional);
+fn rules_in_force(wish: &Wish, loaded: &[LoadedTable]) -> Vec<DescribedRule> {
+    let optional = optional(wish);
+    let full = tables(wish, &optional);
     let is_loaded = |family: TableFamily, rule: &NftRule| {
         let of = |table: &&NftTable| table.family == family;
         let chain =
@@ -170,7 +143,7 @@ fn rules_in_force(wish: &Wish<'_>, loaded: &[LoadedTable]) -> Vec<DescribedRule>
             table.flags & DORMANT == 0 && chain(table) == wanted && table.rules.contains(rule)
         })
     };
-    let described = nft::described(wish.interface, &wish.optional).into_iter();
+    let described = nft::described(wish.interface.as_deref(), &optional).into_iter();
     let conditions = described.filter(|rule| rule.words.is_some());
     conditions
         .filter(|DescribedRule { family, rule, .. }| {

@@ -40,7 +40,7 @@ use addresses::IpFamily;
 pub(crate) use documented_rule::DocumentedRule;
 pub(crate) use error::Error;
 use iptables::{ForwardChain, IptablesRule};
-pub(crate) use parts::{GuardPart, PartInstalled, PartStatus, PartsInstalled, RulesChange};
+pub(crate) use parts::{GuardPart, PartInstalled, PartStatus, Parts, RulesChange, Wish};
 pub(crate) use proof::{Proof, prove};
 pub(crate) use saved_rules::{SavedRulesProblem, saved_rules};
 use serde::Serialize;
@@ -62,13 +62,8 @@ pub(crate) struct GuardRequest {
     pub(crate) bridges: bool,
     /// Tasks in host network mode.
     pub(crate) host_tasks: bool,
-    /// Only packets that come in by this interface; a trailing `+` matches any ending. `None`,
-    /// which is safer: all.
-    pub(crate) interface: Option<String>,
-    /// The guard that is unwanted on this host.
-    pub(crate) without: Option<GuardPart>,
-    /// Containers may use a proxy on this host that stands in for instance metadata.
-    pub(crate) allow_local_proxy: bool,
+    /// Of the rules for bridges.
+    pub(crate) wish: Wish,
 }
 
 /// What [`install`] did.
@@ -77,7 +72,7 @@ pub(crate) struct GuardInstalled {
     /// False if everything already was as wanted.
     pub(crate) changed: bool,
     #[serde(rename = "guards")]
-    pub(crate) parts: Option<PartsInstalled>,
+    pub(crate) parts: Option<Parts<PartInstalled>>,
     pub(crate) documented_rule: Option<DocumentedRule>,
     /// Whether the drop-in for host tasks was written now; `None`: not requested.
     pub(crate) host_tasks: Option<bool>,
@@ -95,13 +90,14 @@ pub(crate) fn install(request: &GuardRequest, root: &Path) -> Result<GuardInstal
         return Err(Error::HostTasks(reason));
     }
     let mut notes = warnings(root, &HostFiles::read(root).effective(), request.host_tasks);
-    let rules = request.bridges.then(|| install_rules(root, request, &mut notes)).transpose()?;
+    let rules =
+        request.bridges.then(|| install_rules(root, &request.wish, &mut notes)).transpose()?;
     let (parts, documented_rule) = rules.unzip();
     let host_tasks = request.host_tasks.then(|| host_tasks::install(root)).transpose()?;
-    let changed = parts.as_ref().is_some_and(PartsInstalled::changed)
+    let changed = parts.as_ref().is_some_and(Parts::changed)
         || documented_rule.as_ref().is_some_and(|rule| rule.changed)
         || host_tasks == Some(true);
-    notes.extend(request.interface.as_ref().map(|name| {
+    notes.extend(request.wish.interface.as_ref().map(|name| {
         format!(
             "the guard is restricted to packets from {name}: containers on any other network reach instance metadata"
         )
@@ -113,30 +109,60 @@ pub(crate) fn install(request: &GuardRequest, root: &Path) -> Result<GuardInstal
 /// or an earlier version into another table.
 fn install_rules(
     root: &Path,
-    request: &GuardRequest,
+    wish: &Wish,
     notes: &mut Vec<String>,
-) -> Result<(PartsInstalled, DocumentedRule), Error> {
+) -> Result<(Parts<PartInstalled>, DocumentedRule), Error> {
     let _lock = state::lock(root, LOCK_TIMEOUT)?;
     let before = state::read(root);
-    let parts = parts::install(request)?;
-    let mut state = GuardState {
-        without: request.without,
-        allow_local_proxy: request.allow_local_proxy,
-        ..before.clone()
-    };
-    if state.interface != request.interface {
-        documented_rule::remove(&state, notes)?;
-        let interface = request.interface.clone();
-        state = GuardState { interface, documented_is_ours: false, ..state };
+    let parts = install_parts(wish)?;
+    let mut state = GuardState { wish: wish.clone(), ..before.clone() };
+    if before.wish.interface != wish.interface {
+        documented_rule::remove(&before, notes)?;
+        state.documented_is_ours = false;
     }
     if std::mem::take(&mut state.mangle_is_ours) {
-        remove_mangle(before.interface.as_deref())?;
+        remove_mangle(before.wish.interface.as_deref())?;
     }
     let documented_rule = documented_rule::install(&mut state);
     if state != before {
         state::write(root, &state)?;
     }
     Ok((parts, documented_rule))
+}
+
+/// Puts both into force as far as they are wanted and possible, and then removes what is not: one is
+/// never taken away before the other is in force.
+///
+/// # Errors
+/// Neither is possible, or one failed; the other was tried all the same.
+fn install_parts(wish: &Wish) -> Result<Parts<PartInstalled>, Error> {
+    let unless_left_out = |part, install: &dyn Fn() -> Result<PartInstalled, Error>| {
+        let not_wanted = wish.leaves_out(part).map(PartInstalled::left_out);
+        match not_wanted.map_or_else(install, Ok) {
+            Err(error @ Error::Unsupported(_)) => Ok(PartInstalled::left_out(error.to_string())),
+            installed => installed,
+        }
+    };
+    let install_routing = || routing::install(wish.interface.as_deref());
+    let routing = unless_left_out(GuardPart::Routing, &install_routing);
+    let nftables = unless_left_out(GuardPart::Nftables, &|| firewall::install(wish));
+    let (mut routing, mut nftables) = (routing?, nftables?);
+    if let (Some(first), Some(second)) = (&routing.reason, &nftables.reason) {
+        return Err(Error::Impossible(format!("{first}, and {second}")));
+    }
+    if routing.reason.is_some() && routing::remove()? {
+        routing.change = RulesChange::Removed;
+    }
+    if nftables.reason.is_some() {
+        match firewall::remove() {
+            // Not the guard's to remove.
+            Err(owned @ Error::Owned { .. }) => nftables.limits.push(owned.to_string()),
+            Err(error) => return Err(error),
+            Ok(true) => nftables.change = RulesChange::Removed,
+            Ok(false) => {}
+        }
+    }
+    Ok(Parts { routing, nftables })
 }
 
 /// What [`remove`] did.
@@ -158,7 +184,11 @@ pub(crate) fn remove(root: &Path) -> Result<GuardRemoved, Error> {
         routing::remove(),
         firewall::remove(),
         documented_rule::remove(&state, &mut notes),
-        if state.mangle_is_ours { remove_mangle(state.interface.as_deref()) } else { Ok(false) },
+        if state.mangle_is_ours {
+            remove_mangle(state.wish.interface.as_deref())
+        } else {
+            Ok(false)
+        },
         host_tasks::remove(root),
     ];
     let removed = removed.into_iter().collect::<Result<Vec<bool>, Error>>()?;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::addresses::IpFamily;
 use super::links::Link;
-use super::parts::PartsStatus;
+use super::parts::{PartStatus, Parts};
 use super::status::{Coverage, LastProof, coverage};
 use super::{host_tasks, probe};
 
@@ -21,10 +21,14 @@ const FRAMES: &str = "frames that a bridge passes on to an uplink: only a rule o
 const PACKET_SOCKETS: &str = "tasks in host network mode with CAP_NET_RAW, Docker's default: packet sockets pass IPAddressDeny";
 
 /// What the guard does not cover, however it is installed, and what it does not as it is.
-pub(super) fn not_covered(parts: &PartsStatus, local_proxy: bool, root: &Path) -> Vec<String> {
+pub(super) fn not_covered(
+    parts: &Parts<PartStatus>,
+    local_proxy: bool,
+    root: &Path,
+) -> Vec<String> {
     let limits = [
         (local_proxy, REDIRECTED),
-        (!parts.frames, FRAMES),
+        (!parts.nftables.frames, FRAMES),
         (host_tasks::is_installed(root), PACKET_SOCKETS),
     ];
     let limits = limits.into_iter().filter(|(is_so, _)| *is_so).map(|(_, text)| text);
@@ -34,7 +38,7 @@ pub(super) fn not_covered(parts: &PartsStatus, local_proxy: bool, root: &Path) -
 /// Bridges with an address, and those that hold an uplink: one row each.
 pub(super) fn networks(
     links: &[Link],
-    parts: &PartsStatus,
+    parts: &Parts<PartStatus>,
     interface: Option<&str>,
     last: Option<&LastProof>,
 ) -> Vec<Coverage> {
@@ -42,8 +46,9 @@ pub(super) fn networks(
     let row = |link: &Link| {
         let named = interface.is_none_or(|pattern| matches(pattern, &link.name));
         let uplink = with_uplink.contains(&link.index);
-        let covered =
-            named && (!link.is_network() || parts.is_in_force()) && (!uplink || parts.frames);
+        let covered = named
+            && (!link.is_network() || parts.is_in_force())
+            && (!uplink || parts.nftables.frames);
         let mut reasons = vec![reason(link, uplink, named, parts).to_owned()];
         if covered {
             reasons.extend(routing_answer(link));
@@ -55,11 +60,11 @@ pub(super) fn networks(
     links.iter().filter(is_row).map(row).collect()
 }
 
-fn reason(link: &Link, uplink: bool, named: bool, parts: &PartsStatus) -> &'static str {
+fn reason(link: &Link, uplink: bool, named: bool, parts: &Parts<PartStatus>) -> &'static str {
     match () {
         () if !named => "the guard is restricted to another interface",
         () if link.is_network() && !parts.is_in_force() => "neither guard is in force as wanted",
-        () if uplink && !parts.frames => {
+        () if uplink && !parts.nftables.frames => {
             "it holds an uplink, and no rule drops the frames that it passes on"
         }
         () if !link.is_network() => {
@@ -98,11 +103,10 @@ fn matches(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guard::parts::PartStatus;
 
-    fn parts(frames: bool) -> PartsStatus {
+    fn parts(frames: bool) -> Parts<PartStatus> {
         let effective = || PartStatus::new("effective", vec![]);
-        PartsStatus { routing: effective(), nftables: effective(), frames }
+        Parts { routing: effective(), nftables: PartStatus { frames, ..effective() } }
     }
 
     fn bridge(index: u32, name: &str) -> Link {

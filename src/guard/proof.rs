@@ -10,10 +10,10 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::addresses::IpFamily;
-use super::probe::{self, ProbeResults};
+use super::error::Error;
 use super::state::{self, GuardState};
 use super::status::warnings;
-use super::{Error, links};
+use super::{links, probe};
 use crate::files::HostFiles;
 
 /// In every proof.
@@ -118,16 +118,16 @@ pub(crate) fn prove(root: &Path) -> Result<Proof, Error> {
     let start = Instant::now();
     let links = links::read()
         .map_err(|source| Error::Probe { doing: "listing the host's links", source })?;
-    let (results, host) = std::thread::scope(|scope| {
+    let (found, host) = std::thread::scope(|scope| {
         let host = scope.spawn(|| IpFamily::ALL.map(host_access).to_vec());
         (probe::probe(&links), host.join().unwrap_or_default())
     });
-    let results = results.map_err(|source| match source.kind() {
+    let found = found.map_err(|source| match source.kind() {
         ErrorKind::PermissionDenied => Error::ProbeCapability,
         _ => Error::Probe { doing: "observing what leaves this host", source },
     })?;
-    let notes = warnings(root, &HostFiles::read(root).effective(), false);
-    let mut proof = Proof::new(results, host, notes);
+    let mut proof = Proof { host, ..found };
+    proof.add_notes(warnings(root, &HostFiles::read(root).effective(), false));
     proof.at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     proof.duration_ms = start.elapsed().as_millis() as u64;
     remember(root, &mut proof);
@@ -165,20 +165,20 @@ impl NetworkProof {
 }
 
 impl Proof {
-    fn new(results: ProbeResults, host: Vec<HostAccess>, mut notes: Vec<String>) -> Proof {
-        let ProbeResults { networks, credentials, notes: of_probe, failure } = results;
+    /// What weakens the guard, and what was not probed, around the notes of the probe.
+    fn add_notes(&mut self, mut notes: Vec<String>) {
         let routed = |row: &&NetworkProof| row.path == ProbePath::Routed;
         let has_v6 = |network: &str| {
-            let mut rows = networks.iter().filter(routed);
+            let mut rows = self.networks.iter().filter(routed);
             rows.any(|row| row.network == network && row.family == IpFamily::V6)
         };
-        let without = networks.iter().filter(routed).filter(|row| !has_v6(&row.network));
+        let without = self.networks.iter().filter(routed).filter(|row| !has_v6(&row.network));
         notes.extend(without.map(|row| {
             format!("{} has no global IPv6 address: IPv6 was not probed there", row.network)
         }));
-        notes.extend(of_probe);
+        notes.append(&mut self.notes);
         notes.push(BRIDGES_ONLY.to_owned());
-        Proof { networks, host, credentials, notes, failure, ..Proof::default() }
+        self.notes = notes;
     }
 
     /// A network that leaked when there was a verdict last has not been shown to be blocked since.
@@ -255,13 +255,10 @@ impl fmt::Display for Evidence {
     }
 }
 
+/// As serde spells it.
 impl fmt::Display for ProbeVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ProbeVerdict::Blocked => "blocked",
-            ProbeVerdict::Leaks => "leaks",
-            ProbeVerdict::Inconclusive => "inconclusive",
-        })
+        self.serialize(f)
     }
 }
 
@@ -284,7 +281,9 @@ mod tests {
 
     fn proof(verdicts: &[ProbeVerdict]) -> Proof {
         let networks = verdicts.iter().map(|verdict| network(*verdict)).collect();
-        Proof::new(ProbeResults { networks, ..ProbeResults::default() }, vec![], vec![])
+        let mut proof = Proof { networks, ..Proof::default() };
+        proof.add_notes(vec![]);
+        proof
     }
 
     fn status(proof: &Proof) -> Option<ExitStatus> {

@@ -31,10 +31,10 @@ use netlink_packet_core::{
 use nix::libc;
 use nix::sys::socket::SockProtocol;
 
-use super::Error;
 use super::addresses::IpFamily;
+use super::error::Error;
 use super::netlink::{self, Message};
-use super::parts::{GuardPart, RulesChange};
+use super::parts::{GuardPart, PartInstalled, PartStatus, RulesChange};
 
 /// Attributes of a rule (linux/fib_rules.h).
 const DESTINATION: u16 = 1;
@@ -68,26 +68,10 @@ struct Rule {
 /// `struct fib_rule_hdr`.
 const HEADER: usize = 12;
 
-/// The rules on this host.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum RoutingRules {
-    /// For both families, or for IPv4 where the kernel has no IPv6.
-    Effective,
-    /// Some are there, but not all, not only these, or in another order.
-    Altered,
-    Absent,
-}
-
-/// Whether rules can restrict the guard to this interface: they take a name, and no beginning of
-/// one. Rules for the interfaces of today would let those of tomorrow through, unnoticed.
-pub(crate) fn can_express(interface: Option<&str>) -> bool {
-    interface.is_none_or(|name| !name.ends_with('+'))
-}
-
 /// The families that this kernel has rules for.
 ///
 /// # Errors
-/// See [`netlink::unsupported`] for a kernel that has none.
+/// [`Error::Unsupported`] by a kernel that has none.
 pub(crate) fn families() -> Result<Vec<IpFamily>, Error> {
     let mut families = Vec::new();
     for family in IpFamily::ALL {
@@ -100,26 +84,31 @@ pub(crate) fn families() -> Result<Vec<IpFamily>, Error> {
     Ok(families)
 }
 
-/// Compares what is there with what is wanted.
-pub(crate) fn read(interface: Option<&str>) -> Result<RoutingRules, Error> {
-    let (mut any, mut all) = (false, true);
+/// Reads the guard as it is: for both families, or for IPv4 where the kernel has no IPv6.
+/// `weakened`: not all of the rules are there, not only these, or in another order.
+pub(super) fn status(interface: Option<&str>) -> Result<PartStatus, Error> {
+    let (mut any, mut all, mut rules) = (false, true, Vec::new());
+    let from = interface.map_or("what is forwarded".into(), |name| format!("what {name} brings"));
     for family in families()? {
         let found = own(family).map_err(failed("reading"))?;
         any |= found.iter().any(Rule::decides);
         all &= found == wanted(family, interface);
+        rules.push(format!("refuse {from} to {}", family.metadata()));
     }
     Ok(match (any, all) {
-        (true, true) => RoutingRules::Effective,
-        (true, false) => RoutingRules::Altered,
-        (false, _) => RoutingRules::Absent,
+        (true, true) => PartStatus::new("effective", rules),
+        (true, false) => PartStatus::new("weakened", vec![]),
+        (false, _) => PartStatus::new("absent", vec![]),
     })
 }
 
 /// Puts the rules into force, and only those. The new ones are there before the old ones go, and
 /// the host is never cut off.
-pub(crate) fn install(interface: Option<&str>) -> Result<RulesChange, Error> {
+pub(super) fn install(interface: Option<&str>) -> Result<PartInstalled, Error> {
     let (mut before, mut changed) = (false, false);
-    for family in families()? {
+    let families = families()?;
+    let no_ipv6 = (families.len() == 1).then(|| "IPv6 is off on this host".to_owned());
+    for family in families {
         let found = own(family).map_err(failed("reading"))?;
         let wanted = wanted(family, interface);
         before |= found.iter().any(Rule::decides);
@@ -137,11 +126,12 @@ pub(crate) fn install(interface: Option<&str>) -> Result<RulesChange, Error> {
             return Err(Error::Unlike(GuardPart::Routing));
         }
     }
-    Ok(match (before, changed) {
+    let change = match (before, changed) {
         (_, false) => RulesChange::Unchanged,
         (true, true) => RulesChange::Repaired,
         (false, true) => RulesChange::Installed,
-    })
+    };
+    Ok(PartInstalled::in_force(change, no_ipv6.into_iter().collect()))
 }
 
 /// Removes the rules. Returns whether there were any; a kernel that has no rules has none of these.
@@ -372,11 +362,5 @@ mod tests {
         let mut inverted = rule.clone();
         inverted.header[8] = 2;
         assert_ne!(Rule::read(&inverted.encoded()), Some(rule));
-    }
-
-    #[test]
-    fn beginning_of_a_name_cannot_be_a_routing_rule() {
-        assert!(can_express(None) && can_express(Some("docker0")));
-        assert!(!can_express(Some("docker+")));
     }
 }

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Error;
-use super::parts::GuardPart;
+use super::error::Error;
+use super::parts::Wish;
 use super::proof::Proof;
 use crate::files;
 use crate::net::backoff::Poll;
@@ -23,11 +23,9 @@ use crate::paths::MAX_CONFIG;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct GuardState {
-    /// What `--interface` restricts the guard to.
-    pub(crate) interface: Option<String>,
-    /// What `--without` leaves out.
-    pub(crate) without: Option<GuardPart>,
-    pub(crate) allow_local_proxy: bool,
+    /// What was installed last.
+    #[serde(flatten)]
+    pub(crate) wish: Wish,
     /// The first copy of the documented rule is the guard's.
     pub(crate) documented_is_ours: bool,
     /// How many copies there were before it.
@@ -76,4 +74,22 @@ pub(crate) fn lock(root: &Path, timeout: Duration) -> Result<File, Error> {
         }
     }
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::parts::GuardPart;
+
+    #[test]
+    fn state_of_an_earlier_version_is_read() {
+        let old = r#"{"interface":"docker0","without":"nftables","documented_copies":1}"#;
+        let wish = Wish {
+            interface: Some("docker0".into()),
+            without: Some(GuardPart::Nftables),
+            ..Wish::default()
+        };
+        let wanted = GuardState { wish, documented_copies: 1, ..GuardState::default() };
+        assert_eq!(serde_json::from_str::<GuardState>(old).unwrap(), wanted);
+    }
 }

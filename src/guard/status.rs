@@ -7,21 +7,22 @@ use ecs_config::Effective;
 use serde::Serialize;
 
 use super::documented_rule::{self, DocumentedRule};
+use super::error::Error;
 use super::links;
-use super::parts::{self, PartsStatus};
+use super::parts::{GuardPart, PartStatus, Parts, Wish};
 use super::proof::Proof;
 use super::saved_rules::saved_rules;
-use super::{Error, host_tasks, networks, routing, state};
+use super::{firewall, host_tasks, networks, routing, state};
 use crate::files::{HostFiles, read_text};
 use crate::paths::MAX_DOCUMENT;
 
 /// The guard on this host.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct GuardStatus {
-    /// Of both guards: see [`PartsStatus::state`].
+    /// Of both guards: see [`Parts::state`].
     pub(crate) state: &'static str,
     #[serde(rename = "guards")]
-    pub(crate) parts: PartsStatus,
+    pub(crate) parts: Parts<PartStatus>,
     pub(crate) interface: Option<String>,
     /// Packets that nf_tables has dropped since its rules were installed. The routing rules come
     /// first, and count nothing.
@@ -63,8 +64,8 @@ const PRECEDED: &str = "a routing rule of another program has priority 0 and com
 /// The kernel shows the rules only with CAP_NET_ADMIN.
 pub(crate) fn status(root: &Path) -> Result<GuardStatus, Error> {
     let saved = state::read(root);
-    let interface = saved.interface.as_deref();
-    let (parts, dropped_packets) = parts::status(&saved)?;
+    let interface = saved.wish.interface.as_deref();
+    let parts = parts_status(&saved.wish)?;
     let links = links::read()
         .map_err(|source| Error::Probe { doing: "listing the host's links", source })?;
     let last_proof = saved.last_proof.map(last_proof);
@@ -77,16 +78,31 @@ pub(crate) fn status(root: &Path) -> Result<GuardStatus, Error> {
     }
     Ok(GuardStatus {
         state: parts.state(),
-        dropped_packets,
+        dropped_packets: parts.nftables.packets,
         documented_rule: documented_rule::find(interface),
         networks: networks::networks(&links, &parts, interface, last_proof.as_ref()),
-        not_covered: networks::not_covered(&parts, saved.allow_local_proxy, root),
+        not_covered: networks::not_covered(&parts, saved.wish.allow_local_proxy, root),
         parts,
         host_tasks: host_tasks(root, &config),
         awsvpc_tasks: awsvpc_tasks(&config),
         warnings,
         last_proof,
-        interface: saved.interface,
+        interface: saved.wish.interface,
+    })
+}
+
+fn parts_status(wish: &Wish) -> Result<Parts<PartStatus>, Error> {
+    let or_left_out = |part, status: Result<PartStatus, Error>| match status {
+        Err(error @ Error::Unsupported(_)) => Ok(PartStatus::left_out(error.to_string())),
+        // What is there against the wish is reported as it is.
+        Ok(found) if found.state == "absent" => {
+            Ok(wish.leaves_out(part).map_or(found, PartStatus::left_out))
+        }
+        status => status,
+    };
+    Ok(Parts {
+        routing: or_left_out(GuardPart::Routing, routing::status(wish.interface.as_deref()))?,
+        nftables: or_left_out(GuardPart::Nftables, firewall::status(wish))?,
     })
 }
 

@@ -6,7 +6,7 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
-use crate::guard::{self, Error, GuardRequest};
+use crate::guard::{self, Error, GuardRequest, Wish};
 use crate::install::process;
 use crate::paths::GUARD_UNIT;
 use crate::report::GuardReport;
@@ -17,8 +17,7 @@ pub(crate) fn wanted(settings: &Settings) -> Option<GuardRequest> {
     let wanted = GuardRequest {
         bridges: settings.block_imds,
         host_tasks: settings.block_imds_host_tasks,
-        allow_local_proxy: settings.allow_local_proxy,
-        ..GuardRequest::default()
+        wish: Wish { allow_local_proxy: settings.allow_local_proxy, ..Wish::default() },
     };
     (wanted.bridges || wanted.host_tasks).then_some(wanted)
 }

@@ -38,32 +38,22 @@ use target::Target;
 
 use super::addresses::IpFamily;
 use super::links::{self, Link};
-use super::proof::{CredentialsAccess, NetworkProof, ProbePath};
+use super::proof::{NetworkProof, ProbePath, Proof};
 use crate::files::read_text;
 use crate::paths::MAX_DOCUMENT;
 
 const DNS: u16 = 53;
-
-/// What a round over all bridges showed.
-#[derive(Debug, Default)]
-pub(crate) struct ProbeResults {
-    pub(crate) networks: Vec<NetworkProof>,
-    pub(crate) credentials: Vec<CredentialsAccess>,
-    pub(crate) notes: Vec<String>,
-    /// Why packets could not be sent.
-    pub(crate) failure: Option<String>,
-}
 
 /// Probes every bridge among `links`.
 ///
 /// # Errors
 /// `PermissionDenied` without CAP_NET_ADMIN and CAP_NET_RAW. That the kernel lacks what it takes to
 /// send a packet is not an error: its routing can still be asked.
-pub(crate) fn probe(links: &[Link]) -> io::Result<ProbeResults> {
+pub(crate) fn probe(links: &[Link]) -> io::Result<Proof> {
     let frames = frames::find(links, &neighbours::read()?);
     let networks: Vec<_> = links.iter().filter(|link| link.is_network()).collect();
     if networks.is_empty() && frames.is_empty() {
-        return Ok(ProbeResults::default());
+        return Ok(Proof::default());
     }
     let mut round = Round::new(PacketCapture::open()?)?;
     networks.into_iter().for_each(|bridge| round.add_network(bridge));
@@ -72,7 +62,7 @@ pub(crate) fn probe(links: &[Link]) -> io::Result<ProbeResults> {
     let networks = verdicts(&round.targets, links)?;
     let credentials = round.credentials();
     let (notes, failure) = round.end();
-    Ok(ProbeResults { networks, credentials, notes, failure })
+    Ok(Proof { networks, credentials, notes, failure, ..Proof::default() })
 }
 
 /// The indices of bridges that hold an uplink.
