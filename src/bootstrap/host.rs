@@ -214,22 +214,18 @@ impl Host<'_> {
         Ok((layers, secrets))
     }
 
-    /// The file to install, and what the linter found, errors too.
+    /// The file to install. What the linter found is added to `findings`, errors too.
     pub(super) async fn compose(
         &self,
         verified: &Verified,
         guard: &GuardReport,
+        findings: &mut Vec<Finding>,
         timeline: &Timeline,
-    ) -> (Vec<Finding>, Result<Candidate<'_>, Error>) {
+    ) -> Result<Candidate<'_>, Error> {
         timeline.enter(Step::Lint);
         let Verified { identity, layers, secrets, .. } = verified;
-        let (values, present) = match self.values(verified).await {
-            Ok(values) => match self.files.replaceable() {
-                Ok(present) => (values, present),
-                Err(error) => return (Vec::new(), Err(error.into())),
-            },
-            Err(error) => return (Vec::new(), Err(error)),
-        };
+        let values = self.values(verified).await?;
+        let present = self.files.replaceable()?;
         let around = Surroundings {
             settings: self.settings,
             files: self.files,
@@ -238,14 +234,11 @@ impl Host<'_> {
             instance_id: &identity.instance_id,
             attributes: attributes::proven(self.settings, layers, identity, guard),
         };
-        let (findings, composed) = compose::compose(layers, &values, &around);
-        let candidate = composed.map(|composed| {
-            let detail = format!("{} variables, {} findings", composed.keys.len(), findings.len());
-            timeline.done(Step::Lint, 1, detail);
-            let fetched = (layers.as_slice(), secrets.as_slice());
-            Candidate::new(composed, fetched, identity, self.settings, (self.state, present))
-        });
-        (findings, candidate.map_err(Error::from))
+        let composed = compose::compose(layers, &values, &around, findings)?;
+        let detail = format!("{} variables, {} findings", composed.keys.len(), findings.len());
+        timeline.done(Step::Lint, 1, detail);
+        let fetched = (layers.as_slice(), secrets.as_slice());
+        Ok(Candidate::new(composed, fetched, identity, self.settings, (self.state, present)))
     }
 
     /// What `${…}` stands for on this host. Tags are asked for one by one, and only those that some

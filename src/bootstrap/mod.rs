@@ -16,7 +16,6 @@ use self::guard::Guard;
 use self::host::Host;
 use crate::error::{Diagnostic, Error, Step};
 use crate::files::{self, HostFiles};
-use crate::guard::step;
 use crate::identity::{Clients, host_kind};
 use crate::install;
 use crate::install::lock::{self, Lock};
@@ -55,7 +54,7 @@ pub(crate) async fn run(
         results.https = clients.https();
         guard.before_tags(&settings, dry_run, &timeline)?;
         let tagged = clients.with_tags(&settings).await?;
-        guard.after_tags(&settings, &tagged, dry_run, &timeline)?;
+        guard.after_tags(&tagged, dry_run, &timeline)?;
         (results.settings, results.inventory) = (tagged.origins(), tagged.inventory);
         tagged.has_something_to_install()?;
 
@@ -67,9 +66,8 @@ pub(crate) async fn run(
             Ok(verified) => {
                 results.host = Some(verified.identity.clone());
                 let guard = guard.of_installation(&tagged, dry_run);
-                let (findings, candidate) = host.compose(&verified, &guard, &timeline).await;
-                results.findings = findings;
-                let candidate = candidate?;
+                let findings = &mut results.findings;
+                let candidate = host.compose(&verified, &guard, findings, &timeline).await?;
                 if dry_run {
                     results.config = Some(candidate.report(candidate.differs()));
                     diff = Some(candidate.diff());
@@ -93,7 +91,8 @@ pub(crate) async fn run(
         Ok(outcome)
     };
     let ended = unless(interrupted, timeline.tell_of_waiting(settings.timeout), line).await;
-    Boot { report: report(timeline, results, guard, ended), lock, diff }
+    results.guard = guard.at_end(&ended);
+    Boot { report: Report::new("run", timeline, results, ended), lock, diff }
 }
 
 /// The line to its end, or to a signal. Meanwhile it is told what is waited for.
@@ -108,18 +107,6 @@ async fn unless<T>(
         signal = interrupted => Err(signal.into()),
         never = waiting => match never {},
     }
-}
-
-/// The report of the line. An error of the guard says what the guard is worth.
-fn report(
-    timeline: Timeline,
-    mut results: Results,
-    guard: Guard,
-    ended: Result<Outcome, Error>,
-) -> Report {
-    let failed = ended.as_ref().err().and_then(Error::cause).map(step::failed);
-    results.guard = failed.unwrap_or(guard.report);
-    Report::new("run", timeline, results, ended)
 }
 
 /// One run at a time. What a killed one left is removed by the next, whatever that does.

@@ -5,7 +5,7 @@ use super::Target;
 use super::check::{Check, Verdict, check};
 use super::unit_files::{self, is_enabled};
 use crate::files::HostFiles;
-use crate::guard::{self, SavedRulesProblem, step};
+use crate::guard::{self, GuardRequest, SavedRulesProblem};
 use crate::paths::{GUARD_UNIT, GUARD_VERIFY_UNITS};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -20,7 +20,7 @@ const NOT_WANTED: &str = "no setting asks for the guard (block_imds)";
 /// Sends no packet: `guard prove` does that.
 fn check_rules(target: &Target) -> Verdict {
     let settings = &target.settings;
-    if step::wanted(settings).is_none() {
+    if GuardRequest::of(settings).is_none() {
         return Verdict::skipped(format!(
             "{NOT_WANTED}: containers reach this host's role unless the hop limit keeps them from it"
         ));

@@ -31,7 +31,6 @@ mod routing;
 mod saved_rules;
 mod state;
 mod status;
-pub(crate) mod step;
 
 use std::path::Path;
 use std::time::Duration;
@@ -50,13 +49,14 @@ pub(crate) use status::{GuardStatus, LastProof, awsvpc_tasks, status};
 
 use crate::files::HostFiles;
 use crate::paths::GUARD_UNIT;
+use crate::settings::Settings;
 
 /// How long to wait for another process of this program, each of which needs the guard's lock for
 /// milliseconds.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What is to be blocked.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(PartialEq)]
 pub(crate) struct GuardRequest {
     /// Containers on every bridge.
     pub(crate) bridges: bool,
@@ -64,6 +64,18 @@ pub(crate) struct GuardRequest {
     pub(crate) host_tasks: bool,
     /// Of the rules for bridges.
     pub(crate) wish: Wish,
+}
+
+impl GuardRequest {
+    /// What the settings ask for; `None` if nothing.
+    pub(crate) fn of(settings: &Settings) -> Option<GuardRequest> {
+        let wanted = GuardRequest {
+            bridges: settings.block_imds,
+            host_tasks: settings.block_imds_host_tasks,
+            wish: Wish { allow_local_proxy: settings.allow_local_proxy, ..Wish::default() },
+        };
+        (wanted.bridges || wanted.host_tasks).then_some(wanted)
+    }
 }
 
 /// What [`install`] did.

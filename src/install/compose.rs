@@ -181,18 +181,8 @@ pub(crate) fn secret_keys(
     keys
 }
 
-/// Makes the file. The linter's findings come beside it, errors too.
+/// Makes the file. What the linter finds is added to `findings`, errors too.
 pub(crate) fn compose(
-    fetched: &[Fetched],
-    values: &Values,
-    around: &Surroundings<'_>,
-) -> (Vec<Finding>, Result<Composed, Error>) {
-    let mut findings = Vec::new();
-    let composed = checked(fetched, values, around, &mut findings);
-    (findings, composed)
-}
-
-fn checked(
     fetched: &[Fetched],
     values: &Values,
     around: &Surroundings<'_>,

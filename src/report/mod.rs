@@ -105,14 +105,28 @@ pub(crate) struct GuardReport {
 }
 
 impl GuardReport {
+    fn wanted(state: &'static str, proof: &'static str, detail: impl Into<String>) -> Self {
+        GuardReport { wanted: true, state, proof, detail: detail.into() }
+    }
+
     /// In place, and not proven.
     pub(crate) fn installed(detail: impl Into<String>) -> Self {
-        GuardReport { wanted: true, state: "installed", proof: "not_probed", detail: detail.into() }
+        Self::wanted("installed", "not_probed", detail)
     }
 
     /// In place, and proven.
     pub(crate) fn effective(detail: impl Into<String>) -> Self {
-        GuardReport { wanted: true, state: "effective", proof: "probed", detail: detail.into() }
+        Self::wanted("effective", "probed", detail)
+    }
+
+    /// Packets got through.
+    pub(crate) fn leaking(detail: impl Into<String>) -> Self {
+        Self::wanted("leaking", "probed", detail)
+    }
+
+    /// Not in place.
+    pub(crate) fn absent(detail: impl Into<String>) -> Self {
+        Self::wanted("absent", "not_probed", detail)
     }
 
     /// In a few words.
@@ -123,12 +137,7 @@ impl GuardReport {
 
 impl Default for GuardReport {
     fn default() -> Self {
-        GuardReport {
-            wanted: false,
-            state: "absent",
-            proof: "not_probed",
-            detail: "not asked for".into(),
-        }
+        GuardReport { wanted: false, ..Self::absent("not asked for") }
     }
 }
 
