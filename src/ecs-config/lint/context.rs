@@ -7,7 +7,7 @@ use super::registered::Registered;
 use crate::effective::ConfigFile;
 
 /// A set of the programs that read the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReaderSet(u8);
 
 impl ReaderSet {

@@ -1,6 +1,6 @@
 //! Settings together, with the host's other files behind them: what is wrong only there.
 
-use super::findings::{At, Findings, words};
+use super::findings::{At, Findings};
 use super::registered::Registered;
 use super::rules::cross_checks as rule;
 use super::{Context, Severity};
@@ -59,7 +59,7 @@ impl CrossChecks<'_> {
         let file = ConfigFile::Json.path();
         let at = At { source: Some(file), ..At::default() };
         let mut add = |message: String, fix: String| {
-            found.add_with(&rule::WRONG_JSON_FIELD, at, || words(message, fix));
+            found.add_with(&rule::WRONG_JSON_FIELD, at, message, fix);
         };
         // Elsewhere such a timeout is raised (agent/config/config.go, validateAndOverrideBounds).
         let timeouts = ["ECS_CONTAINER_STOP_TIMEOUT", "ECS_CONTAINER_START_TIMEOUT"];
@@ -110,19 +110,19 @@ impl CrossChecks<'_> {
         let name = ["HTTP_PROXY", "http_proxy"].into_iter().find(is_set);
         let Some(name) = name.filter(|_| !exposed.is_empty()) else { return };
         let at = self.at_unless(name, &["NO_PROXY", "no_proxy", "REQUEST_METHOD"]);
-        found.add_with(&rule::PROXY_WITHOUT_NO_PROXY, at, || {
-            let hosts = exposed.join(" and ");
-            if text("REQUEST_METHOD").is_some() {
-                let message = format!("with REQUEST_METHOD, requests for {hosts} are refused");
-                return words(message, "remove REQUEST_METHOD");
-            }
+        let hosts = exposed.join(" and ");
+        let (message, fix) = if text("REQUEST_METHOD").is_some() {
+            let message = format!("with REQUEST_METHOD, requests for {hosts} are refused");
+            (message, "remove REQUEST_METHOD".to_owned())
+        } else {
             // AWS's documentation asks for the socket too.
             let list = text("NO_PROXY").or_else(|| text("no_proxy")).unwrap_or_default();
             let has_socket = list.split(',').any(|entry| entry.trim().ends_with("docker.sock"));
             exposed.extend((!has_socket).then_some("/var/run/docker.sock"));
             let message = format!("requests for {hosts} would go to the proxy");
-            words(message, format!("add {} to NO_PROXY", exposed.join(",")))
-        });
+            (message, format!("add {} to NO_PROXY", exposed.join(",")))
+        };
+        found.add_with(&rule::PROXY_WITHOUT_NO_PROXY, at, message, fix);
     }
 
     /// Before the agent opens its JSON file it looks at these two (agent/config/config.go,
@@ -161,9 +161,10 @@ impl CrossChecks<'_> {
             [true, false] => (names[0], names[1]),
             _ => return,
         };
-        found.add_with(&rule::AUTH_TYPE_MISSING, self.at_unless(set, &[missing]), || {
-            let message = format!("{set} without {missing}: private pulls run without credentials");
-            words(message, format!("set {missing} as well"))
-        });
+        let at = self.at_unless(set, &[missing]);
+        let message =
+            format_args!("{set} without {missing}: private pulls run without credentials");
+        let fix = format_args!("set {missing} as well");
+        found.add_with(&rule::AUTH_TYPE_MISSING, at, message, fix);
     }
 }

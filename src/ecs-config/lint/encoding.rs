@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::findings::{At, Findings, words};
+use super::findings::{At, Findings};
 use super::foreign;
 use super::rules::readers as rule;
 use crate::lines::{BOM, lines};
@@ -16,9 +16,8 @@ pub(super) fn check<'b>(bytes: &'b [u8], found: &mut Findings<'_>) -> Option<Cow
     }
     let text = bytes.strip_prefix(BOM).unwrap_or(bytes);
     if let Some((what, fix)) = foreign::kind(text) {
-        found.add_with(&rule::NOT_A_CONFIGURATION, start, || {
-            words(format!("the file is {what}, not a configuration"), fix)
-        });
+        let message = format_args!("the file is {what}, not a configuration");
+        found.add_with(&rule::NOT_A_CONFIGURATION, start, message, fix);
         return None;
     }
     if text.len() < bytes.len() {
@@ -51,9 +50,13 @@ fn line_ends(bytes: &[u8], found: &mut Findings<'_>) {
     let with_cr = || lines(bytes).filter(|line| line.body().ends_with(b"\r"));
     if let Some(line) = with_cr().next() {
         let end = line.body().len();
-        found.add_with(&rule::CRLF, At::line(line.number, (end - 1, end)), || {
-            words(format!("{} of the lines end with CR LF", with_cr().count()), "end them with LF")
-        });
+        let message = format_args!("{} of the lines end with CR LF", with_cr().count());
+        found.add_with(
+            &rule::CRLF,
+            At::line(line.number, (end - 1, end)),
+            message,
+            "end them with LF",
+        );
     }
     if let Some(last) = lines(bytes).last().filter(|line| !line.raw.ends_with(b"\n")) {
         let end = last.raw.len();

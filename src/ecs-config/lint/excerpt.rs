@@ -74,7 +74,7 @@ impl<'b> Quoted<'b> {
     fn follows_secret(&self, number: usize) -> bool {
         let find = || {
             let text = String::from_utf8_lossy(self.bytes);
-            after_secrets(&scan::scan(&text, &mut Findings::ignored()))
+            after_secrets(&scan::scan(&text, &mut Findings::default()))
         };
         self.secret.get_or_init(find).iter().any(|lines| lines.contains(&number))
     }
@@ -88,7 +88,7 @@ fn after_secrets(settings: &[Setting<'_>]) -> Vec<Range<usize>> {
     let mut sure = settings.iter().filter(is_sure).peekable();
     let mut ranges = Vec::new();
     while let Some(one) = sure.next() {
-        if !one.is_whole && variables::is_secret(one.name) {
+        if !one.is_whole() && variables::is_secret(one.name) {
             ranges.push(one.line + 1..sure.peek().map_or(usize::MAX, |next| next.line));
         }
     }

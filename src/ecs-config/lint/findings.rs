@@ -1,6 +1,7 @@
 //! Collects what the rules find.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt::Display;
 
 use super::context::ReaderSet;
 use super::rules::{self, Rule};
@@ -28,13 +29,7 @@ impl At<'_> {
     }
 }
 
-/// What a finding says, and what would fix it.
-pub(super) type Words = (String, Option<String>);
-
-pub(super) fn words(message: impl Into<String>, fix: impl Into<String>) -> Words {
-    (message.into(), Some(fix.into()).filter(|fix| !fix.is_empty()))
-}
-
+#[derive(Default)]
 pub(super) struct Findings<'a> {
     source: &'a str,
     pub(super) readers: ReaderSet,
@@ -47,20 +42,15 @@ pub(super) struct Findings<'a> {
 }
 
 impl<'a> Findings<'a> {
+    /// The default is for a scan whose findings do not matter.
     pub(super) fn new(source: &'a str, readers: ReaderSet) -> Self {
-        let (counts, list, explained) = Default::default();
-        Self { source, readers, counts, list, explained, misread: false }
-    }
-
-    /// For a scan whose findings do not matter.
-    pub(super) fn ignored() -> Self {
-        Self::new("", ReaderSet::NONE)
+        Self { source, readers, ..Self::default() }
     }
 
     /// Adds a finding in the rule's own words, unless none of the readers that go wrong reads the
     /// file.
     pub(super) fn add(&mut self, rule: &'static Rule, at: At<'_>) {
-        self.add_with(rule, at, || words(rule.message, rule.fix));
+        self.add_with(rule, at, rule.message, rule.fix);
     }
 
     /// The same in other words, which are made only if they are listed.
@@ -68,7 +58,8 @@ impl<'a> Findings<'a> {
         &mut self,
         rule: &'static Rule,
         at: At<'_>,
-        words: impl FnOnce() -> Words,
+        message: impl Display,
+        fix: impl Display,
     ) {
         if !rule.wrong.meets(self.readers) {
             return;
@@ -80,7 +71,7 @@ impl<'a> Findings<'a> {
         let count = self.counts.entry(rule.id).or_default();
         *count += 1;
         if *count <= LISTED {
-            self.list.push(finding(rule, self.source, at, words()));
+            self.list.push(finding(rule, self.source, at, message, fix));
         }
     }
 
@@ -89,23 +80,30 @@ impl<'a> Findings<'a> {
         self.list.sort_by_key(|finding| finding.line);
         for (id, count) in self.counts {
             if let (Some(rule), Some(more @ 1..)) = (rules::find(id), count.checked_sub(LISTED)) {
-                let words = words(format!("and {more} more like these"), "");
-                self.list.push(finding(rule, self.source, At::default(), words));
+                let message = format_args!("and {more} more like these");
+                self.list.push(finding(rule, self.source, At::default(), message, ""));
             }
         }
         self.list
     }
 }
 
-fn finding(rule: &Rule, source: &str, at: At<'_>, (message, fix): Words) -> Finding {
+/// Without a fix if that is empty. `source` is that of the file, unless the place has another one.
+pub(super) fn finding(
+    rule: &Rule,
+    source: &str,
+    at: At<'_>,
+    message: impl Display,
+    fix: impl Display,
+) -> Finding {
     Finding {
         id: rule.id,
         severity: at.at_most.map_or(rule.severity, |mildest| mildest.max(rule.severity)),
         source: at.source.unwrap_or(source).to_owned(),
         line: at.line,
         key: at.key.filter(|key| is_presentable(key)).map(str::to_owned),
-        message,
-        fix,
+        message: message.to_string(),
+        fix: Some(fix.to_string()).filter(|fix| !fix.is_empty()),
         columns: at.columns.0..at.columns.1,
     }
 }

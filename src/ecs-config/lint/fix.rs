@@ -32,11 +32,11 @@ pub struct Fixed {
 /// so does a line that would begin to give up a protection.
 pub fn fix(file: &[u8]) -> (Vec<u8>, Vec<Fixed>) {
     let (normalised, _) = merge::normalise(file);
-    let text = match encoding::check(&normalised, &mut Findings::ignored()) {
+    let text = match encoding::check(&normalised, &mut Findings::default()) {
         Some(Cow::Borrowed(text)) if !text.contains('\0') => text,
         _ => return (file.to_vec(), Vec::new()),
     };
-    let settings = scan::scan(text, &mut Findings::ignored());
+    let settings = scan::scan(text, &mut Findings::default());
     let mut left = repeated(&settings);
     let settings: HashMap<usize, Setting<'_>> =
         settings.into_iter().map(|one| (one.line, one)).collect();
@@ -110,15 +110,15 @@ fn exposed(before: &[u8], after: &[u8]) -> Vec<&'static str> {
 
 /// NAME=value as it was meant, if all readers agree on that.
 fn setting_line<'t>(line: &'t str, setting: &Setting<'t>) -> Cow<'t, str> {
-    let value = corrected(setting).unwrap_or(Cow::Borrowed(setting.value));
+    let value = corrected(setting).unwrap_or(Cow::Borrowed(setting.value()));
     let intended = format!("{}={value}", setting.name);
-    let has_comment = line.contains('#') && !setting.value.contains('#');
+    let has_comment = line.contains('#') && !setting.value().contains('#');
     let (line_bytes, name) = (intended.as_bytes(), setting.name.as_bytes());
     let agrees = |reader: Reader| reader.reads_as(line_bytes, name, value.as_bytes());
     // As the linter will read it next.
-    let plain = ParsedValue::new(&value);
-    let is_plain = plain.value == value && plain.shape.is_none() && !plain.has_comment;
-    let is_open = setting.is_whole && !has_comment && is_plain;
+    let plain = ParsedValue::new(value.trim());
+    let is_plain = plain.value == value && plain.shape.is_none();
+    let is_open = setting.is_whole() && !has_comment && is_plain;
     match is_open && Reader::ALL.into_iter().all(agrees) {
         true => Cow::Owned(intended),
         false => Cow::Borrowed(line),
@@ -127,7 +127,7 @@ fn setting_line<'t>(line: &'t str, setting: &Setting<'t>) -> Cow<'t, str> {
 
 /// The value in the word or with the quotes that the agent takes, where there is no doubt which.
 fn corrected<'t>(setting: &Setting<'t>) -> Option<Cow<'t, str>> {
-    let value = setting.value;
+    let value = setting.value();
     match variables::find(setting.name)?.kind {
         // What only people take for a boolean is left: the agent ignores it until now.
         Kind::Bool => {

@@ -2,15 +2,13 @@
 
 use super::parsed_value::is_json;
 use super::rules::{Rule, values as rule};
-use crate::variables;
+use crate::variables::Variable;
 
 /// The rule that such a value breaks. `${name}` is not among them: `run --expand` replaces it.
-pub(super) fn rule(name: &str, value: &str) -> Option<&'static Rule> {
-    if is_json(value) {
-        return None;
-    }
-    let is_known = variables::find(name).is_some();
+pub(super) fn rule(known: Option<&Variable>, value: &str) -> Option<&'static Rule> {
+    let is_known = known.is_some();
     match value {
+        _ if is_json(value) => None,
         _ if is_known && is_placeholder(value) => Some(&rule::PLACEHOLDER_LEFT_IN),
         _ if is_redirected(value) => Some(&rule::SHELL_IN_VALUE),
         _ if is_known && is_substitution(value) => Some(&rule::SHELL_IN_VALUE),

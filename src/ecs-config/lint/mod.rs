@@ -22,13 +22,13 @@ pub mod rules;
 pub mod sarif;
 mod scan;
 mod values;
+mod written;
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 pub use context::{Context, HOSTS, Host, ReaderSet};
 pub use explain::explain;
-use findings::Findings;
+use findings::{At, Findings};
 pub use fix::{Fixed, fix};
 pub use registered::Registered;
 use serde::{Serialize, Serializer};
@@ -115,21 +115,19 @@ fn check_file(file: &File<'_>, context: &Context<'_>, cross: bool) -> Vec<Findin
     let mut found = Findings::new(file.source, context.readers());
     if let Some(text) = encoding::check(file.bytes, &mut found) {
         let settings = scan::scan(&text, &mut found);
+        written::check(&settings, &mut found);
         reader_consistency::check(file.bytes, &settings, &mut found);
-        let consulted = values::Consulted::of(&settings);
-        let last: HashMap<&str, usize> = settings.iter().map(|one| (one.name, one.line)).collect();
-        // A line that a later one overrides counts for nothing.
-        for setting in settings.iter().filter(|one| last.get(one.name) == Some(&one.line)) {
+        for setting in settings.iter().filter(|setting| setting.counts) {
             names::check(setting, context, &mut found);
-            match context.expand && setting.value.contains("${") {
+            match context.expand && setting.value().contains("${") {
                 true => values::check_placeholders(setting, &mut found),
-                false => values::check(setting, &consulted, &mut found),
+                false => values::check(setting, &settings, &mut found),
             }
         }
         if cross {
             let placed = settings.iter().map(|setting| cross_checks::Placed {
                 name: setting.name,
-                value: setting.value,
+                value: setting.value(),
                 source: file.source,
                 line: setting.line,
             });
@@ -159,16 +157,8 @@ pub fn check_merged(merged: &Merged, context: &Context<'_>) -> Vec<Finding> {
 /// A note: what was installed is not what was fetched, byte by byte.
 impl From<&Change> for Finding {
     fn from(change: &Change) -> Self {
-        Finding {
-            id: rules::readers::FIXED.id,
-            severity: rules::readers::FIXED.severity,
-            source: change.from.clone(),
-            line: Some(change.line),
-            key: None,
-            message: change.what.into(),
-            fix: None,
-            columns: 0..0,
-        }
+        let at = At { line: Some(change.line), ..At::default() };
+        findings::finding(&rules::readers::FIXED, &change.from, at, change.what, "")
     }
 }
 

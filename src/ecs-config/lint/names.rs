@@ -1,31 +1,28 @@
 //! Names: unknown, without effect, meant for elsewhere, or read by another program than one thinks.
 
-use super::findings::{Findings, words};
+use std::fmt;
+
+use super::findings::Findings;
 use super::rules::names as rule;
-use super::scan::Setting;
+use super::scan::{Setting, is_name};
 use super::{Context, is_presentable};
-use crate::readers;
 use crate::variables::{self, EcsInitReads, Variable};
 
 /// Checks the name of one setting.
 pub(super) fn check(setting: &Setting<'_>, context: &Context<'_>, found: &mut Findings<'_>) {
-    match variables::find(setting.name) {
-        Some(known) => known_name(setting, known, context, found),
-        None if let Some(known) = variables::in_another_case(setting.name) => {
-            found.add_with(&rule::NAME_CASE, setting.at_name(), || {
-                words("only the case differs from a name that is read", format!("write {known}"))
-            });
-        }
-        None if readers::is_name(setting.name.as_bytes()) => {
-            found.add_with(&rule::UNKNOWN_VARIABLE, setting.at_name(), || {
-                let name = setting.name;
-                let shown = if is_presentable(name) { name } else { "a variable of this name" };
-                let near = variables::nearest(name);
-                let fix = near.map(|near| format!("did you mean {near}?"));
-                words(format!("nothing reads {shown}"), fix.unwrap_or_default())
-            });
-        }
-        None => {}
+    let (name, at) = (setting.name, setting.at_name());
+    if let Some(known) = setting.known {
+        known_name(setting, known, context, found);
+    } else if let Some(known) = variables::in_another_case(name) {
+        let message = "only the case differs from a name that is read";
+        found.add_with(&rule::NAME_CASE, at, message, format_args!("write {known}"));
+    } else if is_name(name) {
+        let shown = if is_presentable(name) { name } else { "a variable of this name" };
+        let fix = fmt::from_fn(|f| match variables::nearest(name) {
+            Some(near) => write!(f, "did you mean {near}?"),
+            None => Ok(()),
+        });
+        found.add_with(&rule::UNKNOWN_VARIABLE, at, format_args!("nothing reads {shown}"), fix);
     }
 }
 
@@ -35,20 +32,19 @@ fn known_name(
     context: &Context<'_>,
     found: &mut Findings<'_>,
 ) {
-    let at = setting.at_name();
+    let (value, at) = (setting.value(), setting.at_name());
     if !known.deprecated.is_empty() {
-        found.add_with(&rule::DEPRECATED_VARIABLE, at, || {
-            words(format!("{}: {}", known.name, known.deprecated), "remove the line")
-        });
+        let message = format_args!("{}: {}", known.name, known.deprecated);
+        found.add_with(&rule::DEPRECATED_VARIABLE, at, message, "remove the line");
     }
     if known.platform == "windows" {
         found.add(&rule::WINDOWS_ONLY, at);
     }
-    let is_path = known.in_container() && setting.is_whole && setting.value.starts_with('/');
-    if is_path && !is_visible(setting.value) {
+    let is_path = known.in_container() && setting.is_whole() && value.starts_with('/');
+    if is_path && !is_visible(value) {
         found.add(&rule::CONTAINER_PATH, setting.at_value());
     }
-    if STATIC_KEYS.split(' ').any(|name| name == known.name) && !setting.value.is_empty() {
+    if STATIC_KEYS.split(' ').any(|name| name == known.name) && !value.is_empty() {
         found.add(&rule::STATIC_CREDENTIALS, at);
     }
     let needs_loading =

@@ -4,99 +4,75 @@ use serde::de::IgnoredAny;
 
 use super::rules::{Rule, readers as rule};
 
+#[derive(Debug, Clone, Copy)]
 pub(super) struct ParsedValue<'t> {
     pub(super) value: &'t str,
-    /// Where the written value starts after `=`, and how long it is.
-    pub(super) offset: usize,
-    pub(super) width: usize,
     /// The rule that its shape breaks.
     pub(super) shape: Option<&'static Rule>,
-    pub(super) is_quoted: bool,
     /// A comment follows the value.
     pub(super) has_comment: bool,
-    /// A backslash at its end makes systemd read on.
-    pub(super) continues: bool,
-    /// How many brackets it opens and does not close, if it is JSON that stops.
+    /// How many brackets it opens and does not close, if it does not end on its line.
     pub(super) open_brackets: i32,
+    /// It is all there and means one thing.
     pub(super) is_whole: bool,
 }
 
 impl<'t> ParsedValue<'t> {
-    pub(super) fn new(raw: &'t str) -> Self {
-        let value = raw.trim();
-        let parsed = Self {
-            value,
-            offset: raw.len() - raw.trim_start().len(),
-            width: value.len(),
-            shape: None,
-            is_quoted: false,
-            has_comment: false,
-            continues: false,
-            open_brackets: 0,
-            is_whole: true,
-        };
-        match value.as_bytes() {
-            [quote @ (b'"' | b'\''), ..] => parsed.unquoted(*quote),
-            _ => parsed.without_comment(),
+    /// Of a text without white space around it.
+    pub(super) fn new(text: &'t str) -> Self {
+        let plain =
+            Self { value: text, shape: None, has_comment: false, open_brackets: 0, is_whole: true };
+        match text.as_bytes() {
+            [quote @ (b'"' | b'\''), ..] => plain.unquoted(*quote),
+            _ => plain.without_comment(),
         }
     }
 
-    fn unquoted(mut self, quote: u8) -> Self {
-        self.is_quoted = true;
+    fn unquoted(self, quote: u8) -> Self {
+        let inside = &self.value[1..];
+        let quoted = Self { shape: Some(&rule::QUOTED_VALUE), ..self };
         // JSON whose own quotes are not escaped, as in `"{"a":"b"}"`.
-        let outer = char::from(quote);
-        let inner = self.value[1..].strip_suffix(outer).filter(|inner| is_json(inner));
-        if let Some(inner) = inner {
-            self.shape = Some(&rule::QUOTED_VALUE);
-            self.value = inner;
-            return self;
+        if let Some(json) = inside.strip_suffix(char::from(quote)).filter(|inner| is_json(inner)) {
+            return Self { value: json, ..quoted };
         }
-        let Some(end) = closing_quote(self.value, quote) else {
-            self.shape = Some(&rule::UNCLOSED_QUOTE);
-            self.is_whole = false;
-            self.open_brackets = bracket_depth(&self.value[1..]);
-            return self;
+        let Some(end) = closing_quote(inside, quote) else {
+            return self.cut(&rule::UNCLOSED_QUOTE, bracket_depth(inside));
         };
-        self.shape = Some(&rule::QUOTED_VALUE);
-        let rest = self.value[end + 1..].trim_start();
-        self.has_comment = rest.starts_with('#');
-        self.is_whole = rest.is_empty() || self.has_comment;
-        if self.is_whole {
-            self.value = &self.value[1..end];
+        let rest = inside[end + 1..].trim_start();
+        match rest.is_empty() || rest.starts_with('#') {
+            true => Self { value: &inside[..end], has_comment: !rest.is_empty(), ..quoted },
+            false => Self { is_whole: false, ..quoted },
         }
-        self
     }
 
-    fn without_comment(mut self) -> Self {
+    fn without_comment(self) -> Self {
+        let value = self.value;
         let is_start = |pair: &[u8]| matches!(pair, [b' ' | b'\t', b'#']);
-        let comment = self.value.as_bytes().windows(2).position(is_start);
-        if let Some(at) = comment.filter(|_| !is_json(self.value)) {
-            self.has_comment = true;
-            self.value = self.value[..at].trim_end();
-        } else if self.value.ends_with('\\') {
-            self.continues = true;
-            self.is_whole = false;
-        } else if is_cut_json(self.value) {
-            self.shape = Some(&rule::MULTI_LINE_VALUE);
-            self.open_brackets = bracket_depth(self.value).max(1);
-            self.is_whole = false;
+        let comment = value.as_bytes().windows(2).position(is_start);
+        if let Some(at) = comment.filter(|_| !is_json(value)) {
+            Self { value: value[..at].trim_end(), has_comment: true, ..self }
+        } else if value.ends_with('\\') {
+            self.cut(&rule::LINE_CONTINUATION, 0)
+        } else if is_cut_json(value) {
+            self.cut(&rule::MULTI_LINE_VALUE, bracket_depth(value))
+        } else {
+            self
         }
-        self
+    }
+
+    fn cut(self, shape: &'static Rule, open_brackets: i32) -> Self {
+        Self { shape: Some(shape), open_brackets, is_whole: false, ..self }
     }
 }
 
 /// Where the quote closes. In double quotes a backslash hides the character after it.
-fn closing_quote(value: &str, quote: u8) -> Option<usize> {
+fn closing_quote(inside: &str, quote: u8) -> Option<usize> {
     let mut is_escaped = false;
-    for (at, c) in value.bytes().enumerate().skip(1) {
-        match c {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if quote == b'"' => is_escaped = true,
-            _ if c == quote => return Some(at),
-            _ => {}
-        }
-    }
-    None
+    inside.bytes().position(|c| {
+        let closes = c == quote && !is_escaped;
+        is_escaped = c == b'\\' && quote == b'"' && !is_escaped;
+        closes
+    })
 }
 
 pub(super) fn is_json(value: &str) -> bool {

@@ -5,9 +5,10 @@
 //! hold us to that.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use super::context::ReaderSet;
-use super::findings::{At, Findings, Words, words};
+use super::findings::{At, Findings};
 use super::rules::readers::READERS_DISAGREE;
 use super::scan::Setting;
 use crate::lines::{Kind, Line, keep_only};
@@ -68,30 +69,28 @@ fn compare(
     found: &mut Findings<'_>,
 ) {
     let by = reader.name();
+    let mut unexplained = |at: At<'_>, what: fmt::Arguments<'_>| {
+        if at.line.is_none_or(|line| found.explained.insert(line)) {
+            found.add_with(&READERS_DISAGREE, at, format_args!("{by} {what}"), "");
+        }
+    };
     if let Some(note) = &reading.error {
-        return unexplained(At::line(note.line, (0, 0)), found, || {
-            words(format!("{by} refuses the whole file: this line {}", note.what), "")
-        });
+        let what = format_args!("refuses the whole file: this line {}", note.what);
+        return unexplained(At::line(note.line, (0, 0)), what);
     }
     let set: HashMap<&[u8], _> = reading.variables.iter().map(|one| (one.name, one)).collect();
     for (name, setting) in intended {
         let value = set.get(name).and_then(|one| one.value.as_deref());
-        if is_name(name) && value != Some(setting.value.as_bytes()) {
-            unexplained(setting.at_value(), found, || {
-                words(format!("{by} sets another value than the one written"), "")
-            });
+        if is_name(name) && value != Some(setting.value().as_bytes()) {
+            unexplained(
+                setting.at_value(),
+                format_args!("sets another value than the one written"),
+            );
         }
     }
     for one in set.values().filter(|one| is_name(one.name) && !intended.contains_key(one.name)) {
-        unexplained(At::line(one.line, (0, 0)), found, || {
-            words(format!("{by} sets a variable that is not written here"), "")
-        });
-    }
-}
-
-fn unexplained(at: At<'_>, found: &mut Findings<'_>, words: impl FnOnce() -> Words) {
-    if at.line.is_none_or(|line| found.explained.insert(line)) {
-        found.add_with(&READERS_DISAGREE, at, words);
+        let what = format_args!("sets a variable that is not written here");
+        unexplained(At::line(one.line, (0, 0)), what);
     }
 }
 

@@ -4,13 +4,11 @@
 //! in rules/readers.rs for each shape of line on which the readers were found to differ.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
-use super::Severity;
-use super::findings::{At, Findings, words};
+use super::findings::{At, Findings};
 use super::leftovers;
-use super::parsed_value::{ParsedValue, bracket_depth, looks_expandable};
-use super::rules::{Rule, names, readers as rule, values};
+use super::parsed_value::{ParsedValue, bracket_depth};
+use super::rules::{Rule, names, readers as rule};
 use crate::lines::lines;
 use crate::readers;
 use crate::text::is_invisible;
@@ -21,14 +19,32 @@ use crate::variables::{self, Variable};
 pub(super) struct Setting<'t> {
     pub(super) line: usize,
     pub(super) name: &'t str,
-    pub(super) value: &'t str,
+    /// The variable of that name.
+    pub(super) known: Option<&'static Variable>,
+    pub(super) parsed: ParsedValue<'t>,
+    /// What a shell or a template was to replace in the value.
+    pub(super) leftover: Option<&'static Rule>,
+    /// No later line sets the name.
+    pub(super) counts: bool,
     name_at: (usize, usize),
     value_at: (usize, usize),
-    /// The value is all there and means one thing; else the rules for values do not apply.
-    pub(super) is_whole: bool,
 }
 
 impl<'t> Setting<'t> {
+    pub(super) fn value(&self) -> &'t str {
+        self.parsed.value
+    }
+
+    /// The value is all there and means one thing; else the rules for values do not apply.
+    pub(super) fn is_whole(&self) -> bool {
+        self.parsed.is_whole && self.leftover.is_none()
+    }
+
+    /// Nothing is right of `=`.
+    pub(super) fn is_empty(&self) -> bool {
+        self.value_at.0 == self.value_at.1
+    }
+
     pub(super) fn at_name(&self) -> At<'t> {
         At { key: Some(self.name), ..At::line(self.line, self.name_at) }
     }
@@ -38,26 +54,24 @@ impl<'t> Setting<'t> {
     }
 }
 
-/// The settings of a text, in its order; the last one of a name is the one that counts.
+/// The settings of a text, in its order.
 pub(super) fn scan<'t>(text: &'t str, found: &mut Findings<'_>) -> Vec<Setting<'t>> {
-    let (settings, first) = Default::default();
-    let last = last_lines(text);
-    let mut scan =
-        Scan { found, settings, first, last, open_brackets: 0, continues: false, comment: None };
+    let settings = Vec::new();
+    let mut scan = Scan { found, settings, open_brackets: 0, continues: false, comment: None };
     for line in lines(text.as_bytes()) {
-        let body = &text[line.start..line.start + line.body().len()];
-        scan.line(&Line::new(line.number, body));
+        scan.line(&Line::new(line.number, &text[line.start..line.start + line.body().len()]));
     }
-    scan.settings
+    let mut settings = scan.settings;
+    let last: HashMap<&str, usize> = settings.iter().map(|one| (one.name, one.line)).collect();
+    for one in &mut settings {
+        one.counts = last.get(one.name) == Some(&one.line);
+    }
+    settings
 }
 
 struct Scan<'t, 'f, 'a> {
     found: &'f mut Findings<'a>,
     settings: Vec<Setting<'t>>,
-    /// Where each name is set first, and to which value.
-    first: HashMap<&'t str, (usize, &'t str)>,
-    /// The line that sets each name last.
-    last: HashMap<&'t str, usize>,
     /// Of a JSON value that does not end on its line.
     open_brackets: i32,
     /// The line before ended in a backslash.
@@ -78,9 +92,8 @@ struct Line<'t> {
 impl<'t> Line<'t> {
     fn new(number: usize, text: &'t str) -> Self {
         let body = text.strip_suffix('\r').unwrap_or(text);
-        let core = body.trim();
         let start = body.len() - body.trim_start().len();
-        Self { number, body, core, start }
+        Self { number, body, core: body.trim(), start }
     }
 
     fn at(&self) -> At<'static> {
@@ -97,33 +110,34 @@ impl<'t> Scan<'t, '_, '_> {
             self.open_brackets = 0;
             return self.found.add(&rule::CR_ONLY, line.at());
         }
-        match line.core.as_bytes() {
-            [b'#', ..] => return self.comment(line),
-            [b';', ..] => {
-                self.open_brackets = 0;
-                self.comment = line.body.ends_with('\\').then_some(line.number);
-                let at = At::line(line.number, (line.start, line.start + 1));
-                return self.found.add(&rule::SEMICOLON_COMMENT, at);
-            }
-            _ => self.invisible(line),
+        if line.core.starts_with(['#', ';']) {
+            return self.comment(line);
         }
+        self.invisible(line);
         if self.is_rest_of_value(line) {
             return;
         }
-        self.after_comment(line.number);
-        match line.core.split_once('=') {
-            _ if is_heredoc(line.core) => self.found.add(&rule::HEREDOC_LEFT_IN, line.at()),
-            _ if is_boundary(line.core) => self.found.add(&rule::MIME_BOUNDARY, line.at()),
-            Some(("", _)) => self.found.add(&rule::EMPTY_NAME, line.at()),
-            Some((name, value)) => self.assignment(line, name, value),
-            None if is_command(line.core) => self.found.add(&rule::SHELL_COMMAND, line.at()),
-            None => self.found.add(&rule::NOT_AN_ASSIGNMENT, line.at()),
+        if let Some(number) = self.comment.take().filter(|number| number + 1 == line.number) {
+            self.found.add(&rule::COMMENT_CONTINUATION, At::line(number, (0, 0)));
         }
+        let shape = match line.core.split_once('=') {
+            _ if is_heredoc(line.core) => &rule::HEREDOC_LEFT_IN,
+            _ if is_boundary(line.core) => &rule::MIME_BOUNDARY,
+            Some(("", _)) => &rule::EMPTY_NAME,
+            Some((name, value)) => return self.assignment(line, name, value),
+            None if is_command(line.core) => &rule::SHELL_COMMAND,
+            None => &rule::NOT_AN_ASSIGNMENT,
+        };
+        self.found.add(shape, line.at());
     }
 
     fn comment(&mut self, line: &Line<'t>) {
         self.open_brackets = 0;
         self.comment = line.body.ends_with('\\').then_some(line.number);
+        if line.core.starts_with(';') {
+            let at = At::line(line.number, (line.start, line.start + 1));
+            return self.found.add(&rule::SEMICOLON_COMMENT, at);
+        }
         let assignment = line.core.split_once('=');
         if assignment.is_some() {
             self.found.add(&rule::COMMENT_WITH_EQUALS, line.at());
@@ -150,12 +164,6 @@ impl<'t> Scan<'t, '_, '_> {
         true
     }
 
-    fn after_comment(&mut self, line: usize) {
-        if let Some(number) = self.comment.take().filter(|number| number + 1 == line) {
-            self.found.add(&rule::COMMENT_CONTINUATION, At::line(number, (0, 0)));
-        }
-    }
-
     fn invisible(&mut self, line: &Line<'_>) {
         let ends = line.body.trim_matches([' ', '\t']);
         let is_hidden =
@@ -168,142 +176,49 @@ impl<'t> Scan<'t, '_, '_> {
         }
     }
 
-    fn assignment(&mut self, line: &Line<'t>, name: &'t str, value: &'t str) {
-        let (bare, prefix) = without_prefix(name);
+    fn assignment(&mut self, line: &Line<'t>, left: &'t str, right: &'t str) {
+        let (name, prefix) = without_prefix(left);
         if prefix.is_none() && !is_name(name.trim()) && is_command(line.core) {
             return self.found.add(&rule::SHELL_COMMAND, line.at());
         }
-        let equals = line.start + name.len();
-        let name_start = line.start + name.rfind(bare.trim()).unwrap_or(0);
+        let (name, value) = (name.trim(), right.trim());
+        let known = variables::find(name);
         let parsed = ParsedValue::new(value);
-        let value_start = equals + 1 + parsed.offset;
-        let leftover = leftovers::rule(bare.trim(), parsed.value);
+        let equals = line.start + left.len();
+        let name_start = line.start + left.rfind(name).unwrap_or(0);
+        let value_start = equals + 1 + right.len() - right.trim_start().len();
         let setting = Setting {
             line: line.number,
-            name: bare.trim(),
-            value: parsed.value,
-            name_at: (name_start, line.start + name.trim_end().len()),
-            value_at: (value_start, value_start + parsed.width),
-            is_whole: parsed.is_whole && leftover.is_none(),
+            name,
+            known,
+            parsed,
+            leftover: leftovers::rule(known, parsed.value),
+            counts: true,
+            name_at: (name_start, line.start + left.trim_end().len()),
+            value_at: (value_start, value_start + value.len()),
         };
-        let at = |from, to| At { columns: (from, to), ..setting.at_name() };
-        if let Some(rule) = prefix {
-            self.found.add(rule, at(line.start, name_start));
-        }
         let is_blank = |c: char| c == ' ' || c == '\t';
-        if name.ends_with(char::is_whitespace)
-            || (value.starts_with(is_blank) && !value.trim().is_empty())
-        {
-            self.found.add(&rule::SPACE_AROUND_EQUALS, at(equals, equals + 1));
+        let has_space = left.ends_with(char::is_whitespace)
+            || (right.starts_with(is_blank) && !value.is_empty());
+        let end = line.start + line.core.len();
+        let shapes = [
+            prefix.map(|rule| (rule, (line.start, name_start))),
+            has_space.then_some((&rule::SPACE_AROUND_EQUALS, (equals, equals + 1))),
+            line.body.starts_with(is_blank).then_some((&rule::LEADING_SPACE, (0, line.start))),
+            line.body
+                .ends_with(is_blank)
+                .then_some((&rule::TRAILING_SPACE, (end, line.body.len()))),
+        ];
+        for (rule, columns) in shapes.into_iter().flatten() {
+            self.found.add(rule, At { columns, ..setting.at_name() });
         }
-        if line.body.starts_with(is_blank) {
-            self.found.add(&rule::LEADING_SPACE, at(0, line.start));
-        }
-        if line.body.ends_with(is_blank) {
-            let end = line.start + line.core.len();
-            self.found.add(&rule::TRAILING_SPACE, at(end, line.body.len()));
-        }
-        self.name(&setting);
-        // What a later line overrides counts for nothing, if it ends on its line.
-        let is_last = self.last.get(setting.name).is_none_or(|last| *last == line.number);
         self.open_brackets = parsed.open_brackets;
-        if is_last || !parsed.is_whole || parsed.has_comment {
-            self.value(&setting, &parsed);
-        }
-        if let Some(rule) = leftover.filter(|_| is_last) {
-            self.found.add(rule, setting.at_value());
-        }
-        self.repeated(&setting);
+        self.continues = parsed.shape.is_some_and(|shape| shape.id == rule::LINE_CONTINUATION.id);
         self.settings.push(setting);
     }
-
-    fn name(&mut self, setting: &Setting<'_>) {
-        let name = setting.name;
-        let is_odd = || name.bytes().all(|c| c.is_ascii_alphanumeric() || b"_-.".contains(&c));
-        let has_lower = || name.bytes().any(|c| c.is_ascii_lowercase());
-        let rule = match is_name(name) {
-            true if variables::in_another_case(name).is_some() => return,
-            true if has_lower() && variables::find(name).is_none() => &rule::LOWER_CASE_NAME,
-            true => return,
-            false if !name.is_empty() && is_odd() => &rule::ODD_NAME,
-            false => &rule::BAD_NAME,
-        };
-        self.found.add(rule, setting.at_name());
-    }
-
-    fn value(&mut self, setting: &Setting<'t>, parsed: &ParsedValue<'_>) {
-        let (value, at) = (setting.value, setting.at_value());
-        if let Some(rule) = parsed.shape {
-            let is_escaped = rule.id == rule::QUOTED_VALUE.id && value.contains("\\\"");
-            let escapes = if is_escaped { " and without the backslashes in it" } else { "" };
-            self.found.add_with(rule, at, || words(rule.message, [rule.fix, escapes].concat()));
-        }
-        if parsed.has_comment {
-            self.found.add(&rule::TRAILING_COMMENT, at);
-        }
-        if parsed.continues {
-            self.continues = true;
-            self.found.add(&rule::LINE_CONTINUATION, at);
-        } else if setting.is_whole && !parsed.is_quoted && value.contains('\\') {
-            let known = variables::find(setting.name);
-            let is_lost = known.is_some_and(Variable::from_process_environment);
-            self.found.add(if is_lost { &rule::BACKSLASH_LOST } else { &rule::BACKSLASH }, at);
-        }
-        if value.chars().any(|c| c.is_control() && c != '\0' && !c.is_whitespace()) {
-            self.found.add(&rule::CONTROL_CHARACTER, at);
-        }
-        let quotes = ['\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}', '\u{201e}'];
-        if !value.is_ascii() && value.contains(quotes) {
-            self.found.add(&values::TYPOGRAPHIC_QUOTES, at);
-        }
-        let is_shell = leftovers::rule(setting.name, value).is_some();
-        if looks_expandable(value) && !is_shell && !variables::sounds_secret(setting.name) {
-            self.found.add(&rule::NO_EXPANSION, at);
-        }
-        if setting.name.len() + 1 + value.len() >= 131_072 {
-            self.found.add(&rule::TOO_LONG, at);
-        }
-        if parsed.width == 0 && is_name(setting.name) {
-            let known = variables::find(setting.name);
-            let has_default = known.is_some_and(|known| !known.ecs_init_sets.is_empty());
-            let rule =
-                if has_default { &rule::EMPTY_OVERRIDES_DEFAULT } else { &rule::EMPTY_VALUE };
-            // What AWS's console writes into the user data of every cluster.
-            let is_usual = setting.name == "ECS_BACKEND_HOST";
-            let at_most = is_usual.then_some(Severity::Note);
-            self.found.add(rule, At { at_most, ..setting.at_name() });
-        }
-    }
-
-    fn repeated(&mut self, setting: &Setting<'t>) {
-        let (line, value) = match self.first.entry(setting.name) {
-            Entry::Occupied(first) => *first.get(),
-            Entry::Vacant(free) => {
-                free.insert((setting.line, setting.value));
-                return;
-            }
-        };
-        let is_same = value == setting.value;
-        let rule = if is_same { &rule::DUPLICATE_KEY } else { &rule::CONFLICTING_DUPLICATE };
-        self.found.add_with(rule, setting.at_name(), || {
-            let message = format!("already set in line {line}; the last one counts");
-            words(message, "keep one of them")
-        });
-    }
 }
 
-/// The last line that sets each name.
-fn last_lines(text: &str) -> HashMap<&str, usize> {
-    let mut last = HashMap::new();
-    for (number, line) in (1..).zip(text.split('\n')) {
-        if let Some((name, _)) = line.split_once('=') {
-            last.insert(without_prefix(name.trim()).0.trim(), number);
-        }
-    }
-    last
-}
-
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     readers::is_name(name.as_bytes())
 }
 

@@ -1,6 +1,8 @@
 //! Values that are JSON: lists, maps, ports, prefixes and registry credentials. Positions are
 //! counted from one.
 
+use std::fmt::Display;
+
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine as _, alphabet};
 use serde_json::{Map, Value as Json};
@@ -47,7 +49,7 @@ fn wanted(value: &Value<'_, '_>) -> &'static str {
     }
 }
 
-fn shape(value: &mut Value<'_, '_>, message: impl Into<String>) {
+fn shape(value: &mut Value<'_, '_>, message: impl Display) {
     let fix = format!("write {}", wanted(value));
     value.breaks_with(&rule::JSON_SHAPE, message, fix);
 }

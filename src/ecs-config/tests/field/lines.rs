@@ -159,6 +159,12 @@ fn line_that_a_later_one_overrides_is_not_judged() {
 }
 
 #[test]
+fn line_that_is_not_a_setting_overrides_nothing() {
+    let expected = [("quoted-value", ERROR), ("cr-only", ERROR)];
+    finds("ECS_CLUSTER=\"a\"\nECS_CLUSTER=b\rECS_LOGLEVEL=info\n", &expected);
+}
+
+#[test]
 fn comment_with_semicolon_and_backslash_swallows_a_line() {
     for start in ["; note \\\n", ";\\\n"] {
         let expected = [("semicolon-comment", ERROR), ("comment-continuation", ERROR)];
