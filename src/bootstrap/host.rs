@@ -70,39 +70,27 @@ impl Host<'_> {
             let facts = self.facts(sources, self.settings.sts() != Sts::Skip).await?;
             timeline.enter(Step::Fetch);
             let done = Notify::new();
-            let identity = timeline.timed(self.prove(&facts, self.grace(&done)));
-            let layers = timeline.timed(async {
+            let identity = timeline.timed(Step::Identity, self.prove(&facts, self.grace(&done)));
+            let layers = timeline.timed(Step::Fetch, async {
                 let layers = self.fetch(&facts).await;
                 done.notify_one();
                 layers
             });
             let is_needed = self.settings.sts() == Sts::Require;
-            let ((identity, proven), ((layers, secrets), fetched)) = match identity_first(
-                identity, layers, is_needed,
-            )
-            .await
-            {
-                Ok((Ok(identity), layers)) => (identity, layers),
-                Ok((Err(away), layers)) => {
-                    tracing::warn!(
-                        "{away}; it has not confirmed the host: S3 accepted the same credentials"
-                    );
-                    ((self.unproven(&facts), timeline.now()), layers)
+            match identity_first(identity, layers, is_needed).await {
+                Ok((identity, (layers, secrets))) => {
+                    let identity = identity.unwrap_or_else(|| self.unproven(&facts));
+                    let attempts = 1 + self.clients.source.repeats();
+                    timeline.done(Step::Identity, attempts, self.who(&identity));
+                    let attempts = source::attempts(&layers);
+                    timeline.done(Step::Fetch, attempts, source::summary(&layers));
+                    return Ok(Verified { facts, identity, layers, secrets });
                 }
-                Err((error, _)) if self.awaits_rotation(&facts, &error) => continue,
+                Err((error, _)) if self.awaits_rotation(&facts, &error) => {}
                 Err((error, is_proven)) => {
                     return Err(Unverified { error, facts: Some(facts), is_proven });
                 }
-            };
-            let repeats = self.clients.source.repeats();
-            timeline.done_at(proven, Step::Identity, 1 + repeats, self.who(&identity));
-            timeline.done_at(
-                fetched,
-                Step::Fetch,
-                source::attempts(&layers),
-                source::summary(&layers),
-            );
-            return Ok(Verified { facts, identity, layers, secrets });
+            }
         }
     }
 
@@ -287,13 +275,13 @@ impl Host<'_> {
 }
 
 /// Both, or the first failure that tells the cause: where the identity is wrong, S3's refusal
-/// follows from it. With the failure, whether the identity is proven. Unless STS is needed, why it
-/// is away takes the identity's place.
+/// follows from it. With the failure, whether the identity is proven. Unless STS is needed, there is
+/// no identity where it is away.
 async fn identity_first<I, F>(
     identity: impl Future<Output = Result<I, Error>>,
     fetch: impl Future<Output = Result<F, Error>>,
     is_needed: bool,
-) -> Result<(Result<I, Error>, F), (Error, bool)> {
+) -> Result<(Option<I>, F), (Error, bool)> {
     let is_away = |error: &Error| error.status() == ExitStatus::SourceUnreachable;
     let (mut identity, mut fetch) = (pin!(identity), pin!(fetch));
     let (proven, fetched) = tokio::select! {
@@ -304,11 +292,16 @@ async fn identity_first<I, F>(
         fetched = &mut fetch => (identity.await, fetched),
     };
     match (proven, fetched) {
-        (Ok(proven), Ok(fetched)) => Ok((Ok(proven), fetched)),
+        (Ok(proven), Ok(fetched)) => Ok((Some(proven), fetched)),
         (Ok(_), Err(error)) => Err((error, true)),
         // STS that is out of reach proves nothing wrong, and S3's refusal has its own cause.
         (Err(away), Err(refused)) if is_away(&away) => Err((refused, false)),
-        (Err(away), Ok(fetched)) if !is_needed && is_away(&away) => Ok((Err(away), fetched)),
+        (Err(away), Ok(fetched)) if !is_needed && is_away(&away) => {
+            tracing::warn!(
+                "{away}; it has not confirmed the host: S3 accepted the same credentials"
+            );
+            Ok((None, fetched))
+        }
         (Err(error), _) => Err((error, false)),
     }
 }

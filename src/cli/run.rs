@@ -47,7 +47,7 @@ pub(crate) fn run(call: &Call<'_>, args: &RunArgs) -> u8 {
         && let Some(_lock) = lock.or_else(|| lock_at_once(call))
     {
         leave(call, &report);
-        if report.inventory {
+        if report.results.inventory {
             inventory::leave(&call.root, &report);
         }
     }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use super::{Outcome, Report};
+use super::{Outcome, Report, Results};
 use crate::install::attributes;
 use crate::{files, paths};
 
@@ -25,44 +25,46 @@ fn outcome(report: &Report) -> Value {
 /// A custom item of inventory. Names, digests and sources, as in the report.
 /// <https://docs.aws.amazon.com/systems-manager/latest/userguide/inventory-custom.html>
 fn item(report: &Report) -> Value {
-    let config = report.config.as_ref();
-    let layers = config.map(|config| config.layers.iter()).into_iter().flatten();
+    let Results { config, host, guard, .. } = &report.results;
+    let layers = config.iter().flat_map(|config| &config.layers);
     let layers = layers.map(|layer| (&layer.source, &layer.version_id));
-    let secrets = config.map(|config| config.secrets.iter()).into_iter().flatten();
+    let secrets = config.iter().flat_map(|config| &config.secrets);
     let sources = layers.chain(secrets.map(|one| (&one.source, &one.version_id)));
     let sources = sources.map(|(source, version)| match version {
         Some(version) => format!("{source} (version {version})"),
         None => source.clone(),
     });
-    let identity = report.host.as_ref().and_then(|host| host.confirmed_by);
-    let text = |value: Value| match value {
-        Value::String(text) => text.chars().take(LONGEST).collect::<String>(),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    };
-    let sha256 = config.map(|config| config.sha256.clone());
-    let content = [
-        ("Version", json!(report.version)),
-        ("Outcome", outcome(report)),
-        ("ExitStatus", json!(report.exit_status)),
-        ("ConfigSha256", json!(sha256)),
-        ("Sources", json!(sources.collect::<Vec<_>>().join(" "))),
-        ("Guard", json!(attributes::word(&report.guard))),
-        ("Identity", json!(identity)),
-        ("Error", json!(report.error.as_ref().map(|error| error.why()))),
-        ("Remedy", json!(report.error.as_ref().map(|error| &error.remedy))),
-    ];
-    let content = content.map(|(name, value)| (name.to_owned(), Value::from(text(value))));
-    json!({
+    let mut item = json!({
         "SchemaVersion": "1.0",
         "TypeName": "Custom:EcsBootstrap",
-        "Content": serde_json::Map::from_iter(content),
-    })
+        "Content": {
+            "Version": report.version,
+            "Outcome": outcome(report),
+            "ExitStatus": report.exit_status,
+            "ConfigSha256": config.as_ref().map(|config| &config.sha256),
+            "Sources": sources.collect::<Vec<_>>().join(" "),
+            "Guard": attributes::word(guard),
+            "Identity": host.as_ref().and_then(|host| host.confirmed_by),
+            "Error": report.error.as_ref().map(|error| error.why()),
+            "Remedy": report.error.as_ref().map(|error| &error.remedy),
+        },
+    });
+    let content = item["Content"].as_object_mut().into_iter().flatten();
+    content.for_each(|(_, value)| *value = text(value).into());
+    item
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.chars().take(LONGEST).collect(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
 }
 
 /// Leaves it where the SSM agent looks, if the host is known.
 pub(crate) fn leave(root: &std::path::Path, report: &Report) {
-    let Some(host) = &report.host else { return };
+    let Some(host) = &report.results.host else { return };
     let path = paths::below(root, &paths::inventory(&host.instance_id));
     if let Err(error) = files::replace(&path, format!("{:#}\n", item(report)).as_bytes(), 0o600) {
         tracing::warn!("the inventory of Systems Manager could not be written: {error}");
@@ -85,7 +87,7 @@ pub(crate) fn metric(report: &Report) -> String {
         "Command": report.command,
         "Outcome": report.outcome,
         "Version": report.version,
-        "InstanceId": report.host.as_ref().map(|host| &host.instance_id),
+        "InstanceId": report.results.host.as_ref().map(|host| &host.instance_id),
         "Failed": u8::from(report.exit_status != 0),
         "Duration": report.duration_ms,
     })

@@ -142,7 +142,7 @@ impl Default for GuardReport {
 }
 
 /// The whole report.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) schema: u32,
     pub(crate) version: &'static str,
@@ -152,9 +152,18 @@ pub(crate) struct Report {
     /// RFC 3339.
     pub(crate) started_at: String,
     pub(crate) duration_ms: u64,
+    #[serde(flatten)]
+    pub(crate) results: Results,
+    pub(crate) error: Option<Failure>,
+}
+
+/// What the steps of a command returned, as far as it came.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Results {
     pub(crate) host: Option<Identity>,
-    pub(crate) steps: Vec<StepReport>,
-    pub(crate) connections: Vec<ConnectionReport>,
+    /// Only at the end, as the connections.
+    steps: Vec<StepReport>,
+    connections: Vec<ConnectionReport>,
     pub(crate) config: Option<ConfigReport>,
     pub(crate) guard: GuardReport,
     pub(crate) findings: Vec<Finding>,
@@ -163,23 +172,11 @@ pub(crate) struct Report {
     /// How long ago the kept file was verified, in seconds; only when `kept`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kept_age_s: Option<u64>,
-    pub(crate) error: Option<Failure>,
-    #[serde(skip)]
-    pub(crate) inventory: bool,
-}
-
-/// What the steps of a command returned, as far as it came.
-#[derive(Debug, Default)]
-pub(crate) struct Results {
-    pub(crate) settings: BTreeMap<&'static str, String>,
     /// What the connections were made with.
+    #[serde(skip)]
     pub(crate) https: Vec<Http>,
-    pub(crate) guard: GuardReport,
-    pub(crate) host: Option<Identity>,
-    pub(crate) findings: Vec<Finding>,
-    pub(crate) config: Option<ConfigReport>,
-    pub(crate) kept_age_s: Option<u64>,
     /// The settings ask for it.
+    #[serde(skip)]
     pub(crate) inventory: bool,
 }
 
@@ -188,7 +185,7 @@ impl Report {
     pub(crate) fn new(
         command: &'static str,
         timeline: Timeline,
-        results: Results,
+        mut results: Results,
         ended: Result<Outcome, Error>,
     ) -> Self {
         if let Err(error) = &ended {
@@ -197,25 +194,19 @@ impl Report {
         let failure = ended.as_ref().err().map(Error::failure);
         let outcome = ended.unwrap_or_else(|error| Outcome::Failed(error.status()));
         let opened = results.https.iter().flat_map(Http::opened);
-        let connections = opened.map(|opened| timeline.connection(opened)).collect();
+        results.connections = opened.map(|opened| timeline.connection(opened)).collect();
+        let (started_at, duration) = (rfc3339(timeline.started_at), timeline.now());
+        results.steps = timeline.into_steps();
         Report {
             schema: 1,
             version: env!("CARGO_PKG_VERSION"),
             command,
             outcome,
             exit_status: if let Outcome::Failed(status) = outcome { status.code() } else { 0 },
-            started_at: rfc3339(timeline.started_at),
-            duration_ms: timeline::milliseconds(timeline.now()),
-            host: results.host,
-            steps: timeline.into_steps(),
-            connections,
-            config: results.config,
-            guard: results.guard,
-            findings: results.findings,
-            settings: results.settings,
-            kept_age_s: results.kept_age_s,
+            started_at,
+            duration_ms: timeline::milliseconds(duration),
+            results,
             error: failure,
-            inventory: results.inventory,
         }
     }
 

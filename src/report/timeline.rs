@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::convert::Infallible;
+use std::ops::Range;
 use std::time::{Duration, Instant, SystemTime};
 
 use ecs_config::text::one_line;
@@ -20,8 +21,16 @@ pub(crate) struct Timeline {
     pub(super) started_at: SystemTime,
     clock: Instant,
     ended: RefCell<Vec<StepReport>>,
-    /// Steps that have begun and not ended, with their beginning.
-    open: RefCell<Vec<(Step, Duration)>>,
+    open: RefCell<Vec<OpenStep>>,
+}
+
+/// A step that has begun, and whose end has not been told.
+#[derive(Debug)]
+struct OpenStep {
+    step: Step,
+    start: Duration,
+    /// When its result was there, if it is.
+    end: Option<Duration>,
 }
 
 impl Timeline {
@@ -40,16 +49,16 @@ impl Timeline {
     pub(crate) fn enter(&self, step: Step) {
         log::now(step.name());
         let mut open = self.open.borrow_mut();
-        if !open.iter().any(|(known, _)| *known == step) {
-            open.push((step, self.now()));
+        if !open.iter().any(|open| open.step == step) {
+            open.push(OpenStep { step, start: self.now(), end: None });
         }
     }
 
     /// What is waited for and since when, where a step has begun and not ended.
     fn waiting(&self) -> Option<String> {
         let open = self.open.borrow();
-        let since = open.iter().map(|(_, since)| *since).max()?;
-        let steps: Vec<&str> = open.iter().map(|(step, _)| step.doing()).collect();
+        let since = open.iter().map(|open| open.start).max()?;
+        let steps: Vec<&str> = open.iter().map(|open| open.step.doing()).collect();
         let seconds = self.now().saturating_sub(since).as_secs();
         Some(format!("{}, for {seconds} s", steps.join(" and ")))
     }
@@ -66,32 +75,26 @@ impl Timeline {
         }
     }
 
-    /// A result and the moment at which it came: of steps side by side, each has its own.
+    /// What `work` gives. The step ends with it, though that is told later: of steps side by side
+    /// each has an end of its own.
     pub(crate) async fn timed<T, E>(
         &self,
+        step: Step,
         work: impl Future<Output = Result<T, E>>,
-    ) -> Result<(T, Duration), E> {
-        let result = work.await?;
-        Ok((result, self.now()))
+    ) -> Result<T, E> {
+        let result = work.await;
+        let end = result.is_ok().then(|| self.now());
+        let mut open = self.open.borrow_mut();
+        open.iter_mut().filter(|open| open.step == step).for_each(|open| open.end = end);
+        result
     }
 
     /// A step that was entered has ended well.
     pub(crate) fn done(&self, step: Step, attempts: u32, detail: impl Into<String>) {
-        self.done_at(self.now(), step, attempts, detail);
-    }
-
-    /// The same, at a moment that has passed: steps run side by side.
-    pub(crate) fn done_at(
-        &self,
-        end: Duration,
-        step: Step,
-        attempts: u32,
-        detail: impl Into<String>,
-    ) {
-        let (start, detail) = (self.leave(step), one_line(&detail.into(), MAX_TEXT));
-        let took = milliseconds(end.saturating_sub(start));
+        let (time, detail) = (self.leave(step), one_line(&detail.into(), MAX_TEXT));
+        let took = milliseconds(time.end.saturating_sub(time.start));
         tracing::info!("{}: {detail} ({took} ms)", step.name());
-        self.close(step, StepOutcome::Ok, start..end, attempts, detail);
+        self.close(step, StepOutcome::Ok, time, attempts, detail);
     }
 
     /// A step that has nothing to do.
@@ -103,16 +106,12 @@ impl Timeline {
     /// The step that an error ended, and those that it cut off. An error can come before its step:
     /// what cannot be replaced is found while the file is compared.
     pub(crate) fn failed(&self, error: &Error) {
-        let now = self.now();
-        let open = self.open.take();
-        let (own, others): (Vec<_>, Vec<_>) =
-            open.into_iter().partition(|(step, _)| *step == error.step);
-        for (step, start) in others.into_iter().filter(|(step, _)| step.is_reported()) {
-            let why = "cut off by the failure of another step";
-            self.close(step, StepOutcome::Skipped, start..now, 1, why.into());
+        let why = "cut off by the failure of another step";
+        let (start, now) = (self.leave(error.step).start, self.now());
+        for open in self.open.take().into_iter().filter(|open| open.step.is_reported()) {
+            self.close(open.step, StepOutcome::Skipped, open.start..now, 1, why.into());
         }
         if error.step.is_reported() {
-            let start = own.first().map_or(now, |(_, start)| *start);
             let word = error.status().name().into();
             self.close(error.step, StepOutcome::Failed, start..now, 1, word);
         }
@@ -131,18 +130,18 @@ impl Timeline {
         self.ended.into_inner()
     }
 
-    /// Ends a step that reports do not list; gives its beginning.
-    pub(crate) fn leave(&self, step: Step) -> Duration {
-        let mut open = self.open.borrow_mut();
-        let entered = open.iter().position(|(known, _)| *known == step);
-        entered.map_or_else(|| self.now(), |at| open.remove(at).1)
+    /// Ends a step that reports do not list; gives its beginning and end.
+    pub(crate) fn leave(&self, step: Step) -> Range<Duration> {
+        let (now, mut open) = (self.now(), self.open.borrow_mut());
+        let entered = open.iter().position(|open| open.step == step).map(|at| open.remove(at));
+        entered.map_or(now..now, |open| open.start..open.end.unwrap_or(now))
     }
 
     fn close(
         &self,
         step: Step,
         outcome: StepOutcome,
-        time: std::ops::Range<Duration>,
+        time: Range<Duration>,
         attempts: u32,
         detail: String,
     ) {

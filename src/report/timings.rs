@@ -10,9 +10,9 @@ const WIDTH: u64 = 40;
 impl Report {
     /// A line for each step and each connection, in the order in which they began.
     pub(crate) fn timings(&self) -> String {
-        let steps = self.steps.iter().filter(|step| step.outcome != StepOutcome::Skipped);
+        let steps = self.results.steps.iter().filter(|step| step.outcome != StepOutcome::Skipped);
         let steps = steps.map(|step| (step.start_ms, step.duration_ms, step.step.to_owned()));
-        let connections = self.connections.iter().map(|connection| {
+        let connections = self.results.connections.iter().map(|connection| {
             (connection.start_ms, connection.duration_ms, format!("connect {}", connection.to))
         });
         let mut rows: Vec<(u64, u64, String)> = steps.chain(connections).collect();
