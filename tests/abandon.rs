@@ -11,6 +11,10 @@ use std::thread;
 use support::{Ended, Host};
 
 const TAKEN: (u16, &str) = (200, "<SetInstanceHealthResponse/>");
+const ENDED: (u16, &str) = (
+    200,
+    "<?xml version=\"1.0\"?><CompleteLifecycleActionResponse xmlns=\"http://autoscaling.amazonaws.com/doc/2011-01-01/\"/>",
+);
 const DENIED: (u16, &str) = (
     403,
     "<ErrorResponse><Error><Code>AccessDenied</Code><Message>not authorized</Message></Error></ErrorResponse>",
@@ -101,7 +105,7 @@ fn instance_is_marked_unhealthy_despite_its_grace_period() {
 
 #[test]
 fn launch_that_waits_for_a_hook_is_abandoned() {
-    let (host, auto_scaling) = (Host::default(), AutoScaling::start(&[TAKEN]));
+    let (host, auto_scaling) = (Host::default(), AutoScaling::start(&[ENDED]));
     auto_scaling
         .abandon(&host, &["--group", "web", "--hook", "at launch"])
         .succeeds_as("abandoned");

@@ -12,12 +12,10 @@ use super::flags::SettingFlags;
 use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::files::HostFiles;
 use crate::identity::{self, Clients, HostFacts, HostKind};
+use crate::net::NetworkError;
 use crate::net::backoff::{FailedAttempt, Next, retry};
 use crate::net::endpoint::Service;
-use crate::net::signed::{
-    self, Action, COMPLETE_LIFECYCLE_ACTION, Caller, NoAnswer, SET_INSTANCE_HEALTH,
-};
-use crate::net::{NetworkError, UNUSABLE};
+use crate::net::signed::{self, Action, COMPLETE_LIFECYCLE_ACTION, Caller, SET_INSTANCE_HEALTH};
 use crate::report::{Outcome, Report, Results, Timeline};
 use crate::role;
 use crate::settings::{ABANDON, Settings};
@@ -46,8 +44,6 @@ pub(crate) enum AbandonError {
     Denied { action: &'static str, message: String, statement: String },
     #[error("Auto Scaling did not take {action}: {code}: {message}")]
     Refused { action: &'static str, code: String, message: String },
-    #[error("the request to Auto Scaling cannot be made: {0}")]
-    Unusable(String),
     #[error("telling Auto Scaling: {0}")]
     Network(NetworkError),
 }
@@ -65,10 +61,10 @@ impl Diagnostic for AbandonError {
 
     fn status(&self) -> ExitStatus {
         match self {
-            AbandonError::External | AbandonError::Unusable(_) => ExitStatus::Settings,
+            AbandonError::External => ExitStatus::Settings,
             AbandonError::Denied { .. } => ExitStatus::AccessDenied,
             AbandonError::Refused { .. } => ExitStatus::NotFound,
-            AbandonError::Network(_) => ExitStatus::SourceUnreachable,
+            AbandonError::Network(error) => error.status(),
         }
     }
 
@@ -81,7 +77,6 @@ impl Diagnostic for AbandonError {
             AbandonError::Refused { .. } => "check that the instance is in an Auto Scaling group and, with --hook, that the names are right \
                  and the instance is still in Pending:Wait"
                 .into(),
-            AbandonError::Unusable(_) => UNUSABLE.into(),
             AbandonError::Network(error) => error.remedy(Service::AutoScaling),
         }
     }
@@ -154,15 +149,12 @@ async fn tell(
     resource: &str,
     caller: &Caller<'_>,
 ) -> Result<(), FailedAttempt<AbandonError>> {
-    let answer = match signed::call(action, body, caller).await {
-        Ok(answer) if answer.status == 200 && !answer.is_foreign() => return Ok(()),
-        Ok(answer) => answer,
-        Err(NoAnswer::Network(failed)) => return Err(failed.into()),
-        Err(NoAnswer::Unusable(why)) => {
-            return Err(FailedAttempt::last(AbandonError::Unusable(why)));
-        }
-    };
-    let foreign = || answer.is_foreign().then_some(NetworkError::Unexpected(answer.status));
+    let answer = signed::call(action, body, caller).await?;
+    let is_foreign = action.is_foreign(&answer);
+    if answer.status == 200 && !is_foreign {
+        return Ok(());
+    }
+    let foreign = || is_foreign.then_some(NetworkError::Unexpected(answer.status));
     if let Some(error) = NetworkError::of_answer(answer.status, &answer.code).or_else(foreign) {
         return Err(FailedAttempt::last(error.into()).then(Next::Wait));
     }
@@ -184,8 +176,8 @@ impl AbandonError {
         let action = "autoscaling:SetInstanceHealth";
         let statement =
             policy::statement(action, &role::auto_scaling_group("eu-west-1", None, "*"));
-        let networks: Vec<_> =
-            network::network().into_iter().map(|(_, kind)| AbandonError::Network(kind)).collect();
+        let networks =
+            |status| network::network_with(status).map(AbandonError::Network).collect::<Vec<_>>();
         examples!(AbandonError {
             AbandonError::External => Settings [AbandonError::External],
             AbandonError::Denied { .. } => AccessDenied [
@@ -196,8 +188,11 @@ impl AbandonError {
                 code: "ValidationError".into(),
                 message: "no managed instance found".into(),
             }],
-            AbandonError::Unusable(_) => Settings [AbandonError::Unusable("no endpoint".into())],
-            AbandonError::Network(_) => SourceUnreachable networks,
+            AbandonError::Network(NetworkError::Unusable(_)) => Settings
+                networks(ExitStatus::Settings),
+            AbandonError::Network(NetworkError::ClockSkew { .. }) => AccessDenied
+                networks(ExitStatus::AccessDenied),
+            AbandonError::Network(_) => SourceUnreachable networks(ExitStatus::SourceUnreachable),
         })
     }
 }

@@ -22,8 +22,8 @@ pub(crate) use sts::{check_expectations, confirm, confirm_until};
 use thiserror::Error;
 
 use crate::error::{Diagnostic, ExitStatus, Step};
+use crate::net::NetworkError;
 use crate::net::endpoint::Service;
-use crate::net::{NetworkError, UNUSABLE};
 use crate::paths;
 
 /// What kind of host it is.
@@ -140,8 +140,6 @@ pub(crate) enum Error {
     Rejected { role: String, code: String, message: String },
     #[error("what STS answered is not an identity: {0}")]
     Strange(String),
-    #[error("the request to STS cannot be made: {0}")]
-    Unusable(String),
     #[error("asking STS who we are: {kind}")]
     Sts { kind: NetworkError, causes: Vec<String> },
 }
@@ -218,8 +216,8 @@ impl Diagnostic for Error {
                 ExitStatus::NoRole
             }
             Error::Mismatch { .. } | Error::Rejected { .. } => ExitStatus::IdentityMismatch,
-            Error::Unusable(_) => ExitStatus::Settings,
-            Error::Strange(_) | Error::Sts { .. } => ExitStatus::SourceUnreachable,
+            Error::Strange(_) => ExitStatus::SourceUnreachable,
+            Error::Sts { kind, .. } => kind.status(),
         }
     }
 
@@ -262,7 +260,6 @@ impl Diagnostic for Error {
                  between this host and the metadata service; then run again"
                 .into(),
             Error::Strange(_) => "check whether AWS_ENDPOINT_URL_STS or a proxy points to something other than STS".into(),
-            Error::Unusable(_) => UNUSABLE.into(),
             Error::Sts { kind, .. } => kind.remedy(Service::Sts),
         }
     }

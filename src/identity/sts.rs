@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{ConfirmedBy, Error, HostFacts, Identity};
 use crate::net::backoff::{FailedAttempt, Next, retry};
 use crate::net::partition::is_account;
-use crate::net::signed::{self, Answer, Caller, GET_CALLER_IDENTITY, NoAnswer, time_there};
+use crate::net::signed::{self, Answer, Caller, GET_CALLER_IDENTITY, time_there};
 use crate::net::{Http, NetworkError};
 use crate::settings::Settings;
 
@@ -97,15 +97,11 @@ async fn ask(
     number: u32,
     ahead: &Cell<Option<i64>>,
 ) -> Result<(String, String), FailedAttempt<Error>> {
-    let answer = match signed::call(&GET_CALLER_IDENTITY, &Value::Null, caller).await {
-        Ok(answer) if answer.status == 200 => {
-            let without = || strange("an answer without a valid account and ARN");
-            return account_and_arn(&answer).ok_or_else(without);
-        }
-        Ok(answer) => answer,
-        Err(NoAnswer::Network(failed)) => return Err(failed.into()),
-        Err(NoAnswer::Unusable(why)) => return Err(FailedAttempt::last(Error::Unusable(why))),
-    };
+    let answer = signed::call(&GET_CALLER_IDENTITY, &Value::Null, caller).await?;
+    if answer.status == 200 {
+        let without = || strange("an answer without a valid account and ARN");
+        return account_and_arn(&answer).ok_or_else(without);
+    }
     if let Some(passing) = NetworkError::of_answer(answer.status, &answer.code) {
         let next = passing.next();
         return Err(FailedAttempt::last(passing.into()).then(next));
@@ -240,6 +236,7 @@ mod tests {
     use aws_credential_types::Credentials;
 
     use super::*;
+    use crate::error::{Diagnostic, ExitStatus};
     use crate::identity::HostKind;
     use crate::net::aws::Aws;
     use crate::net::tests::server::{BUFFERS, Server, answer, endless, run};
@@ -307,12 +304,12 @@ mod tests {
         }
     }
 
-    fn confirm_with(answers: Vec<String>) -> (Result<Identity, Error>, usize) {
+    fn confirm_within(timeout: Duration, answers: Vec<String>) -> (Result<Identity, Error>, usize) {
         let server = Server::start(answers);
         let aws = Aws::from_vars(&[("AWS_ENDPOINT_URL".into(), server.url())].into()).unwrap();
         let http = Http::new(&Default::default()).unwrap();
         let confirmed = run(async {
-            let deadline = Instant::now() + Duration::from_secs(20);
+            let deadline = Instant::now() + timeout;
             let settings = Settings::new("/".into(), Default::default(), aws).unwrap();
             confirm(&facts(), &settings, &http, deadline).await
         });
@@ -331,11 +328,16 @@ mod tests {
 
     #[test]
     fn endless_answer_is_not_an_identity() {
-        for status in [200, 403] {
-            let (confirmed, sent) = confirm_with(vec![endless(status)]);
-            let error = confirmed.unwrap_err();
-            let is_too_long = matches!(&error, Error::Sts { kind: NetworkError::TooLong, .. });
-            assert!(is_too_long, "{error}");
+        let table = [
+            (
+                200,
+                "asking STS who we are: the answer is longer than any that this request can have",
+            ),
+            (403, "what STS answered is not an identity: HTTP status 403 without an error of STS"),
+        ];
+        for (status, what) in table {
+            let (confirmed, sent) = confirm_within(Duration::from_secs(1), vec![endless(status)]);
+            assert_eq!(confirmed.unwrap_err().to_string(), what);
             assert!(sent < BUFFERS, "{status}: {sent} bytes were sent");
         }
     }
@@ -343,7 +345,8 @@ mod tests {
     #[test]
     fn answer_that_breaks_off_is_asked_for_again() {
         let cut = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n<GetCaller".to_owned();
-        assert_eq!(confirm_with(vec![cut, caller()]).0.unwrap().arn.as_deref(), Some(ARN));
+        let (confirmed, _) = confirm_within(Duration::from_secs(20), vec![cut, caller()]);
+        assert_eq!(confirmed.unwrap().arn.as_deref(), Some(ARN));
     }
 
     #[test]
@@ -353,6 +356,6 @@ mod tests {
         let http = Http::new(&Default::default()).unwrap();
         let deadline = Instant::now() + Duration::from_secs(20);
         let error = run(async { confirm(&facts, &settings, &http, deadline).await }).unwrap_err();
-        assert!(matches!(error, Error::Unusable(_)), "{error}");
+        assert_eq!(error.status(), ExitStatus::Settings, "{error}");
     }
 }

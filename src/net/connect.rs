@@ -19,6 +19,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 use url::Url;
 
+use super::error::Failure;
 use super::{CONNECT_TIMEOUT, USER_AGENT};
 use crate::paths::MAX_DOCUMENT;
 
@@ -46,6 +47,10 @@ impl Target {
         Some(Target { is_tls, host, port: uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 }) })
     }
 
+    pub(super) fn of_url(url: &Url) -> Option<Self> {
+        Self::of(&url.as_str().parse().ok()?)
+    }
+
     /// As `Host` and CONNECT name it.
     pub(super) fn authority(&self) -> String {
         match self.host.contains(':') {
@@ -55,34 +60,17 @@ impl Target {
     }
 }
 
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ConnectError {
-    #[error("the name was not resolved")]
-    Dns(#[source] io::Error),
-    #[error("not connected")]
-    Tcp(#[source] io::Error),
-    #[error("the proxy answered {0}")]
-    Tunnel(String),
-    #[error("no TLS")]
-    Tls(#[source] io::Error),
-    #[error("no HTTP")]
-    Http(#[source] hyper::Error),
-    #[error("not connected within {}", humantime::format_duration(CONNECT_TIMEOUT))]
-    Timeout,
-}
-
 /// Opens a connection and drives it in a task of its own.
 pub(super) async fn open(
     target: &Target,
     proxy: Option<&Url>,
     tls: Option<&TlsConnector>,
-) -> Result<Sender, ConnectError> {
+) -> Result<Sender, Failure> {
     let stream = timeout(CONNECT_TIMEOUT, stream(target, proxy, tls));
-    let stream = TokioIo::new(stream.await.map_err(|_| ConnectError::Timeout)??);
+    let stream = TokioIo::new(stream.await.map_err(|_| Failure::NotInTime)??);
     // As much of a head as is read, and at once of anything: hyper's own limit is 400 KiB.
     let http = http1::Builder::new().max_buf_size(MAX_DOCUMENT).handshake(stream);
-    let (sender, connection) = http.await.map_err(ConnectError::Http)?;
+    let (sender, connection) = http.await.map_err(Failure::Http)?;
     // How it ends is for the request that it ends under to tell.
     tokio::spawn(async { drop(connection.await) });
     Ok(sender)
@@ -96,7 +84,7 @@ async fn stream(
     target: &Target,
     proxy: Option<&Url>,
     tls: Option<&TlsConnector>,
-) -> Result<Box<dyn Stream>, ConnectError> {
+) -> Result<Box<dyn Stream>, Failure> {
     let mut stream: Box<dyn Stream> = match proxy {
         None => Box::new(tcp(&target.host, target.port).await?),
         Some(proxy) => to_proxy(proxy, tls).await?,
@@ -110,10 +98,7 @@ async fn stream(
     encrypted(stream, &target.host, tls).await
 }
 
-async fn to_proxy(
-    proxy: &Url,
-    tls: Option<&TlsConnector>,
-) -> Result<Box<dyn Stream>, ConnectError> {
+async fn to_proxy(proxy: &Url, tls: Option<&TlsConnector>) -> Result<Box<dyn Stream>, Failure> {
     let host = proxy.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let stream = tcp(host, proxy.port_or_known_default().unwrap_or(80)).await?;
     match proxy.scheme() {
@@ -126,19 +111,19 @@ async fn encrypted(
     stream: impl Stream + 'static,
     host: &str,
     tls: Option<&TlsConnector>,
-) -> Result<Box<dyn Stream>, ConnectError> {
-    let unusable = |why: &str| ConnectError::Tls(io::Error::other(why.to_owned()));
+) -> Result<Box<dyn Stream>, Failure> {
+    let unusable = |why: &str| Failure::Tls(io::Error::other(why.to_owned()));
     let tls = tls.ok_or_else(|| unusable("this service has plain HTTP only"))?;
     let name = ServerName::try_from(host.to_owned()).map_err(|_| unusable("not a host name"))?;
-    Ok(Box::new(tls.connect(name, stream).await.map_err(ConnectError::Tls)?))
+    Ok(Box::new(tls.connect(name, stream).await.map_err(Failure::Tls)?))
 }
 
-async fn tcp(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
+async fn tcp(host: &str, port: u16) -> Result<TcpStream, Failure> {
     let addresses: Vec<SocketAddr> = match host.parse::<IpAddr>() {
         Ok(address) => vec![(address, port).into()],
-        Err(_) => tokio::net::lookup_host((host, port)).await.map_err(ConnectError::Dns)?.collect(),
+        Err(_) => tokio::net::lookup_host((host, port)).await.map_err(Failure::Dns)?.collect(),
     };
-    let stream = first_to_answer(alternating(addresses)).await.map_err(ConnectError::Tcp)?;
+    let stream = first_to_answer(alternating(addresses)).await.map_err(Failure::Tcp)?;
     // Without it a small request may wait for an acknowledgement; nothing depends on it.
     let _ = stream.set_nodelay(true);
     Ok(stream)
@@ -179,11 +164,7 @@ async fn first_to_answer(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
 }
 
 /// Has the proxy connect the stream to the target (RFC 9110, section 9.3.6).
-async fn tunnel(
-    stream: &mut Box<dyn Stream>,
-    target: &Target,
-    proxy: &Url,
-) -> Result<(), ConnectError> {
+async fn tunnel(stream: &mut Box<dyn Stream>, target: &Target, proxy: &Url) -> Result<(), Failure> {
     let authority = target.authority();
     let credentials = proxy_authorization(proxy)
         .map(|value| format!("Proxy-Authorization: {value}\r\n"))
@@ -191,20 +172,20 @@ async fn tunnel(
     let request = format!(
         "CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {USER_AGENT}\r\n{credentials}\r\n"
     );
-    stream.write_all(request.as_bytes()).await.map_err(ConnectError::Tcp)?;
+    stream.write_all(request.as_bytes()).await.map_err(Failure::Tcp)?;
     let mut head = Vec::with_capacity(1024);
     // The server behind the proxy says nothing before our side of TLS does: no byte of it is here.
     while !head.ends_with(b"\r\n\r\n") {
-        let read = stream.read_buf(&mut head).await.map_err(ConnectError::Tcp)?;
+        let read = stream.read_buf(&mut head).await.map_err(Failure::Tcp)?;
         if read == 0 || head.len() > MAX_TUNNEL_HEAD {
-            return Err(ConnectError::Tunnel("something that is not HTTP".into()));
+            return Err(Failure::Tunnel("something that is not HTTP".into()));
         }
     }
     let head = String::from_utf8_lossy(&head);
     let status = head.lines().next().and_then(|line| line.strip_prefix("HTTP/1.")?.get(2..));
     match status.unwrap_or("something that is not HTTP") {
         status if status.starts_with('2') => Ok(()),
-        status => Err(ConnectError::Tunnel(status.trim().to_owned())),
+        status => Err(Failure::Tunnel(status.trim().to_owned())),
     }
 }
 

@@ -155,12 +155,12 @@ fn is_private(address: &IpAddr) -> bool {
 pub(crate) async fn probe(http: &Http, url: &Url) -> ProbeResult {
     let host = url.host_str().unwrap_or_default().to_owned();
     let bare = host.trim_matches(['[', ']']);
-    let asked = bare.parse::<IpAddr>().is_err() && http.proxy_for(url).is_none();
+    let asked = bare.parse::<IpAddr>().is_err() && !http.is_proxied(url);
     let name = async { if asked { resolve(bare, url).await } else { Resolution::NotAsked } };
     let answer = async { http.send(request(Method::GET, url)?, TIMEOUT, 0).await };
     let (name, answer) = tokio::join!(name, answer);
-    let ahead =
-        answer.as_ref().ok().and_then(|answer| seconds_ahead(&header(answer.headers(), "date")?));
+    let date = answer.as_ref().ok().and_then(|answer| header(&answer.head.headers, "date"));
+    let ahead = date.and_then(|date| seconds_ahead(&date));
     let answered = answer.map(drop).map_err(|failed| failed.kind().to_string());
     ProbeResult { host, name, answered, ahead }
 }

@@ -2,16 +2,17 @@
 //! there.
 
 use std::error::Error as StdError;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ecs_config::text::printable;
+use humantime::format_duration;
 use rustls::CertificateError;
 use url::Url;
 
-use super::Cause;
+use super::CONNECT_TIMEOUT;
 use super::backoff::{FailedAttempt, Next};
-use super::connect::ConnectError;
 use super::endpoint::Service;
 use crate::error::{Diagnostic, ExitStatus, Step, chain};
 use crate::files::ReadError;
@@ -64,26 +65,40 @@ pub(crate) struct RequestFailed {
     pub(super) host: String,
     /// `host:port`.
     pub(super) proxy: Option<String>,
-    pub(super) source: Cause,
+    pub(super) source: Failure,
 }
 
-/// The head of the answer did not come within this time.
+/// What a request failed of: before its connection, without it, or in the exchange.
 #[derive(Debug, thiserror::Error)]
-#[error("no answer within {}", humantime::format_duration(*.0))]
-pub(super) struct NoAnswer(pub(super) Duration);
-
-/// The body is longer than its limit.
-#[derive(Debug, thiserror::Error)]
-#[error("the body is too long")]
-pub(super) struct TooLong;
+pub(super) enum Failure {
+    #[error("{0}")]
+    Unusable(String),
+    #[error("the name was not resolved")]
+    Dns(#[source] io::Error),
+    #[error("not connected")]
+    Tcp(#[source] io::Error),
+    #[error("the proxy answered {0}")]
+    Tunnel(String),
+    #[error("no TLS")]
+    Tls(#[source] io::Error),
+    #[error("no HTTP")]
+    Http(#[source] hyper::Error),
+    #[error("not connected within {}", format_duration(CONNECT_TIMEOUT))]
+    NotInTime,
+    #[error("no answer within {}", format_duration(*.0))]
+    NoAnswer(Duration),
+    #[error(transparent)]
+    Exchange(#[from] hyper::Error),
+    /// The body is longer than its limit.
+    #[error("the body is too long")]
+    TooLong,
+    /// A success that is not one: part of an object (206), or what a gateway made of it (203).
+    #[error("status {0}")]
+    Unexpected(u16),
+}
 
 /// Why there is no connection, where it is not known which of the two took too long.
 const NOT_IN_TIME: &str = "its name was not resolved (DNS), or it did not answer, in time";
-
-/// A success that is not one: part of an object (206), or what a gateway made of it (203).
-#[derive(Debug, thiserror::Error)]
-#[error("status {0}")]
-pub(super) struct UnexpectedStatus(pub(super) u16);
 
 /// Why a server gave no usable answer: what all kinds of servers have in common. Holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -120,6 +135,8 @@ pub(crate) enum NetworkError {
         "the run's deadline passed before the first answer: the name was not resolved (DNS), or no server answered"
     )]
     Deadline,
+    #[error("the request cannot be made: {0}")]
+    Unusable(String),
 }
 
 fn skew(ahead: Option<i64>) -> String {
@@ -144,10 +161,6 @@ const THROTTLED: [&str; 9] = [
     "TooManyRequestsException",
 ];
 
-/// What would fix a request that the SDK cannot make.
-pub(crate) const UNUSABLE: &str =
-    "check AWS_ENDPOINT_URL, AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT and the region";
-
 impl NetworkError {
     /// No answer of a server that has a name, within a time that was too short for a connection.
     pub(crate) fn unanswered(url: &Url) -> Self {
@@ -165,6 +178,15 @@ impl NetworkError {
             408 | 500.. => Some(Self::Server(status)),
             _ if code == "RequestTimeout" => Some(Self::Server(status)),
             _ => None,
+        }
+    }
+
+    /// A skewed clock makes AWS refuse, not fail: waiting does not help, a person must set it.
+    pub(crate) fn status(&self) -> ExitStatus {
+        match self {
+            Self::ClockSkew { .. } => ExitStatus::AccessDenied,
+            Self::Unusable(_) => ExitStatus::Settings,
+            _ => ExitStatus::SourceUnreachable,
         }
     }
 
@@ -200,6 +222,9 @@ impl NetworkError {
                 "check the spelling of the name and the region, and DNS in the VPC (enableDnsSupport)"
             }
             Self::TooLong | Self::Unexpected(_) => "check that no proxy or AWS_ENDPOINT_URL leads to another server",
+            Self::Unusable(_) => {
+                "check AWS_ENDPOINT_URL, AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT and the region"
+            }
         }
         .into()
     }
@@ -212,7 +237,8 @@ impl NetworkError {
             | Self::WrongName { .. }
             | Self::CertificateTime { .. }
             | Self::Tls { .. }
-            | Self::TooLong => Next::GiveUp,
+            | Self::TooLong
+            | Self::Unusable(_) => Next::GiveUp,
             Self::Throttled(_) => Next::WaitLong,
             _ => Next::Wait,
         }
@@ -220,6 +246,12 @@ impl NetworkError {
 }
 
 impl RequestFailed {
+    /// There was nothing to send.
+    pub(super) fn unusable(host: &str, why: impl ToString) -> Self {
+        let (host, source) = (host.to_owned(), Failure::Unusable(why.to_string()));
+        RequestFailed { host, proxy: None, source }
+    }
+
     /// The failed request among an error and its causes, if the network is what failed.
     pub(crate) fn within<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Self> {
         chain(error).find_map(|error| error.downcast_ref())
@@ -231,31 +263,22 @@ impl RequestFailed {
 
     /// What kept the request from being answered.
     pub(crate) fn kind(&self) -> NetworkError {
-        match self.tls() {
-            Some(error) => of_tls(error, self.host.clone()),
-            None if chain(self).any(|error| error.is::<TooLong>()) => NetworkError::TooLong,
-            None => match chain(self).find_map(|error| error.downcast_ref()) {
-                Some(UnexpectedStatus(status)) => NetworkError::Unexpected(*status),
-                None => self.of_network(),
-            },
-        }
-    }
-
-    fn of_network(&self) -> NetworkError {
-        let connecting = chain(self).find_map(|error| error.downcast_ref::<ConnectError>());
-        let silent = chain(self).any(|error| error.is::<NoAnswer>());
         let (host, why) = (self.host.clone(), innermost(self));
-        match (connecting, &self.proxy) {
-            (Some(_), Some(proxy)) => {
+        if let Some(error) = self.tls() {
+            return of_tls(error, host);
+        }
+        match (&self.source, &self.proxy) {
+            (Failure::Unusable(_), _) => NetworkError::Unusable(why),
+            (Failure::Unexpected(status), _) => NetworkError::Unexpected(*status),
+            (Failure::TooLong, _) => NetworkError::TooLong,
+            (Failure::NoAnswer(_), _) => NetworkError::Silent(host),
+            (Failure::Exchange(_), _) => NetworkError::Cut(why),
+            (_, Some(proxy)) => {
                 NetworkError::Proxy { proxy: proxy.clone(), to: format!("{host}: {why}") }
             }
-            (Some(ConnectError::Dns(_)), None) => NetworkError::Dns(host),
-            (Some(ConnectError::Timeout), None) => {
-                NetworkError::Connect { host, why: NOT_IN_TIME.into() }
-            }
-            (Some(_), None) => NetworkError::Connect { host, why },
-            (None, _) if silent => NetworkError::Silent(host),
-            (None, _) => NetworkError::Cut(why),
+            (Failure::Dns(_), None) => NetworkError::Dns(host),
+            (Failure::NotInTime, None) => NetworkError::Connect { host, why: NOT_IN_TIME.into() },
+            (_, None) => NetworkError::Connect { host, why },
         }
     }
 }
@@ -324,14 +347,14 @@ mod tests {
         ];
         for (tls, remedy) in table {
             // As it arrives: wrapped in input/output errors.
-            let source = std::io::Error::other(std::io::Error::other(tls)).into();
+            let source = Failure::Tls(io::Error::other(io::Error::other(tls)));
             let failed = RequestFailed { host: "s3.test".into(), proxy: None, source };
             let attempt = FailedAttempt::<NetworkError>::from(&failed);
             assert_eq!(attempt.next, Next::GiveUp);
             assert!(attempt.error.to_string().contains("s3.test"), "{}", attempt.error);
             let found = attempt.error.remedy(Service::S3);
             assert!(found.contains(remedy), "{}: {found}", attempt.error);
-            assert_eq!(attempt.causes.len(), 2, "{:?}", attempt.causes);
+            assert_eq!(attempt.causes.len(), 3, "{:?}", attempt.causes);
         }
     }
 

@@ -30,14 +30,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use connect::{Target, proxy_authorization};
 use ecs_config::text::printable;
-pub(crate) use error::{Error, NetworkError, RequestFailed, UNUSABLE, first_paragraph, innermost};
+use error::Failure;
+pub(crate) use error::{Error, NetworkError, RequestFailed, first_paragraph, innermost};
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, Method, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 pub(crate) use pool::Opened;
 use pool::{Lease, Pool};
-pub(crate) use proxy::Proxies;
+use proxy::Proxies;
 #[cfg(feature = "fips")]
 use rustls::crypto::default_fips_provider as provider;
 #[cfg(not(feature = "fips"))]
@@ -57,8 +58,6 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// How this program names itself to servers.
 pub(crate) const USER_AGENT: &str = concat!("ecs-bootstrap/", env!("CARGO_PKG_VERSION"));
-
-type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Environment variables that are not empty: the AWS SDKs take an empty one for unset.
 pub(crate) type Vars = BTreeMap<String, String>;
@@ -94,10 +93,9 @@ pub(crate) type Request = http::Request<Bytes>;
 pub(crate) fn request(method: Method, url: &Url) -> Result<Request, RequestFailed> {
     let mut request = Request::default();
     *request.method_mut() = method;
-    *request.uri_mut() = url.as_str().parse().map_err(|error: http::uri::InvalidUri| {
-        let host = url.host_str().unwrap_or_default().to_owned();
-        RequestFailed { host, proxy: None, source: error.into() }
-    })?;
+    let uri = url.as_str().parse::<Uri>();
+    *request.uri_mut() =
+        uri.map_err(|error| RequestFailed::unusable(url.host_str().unwrap_or_default(), error))?;
     Ok(request)
 }
 
@@ -113,7 +111,7 @@ pub(crate) struct Http {
 
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Http").field(&self.pool.proxies).finish()
+        f.write_str("Http")
     }
 }
 
@@ -130,9 +128,9 @@ impl Http {
         Http { pool: Arc::new(Pool::new(Proxies::default(), None)) }
     }
 
-    /// The proxy on the way to `url`, as `host:port`.
-    pub(crate) fn proxy_for(&self, url: &Url) -> Option<String> {
-        self.pool.proxies.name_for(url)
+    /// Whether there is a proxy on the way to `url`.
+    pub(crate) fn is_proxied(&self, url: &Url) -> bool {
+        Target::of_url(url).is_some_and(|target| self.pool.proxies.for_target(&target).is_some())
     }
 
     /// The connections that were opened so far.
@@ -142,7 +140,7 @@ impl Http {
 
     /// Opens a connection for a request that is to come, in the background.
     pub(crate) fn open_early(&self, url: &Url) {
-        if let Some(target) = url.as_str().parse().ok().as_ref().and_then(Target::of) {
+        if let Some(target) = Target::of_url(url) {
             self.pool.open_early(target);
         }
     }
@@ -156,16 +154,15 @@ impl Http {
         limit: usize,
     ) -> Result<Response, RequestFailed> {
         let Some(target) = Target::of(request.uri()) else {
-            let (host, source) = (String::new(), "the URL names no server".into());
-            return Err(RequestFailed { host, proxy: None, source });
+            return Err(RequestFailed::unusable("", "the URL names no server"));
         };
         let lease = self.pool.turn(&target).await;
         let source = match timeout(wait, self.exchange(request, &target, lease)).await {
             Ok(Ok((answer, lease))) => return Ok(Response::new(answer, lease, target.host, limit)),
             Ok(Err(error)) => error,
-            Err(_) => error::NoAnswer(wait).into(),
+            Err(_) => Failure::NoAnswer(wait),
         };
-        let proxy = self.pool.proxies.name_for_target(&target);
+        let proxy = self.pool.proxies.name_for(&target);
         Err(RequestFailed { host: target.host, proxy, source })
     }
 
@@ -174,8 +171,9 @@ impl Http {
         request: Request,
         target: &Target,
         mut lease: Lease,
-    ) -> Result<(http::Response<Incoming>, Lease), Cause> {
-        let request = self.on_the_wire(request, target)?;
+    ) -> Result<(http::Response<Incoming>, Lease), Failure> {
+        let request = self.on_the_wire(request, target);
+        let request = request.map_err(|error| Failure::Unusable(error.to_string()))?;
         let sender = self.pool.connection(target, &mut lease).await?;
         let unsent = match sender.try_send_request(request).await {
             Ok(answer) => return Ok((answer, lease)),
@@ -194,7 +192,7 @@ impl Http {
         &self,
         request: Request,
         target: &Target,
-    ) -> Result<http::Request<Full<Bytes>>, Cause> {
+    ) -> http::Result<http::Request<Full<Bytes>>> {
         let (mut head, body) = request.into_parts();
         let authority = head.uri.authority().map_or("", |authority| authority.as_str());
         let host = authority.rsplit('@').next().unwrap_or_default();
@@ -203,8 +201,7 @@ impl Http {
         head.headers.entry(header::HOST).or_insert(host);
         let agent = HeaderValue::from_static(USER_AGENT);
         head.headers.entry(header::USER_AGENT).or_insert(agent);
-        let proxy = self.pool.proxies.for_target(target.is_tls, &target.host, target.port);
-        match proxy.filter(|_| !target.is_tls) {
+        match self.pool.proxies.for_target(target).filter(|_| !target.is_tls) {
             Some(proxy) => {
                 if let Some(value) = proxy_authorization(proxy) {
                     head.headers.insert(header::PROXY_AUTHORIZATION, value.try_into()?);
@@ -222,7 +219,7 @@ impl Http {
 /// An answer, whose body has a limit. Its connection is free for the next request once it is
 /// dropped.
 pub(crate) struct Response {
-    head: http::response::Parts,
+    pub(crate) head: http::response::Parts,
     body: Incoming,
     limit: usize,
     host: String,
@@ -240,17 +237,14 @@ impl Response {
         self.head.status.as_u16()
     }
 
-    /// The failure that an answer of this status is.
-    fn unexpected(self, status: u16) -> RequestFailed {
-        let source = Box::new(error::UnexpectedStatus(status));
+    /// The failure that this answer is.
+    fn unexpected(self) -> RequestFailed {
+        let source = Failure::Unexpected(self.status());
         RequestFailed { host: self.host, proxy: None, source }
     }
 
-    pub(crate) fn headers(&self) -> &HeaderMap {
-        &self.head.headers
-    }
-
-    /// The whole body; an error if it breaks off, stalls, or is longer than its limit.
+    /// The body; an error if it breaks off, stalls, or is longer than its limit. Of an error, which
+    /// the body only explains, the beginning will do.
     pub(crate) async fn bytes(self) -> Result<Vec<u8>, RequestFailed> {
         self.read().await.1
     }
@@ -258,21 +252,23 @@ impl Response {
     /// Head and body, likewise.
     async fn read(self) -> (http::response::Parts, Result<Vec<u8>, RequestFailed>) {
         let Response { head, body, limit, host, _lease } = self;
-        let read = read(body, limit).await;
+        let is_error = head.status != 200;
+        let read = read(body, limit, is_error).await;
         (head, read.map_err(|source| RequestFailed { host, proxy: None, source }))
     }
 }
 
-async fn read(mut body: Incoming, limit: usize) -> Result<Vec<u8>, Cause> {
+async fn read(mut body: Incoming, limit: usize, is_error: bool) -> Result<Vec<u8>, Failure> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(limit);
     let mut bytes = Vec::with_capacity(announced.min(limit));
-    let silent = |_| error::NoAnswer(READ_TIMEOUT);
+    let silent = |_| Failure::NoAnswer(READ_TIMEOUT);
     while let Some(frame) = timeout(READ_TIMEOUT, body.frame()).await.map_err(silent)? {
         let data = frame?.into_data().unwrap_or_default();
-        if bytes.len() + data.len() > limit {
-            return Err(error::TooLong.into());
+        match bytes.len() + data.len() > limit {
+            false => bytes.extend_from_slice(&data),
+            true if is_error => break,
+            true => return Err(Failure::TooLong),
         }
-        bytes.extend_from_slice(&data);
     }
     Ok(bytes)
 }

@@ -9,7 +9,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
-use super::connect::{ConnectError, Sender, Target, open};
+use super::connect::{Sender, Target, open};
+use super::error::Failure;
 use super::proxy::Proxies;
 
 /// Thirty layers from one bucket are thirty requests, and not as many handshakes.
@@ -42,7 +43,7 @@ struct Lane {
 #[derive(Default)]
 struct Connections {
     idle: Vec<Sender>,
-    opening: Vec<JoinHandle<Result<Sender, ConnectError>>>,
+    opening: Vec<JoinHandle<Result<Sender, Failure>>>,
 }
 
 /// A connection for one request, from its beginning to the end of its answer. Dropped, it is kept
@@ -84,7 +85,7 @@ impl Pool {
         &self,
         target: &Target,
         lease: &'l mut Lease,
-    ) -> Result<&'l mut Sender, ConnectError> {
+    ) -> Result<&'l mut Sender, Failure> {
         lease.is_used = true;
         while let Some(mut idle) = lease.lane.take_idle() {
             // Servers close what is idle; and the end of the last answer may still be on its way.
@@ -105,14 +106,14 @@ impl Pool {
         &self,
         target: &Target,
         lease: &'l mut Lease,
-    ) -> Result<&'l mut Sender, ConnectError> {
+    ) -> Result<&'l mut Sender, Failure> {
         lease.is_used = false;
         Ok(lease.sender.insert(self.connect(target).await?))
     }
 
-    async fn connect(&self, target: &Target) -> Result<Sender, ConnectError> {
+    async fn connect(&self, target: &Target) -> Result<Sender, Failure> {
         let (began, to) = (Instant::now(), target.authority());
-        let proxy = self.proxies.for_target(target.is_tls, &target.host, target.port);
+        let proxy = self.proxies.for_target(target);
         let sender = open(target, proxy, self.tls.as_ref()).await?;
         let opened = Opened { to, began, ended: Instant::now() };
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(opened);
@@ -126,14 +127,11 @@ impl Pool {
 
     fn lane(&self, target: &Target) -> Arc<Lane> {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        lanes.entry(target.clone()).or_default().clone()
-    }
-}
-
-impl Default for Lane {
-    fn default() -> Self {
-        let permits = Arc::new(Semaphore::new(MAX_PER_HOST));
-        Lane { permits, connections: Mutex::default() }
+        let new = || {
+            let permits = Arc::new(Semaphore::new(MAX_PER_HOST));
+            Arc::new(Lane { permits, connections: Mutex::default() })
+        };
+        lanes.entry(target.clone()).or_insert_with(new).clone()
     }
 }
 

@@ -5,7 +5,6 @@
 //! the link-local metadata addresses never go through a proxy, whatever the variables say: one that
 //! answers a metadata request answers with its own host's role.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use ecs_config::proxy::NoProxy;
@@ -14,22 +13,12 @@ use url::Url;
 use super::connect::Target;
 use super::{Error, Vars};
 
-/// The proxies of one process. `Debug` and `Display` of what is in here never show a user name or
-/// password.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Proxies {
-    http: Option<Proxy>,
-    https: Option<Proxy>,
+/// The proxies of one process, with user names and passwords, which is why there is no `Debug`.
+#[derive(Default)]
+pub(super) struct Proxies {
+    http: Option<Url>,
+    https: Option<Url>,
     no_proxy: NoProxy,
-}
-
-#[derive(Clone)]
-struct Proxy(Url);
-
-impl fmt::Debug for Proxy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&shown(&self.0))
-    }
 }
 
 impl Proxies {
@@ -45,30 +34,18 @@ impl Proxies {
     }
 
     /// The proxy on the way to a server, user name and password included: for the connection only.
-    pub(super) fn for_target(&self, is_tls: bool, host: &str, port: u16) -> Option<&Url> {
-        let proxy = if is_tls { &self.https } else { &self.http };
-        let is_direct = stays_on_this_host(host) || self.no_proxy.covers(host, port);
-        proxy.as_ref().filter(|_| !is_direct).map(|proxy| &proxy.0)
+    pub(super) fn for_target(&self, target: &Target) -> Option<&Url> {
+        let proxy = if target.is_tls { &self.https } else { &self.http };
+        let is_direct =
+            stays_on_this_host(&target.host) || self.no_proxy.covers(&target.host, target.port);
+        proxy.as_ref().filter(|_| !is_direct)
     }
 
     /// The same, fit to be shown: `host:port`.
-    pub(crate) fn name_for(&self, url: &Url) -> Option<String> {
-        let host = url.host_str()?.trim_matches(['[', ']']);
-        let port = url.port_or_known_default().unwrap_or_default();
-        self.for_target(url.scheme() == "https", host, port).map(shown)
+    pub(super) fn name_for(&self, target: &Target) -> Option<String> {
+        let proxy = self.for_target(target)?;
+        Some(format!("{}:{}", proxy.host_str()?, proxy.port_or_known_default().unwrap_or_default()))
     }
-
-    pub(super) fn name_for_target(&self, target: &Target) -> Option<String> {
-        self.for_target(target.is_tls, &target.host, target.port).map(shown)
-    }
-}
-
-fn shown(proxy: &Url) -> String {
-    format!(
-        "{}:{}",
-        proxy.host_str().unwrap_or_default(),
-        proxy.port_or_known_default().unwrap_or_default()
-    )
 }
 
 fn either_case<'v>(vars: &'v Vars, name: &'static str) -> Option<(String, &'v str)> {
@@ -81,13 +58,13 @@ fn either_case<'v>(vars: &'v Vars, name: &'static str) -> Option<(String, &'v st
     filled(name.to_ascii_lowercase()).or_else(|| filled(name.to_owned()))
 }
 
-fn find(vars: &Vars, name: &'static str) -> Result<Option<Proxy>, Error> {
+fn find(vars: &Vars, name: &'static str) -> Result<Option<Url>, Error> {
     let Some((variable, value)) = either_case(vars, name) else { return Ok(None) };
     let with_scheme =
         if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
     let url = Url::parse(&with_scheme).ok().filter(Url::has_host);
     match url {
-        Some(url) if matches!(url.scheme(), "http" | "https") => Ok(Some(Proxy(url))),
+        Some(url) if matches!(url.scheme(), "http" | "https") => Ok(Some(url)),
         Some(url) => Err(Error::Proxy {
             variable,
             why: format!("a {} proxy is not supported", url.scheme()),
@@ -124,7 +101,8 @@ mod tests {
     }
 
     fn way(vars: &[(&str, &str)], url: &str) -> String {
-        proxies(vars).name_for(&Url::parse(url).unwrap()).unwrap_or_else(|| "direct".into())
+        let target = Target::of_url(&Url::parse(url).unwrap()).unwrap();
+        proxies(vars).name_for(&target).unwrap_or_else(|| "direct".into())
     }
 
     #[test]
@@ -198,8 +176,8 @@ mod tests {
         for bad in
             ["socks5://u:MARKER@proxy.test", "http://u:MARKER@", "http://u:MARKER@proxy:port"]
         {
-            let error = Proxies::from_vars(&[("HTTPS_PROXY".to_owned(), bad.to_owned())].into())
-                .unwrap_err();
+            let vars = [("HTTPS_PROXY".to_owned(), bad.to_owned())].into();
+            let error = Proxies::from_vars(&vars).err().unwrap();
             assert!(!format!("{error} {error:?}").contains("MARKER"), "{error}");
             assert!(error.to_string().contains("HTTPS_PROXY"), "{error}");
         }

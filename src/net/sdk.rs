@@ -14,46 +14,41 @@ use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::endpoint::{
     EndpointFuture, EndpointResolverParams, ResolveEndpoint, SharedEndpointResolver,
 };
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
-    SharedHttpConnector,
+    HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::http::HttpError;
 use aws_smithy_types::Document;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::endpoint::Endpoint;
 use bytes::Bytes;
-use futures_util::{future::ready, stream};
-use http_body_util::StreamBody;
-use hyper::body::Frame;
 use url::Url;
 
 use super::aws::Aws;
 use super::endpoint::Service;
-use super::{CONNECT_TIMEOUT, Cause, Http, READ_TIMEOUT, Request, RequestFailed, Response};
-use crate::paths::{MAX_CONFIG, MAX_DOCUMENT};
+use super::{CONNECT_TIMEOUT, Http, READ_TIMEOUT, Request, RequestFailed, Response};
+use crate::paths::MAX_CONFIG;
 
-/// What S3 and STS clients are made of.
+/// What S3 clients are made of.
 ///
 /// Retries are [`retry`](super::backoff::retry)'s. The HTTP client ends an answer that stalls
 /// ([`READ_TIMEOUT`]), so the SDK's own watch over streams is off.
 pub(crate) fn sdk_config(
     aws: &Aws,
-    service: Service,
     http: &Http,
     credentials: Option<Credentials>,
     region: &str,
 ) -> SdkConfig {
-    let limit = if service == Service::S3 { MAX_CONFIG } else { MAX_DOCUMENT };
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .app_name(app_name())
-        .http_client(for_sdk(http, limit))
+        .http_client(for_sdk(http))
         .sleep_impl(TokioSleep::new())
         .region(Region::new(region.to_owned()))
         .use_fips(aws.use_fips)
@@ -61,7 +56,7 @@ pub(crate) fn sdk_config(
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    config.set_endpoint_url(aws.endpoint(service).map(|url| url.as_str().to_owned()));
+    config.set_endpoint_url(aws.endpoint(Service::S3).map(|url| url.as_str().to_owned()));
     config.set_credentials_provider(credentials.map(SharedCredentialsProvider::new));
     config.build()
 }
@@ -71,7 +66,7 @@ pub(crate) fn sdk_config(
 pub(crate) fn admin_config(http: &Http) -> aws_config::ConfigLoader {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .app_name(app_name())
-        .http_client(for_sdk(http, MAX_CONFIG))
+        .http_client(for_sdk(http))
         .sleep_impl(TokioSleep::new())
         .timeout_config(timeouts())
 }
@@ -84,46 +79,38 @@ fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build()
 }
 
-/// The client as the SDK wants it. The body of a 200 may have `limit` bytes.
-pub(crate) fn for_sdk(http: &Http, limit: usize) -> SharedHttpClient {
-    SharedHttpClient::new(SdkClient { http: http.clone(), limit, wait: READ_TIMEOUT })
+/// The client as the SDK wants it.
+pub(crate) fn for_sdk(http: &Http) -> SharedHttpClient {
+    let http = http.clone();
+    http_client_fn(move |settings, _| {
+        let wait = settings.read_timeout().or(settings.connect_timeout()).unwrap_or(READ_TIMEOUT);
+        SharedHttpConnector::new(Connector { http: http.clone(), wait })
+    })
 }
 
-#[derive(Clone, Debug)]
-struct SdkClient {
+#[derive(Debug)]
+struct Connector {
     http: Http,
-    limit: usize,
     /// From the start of a request to the head of its answer, connecting included.
     wait: Duration,
 }
 
-impl HttpClient for SdkClient {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        _: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        let wait = settings.read_timeout().or(settings.connect_timeout()).unwrap_or(self.wait);
-        SharedHttpConnector::new(Self { wait, ..self.clone() })
-    }
-}
-
-impl HttpConnector for SdkClient {
+impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Self { http, limit, wait } = self.clone();
+        let (http, wait) = (self.http.clone(), self.wait);
         HttpConnectorFuture::new(async move {
             let request = outgoing(request).map_err(ConnectorError::user)?;
-            let answer = http.send(request, wait, limit).await.map_err(connector_error)?;
+            let answer = http.send(request, wait, MAX_CONFIG).await.map_err(connector_error)?;
             match answer.status() {
                 // The SDK would take each of them for the object.
-                status @ 201..300 => Err(connector_error(answer.unexpected(status))),
+                201..300 => Err(connector_error(answer.unexpected())),
                 _ => incoming(answer).await,
             }
         })
     }
 }
 
-fn outgoing(request: HttpRequest) -> Result<Request, Cause> {
+fn outgoing(request: HttpRequest) -> Result<Request, BoxError> {
     let (parts, body) = request.try_into_http1x()?.into_parts();
     let body = body.bytes().ok_or("the request's body is not in memory")?;
     Ok(http::Request::from_parts(parts, Bytes::copy_from_slice(body)))
@@ -132,21 +119,12 @@ fn outgoing(request: HttpRequest) -> Result<Request, Cause> {
 async fn incoming(answer: Response) -> Result<HttpResponse, ConnectorError> {
     let (head, body) = answer.read().await;
     let body = match body {
-        Ok(body) => SdkBody::from(body),
-        // The status of a refusal tells more than that its body is too long.
-        Err(failed) if head.status.as_u16() >= 300 => broken(failed),
-        Err(failed) => return Err(connector_error(failed)),
+        // The status of a refusal tells more than that its body broke off.
+        Err(_) if head.status.as_u16() >= 300 => Vec::new(),
+        body => body.map_err(connector_error)?,
     };
-    let answer = http::Response::from_parts(head, body);
-    answer.try_into().map_err(|error: aws_smithy_runtime_api::http::HttpError| {
-        ConnectorError::other(error.into(), None)
-    })
-}
-
-/// A body that breaks off before its first byte.
-fn broken(failed: RequestFailed) -> SdkBody {
-    let failed = stream::once(ready(Err::<Frame<Bytes>, _>(failed)));
-    SdkBody::from_body_1_x(StreamBody::new(failed))
+    let answer = http::Response::from_parts(head, SdkBody::from(body));
+    answer.try_into().map_err(|error: HttpError| ConnectorError::other(error.into(), None))
 }
 
 /// The endpoint that a client asks, where this program's rules know it: the SDK's own would read

@@ -1,13 +1,14 @@
 //! One signed request to STS, ECS, ECR, Systems Manager, Secrets Manager or Auto Scaling, for which
 //! six more SDK crates would be too much.
 
+use std::fmt::Display;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
 use bytes::Bytes;
-use http::{Method, header};
+use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -21,97 +22,73 @@ use crate::paths::{MAX_CONFIG, MAX_DOCUMENT};
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An action of a service.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Action {
-    /// In a policy.
+    /// In a policy: the service, as in the scope of a signature too, and the action.
     pub(crate) name: &'static str,
     pub(crate) service: Service,
-    /// The service in the scope of a signature.
-    scope: &'static str,
     protocol: Protocol,
-    /// More than this is not read of its answer, in bytes.
-    limit: usize,
 }
 
 /// How an action and its parameters are written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Protocol {
-    /// As JSON; the value of `X-Amz-Target`.
+    /// As JSON; what is before the action in `X-Amz-Target`.
     Json(&'static str),
     /// As a form; the version of the API.
     Query(&'static str),
 }
+use Protocol::{Json, Query};
 
-pub(crate) const GET_CALLER_IDENTITY: Action = Action {
-    name: "sts:GetCallerIdentity",
-    service: Service::Sts,
-    scope: "sts",
-    protocol: Protocol::Query("2011-06-15"),
-    limit: MAX_DOCUMENT,
-};
+const fn action(name: &'static str, service: Service, protocol: Protocol) -> Action {
+    Action { name, service, protocol }
+}
 
-pub(crate) const DISCOVER_POLL_ENDPOINT: Action = Action {
-    name: "ecs:DiscoverPollEndpoint",
-    service: Service::Ecs,
-    scope: "ecs",
-    protocol: Protocol::Json("AmazonEC2ContainerServiceV20141113.DiscoverPollEndpoint"),
-    limit: MAX_DOCUMENT,
-};
-
-pub(crate) const GET_AUTHORIZATION_TOKEN: Action = Action {
-    name: "ecr:GetAuthorizationToken",
-    service: Service::Ecr,
-    scope: "ecr",
-    protocol: Protocol::Json("AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"),
-    limit: MAX_DOCUMENT,
-};
-
-pub(crate) const GET_PARAMETER: Action = Action {
-    name: "ssm:GetParameter",
-    service: Service::Ssm,
-    scope: "ssm",
-    protocol: Protocol::Json("AmazonSSM.GetParameter"),
-    limit: MAX_CONFIG,
-};
-
-pub(crate) const GET_SECRET_VALUE: Action = Action {
-    name: "secretsmanager:GetSecretValue",
-    service: Service::SecretsManager,
-    scope: "secretsmanager",
-    protocol: Protocol::Json("secretsmanager.GetSecretValue"),
-    limit: MAX_CONFIG,
-};
-
-pub(crate) const SET_INSTANCE_HEALTH: Action = Action {
-    name: "autoscaling:SetInstanceHealth",
-    service: Service::AutoScaling,
-    scope: "autoscaling",
-    protocol: Protocol::Query("2011-01-01"),
-    limit: MAX_DOCUMENT,
-};
-
+pub(crate) const GET_CALLER_IDENTITY: Action =
+    action("sts:GetCallerIdentity", Service::Sts, Query("2011-06-15"));
+pub(crate) const DISCOVER_POLL_ENDPOINT: Action =
+    action("ecs:DiscoverPollEndpoint", Service::Ecs, Json("AmazonEC2ContainerServiceV20141113"));
+pub(crate) const GET_AUTHORIZATION_TOKEN: Action =
+    action("ecr:GetAuthorizationToken", Service::Ecr, Json("AmazonEC2ContainerRegistry_V20150921"));
+pub(crate) const GET_PARAMETER: Action =
+    action("ssm:GetParameter", Service::Ssm, Json("AmazonSSM"));
+pub(crate) const GET_SECRET_VALUE: Action =
+    action("secretsmanager:GetSecretValue", Service::SecretsManager, Json("secretsmanager"));
+pub(crate) const SET_INSTANCE_HEALTH: Action =
+    action("autoscaling:SetInstanceHealth", Service::AutoScaling, Query("2011-01-01"));
 pub(crate) const COMPLETE_LIFECYCLE_ACTION: Action =
-    Action { name: "autoscaling:CompleteLifecycleAction", ..SET_INSTANCE_HEALTH };
+    action("autoscaling:CompleteLifecycleAction", Service::AutoScaling, Query("2011-01-01"));
 
 impl Action {
+    /// The service and the action in [`Action::name`].
+    fn scope_and_verb(&self) -> (&'static str, &'static str) {
+        self.name.split_once(':').expect("every name above has a colon")
+    }
+
+    /// What is not of the service: neither an error of it nor, in XML, the answer to this action.
+    pub(crate) fn is_foreign(&self, answer: &Answer) -> bool {
+        match answer.status {
+            200 => !answer.xml.contains(&format!("<{}Response", self.scope_and_verb().1)),
+            _ => answer.code.is_empty(),
+        }
+    }
+
     /// The body of a request with these parameters.
     fn written(&self, parameters: &Value) -> String {
-        let Protocol::Query(version) = self.protocol else { return parameters.to_string() };
-        let name = self.name.rsplit(':').next().unwrap_or_default();
+        let Query(version) = self.protocol else { return parameters.to_string() };
         let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.append_pair("Action", name).append_pair("Version", version);
+        form.append_pair("Action", self.scope_and_verb().1).append_pair("Version", version);
         for (name, value) in parameters.as_object().into_iter().flatten() {
             form.append_pair(name, value.as_str().unwrap_or_default());
         }
         form.finish()
     }
 
-    fn headers(&self) -> Vec<(&'static str, &'static str)> {
-        match self.protocol {
-            Protocol::Json(target) => {
-                vec![("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target)]
-            }
-            Protocol::Query(_) => vec![("content-type", "application/x-www-form-urlencoded")],
+    /// More than this is not read of its answer, in bytes.
+    fn limit(&self) -> usize {
+        match self.service {
+            Service::Ssm | Service::SecretsManager => MAX_CONFIG,
+            _ => MAX_DOCUMENT,
         }
     }
 }
@@ -126,18 +103,6 @@ pub(crate) struct Caller<'a> {
     pub(crate) time: SystemTime,
 }
 
-/// Why there is no answer.
-pub(crate) enum NoAnswer {
-    Unusable(String),
-    Network(RequestFailed),
-}
-
-impl From<RequestFailed> for NoAnswer {
-    fn from(failed: RequestFailed) -> Self {
-        NoAnswer::Network(failed)
-    }
-}
-
 /// An answer of the service.
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -146,7 +111,8 @@ pub(crate) struct Answer {
     pub(crate) message: String,
     /// Our clock less the answer's `Date`, in seconds.
     pub(crate) clock_ahead: Option<i64>,
-    body: Value,
+    /// Of an action whose answer is asked for; that of ECR is a password.
+    pub(crate) body: Value,
     /// What is not JSON.
     xml: String,
 }
@@ -158,21 +124,6 @@ impl Answer {
     /// The role lacks the permission.
     pub(crate) fn is_denied(&self) -> bool {
         DENIED.contains(&self.code.as_str())
-    }
-
-    /// What is not of the service: neither an error of it nor, in XML, the answer to an action.
-    pub(crate) fn is_foreign(&self) -> bool {
-        let root = self.xml.split('<').map(|tag| tag.split([' ', '/', '>']).next().unwrap_or(""));
-        let root = root.filter(|name| !name.trim().is_empty()).find(|name| !name.starts_with('?'));
-        match self.status {
-            200 => !root.is_some_and(|name| name.ends_with("Response")),
-            _ => self.code.is_empty(),
-        }
-    }
-
-    /// The answer to an action whose answer is asked for; that of ECR is a password.
-    pub(crate) fn into_body(self) -> Value {
-        self.body
     }
 
     /// The text of an element of an answer in XML.
@@ -203,25 +154,22 @@ pub(crate) async fn attempt(
 ) -> Result<Answer, String> {
     let region = region.ok_or("the region is unknown: set AWS_REGION")?;
     let caller = Caller { aws, region, credentials, http, time: SystemTime::now() };
-    call(action, &json!({}), &caller).await.map_err(|failed| match failed {
-        NoAnswer::Unusable(why) => format!("the request cannot be made: {why}"),
-        NoAnswer::Network(failed) => failed.kind().to_string(),
-    })
+    call(action, &json!({}), &caller).await.map_err(|failed| failed.kind().to_string())
 }
 
 /// One request; any answer of the service is one.
 pub(crate) async fn call(
     action: &Action,
-    body: &Value,
+    parameters: &Value,
     caller: &Caller<'_>,
-) -> Result<Answer, NoAnswer> {
-    let no_endpoint = || NoAnswer::Unusable("its region has no endpoint".into());
-    let url = action.service.url(caller.aws, Some(caller.region)).ok_or_else(no_endpoint)?;
-    let request = signed(action, &url, action.written(body), caller)
-        .map_err(|why| NoAnswer::Unusable(why.to_string()))?;
-    let answer = caller.http.send(request, TIMEOUT, action.limit).await?;
+) -> Result<Answer, RequestFailed> {
+    let unusable = |why: &dyn Display| RequestFailed::unusable(action.service.name(), why);
+    let url = action.service.url(caller.aws, Some(caller.region));
+    let url = url.ok_or_else(|| unusable(&"its region has no endpoint"))?;
+    let request = signed(action, &url, parameters, caller).map_err(|why| unusable(&why))?;
+    let answer = caller.http.send(request, TIMEOUT, action.limit()).await?;
     let status = answer.status();
-    let clock_ahead = header_of(answer.headers(), "date").and_then(|date| seconds_ahead(&date));
+    let clock_ahead = header_of(&answer.head.headers, "date").and_then(|date| seconds_ahead(&date));
     let text = match answer.bytes().await {
         // The status tells that it may pass; an error's text only explains.
         Err(_) if NetworkError::of_answer(status, "").is_some() => Vec::new(),
@@ -233,29 +181,32 @@ pub(crate) async fn call(
 fn signed(
     action: &Action,
     url: &Url,
-    body: String,
+    parameters: &Value,
     caller: &Caller<'_>,
 ) -> Result<Request, Box<dyn std::error::Error>> {
-    let headers = action.headers();
+    let (scope, verb) = action.scope_and_verb();
+    let request = http::Request::post(url.as_str());
+    let request = match action.protocol {
+        Json(prefix) => request
+            .header(CONTENT_TYPE, "application/x-amz-json-1.1")
+            .header("x-amz-target", format!("{prefix}.{verb}")),
+        Query(_) => request.header(CONTENT_TYPE, "application/x-www-form-urlencoded"),
+    };
+    let mut request = request.body(Bytes::from(action.written(parameters)))?;
     let identity = caller.credentials.clone().into();
-    let parameters = SigningParams::builder()
+    let signing = SigningParams::builder()
         .identity(&identity)
         .region(caller.region)
-        .name(action.scope)
+        .name(scope)
         .time(caller.time)
         .settings(SigningSettings::default())
         .build()?
         .into();
-    let signable = SignableBody::Bytes(body.as_bytes());
-    let signable = SignableRequest::new("POST", url.as_str(), headers.iter().copied(), signable)?;
-    let signed = sign(signable, &parameters)?.into_parts().0;
-    let mut request =
-        http::Request::builder().method(Method::POST).uri(url.as_str()).body(Bytes::from(body))?;
-    for (name, value) in headers {
-        request
-            .headers_mut()
-            .insert(header::HeaderName::from_static(name), header::HeaderValue::from_str(value)?);
-    }
+    let headers = request.headers().iter();
+    let headers = headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    let body = SignableBody::Bytes(request.body());
+    let signable = SignableRequest::new("POST", url.as_str(), headers, body)?;
+    let signed = sign(signable, &signing)?.into_parts().0;
     signed.apply_to_request_http1x(&mut request);
     Ok(request)
 }
@@ -320,7 +271,7 @@ mod tests {
         let (aws, http) = (Aws::default(), Http::direct());
         let (region, time) = ("eu-west-1", SystemTime::now());
         let caller = Caller { aws: &aws, region, credentials: &credentials, http: &http, time };
-        let request = signed(&DISCOVER_POLL_ENDPOINT, &url, "{}".into(), &caller).unwrap();
+        let request = signed(&DISCOVER_POLL_ENDPOINT, &url, &json!({}), &caller).unwrap();
         let header = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
         assert!(header("authorization").contains("/eu-west-1/ecs/aws4_request"));
         assert!(header("authorization").contains("x-amz-target"), "{}", header("authorization"));

@@ -2,9 +2,9 @@
 
 use super::{Object, policy};
 use crate::error::{Diagnostic, ExitStatus, Step};
+use crate::net::NetworkError;
 use crate::net::endpoint::Service;
 use crate::net::signed::Action;
-use crate::net::{NetworkError, UNUSABLE};
 use crate::paths::{MAX_LAYERS_BYTES, MAX_SECRETS};
 
 /// A source that did not yield its bytes. Holds no secret: neither a presigned URL's query nor a
@@ -30,19 +30,11 @@ pub(super) struct Asked {
 }
 
 /// What was refused of a parameter or a secret, for the policy statement.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AskedSecret {
     pub(super) action: &'static Action,
     pub(super) arn: String,
 }
-
-impl PartialEq for AskedSecret {
-    fn eq(&self, other: &Self) -> bool {
-        self.arn == other.arn
-    }
-}
-
-impl Eq for AskedSecret {}
 
 impl Error {
     /// Of something that was found without asking again.
@@ -102,8 +94,6 @@ pub(super) enum ErrorKind {
     Owner { owner: String },
     #[error("it is {0}, not a file")]
     NotPlainFile(&'static str),
-    #[error("the request cannot be made: {0}")]
-    Unusable(String),
     #[error("there are no AWS credentials to fetch it with")]
     NoCredentials,
 }
@@ -165,7 +155,10 @@ impl Error {
 }
 
 impl ErrorKind {
-    /// A skewed clock makes S3 refuse, not fail: waiting does not help, a person must set it.
+    pub(super) fn unusable(why: impl ToString) -> Self {
+        NetworkError::Unusable(why.to_string()).into()
+    }
+
     pub(super) fn status(&self) -> ExitStatus {
         use ErrorKind::*;
         match self {
@@ -174,15 +167,15 @@ impl ErrorKind {
             }
             Credentials { .. } => ExitStatus::AccessDenied,
             UrlRefused { .. } | Refused { .. } | Archived | FileDenied => ExitStatus::AccessDenied,
-            Network(NetworkError::ClockSkew { .. }) => ExitStatus::AccessDenied,
             NotFound(_) | DeleteMarker | NoUrl(_) => ExitStatus::NotFound,
             TooManySecrets(_) => ExitStatus::Integrity,
             TooLarge | TooMuch | Checksum | Digest { .. } | Owner { .. } => ExitStatus::Integrity,
-            NotPlainFile(_) | Unusable(_) => ExitStatus::Settings,
+            NotPlainFile(_) => ExitStatus::Settings,
             NoCredentials => ExitStatus::NoRole,
-            RegionLoop(_) | Redirected(_) | Unexpected(_) | FileIo(_) | Network(_) => {
+            RegionLoop(_) | Redirected(_) | Unexpected(_) | FileIo(_) => {
                 ExitStatus::SourceUnreachable
             }
+            Network(error) => error.status(),
         }
     }
 
@@ -229,7 +222,6 @@ impl ErrorKind {
                 "if the change is intended, write the new digest after #sha256=; if not, find out who wrote the object"
             }
             NotPlainFile(_) => "name a file",
-            Unusable(_) => UNUSABLE,
             NoCredentials => "attach a role to the instance",
         }
         .into()

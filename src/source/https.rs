@@ -20,13 +20,13 @@ pub(super) async fn get(http: &Http, url: &Url) -> Result<Content, Failed> {
     if answer.status() != 200 {
         return Err(refused(answer, url).await);
     }
-    let named = |name| header(answer.headers(), name);
+    let named = |name| header(&answer.head.headers, name);
     let (etag, version_id) = (named("etag"), named("x-amz-version-id"));
     Ok(Content { bytes: answer.bytes().await?, etag, version_id, ..Content::default() })
 }
 
 async fn refused(answer: Response, url: &Url) -> Failed {
-    let (status, headers) = (answer.status(), answer.headers().clone());
+    let (status, headers) = (answer.status(), answer.head.headers.clone());
     if (300..400).contains(&status) {
         let location = header(&headers, LOCATION.as_str());
         return FailedAttempt::last(redirected(status, location, url));

@@ -179,7 +179,7 @@ fn first_region(object: &Object, aws: &Aws, region: Option<&String>) -> String {
 
 fn client(object: &Object, access: &Access<'_>, region: &str) -> Client {
     let credentials = access.credentials.cloned();
-    let shared = sdk_config(access.aws, Service::S3, access.http, credentials, region);
+    let shared = sdk_config(access.aws, access.http, credentials, region);
     let mut config = Builder::from(&shared).use_arn_region(true);
     if let Some(url) = url(object, access.aws, region) {
         config.set_endpoint_resolver(Some(endpoint(&url, "s3", region)));
@@ -229,6 +229,6 @@ fn answered(raw: &HttpResponse) -> S3Answer {
 fn unanswered(error: &(dyn Error + 'static)) -> Failed {
     match RequestFailed::within(error) {
         Some(failed) => failed.into(),
-        None => FailedAttempt::last(ErrorKind::Unusable(innermost(error))),
+        None => FailedAttempt::last(ErrorKind::unusable(innermost(error))),
     }
 }

@@ -14,7 +14,7 @@ use super::grammar::{Secret, Store};
 use super::{Access, Content, Failed, Fetched, Source, answer, fetch_all};
 use crate::net::backoff::{FailedAttempt, Next};
 use crate::net::partition::Partition;
-use crate::net::signed::{self, Answer, Caller, NoAnswer, time_there};
+use crate::net::signed::{self, Answer, Caller, time_there};
 use crate::net::{NetworkError, first_paragraph};
 use crate::paths::MAX_SECRETS;
 
@@ -52,16 +52,15 @@ impl<'a> Getter<'a> {
     pub(super) async fn attempt(&mut self) -> Result<Content, Failed> {
         let Access { aws, region, http, .. } = self.access;
         let region = self.secret.region.as_ref().or(aws.region.as_ref()).or(region.as_ref());
-        let unknown = || FailedAttempt::last(ErrorKind::Unusable("the region is unknown".into()));
+        let unknown = || FailedAttempt::last(ErrorKind::unusable("the region is unknown"));
         let region = region.ok_or_else(unknown)?;
         let (credentials, time) = (self.credentials, time_there(self.ahead));
         let caller = Caller { aws, region, credentials, http, time };
         let action = self.secret.store.action();
-        match signed::call(action, &self.request(), &caller).await {
-            Ok(answer) if answer.status == 200 => self.read(answer.into_body()),
-            Ok(answer) => Err(self.failure(&answer, region)),
-            Err(NoAnswer::Network(failed)) => Err(failed.into()),
-            Err(NoAnswer::Unusable(why)) => Err(FailedAttempt::last(ErrorKind::Unusable(why))),
+        let answer = signed::call(action, &self.request(), &caller).await?;
+        match answer.status {
+            200 => self.read(&answer.body),
+            _ => Err(self.failure(&answer, region)),
         }
     }
 
@@ -83,7 +82,7 @@ impl<'a> Getter<'a> {
         }
     }
 
-    fn read(&self, body: Value) -> Result<Content, Failed> {
+    fn read(&self, body: &Value) -> Result<Content, Failed> {
         let (value, version) = match self.secret.store {
             Store::ParameterStore => {
                 (body["Parameter"]["Value"].as_str(), &body["Parameter"]["Version"])
@@ -161,9 +160,9 @@ pub(crate) async fn fetch_secrets(
     let mut named = Vec::new();
     for placeholder in placeholders {
         let Some(source) = placeholder.source() else { continue };
-        let parsed = source.parse::<Source>().map_err(|invalid| {
-            Error::of(placeholder.to_string(), ErrorKind::Unusable(invalid.to_string()))
-        })?;
+        let parsed = source
+            .parse::<Source>()
+            .map_err(|invalid| Error::of(placeholder.to_string(), ErrorKind::unusable(invalid)))?;
         named.push((placeholder, parsed));
     }
     let mut sources: Vec<&Source> = named.iter().map(|(_, source)| source).collect();
@@ -186,7 +185,7 @@ pub(crate) async fn fetch_secrets(
 
 /// The text, or one field of the JSON object that it is.
 fn value(bytes: &[u8], field: Option<&str>) -> Result<String, ErrorKind> {
-    let not_text = ErrorKind::Unusable("its value is not text in UTF-8".into());
+    let not_text = ErrorKind::unusable("its value is not text in UTF-8");
     let Some(field) = field else {
         return str::from_utf8(bytes).map(str::to_owned).map_err(|_| not_text);
     };

@@ -50,9 +50,13 @@ pub(super) fn identity() -> Vec<(ExitStatus, identity::Error)> {
         profile: "default".into(),
         why: "No such file or directory".into(),
     };
-    let asked = |kind| Error::Sts { kind, causes: vec!["connection reset".into()] };
+    let asked = |status| {
+        let causes = || vec!["connection reset".into()];
+        network::network_with(status)
+            .map(|kind| Error::Sts { kind, causes: causes() })
+            .collect::<Vec<_>>()
+    };
     let causes: Vec<_> = imds().into_iter().map(|(_, error)| Error::Metadata(error)).collect();
-    let asked: Vec<_> = network::network().into_iter().map(|(_, kind)| asked(kind)).collect();
     examples!(Error {
         Error::Metadata(_) => MetadataUnreachable causes,
         Error::NoRole => NoRole [Error::NoRole],
@@ -78,8 +82,10 @@ pub(super) fn identity() -> Vec<(ExitStatus, identity::Error)> {
             Error::Rejected { role: role(), code: code(), message: message() },
         ],
         Error::Strange(_) => SourceUnreachable [Error::Strange("its body is too long".into())],
-        Error::Unusable(_) => Settings [Error::Unusable("not a valid endpoint".into())],
-        Error::Sts { .. } => SourceUnreachable asked,
+        Error::Sts { kind: NetworkError::Unusable(_), .. } => Settings asked(ExitStatus::Settings),
+        Error::Sts { kind: NetworkError::ClockSkew { .. }, .. } => AccessDenied
+            asked(ExitStatus::AccessDenied),
+        Error::Sts { .. } => SourceUnreachable asked(ExitStatus::SourceUnreachable),
     })
 }
 

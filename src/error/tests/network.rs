@@ -35,6 +35,11 @@ pub(super) fn runtime() -> Vec<(ExitStatus, RuntimeFailed)> {
     vec![(ExitStatus::Internal, RuntimeFailed(io::ErrorKind::OutOfMemory.into()))]
 }
 
+/// Those with this status of their own.
+pub(crate) fn network_with(wanted: ExitStatus) -> impl Iterator<Item = NetworkError> {
+    network().into_iter().map(|(_, kind)| kind).filter(move |kind| kind.status() == wanted)
+}
+
 /// What all servers have in common; the exit status is that of a source.
 pub(crate) fn network() -> Vec<(ExitStatus, NetworkError)> {
     use NetworkError::*;
@@ -59,5 +64,6 @@ pub(crate) fn network() -> Vec<(ExitStatus, NetworkError)> {
         TooLong => Integrity [TooLong],
         Deadline => SourceUnreachable [Deadline],
         Unexpected(_) => SourceUnreachable [Unexpected(206)],
+        Unusable(_) => Settings [Unusable("not a valid endpoint".into())],
     })
 }

@@ -69,7 +69,6 @@ fn kinds() -> Vec<(ExitStatus, ErrorKind)> {
         Digest { .. } => Integrity [digest],
         Owner { .. } => Integrity [Owner { owner: "123456789012".into() }],
         NotPlainFile(_) => Settings [NotPlainFile("a folder")],
-        Unusable(_) => Settings [Unusable("not a valid endpoint".into())],
         NoCredentials => NoRole [NoCredentials],
     })
 }

@@ -36,7 +36,8 @@ fn host_name_that_aws_lacks_is_a_settings_error() {
         Duration::from_secs(5),
     )
     .unwrap_err();
-    assert!(matches!(&error.kind, ErrorKind::Unusable(why) if why.contains("FIPS")), "{error:?}");
+    let ErrorKind::Network(NetworkError::Unusable(why)) = &error.kind else { panic!("{error:?}") };
+    assert!(why.contains("FIPS"), "{why}");
     assert_eq!(error.status(), ExitStatus::Settings);
 }
 

@@ -301,6 +301,17 @@ fn endless_answer_ends_with_the_error_of_its_status() {
 }
 
 #[test]
+fn endless_refusal_of_a_parameter_is_one_too() {
+    for (status, exit) in [(200, ExitStatus::Integrity), (403, ExitStatus::AccessDenied)] {
+        let server = Server::start(vec![endless(status)]);
+        let at = [("AWS_ENDPOINT_URL_SSM", &*server.url())];
+        let error = fetch_with(&at, "ssm:///a", PLENTY).unwrap_err();
+        assert_eq!((error.status(), error.attempts), (exit, 1), "{status}: {error}");
+        assert!(server.exchanges()[0].sent < BUFFERS, "{status}");
+    }
+}
+
+#[test]
 fn part_of_an_object_is_asked_for_again() {
     for status in [201, 203, 206] {
         let part = answer(status, "Content-Range: bytes 0-13/100\r\n", "ECS_CLUSTER=ne");

@@ -141,7 +141,7 @@ impl IamReader {
             .or_else("us-east-1");
         let region = region.region().await;
         let provider = ProviderConfig::without_region()
-            .with_http_client(for_sdk(http, MAX_CONFIG))
+            .with_http_client(for_sdk(http))
             .with_sleep_impl(TokioSleep::new())
             .with_region(region.clone());
         let chain = DefaultCredentialsChain::builder().configure(provider).build().await;
