@@ -46,19 +46,12 @@ impl Aws {
                 aws.endpoints.extend(url.map(|url| (service, url)));
             }
         }
-        aws.agrees()
-    }
-
-    /// There are no host names for custom endpoints with FIPS or dual stack.
-    fn agrees(self) -> Result<Self, Error> {
-        let custom = [Service::S3, Service::Sts].iter().any(|one| self.endpoint(*one).is_some());
-        let excluded = [
-            (self.use_fips, "AWS_USE_FIPS_ENDPOINT"),
-            (self.use_dualstack, "AWS_USE_DUALSTACK_ENDPOINT"),
-        ];
-        match excluded.into_iter().find(|(on, _)| *on && custom) {
-            Some((_, variable)) => Err(Error::Endpoint { variable }),
-            None => Ok(self),
+        // There are no host names for custom endpoints with FIPS or dual stack.
+        let custom = [Service::S3, Service::Sts].iter().any(|one| aws.endpoint(*one).is_some());
+        match (aws.use_fips, aws.use_dualstack) {
+            (true, _) if custom => Err(Error::Endpoint { variable: "AWS_USE_FIPS_ENDPOINT" }),
+            (_, true) if custom => Err(Error::Endpoint { variable: "AWS_USE_DUALSTACK_ENDPOINT" }),
+            _ => Ok(aws),
         }
     }
 

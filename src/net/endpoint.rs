@@ -30,36 +30,18 @@ pub(crate) enum Service {
     EcsTelemetry,
 }
 
-/// Its name for people, its hosts' first label, with FIPS too, and its VPC endpoints.
-struct Names {
-    people: &'static str,
-    host: &'static str,
-    fips: &'static str,
-    vpc_endpoint: &'static str,
-}
-
-const fn names(
-    people: &'static str,
-    host: &'static str,
-    fips: &'static str,
-    vpc_endpoint: &'static str,
-) -> Names {
-    Names { people, host, fips, vpc_endpoint }
-}
-
-/// In the order of [`Service`].
-/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html>
-#[rustfmt::skip]
-const NAMES: [Names; 9] = [
-    names("STS", "sts", "sts-fips", "sts (interface)"),
-    names("S3", "s3", "s3-fips", "s3 (gateway)"),
-    names("ECS", "ecs", "ecs-fips", "ecs (interface)"),
-    names("ECR", "api.ecr", "api.ecr-fips", "ecr.api and ecr.dkr (interface)"),
-    names("Systems Manager", "ssm", "ssm-fips", "ssm (interface)"),
-    names("Secrets Manager", "secretsmanager", "secretsmanager-fips", "secretsmanager (interface)"),
-    names("Auto Scaling", "autoscaling", "autoscaling-fips", "autoscaling (interface)"),
-    names("the agent's endpoint of ECS", "ecs-a", "ecs-a", "ecs-agent (interface)"),
-    names("the telemetry endpoint of ECS", "ecs-t", "ecs-t", "ecs-telemetry (interface)"),
+/// Its name for people, the first label of its hosts, and its VPC endpoints, in the order of
+/// [`Service`]. <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html>
+const NAMES: [[&str; 3]; 9] = [
+    ["STS", "sts", "sts (interface)"],
+    ["S3", "s3", "s3 (gateway)"],
+    ["ECS", "ecs", "ecs (interface)"],
+    ["ECR", "api.ecr", "ecr.api and ecr.dkr (interface)"],
+    ["Systems Manager", "ssm", "ssm (interface)"],
+    ["Secrets Manager", "secretsmanager", "secretsmanager (interface)"],
+    ["Auto Scaling", "autoscaling", "autoscaling (interface)"],
+    ["the agent's endpoint of ECS", "ecs-a", "ecs-agent (interface)"],
+    ["the telemetry endpoint of ECS", "ecs-t", "ecs-telemetry (interface)"],
 ];
 
 /// Those that every container instance talks to, and whose host names are known beforehand.
@@ -67,14 +49,14 @@ pub(crate) const SERVICES: [Service; 4] = [Service::Sts, Service::S3, Service::E
 
 impl Service {
     pub(crate) fn name(self) -> &'static str {
-        NAMES[self as usize].people
+        NAMES[self as usize][0]
     }
 
     /// What lets a host reach it, in a subnet without a way to the internet too.
     pub(crate) fn remedy(self) -> String {
+        let [.., vpc_endpoint] = NAMES[self as usize];
         format!(
-            "check route, security group and proxy for port 443; without a way to the internet the VPC needs the endpoint com.amazonaws.REGION.{}",
-            NAMES[self as usize].vpc_endpoint
+            "check route, security group and proxy for port 443; without a way to the internet the VPC needs the endpoint com.amazonaws.REGION.{vpc_endpoint}"
         )
     }
 
@@ -84,32 +66,26 @@ impl Service {
         if let Some(url) = aws.endpoint(self) {
             return Some(url.clone());
         }
-        let (region, names) = (region?, &NAMES[self as usize]);
+        let (region, [_, host, _]) = (region?, NAMES[self as usize]);
         let Partition { name, suffix, dual_stack_suffix, .. } = Partition::of_region(region);
-        let host = match (aws.use_fips, self, *name) {
-            (true, Service::S3, "aws-cn") => return None,
+        let (fips, ipv6) = (aws.use_fips, aws.use_dualstack);
+        let host = match (self, *name) {
+            (Service::S3, "aws-cn") if fips => return None,
             // In GovCloud the usual names of these are FIPS.
-            (true, Service::Sts | Service::Ssm | Service::AutoScaling, "aws-us-gov")
-                if !aws.use_dualstack =>
-            {
-                names.host
+            (Service::Sts | Service::Ssm | Service::AutoScaling, "aws-us-gov") if !ipv6 => {
+                host.into()
             }
-            (true, ..) => names.fips,
-            (false, ..) => names.host,
+            _ if fips => format!("{host}-fips"),
+            _ => host.to_owned(),
         };
-        let address = match (aws.use_dualstack, self, *name) {
-            (true, Service::S3, _) => format!("{host}.dualstack.{region}.{suffix}"),
+        let usual = format!("{host}.{region}.{suffix}");
+        let address = match (self, *name) {
+            _ if !ipv6 => usual,
             // Its usual names have IPv6 addresses.
-            (true, Service::SecretsManager, "aws" | "aws-us-gov") => {
-                format!("{host}.{region}.{suffix}")
-            }
-            (true, Service::SecretsManager, "aws-cn") if !aws.use_fips => {
-                format!("{host}.{region}.{suffix}")
-            }
-            (true, ..) => {
-                format!("{}.{region}.{dual_stack_suffix}", host.trim_start_matches("api."))
-            }
-            (false, ..) => format!("{host}.{region}.{suffix}"),
+            (Service::SecretsManager, "aws" | "aws-us-gov") => usual,
+            (Service::SecretsManager, "aws-cn") if !fips => usual,
+            (Service::S3, _) => format!("{host}.dualstack.{region}.{suffix}"),
+            _ => format!("{}.{region}.{dual_stack_suffix}", host.trim_start_matches("api.")),
         };
         Url::parse(&format!("https://{address}/")).ok()
     }

@@ -1,6 +1,7 @@
 //! The partitions of AWS, and what regions, accounts and roles may be called. Pure data.
 
 /// A part of AWS with its own accounts and host names.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Partition {
     pub(crate) name: &'static str,
     region_prefix: &'static str,
@@ -51,9 +52,18 @@ impl Partition {
 
 /// Whether `text` can be the name of a region: it becomes a part of host names.
 pub(crate) fn is_region(text: &str) -> bool {
-    let plain =
-        text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    plain && text.len() >= 2 && text.len() <= 63 && !text.starts_with('-') && !text.ends_with('-')
+    let is_bounded = !text.starts_with('-') && !text.ends_with('-');
+    is_label(text) && (2..=63).contains(&text.len()) && is_bounded
+}
+
+/// Whether `text` has lower-case letters, digits and hyphens only.
+pub(crate) fn is_label(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// Whether `text` has ASCII letters, digits and these others only.
+pub(crate) fn is_plain(text: &str, others: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
 }
 
 /// Whether `text` is an account id: 12 digits.
@@ -63,16 +73,13 @@ pub(crate) fn is_account(text: &str) -> bool {
 
 /// Whether `text` can be the id of an instance, `i-…` or `mi-…`: it becomes a part of paths.
 pub(crate) fn is_instance_id(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    (1..=64).contains(&text.len()) && is_plain(text, "-")
 }
 
 /// Whether `text` can be the name of a role, and not lead to another path.
 /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>
 pub(crate) fn is_role_name(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
-        && ![".", ".."].contains(&text)
+    (1..=64).contains(&text.len()) && is_plain(text, "_+=,.@-") && ![".", ".."].contains(&text)
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub(crate) use request::{HostType, RoleRequest};
 
 use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::net::partition::{PARTITIONS, Partition, is_account, is_region, is_role_name};
-use crate::source::{Bucket, Object, Secret, Source, Store, policy};
+use crate::source::{Object, Secret, Source, Store, policy};
 
 /// The role that a host needs, checked.
 pub(crate) struct Role {
@@ -214,7 +214,7 @@ fn partition(
 ) -> Result<&'static Partition, Error> {
     let region = request.region.iter().map(|it| (it.clone(), Partition::of_region(it)));
     let objects =
-        objects.iter().filter_map(|(source, it)| Some((source.to_string(), partition_of(it)?)));
+        objects.iter().filter_map(|(source, it)| Some((source.to_string(), it.partition()?)));
     let secrets =
         secrets.iter().filter_map(|(source, it)| Some((source.to_string(), it.partition()?)));
     let keys = keys.iter().map(|(partition, key)| (key.arn.clone(), *partition));
@@ -246,13 +246,4 @@ fn key(arn: &str) -> Option<(&'static Partition, KmsKey)> {
         matches!(partition.name, "aws" | "aws-us-gov").then(|| format!("{region}.amazonaws.com"));
     (plain && is_region(region) && is_account(account))
         .then(|| (partition, KmsKey { arn: arn.to_owned(), via }))
-}
-
-/// The partition that an object's ARN or region names.
-fn partition_of(object: &Object) -> Option<&'static Partition> {
-    match &object.bucket {
-        Bucket::Named { partition: Some(name), .. } => Partition::named(name),
-        Bucket::AccessPoint { partition, .. } => Partition::named(partition),
-        Bucket::Named { partition: None, .. } => object.region.as_deref().map(Partition::of_region),
-    }
 }

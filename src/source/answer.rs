@@ -27,13 +27,19 @@ pub(crate) struct S3Answer {
     pub(super) clock_ahead: Option<i64>,
 }
 
-/// Codes with which S3 refuses credentials.
-const CREDENTIALS: [&str; 5] = [
-    "InvalidAccessKeyId",
+/// Codes with which S3, Parameter Store and Secrets Manager refuse credentials.
+/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html>
+pub(super) const CREDENTIALS: [&str; 10] = [
     "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
     "InvalidToken",
     "SignatureDoesNotMatch",
     "TokenRefreshRequired",
+    "UnrecognizedClientException",
 ];
 /// Codes with which S3 points to another region.
 const MISDIRECTED: [&str; 5] = [

@@ -38,8 +38,9 @@ pub(super) struct AskedSecret {
 
 impl Error {
     /// Of something that was found without asking again.
-    pub(super) fn of(from: String, kind: ErrorKind) -> Self {
-        Error { from, service: Service::SecretsManager, kind, attempts: 0, causes: Vec::new() }
+    pub(super) fn of(from: impl ToString, kind: ErrorKind) -> Self {
+        let (from, service) = (from.to_string(), Service::SecretsManager);
+        Error { from, service, kind, attempts: 0, causes: Vec::new() }
     }
 }
 
@@ -50,7 +51,7 @@ pub(super) enum ErrorKind {
     AccessDenied(Box<Asked>),
     #[error("{} refused access; this statement would have allowed it: {}", .0.action.service.name(), policy::statement(.0.action.name, &.0.arn))]
     SecretDenied(Box<AskedSecret>),
-    #[error("KMS refused to decrypt it for this role{}", .key.as_ref().map(|key| format!("; this statement would have allowed it: {}", policy::decrypt(key))).unwrap_or_default())]
+    #[error("KMS refused to decrypt it for this role{}", .key.as_ref().map(|key| format!("; this statement would have allowed it: {}", policy::statement("kms:Decrypt", key))).unwrap_or_default())]
     KmsDenied { key: Option<String> },
     #[error("the encryption key cannot be used ({code})")]
     KmsKey { code: String },

@@ -129,15 +129,18 @@ struct Content {
 /// configuration is for [`not_a_configuration`] and the linter to decide.
 pub(crate) async fn fetch(source: &Source, access: &Access<'_>) -> Result<Fetched, Error> {
     let (content, attempts) = read(source, access).await;
-    let from = source.to_string();
-    let (content, sha256) = match content.and_then(|content| checked(source, content)) {
-        Ok(checked) => checked,
-        Err(FailedAttempt { error, causes, .. }) => {
-            return Err(Error { from, service: source.service(), kind: error, attempts, causes });
-        }
-    };
-    let Content { bytes, etag, version_id, not_modified } = content;
-    let layer = Layer { source: from, etag, version_id, sha256, bytes: bytes.len() };
+    let content = content.map_err(|FailedAttempt { error, causes, .. }| Error {
+        service: source.service(),
+        attempts,
+        causes,
+        ..Error::of(source, error)
+    });
+    let Content { bytes, etag, version_id, not_modified } = content?;
+    let sha256 = sha256(&bytes);
+    if let Some(wanted) = source.sha256.clone().filter(|wanted| *wanted != sha256) {
+        return Err(Error::of(source, ErrorKind::Digest { wanted, found: sha256 }));
+    }
+    let layer = Layer { source: source.to_string(), etag, version_id, sha256, bytes: bytes.len() };
     Ok(Fetched { layer, bytes, attempts, not_modified })
 }
 
@@ -151,13 +154,7 @@ pub(crate) async fn fetch_all(
         let fetched = fetch(source, access).await?;
         bytes.set(bytes.get() + fetched.bytes.len());
         match bytes.get() > MAX_LAYERS_BYTES {
-            true => Err(Error {
-                from: source.to_string(),
-                service: source.service(),
-                kind: ErrorKind::TooMuch,
-                attempts: fetched.attempts,
-                causes: Vec::new(),
-            }),
+            true => Err(Error::of(source, ErrorKind::TooMuch)),
             false => Ok(fetched),
         }
     };
@@ -184,12 +181,11 @@ async fn read(source: &Source, access: &Access<'_>) -> (Result<Content, Failed>,
         Location::Https(url) => {
             retry(access.deadline, async |_| https::get(access.http, url).await).await
         }
-        Location::S3(_) | Location::Secret(_) if access.credentials.is_none() => {
+        _ if source.needs_credentials() && access.credentials.is_none() => {
             (Err(FailedAttempt::last(ErrorKind::NoCredentials)), 0)
         }
         Location::Secret(secret) => {
-            let credentials = access.credentials.expect("the arm above has the other case");
-            let mut getter = secret::Getter::new(secret, access, credentials);
+            let mut getter = secret::Getter { secret, access, ahead: None };
             retry(access.deadline, async |_| getter.attempt().await).await
         }
         Location::S3(object) => {
@@ -197,16 +193,6 @@ async fn read(source: &Source, access: &Access<'_>) -> (Result<Content, Failed>,
             let mut getter = s3::Getter::new(object, access, cached);
             retry(access.deadline, async |number| getter.attempt(number).await).await
         }
-    }
-}
-
-fn checked(source: &Source, content: Content) -> Result<(Content, String), Failed> {
-    let found = sha256(&content.bytes);
-    match &source.sha256 {
-        Some(wanted) if *wanted != found => {
-            Err(FailedAttempt::last(ErrorKind::Digest { wanted: wanted.clone(), found }))
-        }
-        _ => Ok((content, found)),
     }
 }
 

@@ -44,11 +44,6 @@ pub(crate) fn list(object: &Object, region: &str) -> String {
     statement("s3:ListBucket", &bucket_arn(&object.bucket, region))
 }
 
-/// What decrypts an object that was stored with a key of KMS.
-pub(crate) fn decrypt(key_arn: &str) -> String {
-    statement("kms:Decrypt", key_arn)
-}
-
 /// What allows one action on one resource.
 pub(crate) fn statement(action: &str, resource: &str) -> String {
     json!({"Effect": "Allow", "Action": action, "Resource": resource}).to_string()
@@ -57,11 +52,11 @@ pub(crate) fn statement(action: &str, resource: &str) -> String {
 pub(super) fn bucket_arn(bucket: &Bucket, region: &str) -> String {
     match bucket {
         Bucket::Named { partition, name } => {
-            let partition = partition.unwrap_or_else(|| Partition::of_region(region).name);
-            format!("arn:{partition}:s3:::{name}")
+            let partition = partition.unwrap_or_else(|| Partition::of_region(region));
+            format!("arn:{}:s3:::{name}", partition.name)
         }
         Bucket::AccessPoint { partition, region, account, name } => {
-            format!("arn:{partition}:s3:{region}:{account}:accesspoint/{name}")
+            format!("arn:{}:s3:{region}:{account}:accesspoint/{name}", partition.name)
         }
     }
 }

@@ -66,10 +66,6 @@ impl<'a> Getter<'a> {
         self.tried.last().expect("begins with one, and only grows")
     }
 
-    fn asked(&self) -> Asked {
-        Asked { object: self.object.clone(), region: self.region().to_owned() }
-    }
-
     /// One GetObject.
     pub(super) async fn attempt(&mut self, number: u32) -> Result<Content, Failed> {
         let object = self.object;
@@ -123,7 +119,8 @@ impl<'a> Getter<'a> {
 
     async fn failure(&mut self, error: SdkError<GetObjectError, HttpResponse>) -> Failed {
         let Some(answer) = error.raw_response().map(answered) else { return unanswered(&error) };
-        let mut failure = answer.failure(&self.asked(), &self.tried);
+        let asked = Asked { object: self.object.clone(), region: self.region().to_owned() };
+        let mut failure = answer.failure(&asked, &self.tried);
         if let Some(region) = answer.other_region(self.region()) {
             failure.error = ErrorKind::RegionLoop(self.tried.clone());
             failure.next = self.move_to(region);
@@ -164,17 +161,13 @@ pub(super) fn first_url(object: &Object, aws: &Aws, region: Option<&String>) -> 
 }
 
 fn first_region(object: &Object, aws: &Aws, region: Option<&String>) -> String {
-    let partition = match &object.bucket {
-        Bucket::Named { partition, .. } => *partition,
-        Bucket::AccessPoint { partition, .. } => Some(*partition),
-    };
+    let partition = object.partition();
     let fits = |region: &&String| {
-        partition.is_none_or(|partition| Partition::of_region(region).name == partition)
+        partition.is_none_or(|partition| Partition::of_region(region) == partition)
     };
-    let usual = || [aws.region.as_ref(), region].into_iter().flatten().find(fits);
-    let home = || Partition::named(partition.unwrap_or("aws")).map(|partition| partition.home);
-    let region = object.region.as_ref().or_else(usual).map(String::as_str).or_else(home);
-    region.expect("the grammar knows the same partitions").to_owned()
+    let usual = || [aws.region.as_ref(), region].into_iter().flatten().find(fits).cloned();
+    let home = || partition.map_or("us-east-1", |partition| partition.home).to_owned();
+    object.region.clone().or_else(usual).unwrap_or_else(home)
 }
 
 fn client(object: &Object, access: &Access<'_>, region: &str) -> Client {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use aws_credential_types::Credentials;
 use aws_smithy_types::base64;
 use ecs_config::expand::Placeholder;
 use ecs_config::text::printable;
@@ -18,43 +17,23 @@ use crate::net::signed::{self, Answer, Caller, time_there};
 use crate::net::{NetworkError, first_paragraph};
 use crate::paths::MAX_SECRETS;
 
-/// Codes with which these services refuse credentials.
-/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html>
-const CREDENTIALS: [&str; 7] = [
-    "UnrecognizedClientException",
-    "InvalidClientTokenId",
-    "InvalidSignatureException",
-    "SignatureDoesNotMatch",
-    "ExpiredTokenException",
-    "ExpiredToken",
-    "IncompleteSignature",
-];
-
 /// What one fetch learns on its way: the service's time.
 pub(super) struct Getter<'a> {
-    secret: &'a Secret,
-    access: &'a Access<'a>,
-    credentials: &'a Credentials,
+    pub(super) secret: &'a Secret,
+    pub(super) access: &'a Access<'a>,
     /// Our clock less the service's, once a signature was refused for it, in seconds.
-    ahead: Option<i64>,
+    pub(super) ahead: Option<i64>,
 }
 
-impl<'a> Getter<'a> {
-    pub(super) fn new(
-        secret: &'a Secret,
-        access: &'a Access<'a>,
-        credentials: &'a Credentials,
-    ) -> Self {
-        Getter { secret, access, credentials, ahead: None }
-    }
-
+impl Getter<'_> {
     /// One GetParameter or GetSecretValue.
     pub(super) async fn attempt(&mut self) -> Result<Content, Failed> {
-        let Access { aws, region, http, .. } = self.access;
+        let Access { aws, region, http, credentials, .. } = self.access;
         let region = self.secret.region.as_ref().or(aws.region.as_ref()).or(region.as_ref());
         let unknown = || FailedAttempt::last(ErrorKind::unusable("the region is unknown"));
         let region = region.ok_or_else(unknown)?;
-        let (credentials, time) = (self.credentials, time_there(self.ahead));
+        let credentials = credentials.expect("whoever fetches it has some");
+        let time = time_there(self.ahead);
         let caller = Caller { aws, region, credentials, http, time };
         let action = self.secret.store.action();
         let answer = signed::call(action, &self.request(), &caller).await?;
@@ -67,17 +46,14 @@ impl<'a> Getter<'a> {
     fn request(&self) -> Value {
         let Secret { store, id, version, .. } = self.secret;
         match (store, version) {
-            (Store::ParameterStore, version) => {
-                let version = version.iter().map(|(_, version)| format!(":{version}"));
-                let name = id.clone() + &version.collect::<String>();
-                json!({"Name": name, "WithDecryption": true})
+            (Store::ParameterStore, None) => json!({"Name": id, "WithDecryption": true}),
+            (Store::ParameterStore, Some((_, version))) => {
+                json!({"Name": format!("{id}:{version}"), "WithDecryption": true})
             }
             (Store::SecretsManager, None) => json!({"SecretId": id}),
-            (Store::SecretsManager, Some(("versionId", version))) => {
-                json!({"SecretId": id, "VersionId": version})
-            }
-            (Store::SecretsManager, Some((_, stage))) => {
-                json!({"SecretId": id, "VersionStage": stage})
+            (Store::SecretsManager, Some((name, version))) => {
+                let name = if *name == "versionId" { "VersionId" } else { "VersionStage" };
+                json!({"SecretId": id, name: version})
             }
         }
     }
@@ -107,7 +83,7 @@ impl<'a> Getter<'a> {
         if let Some(error) = NetworkError::of_answer(status, code).or_else(unexpected) {
             return failed(error.into()).then(Next::Wait);
         }
-        let credentials = CREDENTIALS.contains(&code);
+        let credentials = answer::CREDENTIALS.contains(&code);
         if credentials && answer.clock_ahead.is_some_and(answer::is_skewed) {
             let next = if self.ahead.is_none() { Next::AtOnce } else { Next::GiveUp };
             self.ahead = answer.clock_ahead;
@@ -162,22 +138,21 @@ pub(crate) async fn fetch_secrets(
         let Some(source) = placeholder.source() else { continue };
         let parsed = source
             .parse::<Source>()
-            .map_err(|invalid| Error::of(placeholder.to_string(), ErrorKind::unusable(invalid)))?;
+            .map_err(|invalid| Error::of(&placeholder, ErrorKind::unusable(invalid)))?;
         named.push((placeholder, parsed));
     }
     let mut sources: Vec<&Source> = named.iter().map(|(_, source)| source).collect();
     sources.dedup();
     if sources.len() > MAX_SECRETS {
-        let from = named[MAX_SECRETS].0.to_string();
-        return Err(Error::of(from, ErrorKind::TooManySecrets(sources.len())));
+        return Err(Error::of(&named[MAX_SECRETS].0, ErrorKind::TooManySecrets(sources.len())));
     }
     let fetched = fetch_all(sources, access).await?;
     let value = |(placeholder, source): &(Placeholder, Source)| {
         let shown = source.to_string();
         let fetched = fetched.iter().find(|one| one.layer.source == shown);
         let fetched = fetched.expect("every source of the list was fetched").clone();
-        let kind = |kind| Error::of(placeholder.to_string(), kind);
-        let value = value(&fetched.bytes, placeholder.field()).map_err(kind)?;
+        let value = value(&fetched.bytes, placeholder.field());
+        let value = value.map_err(|kind| Error::of(placeholder, kind))?;
         Ok(FetchedSecret { placeholder: placeholder.clone(), value, fetched })
     };
     named.iter().map(value).collect()

@@ -17,12 +17,14 @@ use std::str::FromStr;
 pub(crate) use object::{Bucket, Object};
 use object::{arn, s3_url};
 use percent_encoding::percent_decode_str;
+use secret::secret;
 pub(crate) use secret::{Secret, Store};
 use serde::{Serialize, Serializer};
 use url::Url;
 
 use super::invalid::{self, Invalid, Reason};
 use crate::net::endpoint::Service;
+use crate::net::partition::is_plain;
 
 const SCHEMES: [&str; 5] = ["s3", "https", "file", "ssm", "secretsmanager"];
 
@@ -132,8 +134,8 @@ fn parse(text: &str) -> Result<Source, Reason> {
         Some(("s3", rest)) => s3_url(rest).map(as_written),
         Some(("file", rest)) => file_url(rest).map(as_written),
         Some(("https" | "http", _)) => web(text),
-        Some(("ssm", rest)) => secret::parameter(rest).map(as_written),
-        Some(("secretsmanager", rest)) => secret::secret(rest).map(as_written),
+        Some(("ssm", rest)) => secret(Store::ParameterStore, rest).map(as_written),
+        Some(("secretsmanager", rest)) => secret(Store::SecretsManager, rest).map(as_written),
         Some((scheme, _)) if is_scheme(scheme) => {
             Err(Reason::unknown("a kind of source", scheme, SCHEMES, invalid::FORMS))
         }
@@ -145,8 +147,7 @@ fn parse(text: &str) -> Result<Source, Reason> {
 }
 
 fn is_scheme(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    !text.is_empty() && is_plain(text, "+-.")
 }
 
 type Parsed = Result<(Location, Option<String>), Reason>;
@@ -156,6 +157,39 @@ fn tail(text: &str) -> Result<(&str, Option<&str>, Option<String>), Reason> {
     let (text, fragment) = cut(text, '#');
     let (front, options) = cut(text, '?');
     Ok((front, options, fragment.map(digest).transpose()?))
+}
+
+/// The options, decoded, each with its name.
+fn options(given: Option<&str>) -> impl Iterator<Item = Result<(&str, String), Reason>> {
+    given.into_iter().flat_map(|options| options.split('&')).map(|option| {
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        Ok((name, decode(value)?))
+    })
+}
+
+fn bad_option(what: &str) -> Reason {
+    Reason::new(format!("option {what}"), invalid::OPTION)
+}
+
+const OF_THE_ARN: &str = "the region of the ARN";
+
+/// The region that an option asks for, or the only one possible, which is `of` something.
+fn agreed_region(
+    asked: Option<String>,
+    fixed: Option<&str>,
+    of: &str,
+) -> Result<Option<String>, Reason> {
+    match (&asked, fixed) {
+        (Some(asked), Some(fixed)) if asked != fixed => {
+            Err(bad_option(&format!("`region` must be {of}, or left out")))
+        }
+        _ => Ok(asked.or(fixed.map(str::to_owned))),
+    }
+}
+
+/// Why the first rule that is broken is.
+fn broken<const N: usize>(rules: [(bool, &'static str); N]) -> Option<&'static str> {
+    rules.into_iter().find(|(broken, _)| *broken).map(|(_, why)| why)
 }
 
 fn cut(text: &str, at: char) -> (&str, Option<&str>) {

@@ -1,7 +1,10 @@
 //! Objects in S3: `s3://BUCKET/KEY`, ARNs, their options, and which names S3 allows.
 
-use super::{Location, Parsed, Reason, decode, invalid, tail};
-use crate::net::partition::{PARTITIONS, Partition, is_account, is_region};
+use super::{
+    Location, OF_THE_ARN, Parsed, Reason, agreed_region, bad_option, broken, decode, invalid,
+    options, tail,
+};
+use crate::net::partition::{PARTITIONS, Partition, is_account, is_label, is_plain, is_region};
 
 const NAMES: [&str; 3] = ["versionId", "region", "owner"];
 
@@ -16,11 +19,22 @@ pub(crate) struct Object {
     pub(crate) owner: Option<String>,
 }
 
+impl Object {
+    /// The partition that its ARN or its region names.
+    pub(crate) fn partition(&self) -> Option<&'static Partition> {
+        match self.bucket {
+            Bucket::Named { partition: Some(partition), .. } => Some(partition),
+            Bucket::AccessPoint { partition, .. } => Some(partition),
+            Bucket::Named { .. } => self.region.as_deref().map(Partition::of_region),
+        }
+    }
+}
+
 /// By name, or through an access point.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Bucket {
-    Named { partition: Option<&'static str>, name: String },
-    AccessPoint { partition: &'static str, region: String, account: String, name: String },
+    Named { partition: Option<&'static Partition>, name: String },
+    AccessPoint { partition: &'static Partition, region: String, account: String, name: String },
 }
 
 /// Where S3 took other names until 2018, and still keeps their buckets.
@@ -69,7 +83,7 @@ fn arn_with_key(rest: &str, before_key: &str) -> Parsed {
         let known = PARTITIONS.iter().map(|partition| partition.name);
         Reason::unknown("a partition of AWS", partition, known, invalid::ARNS)
     };
-    let partition = Partition::named(partition).ok_or_else(unknown)?.name;
+    let partition = Partition::named(partition).ok_or_else(unknown)?;
     match service {
         "s3" => {}
         "s3-outposts" => return Err(unsupported(&format!("the ARN is of {OUTPOSTS}"))),
@@ -112,7 +126,7 @@ fn not_an_object(why: &str) -> Reason {
 
 /// `BUCKET/KEY`.
 fn named<'t>(
-    partition: Option<&'static str>,
+    partition: Option<&'static Partition>,
     resource: &'t str,
 ) -> Result<(Bucket, &'t str), Reason> {
     let (name, key) = resource.split_once('/').unwrap_or((resource, ""));
@@ -121,7 +135,7 @@ fn named<'t>(
 }
 
 fn access_point<'t>(
-    partition: &'static str,
+    partition: &'static Partition,
     region: &str,
     account: &str,
     resource: &'t str,
@@ -150,67 +164,53 @@ fn access_point<'t>(
     Ok((Bucket::AccessPoint { partition, region, account, name }, key))
 }
 
-fn object(bucket: Bucket, key: &str, options: Option<&str>) -> Result<Object, Reason> {
-    let fixed = match &bucket {
-        Bucket::AccessPoint { region, .. } => Some(region.clone()),
-        Bucket::Named { .. } => bucket.is_legacy().then(|| LEGACY_REGION.into()),
+fn object(bucket: Bucket, key: &str, given: Option<&str>) -> Result<Object, Reason> {
+    let (fixed, of) = match &bucket {
+        Bucket::AccessPoint { region, .. } => (Some(&**region), OF_THE_ARN),
+        Bucket::Named { .. } => {
+            (bucket.is_legacy().then_some(LEGACY_REGION), "us-east-1 for a bucket of this name")
+        }
     };
     let key = check_key(key)?;
-    let mut object = Object { bucket, key, version_id: None, region: None, owner: None };
-    for option in options.into_iter().flat_map(|options| options.split('&')) {
-        set(&mut object, option)?;
+    let [mut version_id, mut region, mut owner] = [None, None, None];
+    for option in options(given) {
+        let (name, value) = option?;
+        let (slot, good, wanted) = match name {
+            "versionId" => (&mut version_id, !value.is_empty(), "a version's id"),
+            "region" => (&mut region, is_region(&value), "a region such as `us-west-2`"),
+            "owner" => (&mut owner, is_account(&value), "an account of 12 digits"),
+            _ => {
+                let what = "an option of a source";
+                return Err(Reason::unknown(what, name, NAMES, invalid::OPTIONS));
+            }
+        };
+        if !good {
+            return Err(bad_option(&format!("`{name}` must be {wanted}")));
+        }
+        if slot.replace(value).is_some() {
+            return Err(bad_option(&format!("`{name}` is given twice")));
+        }
     }
-    if fixed.is_some() && object.region.as_ref().is_some_and(|asked| Some(asked) != fixed.as_ref())
-    {
-        return Err(bad_option(match object.bucket.is_legacy() {
-            true => "`region` must be us-east-1 for a bucket of this name, or left out",
-            false => "`region` must be the region of the ARN, or left out",
-        }));
-    }
-    object.region = object.region.or(fixed);
-    Ok(object)
-}
-
-fn set(object: &mut Object, option: &str) -> Result<(), Reason> {
-    let (name, value) = option.split_once('=').unwrap_or((option, ""));
-    let value = decode(value)?;
-    let (slot, good, wanted) = match name {
-        "versionId" => (&mut object.version_id, !value.is_empty(), "a version's id"),
-        "region" => (&mut object.region, is_region(&value), "a region such as `us-west-2`"),
-        "owner" => (&mut object.owner, is_account(&value), "an account of 12 digits"),
-        _ => return Err(Reason::unknown("an option of a source", name, NAMES, invalid::OPTIONS)),
-    };
-    if !good {
-        return Err(bad_option(&format!("`{name}` must be {wanted}")));
-    }
-    slot.replace(value).map_or(Ok(()), |_| Err(bad_option(&format!("`{name}` is given twice"))))
-}
-
-fn bad_option(what: &str) -> Reason {
-    Reason::new(format!("option {what}"), invalid::OPTION)
-}
-
-fn is_label(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    let region = agreed_region(region, fixed, of)?;
+    Ok(Object { bucket, key, version_id, region, owner })
 }
 
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
-fn check_bucket(partition: Option<&str>, name: &str) -> Result<(), Reason> {
+fn check_bucket(partition: Option<&Partition>, name: &str) -> Result<(), Reason> {
     if let Some((_, what)) = OTHER_BUCKETS.iter().find(|(suffix, _)| name.ends_with(suffix)) {
         return Err(unsupported(&format!("`{name}` is of {what}")));
     }
     let is_legacy = is_legacy(name);
-    let of_legacy = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     let alphanumeric = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
     let rules = [
         (name.is_empty(), "it is empty"),
         (name.contains('%'), "it has a `%`; only keys are decoded"),
         (
-            is_legacy && partition.is_some_and(|partition| partition != "aws"),
+            is_legacy && partition.is_some_and(|partition| partition.name != "aws"),
             "upper-case letters and `_` are in us-east-1 only",
         ),
         (
-            !(name.split('.').all(is_label) || is_legacy && name.bytes().all(of_legacy)),
+            !(name.split('.').all(is_label) || is_legacy && is_plain(name, ".-_")),
             "it has other characters than letters, digits, hyphens, dots and `_`",
         ),
         (
@@ -229,16 +229,11 @@ fn check_bucket(partition: Option<&str>, name: &str) -> Result<(), Reason> {
     broken(rules).map_or(Ok(()), |why| Err(bad(why)))
 }
 
-/// Why the first rule that is broken is.
-pub(super) fn broken<const N: usize>(rules: [(bool, &'static str); N]) -> Option<&'static str> {
-    rules.into_iter().find(|(broken, _)| *broken).map(|(_, why)| why)
-}
-
 /// A slash at the end comes from the address of a folder; a key that really ends in one is written
 /// with `%2F`.
 fn check_key(raw: &str) -> Result<String, Reason> {
     if raw.is_empty() {
-        return Err(no_key());
+        return Err(Reason::new("it names a bucket, but no key in it", invalid::KEY));
     }
     if raw.ends_with('/') {
         let why = "it ends in a slash, so it names a folder, not an object";
@@ -255,8 +250,4 @@ fn check_key(raw: &str) -> Result<String, Reason> {
         return Err(Reason::new(why, invalid::ANOTHER_KEY));
     }
     Ok(key)
-}
-
-fn no_key() -> Reason {
-    Reason::new("it names a bucket, but no key in it", invalid::KEY)
 }

@@ -1,9 +1,10 @@
 //! Parameters of Parameter Store and secrets of Secrets Manager, their options, and which names AWS
 //! allows.
 
-use super::object::broken;
-use super::{Location, Parsed, Reason, decode, invalid, tail};
-use crate::net::partition::{Partition, is_account, is_region};
+use super::{
+    Location, OF_THE_ARN, Parsed, Reason, agreed_region, bad_option, broken, invalid, options, tail,
+};
+use crate::net::partition::{Partition, is_account, is_plain, is_region};
 use crate::net::signed::{Action, GET_PARAMETER, GET_SECRET_VALUE};
 
 /// A parameter or a secret, as the options narrow it down.
@@ -76,18 +77,9 @@ impl Secret {
     }
 }
 
-/// After `ssm://`.
-pub(super) fn parameter(rest: &str) -> Parsed {
-    parse(Store::ParameterStore, rest)
-}
-
-/// After `secretsmanager://`.
-pub(super) fn secret(rest: &str) -> Parsed {
-    parse(Store::SecretsManager, rest)
-}
-
-fn parse(store: Store, rest: &str) -> Parsed {
-    let (id, options, sha256) = tail(rest)?;
+/// After `ssm://` or `secretsmanager://`.
+pub(super) fn secret(store: Store, rest: &str) -> Parsed {
+    let (id, given, sha256) = tail(rest)?;
     let why = match store {
         Store::ParameterStore => parameter_fault(id),
         Store::SecretsManager => secret_fault(id),
@@ -95,59 +87,42 @@ fn parse(store: Store, rest: &str) -> Parsed {
     if let Some(why) = why {
         return Err(Reason::new(why, store.remedy()));
     }
-    let region_of_arn = id.strip_prefix("arn:").and_then(|arn| arn.split(':').nth(2));
-    let mut secret = Secret { store, id: id.to_owned(), version: None, region: None };
-    for option in options.into_iter().flat_map(|options| options.split('&')) {
-        set(&mut secret, option)?;
-    }
-    match (region_of_arn, &secret.region) {
-        (Some(fixed), Some(asked)) if fixed != asked => {
-            let why = "option `region` must be the region of the ARN, or left out";
-            return Err(Reason::new(why, invalid::OPTION));
-        }
-        (Some(fixed), _) => secret.region = Some(fixed.to_owned()),
-        (None, _) => {}
-    }
-    Ok((Location::Secret(secret), sha256))
-}
-
-fn set(secret: &mut Secret, option: &str) -> Result<(), Reason> {
-    let (name, value) = option.split_once('=').unwrap_or((option, ""));
-    let bad = |what: &str| Reason::new(format!("option {what}"), invalid::OPTION);
-    let value = decode(value)?;
-    let versions = secret.store.versions();
-    if name == "region" {
-        return match is_region(&value) && secret.region.is_none() {
-            true => {
-                secret.region = Some(value);
-                Ok(())
+    let (mut version, mut region) = (None, None);
+    let versions = store.versions();
+    for option in options(given) {
+        let (name, value) = option?;
+        if name == "region" {
+            if !is_region(&value) || region.replace(value).is_some() {
+                return Err(bad_option("`region` must be one region such as `us-west-2`"));
             }
-            false => Err(bad("`region` must be one region such as `us-west-2`")),
+            continue;
+        }
+        let Some(known) = versions.into_iter().find(|known| *known == name) else {
+            let known = versions.into_iter().chain(["region"]);
+            return Err(Reason::unknown("an option of it", name, known, store.remedy()));
         };
+        let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
+        let is_version = is_plain(&value, "._-/+=@") && (name != "version" || is_number);
+        if value.is_empty() || !is_version {
+            return Err(bad_option(&format!("`{name}` does not name a version")));
+        }
+        if version.replace((known, value)).is_some() {
+            let [one, other] = versions;
+            return Err(bad_option(&format!("`{one}` and `{other}` exclude each other")));
+        }
     }
-    let Some(version) = versions.into_iter().find(|known| *known == name) else {
-        let known = versions.into_iter().chain(["region"]);
-        return Err(Reason::unknown("an option of it", name, known, secret.store.remedy()));
-    };
-    let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/+=@".contains(&byte);
-    if value.is_empty() || !value.bytes().all(is_plain) || (name == "version" && !is_number) {
-        return Err(bad(&format!("`{name}` does not name a version")));
-    }
-    match secret.version.replace((version, value)) {
-        None => Ok(()),
-        Some(_) => Err(bad(&format!("`{}` and `{}` exclude each other", versions[0], versions[1]))),
-    }
+    let of_arn = id.strip_prefix("arn:").and_then(|arn| arn.split(':').nth(2));
+    let region = agreed_region(region, of_arn, OF_THE_ARN)?;
+    Ok((Location::Secret(Secret { store, id: id.to_owned(), version, region }), sha256))
 }
 
 /// <https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html>
 fn parameter_fault(path: &str) -> Option<&'static str> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
     broken([
         (!path.starts_with('/'), "the parameter's path does not begin with a slash"),
         (path.split('/').skip(1).any(str::is_empty), "a part of the parameter's path is empty"),
         (
-            !path.bytes().all(is_plain),
+            !is_plain(path, "._-/"),
             "the parameter's path has other characters than letters, digits, `.`, `-`, `_` and `/`",
         ),
         (path.len() > 1011, "the parameter's path has more than 1011 characters"),
@@ -171,11 +146,10 @@ fn secret_fault(id: &str) -> Option<&'static str> {
             name
         }
     };
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+=.@-".contains(&byte);
     broken([
         (name.is_empty(), "it names no secret"),
         (
-            !name.bytes().all(is_plain),
+            !is_plain(name, "/_+=.@-"),
             "the secret's name has other characters than letters, digits and `/_+=.@-`",
         ),
         (name.len() > 519, "the secret's name has more than 512 characters"),

@@ -88,7 +88,7 @@ fn arn_names_partition_and_access_point_region() {
         let named = object_of(&format!("arn:{}:s3:::bucket/k", partition.name));
         assert_eq!(
             named.bucket,
-            Bucket::Named { partition: Some(partition.name), name: "bucket".into() }
+            Bucket::Named { partition: Some(partition), name: "bucket".into() }
         );
         assert_eq!(named.region, None);
 
@@ -99,10 +99,7 @@ fn arn_names_partition_and_access_point_region() {
         let (region, account, name) =
             (partition.home.to_owned(), "123456789012".to_owned(), "mine-1".to_owned());
         assert_eq!(point.region.as_deref(), Some(partition.home));
-        assert_eq!(
-            point.bucket,
-            Bucket::AccessPoint { partition: partition.name, region, account, name }
-        );
+        assert_eq!(point.bucket, Bucket::AccessPoint { partition, region, account, name });
         assert_eq!(point.key, "a/k");
     }
     let same = "arn:aws:s3:us-west-2:123456789012:accesspoint/mine/object/k?region=us-west-2";
