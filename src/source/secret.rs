@@ -1,11 +1,12 @@
 //! A parameter of Parameter Store or a secret of Secrets Manager: as a layer, and as a value that
 //! some layer names (`${ssm:/PATH}`, `${secret:NAME#FIELD}`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_smithy_types::base64;
 use ecs_config::expand::Placeholder;
 use ecs_config::text::printable;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::error::{AskedSecret, Error, ErrorKind};
@@ -164,17 +165,13 @@ fn value(bytes: &[u8], field: Option<&str>) -> Result<String, ErrorKind> {
     let Some(field) = field else {
         return str::from_utf8(bytes).map(str::to_owned).map_err(|_| not_text);
     };
-    let object: Value = serde_json::from_slice(bytes).unwrap_or_default();
-    match object.get(field) {
-        Some(Value::String(text)) => Ok(text.clone()),
-        // A number with more digits than a computer keeps would become another one.
-        Some(scalar @ (Value::Number(_) | Value::Bool(_)))
-            if String::from_utf8_lossy(bytes).contains(&scalar.to_string()) =>
-        {
-            Ok(scalar.to_string())
-        }
-        _ => Err(ErrorKind::NotFound("field with a string in the secret, which is to be JSON")),
-    }
+    // As they are written: a number with more digits than a computer keeps would become another.
+    let fields: BTreeMap<String, &RawValue> = serde_json::from_slice(bytes).unwrap_or_default();
+    let value = fields.get(field).and_then(|raw| match raw.get() {
+        text if text.starts_with('"') => serde_json::from_str(text).ok(),
+        text => (!text.starts_with(['{', '[', 'n'])).then(|| text.to_owned()),
+    });
+    value.ok_or(ErrorKind::NotFound("field with a string in the secret, which is to be JSON"))
 }
 
 #[cfg(test)]
@@ -184,11 +181,21 @@ mod tests {
     #[test]
     fn field_is_a_top_level_key_of_the_json_object() {
         let secret = br#"{"user": "u", "port": 5432, "nested": {"user": "v"}, "long":
-            123456789012345678901234567890, "exponent": 1e3, "nothing": null}"#;
-        assert_eq!(value(secret, Some("user")).unwrap(), "u");
-        assert_eq!(value(secret, Some("port")).unwrap(), "5432");
+            123456789012345678901234567890, "exponent": 1e3, "other": "1000.0", "is": true,
+            "esc\u0061ped": "\u00fc", "nothing": null, "list": []}"#;
+        let table = [
+            ("user", "u"),
+            ("port", "5432"),
+            ("long", "123456789012345678901234567890"),
+            ("exponent", "1e3"),
+            ("is", "true"),
+            ("escaped", "ü"),
+        ];
+        for (field, wanted) in table {
+            assert_eq!(value(secret, Some(field)).unwrap(), wanted);
+        }
         assert_eq!(value(b"plain", None).unwrap(), "plain");
-        for field in ["nested", "absent", "nested.user", "", "long", "exponent", "nothing"] {
+        for field in ["nested", "absent", "nested.user", "", "nothing", "list"] {
             assert!(value(secret, Some(field)).is_err(), "{field}");
         }
         assert!(value(b"plain", Some("user")).is_err() && value(b"\xff", None).is_err());
