@@ -47,7 +47,7 @@ fn uses_files(line: &str) -> bool {
 }
 
 fn uses_namespaces_or_netlink(line: &str) -> bool {
-    contains(line, &["netlink_packet", "nix::sched", "setns(", "unshare(", "SockType::Raw"])
+    contains(line, &["SockProtocol::Netlink", "nix::sched", "setns(", "unshare(", "SockType::Raw"])
 }
 
 /// Whether one of the words is in the line, not as the end of a longer word.

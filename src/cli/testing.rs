@@ -1,9 +1,7 @@
 //! What tests and fuzzers outside this crate may see.
 
-use std::io;
-
 use crate::error::{Diagnostic, ExitStatus};
-use crate::guard::dumps;
+use crate::guard::testing;
 use crate::identity;
 use crate::net::aws::Aws;
 use crate::net::signed;
@@ -75,22 +73,22 @@ pub fn answer(bytes: &[u8]) -> ([String; 2], Option<(String, String)>) {
 
 /// How many links and neighbours are in the bytes of a dump.
 pub fn count_links(bytes: &[u8]) -> [usize; 2] {
-    dumps::links(bytes)
+    testing::links(bytes)
 }
 
 /// How many routing rules are in the bytes of a dump, and how many read back as they are encoded.
 pub fn count_routing_rules(bytes: &[u8]) -> (usize, usize) {
-    dumps::routing_rules(bytes)
+    testing::routing_rules(bytes)
 }
 
 /// How many tables, chains, rules and recorded packets of nf_tables are in the bytes of a dump.
-pub fn count_nftables(bytes: &[u8]) -> io::Result<[usize; 4]> {
-    dumps::nftables(bytes)
+pub fn count_nftables(bytes: &[u8]) -> [usize; 4] {
+    testing::nftables(bytes)
 }
 
 /// Whether bytes are a packet of which a probe learns something.
 pub fn is_packet(bytes: &[u8]) -> bool {
-    dumps::is_packet(bytes)
+    testing::is_packet(bytes)
 }
 
 /// The line of user data, counted from 1, that waits for the agent.

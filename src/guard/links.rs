@@ -6,12 +6,15 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use netlink_packet_core::{DefaultNla, Emitable, NLM_F_DUMP, NlasIterator, parse_ip, parse_u32};
 use nix::libc;
-use nix::sys::socket::SockProtocol;
 
-use super::addresses::IpFamily;
-use super::netlink::{self, Message};
+use super::addresses::{IpFamily, from_octets};
+use super::netlink::{self, Message, string, u32_at, value};
+
+/// struct ifinfomsg.
+const LINK_HEADER: usize = 16;
+/// struct ifaddrmsg.
+const ADDRESS_HEADER: usize = 8;
 
 /// A network interface.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,28 +29,25 @@ pub(crate) struct Link {
     /// The bridge whose port it is; 0 if it is none's.
     pub(crate) master: u32,
     pub(crate) mac: [u8; 6],
-    /// Addresses and prefix lengths.
-    pub(crate) v4: Vec<(Ipv4Addr, u8)>,
-    /// The global ones.
-    pub(crate) v6: Vec<(Ipv6Addr, u8)>,
+    /// With their prefix lengths; of IPv6 the global ones.
+    pub(crate) addresses: Vec<(IpAddr, u8)>,
 }
 
 impl Link {
     /// Whether containers may be attached to it: a bridge with an address, which is what Docker and
     /// CNI make.
     pub(crate) fn is_network(&self) -> bool {
-        self.is_bridge() && !(self.v4.is_empty() && self.v6.is_empty())
+        self.is_bridge() && !self.addresses.is_empty()
     }
 
     pub(crate) fn is_bridge(&self) -> bool {
         self.kind == "bridge"
     }
 
-    pub(crate) fn has_family(&self, family: IpFamily) -> bool {
-        match family {
-            IpFamily::V4 => !self.v4.is_empty(),
-            IpFamily::V6 => !self.v6.is_empty(),
-        }
+    /// Its addresses of this family.
+    pub(crate) fn of_family(&self, family: IpFamily) -> impl Iterator<Item = (IpAddr, u8)> {
+        let v4 = family == IpFamily::V4;
+        self.addresses.iter().copied().filter(move |(address, _)| address.is_ipv4() == v4)
     }
 
     /// An address of each of its subnets for a probe to send from. It is not the bridge's own, and
@@ -55,17 +55,18 @@ impl Link {
     /// it, but the kernel would drop a packet from outside the subnet. Empty: the link has no
     /// address of this family, or no subnet has room.
     pub(crate) fn probe_addresses(&self, family: IpFamily, nth: u32) -> Vec<IpAddr> {
-        let mut addresses: Vec<IpAddr> = match family {
-            IpFamily::V4 => self.v4.iter().filter_map(|own| probe_v4(*own, nth)).collect(),
-            IpFamily::V6 => self.v6.iter().filter_map(|own| probe_v6(*own, nth)).collect(),
+        let probe = |(own, prefix)| match own {
+            IpAddr::V4(own) => probe_v4(own, prefix, nth),
+            IpAddr::V6(own) => probe_v6(own, prefix, nth),
         };
+        let mut addresses: Vec<IpAddr> = self.of_family(family).filter_map(probe).collect();
         addresses.sort();
         addresses.dedup();
         addresses
     }
 }
 
-fn probe_v4((own, prefix): (Ipv4Addr, u8), nth: u32) -> Option<IpAddr> {
+fn probe_v4(own: Ipv4Addr, prefix: u8, nth: u32) -> Option<IpAddr> {
     let own = own.to_bits();
     let address = match u32::MAX.checked_shr(prefix.into())? {
         0 => return None,
@@ -80,7 +81,7 @@ fn probe_v4((own, prefix): (Ipv4Addr, u8), nth: u32) -> Option<IpAddr> {
     Some(Ipv4Addr::from_bits(address).into())
 }
 
-fn probe_v6((own, prefix): (Ipv6Addr, u8), nth: u32) -> Option<IpAddr> {
+fn probe_v6(own: Ipv6Addr, prefix: u8, nth: u32) -> Option<IpAddr> {
     const LAST: u32 = 0xffff;
     let hosts = u128::MAX.checked_shr(prefix.into())?.min(LAST.into());
     let nth = u128::from(nth).checked_rem(hosts)?;
@@ -89,89 +90,48 @@ fn probe_v6((own, prefix): (Ipv6Addr, u8), nth: u32) -> Option<IpAddr> {
 
 /// Every link of this network namespace.
 pub(crate) fn read() -> io::Result<Vec<Link>> {
-    const HEADER: [u8; 16] = [0; 16];
-    let links = dump(libc::RTM_GETLINK, &HEADER)?;
-    Ok(parse(&links, &dump(libc::RTM_GETADDR, &HEADER[..8])?))
+    let links = netlink::route(libc::RTM_GETLINK, libc::NLM_F_DUMP, &[0; LINK_HEADER])?;
+    let addresses = netlink::route(libc::RTM_GETADDR, libc::NLM_F_DUMP, &[0; ADDRESS_HEADER])?;
+    Ok(parse(&links, &addresses))
 }
 
 /// The links of one dump with the addresses of another.
 pub(super) fn parse(links: &[Message], addresses: &[Message]) -> Vec<Link> {
-    let mut links: Vec<Link> = links.iter().filter_map(|message| link(&message.payload)).collect();
-    addresses.iter().for_each(|message| add_address(&message.payload, &mut links));
+    let mut links: Vec<Link> = links.iter().filter_map(link).collect();
+    for (index, prefix, address) in addresses.iter().filter_map(address) {
+        let Some(link) = links.iter_mut().find(|link| link.index == index) else { continue };
+        link.addresses.push((address, prefix));
+    }
     links
 }
 
-pub(crate) fn dump(kind: u16, header: &[u8]) -> io::Result<Vec<Message>> {
-    netlink::ask(SockProtocol::NetlinkRoute, &netlink::request(kind, NLM_F_DUMP, header), 1)
-}
-
-/// Asks for a change, or one answer, with this header and these attributes.
-pub(crate) fn ask(
-    kind: u16,
-    flags: u16,
-    header: &[u8],
-    attributes: &[DefaultNla],
-) -> io::Result<Vec<Message>> {
-    let body = [header, &encoded(attributes)].concat();
-    netlink::ask(SockProtocol::NetlinkRoute, &netlink::request(kind, flags, &body), 1)
-}
-
-/// Attributes as they are sent, also as the value of another.
-pub(crate) fn encoded(attributes: &[DefaultNla]) -> Vec<u8> {
-    let mut bytes = vec![0; attributes.buffer_len()];
-    attributes.emit(&mut bytes);
-    bytes
-}
-
-fn link(payload: &[u8]) -> Option<Link> {
+fn link(message: &Message) -> Option<Link> {
     const LOWER_UP: u32 = 1 << 16; // IFF_LOWER_UP of linux/if.h
-    let value = |kind| attribute(payload, 16, kind).unwrap_or_default();
-    let kind = attribute(&value(libc::IFLA_LINKINFO), 0, libc::IFLA_INFO_KIND);
-    let flags = u32_at(payload, 8)?;
+    let value = |kind| value(message.attributes(LINK_HEADER), kind).unwrap_or_default();
+    let kind = netlink::value(value(libc::IFLA_LINKINFO), libc::IFLA_INFO_KIND);
+    let flags = u32_at(&message.payload, 8)?;
     Some(Link {
-        index: u32_at(payload, 4)?,
-        name: text(&value(libc::IFLA_IFNAME)),
-        kind: text(&kind.unwrap_or_default()),
+        index: u32_at(&message.payload, 4)?,
+        name: string(value(libc::IFLA_IFNAME)),
+        kind: string(kind.unwrap_or_default()),
         up: flags & libc::IFF_UP as u32 != 0,
         carrier: flags & LOWER_UP != 0,
-        master: parse_u32(&value(libc::IFLA_MASTER)).unwrap_or_default(),
+        master: u32_at(value(libc::IFLA_MASTER), 0).unwrap_or_default(),
         mac: value(libc::IFLA_ADDRESS).try_into().unwrap_or_default(),
-        v4: vec![],
-        v6: vec![],
+        ..Link::default()
     })
 }
 
-fn add_address(payload: &[u8], links: &mut [Link]) {
+/// A link's index, and its address and prefix length, if it is one that containers use.
+fn address(message: &Message) -> Option<(u32, u8, IpAddr)> {
     const GLOBAL: u8 = 0;
-    let (Some([_, prefix, _, scope]), Some(index)) = (payload.first_chunk(), u32_at(payload, 4))
-    else {
-        return;
-    };
-    let Some(link) = links.iter_mut().find(|link| link.index == index) else { return };
-    let address = |kind| parse_ip(&attribute(payload, 8, kind)?).ok();
+    let [_, prefix, _, scope] = *message.payload.first_chunk()?;
+    let address = |kind| from_octets(value(message.attributes(ADDRESS_HEADER), kind)?);
     // On a point-to-point link IFA_ADDRESS is the other end; IFA_LOCAL, where there is one, is
     // always the host's own.
-    match address(libc::IFA_LOCAL).or_else(|| address(libc::IFA_ADDRESS)) {
-        Some(IpAddr::V4(address)) => link.v4.push((address, *prefix)),
-        Some(IpAddr::V6(address)) if *scope == GLOBAL => link.v6.push((address, *prefix)),
-        _ => {}
-    }
-}
-
-/// The value of the first attribute of this kind after a header of this length.
-pub(crate) fn attribute(payload: &[u8], header: usize, kind: u16) -> Option<Vec<u8>> {
-    NlasIterator::new(payload.get(header..)?)
-        .map_while(Result::ok)
-        .find(|attribute| attribute.kind() == kind)
-        .map(|attribute| attribute.value().to_vec())
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned()
-}
-
-pub(crate) fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
-    bytes.get(offset..)?.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
+    let address = address(libc::IFA_LOCAL).or_else(|| address(libc::IFA_ADDRESS))?;
+    let is_meant = address.is_ipv4() || scope == GLOBAL;
+    is_meant.then_some((u32_at(&message.payload, 4)?, prefix, address))
 }
 
 #[cfg(test)]
@@ -179,17 +139,9 @@ mod tests {
     use super::*;
 
     fn probe_address(own: &str, prefix: u8, nth: u32) -> Option<String> {
-        let mut link = Link::default();
-        let family = match own.parse().unwrap() {
-            IpAddr::V4(own) => {
-                link.v4.push((own, prefix));
-                IpFamily::V4
-            }
-            IpAddr::V6(own) => {
-                link.v6.push((own, prefix));
-                IpFamily::V6
-            }
-        };
+        let own: IpAddr = own.parse().unwrap();
+        let family = if own.is_ipv4() { IpFamily::V4 } else { IpFamily::V6 };
+        let link = Link { addresses: vec![(own, prefix)], ..Link::default() };
         link.probe_addresses(family, nth).pop().map(|address| address.to_string())
     }
 
@@ -226,8 +178,8 @@ mod tests {
 
     #[test]
     fn every_subnet_of_a_link_has_one_probe_address() {
-        let v4 = ["172.17.0.1", "172.17.0.2", "10.9.0.1"].map(|own| (own.parse().unwrap(), 16));
-        let link = Link { v4: v4.to_vec(), ..Link::default() };
+        let own = ["172.17.0.1", "172.17.0.2", "10.9.0.1"].map(|own| (own.parse().unwrap(), 16));
+        let link = Link { addresses: own.to_vec(), ..Link::default() };
         assert_eq!(link.probe_addresses(IpFamily::V4, 0).len(), 2);
         assert_eq!(link.probe_addresses(IpFamily::V6, 0), [] as [IpAddr; 0]);
     }
@@ -238,6 +190,9 @@ mod tests {
         let loopback =
             links.iter().find(|link| link.name == "lo").expect("every namespace has one");
         assert!(!loopback.is_network() && loopback.index == 1 && loopback.kind.is_empty());
-        assert!(!loopback.up || loopback.v4.contains(&(Ipv4Addr::LOCALHOST, 8)), "{loopback:?}");
+        assert!(
+            !loopback.up || loopback.addresses.contains(&(Ipv4Addr::LOCALHOST.into(), 8)),
+            "{loopback:?}"
+        );
     }
 }

@@ -15,7 +15,6 @@
 
 mod addresses;
 mod documented_rule;
-pub(crate) mod dumps;
 mod error;
 mod firewall;
 mod host_tasks;
@@ -31,6 +30,7 @@ mod routing;
 mod saved_rules;
 mod state;
 mod status;
+pub(crate) mod testing;
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,15 +1,14 @@
-//! One request to the kernel over netlink, and its whole answer.
+//! One request to the kernel over netlink, and its whole answer; and the attributes in both.
 //!
 //! Takes requests already encoded; returns the messages of the answer without their headers. Opens
 //! one socket, which is in the caller's network namespace: that is why nothing here reads /sys,
 //! which inside a namespace may show another's links.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::iter;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use netlink_packet_core::{
-    Emitable, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NetlinkHeader,
-};
 use nix::libc;
 use nix::sys::socket::{
     self, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, sockopt,
@@ -18,6 +17,8 @@ use nix::sys::time::TimeVal;
 
 /// The kernel writes at most 32 KiB of a dump at once.
 const BUFFER: usize = 64 * 1024;
+/// struct nlmsghdr: length, kind, flags, sequence, port.
+const HEADER: usize = 16;
 
 /// One message of an answer.
 pub(crate) struct Message {
@@ -25,18 +26,86 @@ pub(crate) struct Message {
     pub(crate) payload: Vec<u8>,
 }
 
+/// Attributes of which each kind is there once.
+pub(crate) type Attributes = BTreeMap<u16, Vec<u8>>;
+
+impl Message {
+    /// The attributes behind a header of this length.
+    pub(crate) fn attributes(&self, header: usize) -> &[u8] {
+        self.payload.get(header..).unwrap_or_default()
+    }
+}
+
 /// Encodes one request. `kind` has the subsystem in its upper byte where there is one.
-pub(crate) fn request(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
+pub(crate) fn request(kind: u16, flags: i32, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(HEADER + body.len()).expect("a request is a few hundred bytes");
+    let flags = (flags | libc::NLM_F_REQUEST) as u16;
     // Sequence and port stay 0: the kernel copies both, and no other program uses this socket.
-    let mut header = NetlinkHeader::default();
-    let length = header.buffer_len() + body.len();
-    header.length = u32::try_from(length).expect("a request is a few hundred bytes");
-    header.message_type = kind;
-    header.flags = flags | NLM_F_REQUEST;
-    let mut bytes = vec![0; length.next_multiple_of(4)];
-    header.emit(&mut bytes);
-    bytes[header.buffer_len()..length].copy_from_slice(body);
+    let [kind, flags] = [kind, flags].map(u16::to_ne_bytes);
+    padded([&length.to_ne_bytes(), &kind[..], &flags, &[0; 8], body].concat())
+}
+
+/// Encodes one attribute. Where its value is attributes, they are encoded one behind the other.
+pub(crate) fn attribute(kind: u16, value: impl AsRef<[u8]>) -> Vec<u8> {
+    let value = value.as_ref();
+    let length = u16::try_from(4 + value.len()).expect("an attribute is a few hundred bytes");
+    padded([&length.to_ne_bytes(), &kind.to_ne_bytes(), value].concat())
+}
+
+pub(crate) fn encoded(attributes: &Attributes) -> Vec<u8> {
+    attributes.iter().flat_map(|(kind, value)| attribute(*kind, value)).collect()
+}
+
+pub(crate) fn decoded(bytes: &[u8]) -> Attributes {
+    attributes(bytes).map(|(kind, value)| (kind, value.to_vec())).collect()
+}
+
+/// A text as the value of an attribute.
+pub(crate) fn text(text: &str) -> Vec<u8> {
+    [text.as_bytes(), &[0]].concat()
+}
+
+/// The text in the value of an attribute.
+pub(crate) fn string(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).trim_end_matches('\0').to_owned()
+}
+
+fn padded(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
     bytes
+}
+
+/// The kinds and values of attributes, as far as they are whole.
+pub(crate) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    iter::from_fn(move || {
+        let (length, kind) = (u16_at(bytes, 0)?, u16_at(bytes, 2)?);
+        let value = bytes.get(4..length.into())?;
+        bytes = bytes.get(usize::from(length).next_multiple_of(4)..).unwrap_or_default();
+        Some((kind & libc::NLA_TYPE_MASK as u16, value))
+    })
+}
+
+/// The values of all attributes of this kind.
+pub(crate) fn values(bytes: &[u8], kind: u16) -> impl Iterator<Item = &[u8]> {
+    attributes(bytes).filter(move |(found, _)| *found == kind).map(|(_, value)| value)
+}
+
+/// The value of the first attribute of this kind.
+pub(crate) fn value(bytes: &[u8], kind: u16) -> Option<&[u8]> {
+    values(bytes, kind).next()
+}
+
+pub(crate) fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
+    bytes.get(offset..)?.first_chunk().map(|bytes| u16::from_ne_bytes(*bytes))
+}
+
+pub(crate) fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
+    bytes.get(offset..)?.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes))
+}
+
+/// Asks for something of rtnetlink, with this header and what is behind it.
+pub(crate) fn route(kind: u16, flags: i32, body: &[u8]) -> io::Result<Vec<Message>> {
+    ask(SockProtocol::NetlinkRoute, &request(kind, flags, body), 1)
 }
 
 /// Sends a request, and reads until the kernel has reported `endings` times that it is done (an
@@ -82,21 +151,26 @@ fn open(protocol: SockProtocol) -> io::Result<OwnedFd> {
 pub(crate) fn read(mut bytes: &[u8], messages: &mut Vec<Message>) -> io::Result<usize> {
     let mut endings = 0;
     while !bytes.is_empty() {
-        let message = NetlinkBuffer::new_checked(bytes).map_err(io::Error::other)?;
-        if message.flags() & NLM_F_DUMP_INTR != 0 {
+        let (length, kind, flags, payload) = split(bytes).ok_or(io::ErrorKind::InvalidData)?;
+        if i32::from(flags) & libc::NLM_F_DUMP_INTR != 0 {
             return Err(io::ErrorKind::Interrupted.into());
         }
-        match message.message_type() {
-            NLMSG_ERROR | NLMSG_DONE => {
-                result(message.payload())?;
+        match kind.into() {
+            libc::NLMSG_ERROR | libc::NLMSG_DONE => {
+                result(payload)?;
                 endings += 1;
             }
-            kind => messages.push(Message { kind, payload: message.payload().to_vec() }),
+            _ => messages.push(Message { kind, payload: payload.to_vec() }),
         }
-        let step = (message.length() as usize).next_multiple_of(4).min(bytes.len());
-        bytes = &bytes[step..];
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     Ok(endings)
+}
+
+/// Length, kind, flags and payload of the first message.
+fn split(bytes: &[u8]) -> Option<(usize, u16, u16, &[u8])> {
+    let length = u32_at(bytes, 0)? as usize;
+    Some((length, u16_at(bytes, 4)?, u16_at(bytes, 6)?, bytes.get(HEADER..length)?))
 }
 
 /// An ending begins with 0, or with an errno as a negative number.
@@ -119,14 +193,14 @@ pub(crate) fn unsupported(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
-    fn ending(kind: u16, code: i32) -> Vec<u8> {
-        request(kind, 0, &code.to_ne_bytes())
+    fn ending(kind: i32, code: i32) -> Vec<u8> {
+        request(kind as u16, 0, &code.to_ne_bytes())
     }
 
     #[test]
     fn answer_keeps_the_messages_before_its_acknowledgement() {
         let mut bytes = request(77, 0, b"name\0");
-        bytes.extend(ending(NLMSG_ERROR, 0));
+        bytes.extend(ending(libc::NLMSG_ERROR, 0));
         let mut messages = Vec::new();
         assert_eq!(read(&bytes, &mut messages).unwrap(), 1);
         assert_eq!((messages[0].kind, messages[0].payload.as_slice()), (77, &b"name\0"[..]));
@@ -134,9 +208,10 @@ mod tests {
 
     #[test]
     fn refusal_is_the_errno_of_the_kernel() {
-        let refused = read(&ending(NLMSG_ERROR, -libc::EPERM), &mut Vec::new()).unwrap_err();
+        let refused = read(&ending(libc::NLMSG_ERROR, -libc::EPERM), &mut Vec::new()).unwrap_err();
         assert_eq!(refused.raw_os_error(), Some(libc::EPERM));
-        let broken_dump = read(&ending(NLMSG_DONE, -libc::ENOMEM), &mut Vec::new()).unwrap_err();
+        let broken_dump =
+            read(&ending(libc::NLMSG_DONE, -libc::ENOMEM), &mut Vec::new()).unwrap_err();
         assert_eq!(broken_dump.raw_os_error(), Some(libc::ENOMEM));
     }
 

@@ -110,8 +110,8 @@ mod tests {
     }
 
     fn bridge(index: u32, name: &str) -> Link {
-        let v4 = vec![("172.17.0.1".parse().unwrap(), 16)];
-        Link { index, name: name.into(), kind: "bridge".into(), v4, ..Link::default() }
+        let addresses = vec![("172.17.0.1".parse().unwrap(), 16)];
+        Link { index, name: name.into(), kind: "bridge".into(), addresses, ..Link::default() }
     }
 
     #[test]
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn bridge_with_an_uplink_needs_a_rule_for_frames() {
         let uplink = Link { index: 2, name: "ens5".into(), master: 1, ..Link::default() };
-        let bare = Link { v4: vec![], ..bridge(1, "br0") };
+        let bare = Link { addresses: vec![], ..bridge(1, "br0") };
         for bridge in [bridge(1, "br0"), bare] {
             let links = [bridge, uplink.clone()];
             let covered = |frames| networks(&links, &parts(frames), None, None)[0].covered;

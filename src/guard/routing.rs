@@ -21,19 +21,13 @@
 //! - The kernel goes through all of them for each packet that it forwards, and compares the interface
 //!   first: where that is enough, a rule costs least.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::net::IpAddr;
 
-use netlink_packet_core::{
-    DefaultNla, Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NlasIterator,
-};
 use nix::libc;
-use nix::sys::socket::SockProtocol;
 
-use super::addresses::IpFamily;
+use super::addresses::{self, IpFamily, octets};
 use super::error::Error;
-use super::netlink::{self, Message};
+use super::netlink::{self, Attributes, decoded, encoded, text};
 use super::parts::{GuardPart, PartInstalled, PartStatus, RulesChange};
 
 /// Attributes of a rule (linux/fib_rules.h).
@@ -60,94 +54,61 @@ enum Action {
 /// A rule as the kernel lists it, without what says nothing about it: priority 0, protocol kernel
 /// (which kernels before 4.17 do not know) and whether a target or interface exists at the moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Rule {
+pub(super) struct Rule {
     header: [u8; HEADER],
-    attributes: BTreeMap<u16, Vec<u8>>,
+    attributes: Attributes,
 }
 
 /// `struct fib_rule_hdr`.
 const HEADER: usize = 12;
 
-/// The families that this kernel has rules for.
-///
-/// # Errors
-/// [`Error::Unsupported`] by a kernel that has none.
-pub(crate) fn families() -> Result<Vec<IpFamily>, Error> {
-    let mut families = Vec::new();
-    for family in IpFamily::ALL {
-        match list(family) {
-            // Booted with ipv6.disable=1.
-            Err(error) if family == IpFamily::V6 && netlink::unsupported(&error) => {}
-            result => result.map(|_| families.push(family)).map_err(failed("reading"))?,
-        }
-    }
-    Ok(families)
-}
-
 /// Reads the guard as it is: for both families, or for IPv4 where the kernel has no IPv6.
 /// `weakened`: not all of the rules are there, not only these, or in another order.
 pub(super) fn status(interface: Option<&str>) -> Result<PartStatus, Error> {
-    let (mut any, mut all, mut rules) = (false, true, Vec::new());
-    let from = interface.map_or("what is forwarded".into(), |name| format!("what {name} brings"));
-    for family in families()? {
-        let found = own(family).map_err(failed("reading"))?;
-        any |= found.iter().any(Rule::decides);
-        all &= found == wanted(family, interface);
-        rules.push(format!("refuse {from} to {}", family.metadata()));
+    let own = own()?;
+    if !own.iter().flat_map(|(_, found)| found).any(Rule::decides) {
+        return Ok(PartStatus::new("absent", vec![]));
     }
-    Ok(match (any, all) {
-        (true, true) => PartStatus::new("effective", rules),
-        (true, false) => PartStatus::new("weakened", vec![]),
-        (false, _) => PartStatus::new("absent", vec![]),
-    })
+    if own.iter().any(|(family, found)| *found != wanted(*family, interface)) {
+        return Ok(PartStatus::new("weakened", vec![]));
+    }
+    let from = interface.map_or("what is forwarded".into(), |name| format!("what {name} brings"));
+    let rule = |(family, _): &(IpFamily, _)| format!("refuse {from} to {}", family.metadata());
+    Ok(PartStatus::new("effective", own.iter().map(rule).collect()))
 }
 
 /// Puts the rules into force, and only those. The new ones are there before the old ones go, and
 /// the host is never cut off.
 pub(super) fn install(interface: Option<&str>) -> Result<PartInstalled, Error> {
-    let (mut before, mut changed) = (false, false);
-    let families = families()?;
-    let no_ipv6 = (families.len() == 1).then(|| "IPv6 is off on this host".to_owned());
-    for family in families {
-        let found = own(family).map_err(failed("reading"))?;
-        let wanted = wanted(family, interface);
-        before |= found.iter().any(Rule::decides);
-        if found == wanted {
+    let own = own()?;
+    let mut change = RulesChange::Unchanged;
+    for (family, found) in &own {
+        let wanted = wanted(*family, interface);
+        if *found == wanted {
             continue;
         }
-        changed = true;
-        // In the order in which they protect: what the exceptions need, the exceptions, the rest.
-        let (decisions, targets): (Vec<_>, Vec<_>) = wanted.iter().partition(|rule| rule.decides());
-        for rule in targets.into_iter().chain(decisions) {
-            rule.add().map_err(failed("adding"))?;
-        }
-        delete(&found).map_err(failed("deleting"))?;
-        if own(family).map_err(failed("reading"))? != wanted {
+        in_order(&wanted).try_for_each(Rule::add).map_err(failed("adding"))?;
+        delete(found)?;
+        if own_of(*family)? != wanted {
             return Err(Error::Unlike(GuardPart::Routing));
         }
+        let before = own.iter().flat_map(|(_, found)| found).any(Rule::decides);
+        change = if before { RulesChange::Repaired } else { RulesChange::Installed };
     }
-    let change = match (before, changed) {
-        (_, false) => RulesChange::Unchanged,
-        (true, true) => RulesChange::Repaired,
-        (false, true) => RulesChange::Installed,
-    };
+    let no_ipv6 = (own.len() == 1).then(|| "IPv6 is off on this host".to_owned());
     Ok(PartInstalled::in_force(change, no_ipv6.into_iter().collect()))
 }
 
 /// Removes the rules. Returns whether there were any; a kernel that has no rules has none of these.
 pub(crate) fn remove() -> Result<bool, Error> {
-    let mut any = false;
-    for family in IpFamily::ALL {
-        match own(family) {
-            Err(error) if netlink::unsupported(&error) => {}
-            Err(error) => return Err(failed("reading")(error)),
-            Ok(found) => {
-                any |= !found.is_empty();
-                delete(&found).map_err(failed("deleting"))?;
-            }
-        }
+    let own = match own() {
+        Err(Error::Unsupported(_)) => return Ok(false),
+        own => own?,
+    };
+    for (_, found) in &own {
+        delete(found)?;
     }
-    Ok(any)
+    Ok(own.iter().any(|(_, found)| !found.is_empty()))
 }
 
 /// Whether a rule of another program comes first, so that it may decide before the guard's: it was
@@ -162,11 +123,15 @@ pub(crate) fn is_preceded() -> bool {
     IpFamily::ALL.into_iter().any(precedes)
 }
 
-/// The kernel deletes the first rule that is as described. Those that prohibit go before their
-/// exceptions, and what the exceptions need goes last.
-fn delete(rules: &[Rule]) -> io::Result<()> {
-    let (decisions, targets): (Vec<_>, Vec<_>) = rules.iter().partition(|rule| rule.decides());
-    decisions.into_iter().rev().chain(targets).try_for_each(Rule::delete)
+/// In the order in which they protect: what the exceptions need, the exceptions, the rest.
+fn in_order(rules: &[Rule]) -> impl DoubleEndedIterator<Item = &Rule> {
+    let targets = rules.iter().filter(|rule| !rule.decides());
+    targets.chain(rules.iter().filter(|rule| rule.decides()))
+}
+
+/// In the reverse order. The kernel deletes the first rule that is as described.
+fn delete(rules: &[Rule]) -> Result<(), Error> {
+    in_order(rules).rev().try_for_each(Rule::delete).map_err(failed("deleting"))
 }
 
 fn failed(doing: &'static str) -> impl Fn(io::Error) -> Error {
@@ -183,41 +148,40 @@ fn wanted(family: IpFamily, interface: Option<&str>) -> Vec<Rule> {
     vec![own(Action::Goto), own(Action::LookUp), rule(Action::Prohibit, None), Rule::target(family)]
 }
 
-/// The guard's rules among all, whatever became of them.
-fn own(family: IpFamily) -> io::Result<Vec<Rule>> {
-    Ok(list(family)?.into_iter().filter(|rule| rule.is_own(family)).collect())
+/// The guard's rules among all, whatever became of them, by the families that this kernel has rules
+/// for.
+///
+/// # Errors
+/// [`Error::Unsupported`] by a kernel that has none.
+fn own() -> Result<Vec<(IpFamily, Vec<Rule>)>, Error> {
+    let mut own = Vec::new();
+    for family in IpFamily::ALL {
+        match own_of(family) {
+            // Booted with ipv6.disable=1.
+            Err(Error::Unsupported(_)) if family == IpFamily::V6 => {}
+            rules => own.push((family, rules?)),
+        }
+    }
+    Ok(own)
+}
+
+fn own_of(family: IpFamily) -> Result<Vec<Rule>, Error> {
+    let mut rules = list(family).map_err(failed("reading"))?;
+    rules.retain(|rule| rule.is_own(family));
+    Ok(rules)
 }
 
 fn list(family: IpFamily) -> io::Result<Vec<Rule>> {
     let mut header = [0; HEADER];
     header[0] = number(family);
-    let request = netlink::request(libc::RTM_GETRULE, NLM_F_DUMP, &header);
-    let messages = netlink::ask(SockProtocol::NetlinkRoute, &request, 1)?;
+    let messages = netlink::route(libc::RTM_GETRULE, libc::NLM_F_DUMP, &header)?;
     // A kernel without IPv6 may answer with the rules of another family.
     let rules = messages.iter().filter_map(|message| Rule::read(&message.payload));
     Ok(rules.filter(|rule| rule.header[0] == number(family)).collect())
 }
 
-/// How many rules are in a dump, and how many of them read back as they are encoded, for fuzzers.
-pub(super) fn count(messages: &[Message]) -> (usize, usize) {
-    let rules: Vec<Rule> =
-        messages.iter().filter_map(|message| Rule::read(&message.payload)).collect();
-    let reads_back = |rule: &&Rule| Rule::read(&rule.encoded()).as_ref() == Some(rule);
-    (rules.len(), rules.iter().filter(reads_back).count())
-}
-
 fn number(family: IpFamily) -> u8 {
-    match family {
-        IpFamily::V4 => libc::AF_INET as u8,
-        IpFamily::V6 => libc::AF_INET6 as u8,
-    }
-}
-
-fn octets(family: IpFamily) -> Vec<u8> {
-    match family.metadata() {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
-    }
+    addresses::number(family.metadata())
 }
 
 impl Rule {
@@ -233,14 +197,13 @@ impl Rule {
 
     fn to_metadata(family: IpFamily, action: Action, interface: Option<&str>) -> Rule {
         let mut rule = Rule::new(family, action);
-        let destination = octets(family);
+        let destination = octets(family.metadata());
         rule.header[1] = u8::try_from(8 * destination.len()).expect("32 or 128");
         rule.attributes.insert(DESTINATION, destination);
         if let Action::Goto = action {
             rule.attributes.insert(GOTO, GO_ON_AT.to_ne_bytes().to_vec());
         }
-        let name = interface.map(|name| (INTERFACE, [name.as_bytes(), &[0]].concat()));
-        rule.attributes.extend(name);
+        rule.attributes.extend(interface.map(|name| (INTERFACE, text(name))));
         rule
     }
 
@@ -253,7 +216,7 @@ impl Rule {
     }
 
     fn is_own(&self, family: IpFamily) -> bool {
-        let to_metadata = self.attributes.get(&DESTINATION) == Some(&octets(family));
+        let to_metadata = self.attributes.get(&DESTINATION) == Some(&octets(family.metadata()));
         let kernel = !self.attributes.contains_key(&PROTOCOL);
         // The guard's target had no interface once, and is removed where it is found like that.
         let mut target = self.clone();
@@ -266,53 +229,46 @@ impl Rule {
         !self.attributes.contains_key(&PRIORITY)
     }
 
-    fn read(payload: &[u8]) -> Option<Rule> {
+    pub(super) fn read(payload: &[u8]) -> Option<Rule> {
         /// FIB_RULE_UNRESOLVED, FIB_RULE_IIF_DETACHED, FIB_RULE_OIF_DETACHED.
         const AT_THE_MOMENT: u32 = 4 | 8 | 16;
         let mut header: [u8; HEADER] = *payload.first_chunk()?;
         let (_, flags) = header.split_last_chunk_mut().expect("it is longer");
         *flags = (u32::from_ne_bytes(*flags) & !AT_THE_MOMENT).to_ne_bytes();
-        let attributes = NlasIterator::new(&payload[HEADER..])
-            .map_while(Result::ok)
-            .map(|attribute| (attribute.kind(), attribute.value().to_vec()))
-            .filter(|(kind, value)| match *kind {
-                PRIORITY => value.iter().any(|byte| *byte != 0),
-                // Not set: the kernel lists it all the same.
-                SUPPRESS_PREFIX => value.iter().any(|byte| *byte != u8::MAX),
-                PROTOCOL => *value != [KERNEL],
-                _ => true,
-            });
-        Some(Rule { header, attributes: attributes.collect() })
+        let mut attributes = decoded(&payload[HEADER..]);
+        attributes.retain(|kind, value| match *kind {
+            PRIORITY => value.iter().any(|byte| *byte != 0),
+            // Not set: the kernel lists it all the same.
+            SUPPRESS_PREFIX => value.iter().any(|byte| *byte != u8::MAX),
+            PROTOCOL => *value != [KERNEL],
+            _ => true,
+        });
+        Some(Rule { header, attributes })
     }
 
     fn add(&self) -> io::Result<()> {
         // Not NLM_F_EXCL: an equal one may be there, in the wrong place.
-        self.change(libc::RTM_NEWRULE, NLM_F_ACK | NLM_F_CREATE)
+        self.change(libc::RTM_NEWRULE, libc::NLM_F_ACK | libc::NLM_F_CREATE)
     }
 
     /// One that another program has just removed is gone, which is what is wanted.
     fn delete(&self) -> io::Result<()> {
-        match self.change(libc::RTM_DELRULE, NLM_F_ACK) {
+        match self.change(libc::RTM_DELRULE, libc::NLM_F_ACK) {
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
             result => result,
         }
     }
 
-    fn change(&self, kind: u16, flags: u16) -> io::Result<()> {
-        let request = netlink::request(kind, flags, &self.encoded());
-        netlink::ask(SockProtocol::NetlinkRoute, &request, 1).map(drop)
+    fn change(&self, kind: u16, flags: i32) -> io::Result<()> {
+        netlink::route(kind, flags, &self.encoded()).map(drop)
     }
 
     /// With what [`Rule::read`] leaves out.
-    fn encoded(&self) -> Vec<u8> {
+    pub(super) fn encoded(&self) -> Vec<u8> {
         let implied = [(PRIORITY, vec![0; 4]), (PROTOCOL, vec![KERNEL])];
-        let mut attributes = BTreeMap::from(implied);
+        let mut attributes = Attributes::from(implied);
         attributes.extend(self.attributes.clone());
-        let attributes: Vec<DefaultNla> =
-            attributes.into_iter().map(|(kind, value)| DefaultNla::new(kind, value)).collect();
-        let mut encoded = vec![0; attributes.as_slice().buffer_len()];
-        attributes.as_slice().emit(&mut encoded);
-        [&self.header, encoded.as_slice()].concat()
+        [&self.header, &*encoded(&attributes)].concat()
     }
 }
 

@@ -1,104 +1,71 @@
 //! Tables, chains and rules read from the attributes of a dump. Pure.
+//!
+//! Attributes that are not whole are left out, and so make a difference from what is wanted.
 
-use netlink_packet_core::{DefaultNla, Nla};
-use netlink_packet_netfilter::nftables::{
-    ChainAttribute, ExpressionAttribute, Expressions, Hook, ListAttribute, RuleAttribute,
-    TableAttribute,
-};
-
-use super::expressions::counter;
-use super::record;
-use super::table::{NftChain, NftRule, NftTable, TableFamily};
+use super::super::netlink::{Message, decoded, string, text, value, values};
+use super::expressions::{Expression, counter};
+use super::table::{NAME, NftChain, NftRule, NftTable, TableFamily};
+use super::{HEADER, TABLE, record};
 
 /// Reads the attributes of a dumped table.
-pub(crate) fn read_table(family: TableFamily, attributes: &[TableAttribute]) -> NftTable {
-    let (chains, rules) = (vec![], vec![]);
-    let mut table = NftTable { family, flags: 0, owner: None, members: 0, chains, rules };
-    for attribute in attributes {
-        match attribute {
-            TableAttribute::Flags(flags) => table.flags = flags.bits(),
-            TableAttribute::Owner(port) => table.owner = Some(*port),
-            TableAttribute::Use(count) => table.members = *count,
-            _ => {}
-        }
+pub(crate) fn read_table(family: TableFamily, message: &Message) -> NftTable {
+    const FLAGS: u16 = 2;
+    const USE: u16 = 3;
+    const OWNER: u16 = 7;
+    let table = message.attributes(HEADER);
+    let number = |kind| Some(u32::from_be_bytes(value(table, kind)?.try_into().ok()?));
+    NftTable {
+        family,
+        flags: number(FLAGS).unwrap_or_default(),
+        owner: number(OWNER),
+        members: number(USE).unwrap_or_default(),
+        chains: vec![],
+        rules: vec![],
     }
-    table
 }
 
 /// Reads the attributes of a dumped chain.
-pub(crate) fn read_chain(attributes: &[ChainAttribute]) -> NftChain {
-    let mut chain = NftChain::default();
-    for attribute in attributes {
-        match attribute {
-            ChainAttribute::Name(name) => chain.name.clone_from(name),
-            ChainAttribute::Type(kind) => chain.kind.clone_from(kind),
-            ChainAttribute::Policy(policy) => chain.policy = *policy,
-            ChainAttribute::Flags(flags) => chain.flags = flags.bits(),
-            ChainAttribute::Hook(hook) => hook.iter().for_each(|hook| match hook {
-                Hook::Number(number) => chain.hook = (*number).into(),
-                Hook::Priority(priority) => chain.priority = priority.cast_signed(),
-                _ => {}
-            }),
-            _ => {}
-        }
-    }
-    chain
+pub(crate) fn read_chain(message: &Message) -> NftChain {
+    let chain = message.attributes(HEADER);
+    let mut settings = decoded(chain);
+    settings.retain(|kind, _| NftChain::SETTINGS.contains(kind));
+    NftChain { name: named(chain, NftChain::NAME), settings }
 }
 
-/// Reads a dumped rule, and how many packets its counter has counted.
-pub(crate) fn read_rule(attributes: Vec<RuleAttribute>) -> (NftRule, u64) {
-    let (mut rule, mut packets) =
-        (NftRule { chain: String::new(), expressions: vec![], userdata: vec![] }, 0);
-    for attribute in attributes {
-        match attribute {
-            RuleAttribute::Chain(chain) => rule.chain = chain,
-            RuleAttribute::UserData(bytes) => rule.userdata = bytes,
-            RuleAttribute::Expressions(list) => {
-                rule.expressions =
-                    list.into_iter().map(|item| read_expression(item, &mut packets)).collect()
-            }
-            _ => {}
-        }
-    }
-    (rule, packets)
+/// Reads a dumped rule, and how many packets its counter has counted, if it is in the guard's table:
+/// kernels before 4.9 do not filter a dump by table.
+pub(crate) fn read_rule(message: &Message) -> Option<(NftRule, u64)> {
+    const ELEMENT: u16 = 1;
+    let rule = message.attributes(HEADER);
+    let mut packets = 0;
+    let list = value(rule, NftRule::EXPRESSIONS).unwrap_or_default();
+    let expressions = values(list, ELEMENT).map(|one| read_expression(one, &mut packets)).collect();
+    let userdata = value(rule, NftRule::USERDATA).unwrap_or_default().to_vec();
+    let chain = named(rule, NftRule::CHAIN);
+    let is_own = value(rule, TABLE) == Some(&*text(NAME));
+    is_own.then_some((NftRule { chain, expressions, userdata }, packets))
 }
 
-fn read_expression(item: ListAttribute<ExpressionAttribute>, packets: &mut u64) -> Expressions {
-    let ListAttribute::Element(attributes) = item else { return Expressions::Unknown(vec![]) };
-    let data = attributes.into_iter().find_map(|attribute| match attribute {
-        ExpressionAttribute::Data(data) => Some(data),
-        _ => None,
-    });
-    match data {
-        Some(Expressions::Other { expression_type, attributes }) => {
-            read_other(expression_type, attributes, packets)
-        }
-        other => other.unwrap_or(Expressions::Unknown(vec![])),
-    }
-}
-
-/// Expressions that netlink-packet-netfilter has no types for: the counter without its numbers, the
-/// others in the order of their attributes' kinds.
-fn read_other(
-    expression_type: String,
-    mut attributes: Vec<DefaultNla>,
-    packets: &mut u64,
-) -> Expressions {
+/// Without the numbers of a counter, and without what the kernel adds to an update of a set.
+fn read_expression(expression: &[u8], packets: &mut u64) -> Expression {
+    const NAME: u16 = 1;
+    const DATA: u16 = 2;
     const PACKETS: u16 = 2;
-    if expression_type == "counter" {
-        let mut number = [0; 8];
-        let count = attributes.iter().find(|attribute| attribute.kind() == PACKETS);
-        if let Some(count) = count.filter(|count| count.value_len() == number.len()) {
-            count.emit_value(&mut number);
-        }
-        *packets = packets.saturating_add(u64::from_be_bytes(number));
+    let (name, data) = (named(expression, NAME), value(expression, DATA).unwrap_or_default());
+    if name == "counter" {
+        let number = value(data, PACKETS).and_then(|number| number.try_into().ok());
+        *packets = packets.saturating_add(number.map_or(0, u64::from_be_bytes));
         return counter();
     }
-    if expression_type == "dynset" {
-        attributes.retain(|attribute| record::is_of_update(attribute.kind()));
+    let mut attributes = decoded(data);
+    if name == "dynset" {
+        attributes.retain(|kind, _| record::is_of_update(*kind));
     }
-    attributes.sort_by_key(Nla::kind);
-    Expressions::Other { expression_type, attributes }
+    Expression { name, attributes }
+}
+
+fn named(attributes: &[u8], kind: u16) -> String {
+    string(value(attributes, kind).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -107,12 +74,11 @@ mod tests {
 
     #[test]
     fn counters_are_equal_whatever_they_count() {
-        let numbers = vec![
-            DefaultNla::new(1, 840u64.to_be_bytes().to_vec()),
-            DefaultNla::new(2, 14u64.to_be_bytes().to_vec()),
-        ];
+        let numbers =
+            [(1, 840u64), (2, 14)].map(|(kind, number)| (kind, number.to_be_bytes().to_vec()));
+        let counted = Expression { attributes: numbers.into(), ..counter() };
         let mut packets = 0;
-        assert_eq!(read_other("counter".into(), numbers, &mut packets), counter());
+        assert_eq!(read_expression(&counted.encoded(), &mut packets), counter());
         assert_eq!(packets, 14);
     }
 }

@@ -1,68 +1,58 @@
 //! The conditions and verdicts of the guard's rules, as expressions of nf_tables. Pure.
+//!
+//! Kinds of attributes are those of linux/netfilter/nf_tables.h: of each expression's own enum.
 
-use std::net::IpAddr;
+use nix::libc;
 
-use netlink_packet_core::DefaultNla;
-use netlink_packet_netfilter::nftables::{
-    Cmp, DataAttribute, Expressions, Immediate, Meta, MetaKey, Operator, Payload, Register,
-    Verdict, VerdictAttribute,
-};
+use super::super::addresses::{IpFamily, octets};
+use super::super::netlink::{Attributes, attribute, encoded, text};
 
-use super::super::addresses::IpFamily;
+/// An expression: what is sent, and what is compared with the kernel's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Expression {
+    pub(super) name: String,
+    pub(super) attributes: Attributes,
+}
 
-const DROP: u32 = 0;
+impl Expression {
+    pub(super) fn encoded(&self) -> Vec<u8> {
+        [attribute(1, text(&self.name)), attribute(2, encoded(&self.attributes))].concat()
+    }
+}
 
 /// `ip daddr ADDRESS`, with the `protocol` that it depends on. Of all packets only those go beyond the
 /// first comparison that have the address' first word where their destination would be: loading four
 /// bytes and comparing them are the two cheapest expressions that the kernel has.
 pub(super) fn to_metadata(
     family: IpFamily,
-    protocol: fn(IpFamily) -> Vec<Expressions>,
-) -> Vec<Expressions> {
-    let octets = octets(family);
+    protocol: fn(IpFamily) -> Vec<Expression>,
+) -> Vec<Expression> {
+    let octets = octets(family.metadata());
     let offset = if family == IpFamily::V4 { 16 } else { 24 };
-    let with = |bytes: &[u8]| vec![of_header(offset, bytes.len() as u32), equals(bytes)];
+    let with = |bytes: &[u8]| vec![of_network_header(offset, bytes.len()), equals(bytes)];
     [with(&octets[..4]), protocol(family), with(&octets)].concat()
 }
 
-/// Bytes of the network header.
-fn of_header(offset: u32, length: u32) -> Expressions {
-    const NETWORK_HEADER: u32 = 1;
-    Expressions::Payload(vec![
-        Payload::DestinationRegister(Register::Reg1),
-        Payload::Base(NETWORK_HEADER),
-        Payload::Offset(offset),
-        Payload::Len(length),
-    ])
-}
-
-fn octets(family: IpFamily) -> Vec<u8> {
-    match family.metadata() {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
-    }
-}
-
-/// `meta nfproto`: NFPROTO_IPV4 or NFPROTO_IPV6 of linux/netfilter.h.
-pub(super) fn nfproto(family: IpFamily) -> Vec<Expressions> {
+/// `meta nfproto`.
+pub(super) fn nfproto(family: IpFamily) -> Vec<Expression> {
     let number = match family {
-        IpFamily::V4 => 2,
-        IpFamily::V6 => 10,
+        IpFamily::V4 => libc::NFPROTO_IPV4,
+        IpFamily::V6 => libc::NFPROTO_IPV6,
     };
-    vec![meta(MetaKey::Nfproto), equals(&[number])]
+    vec![meta(libc::NFT_META_NFPROTO), equals(&[number as u8])]
 }
 
-/// `meta protocol`: ETH_P_IP or ETH_P_IPV6 of linux/if_ether.h.
-pub(super) fn ether_type(family: IpFamily) -> Vec<Expressions> {
-    let number: u16 = match family {
-        IpFamily::V4 => 0x0800,
-        IpFamily::V6 => 0x86dd,
+/// `meta protocol`.
+pub(super) fn ether_type(family: IpFamily) -> Vec<Expression> {
+    let number = match family {
+        IpFamily::V4 => libc::ETH_P_IP,
+        IpFamily::V6 => libc::ETH_P_IPV6,
     };
-    vec![meta(MetaKey::EtherTypeProtocol), equals(&number.to_be_bytes())]
+    vec![meta(libc::NFT_META_PROTOCOL), equals(&(number as u16).to_be_bytes())]
 }
 
 /// `iifname NAME`, or `ibrname NAME`; a trailing `+` matches any ending, as in iptables.
-pub(super) fn named(key: MetaKey, name: &str) -> Vec<Expressions> {
+pub(super) fn named(key: i32, name: &str) -> Vec<Expression> {
     let bytes = match name.strip_suffix('+') {
         Some(beginning) => beginning.as_bytes().to_vec(),
         None => whole_name(name),
@@ -71,100 +61,110 @@ pub(super) fn named(key: MetaKey, name: &str) -> Vec<Expressions> {
 }
 
 fn whole_name(name: &str) -> Vec<u8> {
-    const IFNAMSIZ: usize = 16;
     let mut bytes = name.as_bytes().to_vec();
-    bytes.resize(IFNAMSIZ, 0);
+    bytes.resize(libc::IFNAMSIZ, 0);
     bytes
 }
 
 /// `iifname != "lo"`.
-pub(super) fn not_loopback() -> Vec<Expressions> {
-    vec![meta(MetaKey::Iifname), differs(&whole_name("lo"))]
+pub(super) fn not_loopback() -> Vec<Expression> {
+    vec![meta(libc::NFT_META_IIFNAME), differs(&whole_name("lo"))]
 }
 
 /// `iif != 0`.
-pub(super) fn received() -> Vec<Expressions> {
-    vec![meta(MetaKey::Iif), differs(&[0; 4])]
+pub(super) fn received() -> Vec<Expression> {
+    vec![meta(libc::NFT_META_IIF), differs(&[0; 4])]
 }
 
-/// `@nh,0,8 != 0x45 meta nfproto ipv4 fib daddr type local`: linux/netfilter/nf_tables.h, enum nft_fib_attributes. The
-/// first byte of an IPv4 header without options is 0x45, and only those with options are worth a
-/// look-up.
-pub(super) fn to_the_forwarder() -> Vec<Expressions> {
-    const DESTINATION: u32 = 2;
-    const ADDRESS_TYPE: u32 = 3;
+/// `@nh,0,8 != 0x45 meta nfproto ipv4 fib daddr type local`. The first byte of an IPv4 header
+/// without options is 0x45, and only those with options are worth a look-up.
+pub(super) fn to_the_forwarder() -> Vec<Expression> {
+    const DESTINATION: i32 = 2;
+    const ADDRESS_TYPE: i32 = 3;
     const LOCAL: u32 = 2;
-    let attributes =
-        vec![word(1, Register::Reg1.into()), word(2, ADDRESS_TYPE), word(3, DESTINATION)];
-    let load = Expressions::Other { expression_type: "fib".into(), attributes };
-    let has_options = vec![of_header(0, 1), differs(&[0x45])];
+    let load = load("fib", [(2, word(ADDRESS_TYPE)), (3, word(DESTINATION))]);
+    let has_options = vec![of_network_header(0, 1), differs(&[0x45])];
     let to_local = vec![load, equals(&LOCAL.to_ne_bytes())];
     [has_options, nfproto(IpFamily::V4), to_local].concat()
 }
 
-/// `ct direction original ct original ip daddr ADDRESS`: enum nft_ct_attributes and nft_ct_keys.
-pub(super) fn was_to_metadata(family: IpFamily) -> Vec<Expressions> {
-    const DIRECTION: u32 = 1;
+/// `ct direction original ct original ip daddr ADDRESS`.
+pub(super) fn was_to_metadata(family: IpFamily) -> Vec<Expression> {
     const ORIGINAL: u8 = 0;
-    let destination: u32 = match family {
-        IpFamily::V4 => 20,
-        IpFamily::V6 => 22,
-    };
-    let load = |key: u32, direction: Option<u8>| {
-        let direction = direction.map(|direction| DefaultNla::new(3, vec![direction]));
-        let attributes = [word(1, Register::Reg1.into()), word(2, key)].into_iter();
-        Expressions::Other {
-            expression_type: "ct".into(),
-            attributes: attributes.chain(direction).collect(),
-        }
+    let destination = match family {
+        IpFamily::V4 => libc::NFT_CT_DST_IP,
+        IpFamily::V6 => libc::NFT_CT_DST_IP6,
     };
     vec![
-        load(DIRECTION, None),
+        load("ct", [(2, word(libc::NFT_CT_DIRECTION))]),
         equals(&[ORIGINAL]),
-        load(destination, Some(ORIGINAL)),
-        equals(&octets(family)),
+        load("ct", [(2, word(destination)), (3, vec![ORIGINAL])]),
+        equals(&octets(family.metadata())),
     ]
 }
 
-pub(super) fn word(kind: u16, value: u32) -> DefaultNla {
-    DefaultNla::new(kind, value.to_be_bytes().to_vec())
+fn of_network_header(offset: i32, length: usize) -> Expression {
+    payload(libc::NFT_PAYLOAD_NETWORK_HEADER, offset, length as i32)
 }
 
-pub(super) fn meta(key: MetaKey) -> Expressions {
-    Expressions::Meta(vec![Meta::Key(key), Meta::DestinationRegister(Register::Reg1)])
+/// Bytes of one of a packet's headers.
+pub(super) fn payload(header: i32, offset: i32, length: i32) -> Expression {
+    load("payload", [(2, word(header)), (3, word(offset)), (4, word(length))])
 }
 
-pub(super) fn equals(bytes: &[u8]) -> Expressions {
-    compare(Operator::Equal, bytes)
+pub(super) fn meta(key: i32) -> Expression {
+    load("meta", [(2, word(key))])
 }
 
-fn differs(bytes: &[u8]) -> Expressions {
-    compare(Operator::NotEqual, bytes)
+/// What is loaded into the register that is compared next.
+fn load<const N: usize>(name: &str, attributes: [(u16, Vec<u8>); N]) -> Expression {
+    let mut load = expression(name, attributes);
+    load.attributes.insert(1, word(libc::NFT_REG_1));
+    load
 }
 
-fn compare(operator: Operator, bytes: &[u8]) -> Expressions {
-    let data = Cmp::Data(DataAttribute::Value(bytes.to_vec()));
-    Expressions::Cmp(vec![Cmp::SourceRegister(Register::Reg1), Cmp::Op(operator), data])
+pub(super) fn expression<const N: usize>(
+    name: &str,
+    attributes: [(u16, Vec<u8>); N],
+) -> Expression {
+    Expression { name: name.into(), attributes: attributes.into() }
+}
+
+pub(super) fn word(value: i32) -> Vec<u8> {
+    value.to_be_bytes().into()
+}
+
+pub(super) fn equals(bytes: &[u8]) -> Expression {
+    compare(libc::NFT_CMP_EQ, bytes)
+}
+
+fn differs(bytes: &[u8]) -> Expression {
+    compare(libc::NFT_CMP_NEQ, bytes)
+}
+
+fn compare(operator: i32, bytes: &[u8]) -> Expression {
+    const VALUE: u16 = 1; // NFTA_DATA_VALUE
+    let data = attribute(VALUE, bytes);
+    expression("cmp", [(1, word(libc::NFT_REG_1)), (2, word(operator)), (3, data)])
 }
 
 /// A counter without its numbers, which the kernel counts.
-pub(super) fn counter() -> Expressions {
-    Expressions::Other { expression_type: "counter".into(), attributes: vec![] }
+pub(super) fn counter() -> Expression {
+    expression("counter", [])
 }
 
-pub(super) fn drop_packet() -> Expressions {
-    verdict(vec![VerdictAttribute::Code(Verdict::Other(DROP))])
+pub(super) fn drop_packet() -> Expression {
+    verdict(attribute(1, word(libc::NF_DROP)))
 }
 
-pub(super) fn go_to(chain: String) -> Expressions {
-    verdict(vec![VerdictAttribute::Code(Verdict::Goto), VerdictAttribute::Chain(chain)])
+pub(super) fn go_to(chain: &str) -> Expression {
+    verdict([attribute(1, word(libc::NFT_GOTO)), attribute(2, text(chain))].concat())
 }
 
-fn verdict(attributes: Vec<VerdictAttribute>) -> Expressions {
-    Expressions::Immediate(vec![
-        Immediate::DestinationRegister(Register::Verdict),
-        Immediate::Data(DataAttribute::Verdict(attributes)),
-    ])
+fn verdict(attributes: Vec<u8>) -> Expression {
+    const VERDICT: u16 = 2; // NFTA_DATA_VERDICT
+    let data = attribute(VERDICT, attributes);
+    expression("immediate", [(1, word(libc::NFT_REG_VERDICT)), (2, data)])
 }
 
 #[cfg(test)]
@@ -173,11 +173,8 @@ mod tests {
 
     #[test]
     fn interface_matches_whole_unless_it_ends_in_a_plus() {
-        let compared = |name| match &named(MetaKey::Iifname, name)[1] {
-            Expressions::Cmp(parts) => format!("{:?}", parts[2]).matches(',').count() + 1,
-            other => panic!("{other:?}"),
-        };
+        let compared = |name| named(libc::NFT_META_IIFNAME, name)[1].attributes[&3].len() - 4;
         assert_eq!(compared("docker0"), 16);
-        assert_eq!(compared("br-+"), 3);
+        assert_eq!(compared("br-+"), 4, "three letters and padding");
     }
 }

@@ -4,39 +4,30 @@
 //! A change is one batch, which the kernel applies whole or not at all, and in which the new table
 //! replaces the old with no packet between them. Writes to the tables `inet ecs-bootstrap` and
 //! `bridge ecs-bootstrap`, and to iptables' own only in [`delete_filter_table_if_empty`].
+//!
+//! Kinds of attributes are those of linux/netfilter/nf_tables.h: of each object's own enum.
 
-mod dump;
+pub(super) mod dump;
 mod expressions;
-mod record;
+pub(super) mod record;
 mod table;
-mod whole;
 
 use std::io;
 
-use netlink_packet_core::{
-    Emitable, NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_NONREC,
-    NetlinkDeserializable, NetlinkHeader,
-};
-use netlink_packet_netfilter::nftables::{
-    ChainAttribute, ChainFlags, ChainMessage, Hook, HookNumber, NfTablesMessage, RuleAttribute,
-    RuleMessage, TableAttribute, TableMessage,
-};
-use netlink_packet_netfilter::none::ControlMessage;
-use netlink_packet_netfilter::{
-    NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily,
-};
 use nix::libc;
 use nix::sys::socket::SockProtocol;
 pub(crate) use record::recorded;
 pub(crate) use table::{
     DescribedRule, NftRule, NftTable, Optional, TableFamily, described, dropping, wanted,
 };
-use table::{NAME, NftChain, POLICY_ACCEPT};
+use table::{NAME, NftChain};
 
-use super::netlink::{self, Message};
+use super::netlink::{self, Message, attribute, text};
 
-/// The subsystem's number, NFNL_SUBSYS_NFTABLES of linux/netfilter/nfnetlink.h.
-const NFTABLES: u16 = 10;
+/// The first attribute of every message: the table that it is about, or in.
+const TABLE: u16 = 1;
+/// struct nfgenmsg.
+const HEADER: usize = 4;
 
 /// One of the guard's tables as it is in the kernel.
 #[derive(Debug)]
@@ -46,33 +37,28 @@ pub(crate) struct LoadedTable {
     pub(crate) packets: u64,
 }
 
-impl From<TableFamily> for NetfilterProtoFamily {
-    fn from(family: TableFamily) -> Self {
-        match family {
-            TableFamily::Inet => NetfilterProtoFamily::Inet,
-            TableFamily::Bridge => NetfilterProtoFamily::Bridge,
-        }
-    }
-}
-
 /// The table of this family, if it is there.
 ///
 /// # Errors
 /// The kernel's errno; see [`netlink::unsupported`] for those that mean "no nf_tables here".
 pub(crate) fn read(family: TableFamily) -> io::Result<Option<LoadedTable>> {
-    let Some(attributes) = get_table(family.into(), NAME)? else { return Ok(None) };
-    let mut table = dump::read_table(family, &attributes);
+    let Some(found) = get_table(family as i32, NAME)? else { return Ok(None) };
+    let mut table = dump::read_table(family, &found);
     for chain in table::chains(family) {
-        table.chains.extend(get_chain(family.into(), NAME, &chain.name)?);
+        table.chains.extend(get_chain(family as i32, NAME, &chain.name)?);
     }
-    let (rules, packets): (Vec<_>, Vec<u64>) = get_rules(family.into())?.into_iter().unzip();
-    table.rules = rules;
-    Ok(Some(LoadedTable { table, packets: packets.into_iter().fold(0, u64::saturating_add) }))
+    let all = request(libc::NFT_MSG_GETRULE, libc::NLM_F_DUMP, family as i32, NAME, &[]);
+    let mut packets = 0u64;
+    for (rule, counted) in get(&all)?.iter().filter_map(dump::read_rule) {
+        table.rules.push(rule);
+        packets = packets.saturating_add(counted);
+    }
+    Ok(Some(LoadedTable { table, packets }))
 }
 
 /// Replaces whatever table of this name there is by `table`, at once.
 pub(crate) fn replace(table: &NftTable) -> io::Result<()> {
-    commit(&replacement(table), Batch::Commit)
+    commit(&replacement(table))
 }
 
 /// Whether the kernel would take `table`; changes nothing.
@@ -80,29 +66,34 @@ pub(crate) fn replace(table: &NftTable) -> io::Result<()> {
 /// # Errors
 /// Why it would not.
 pub(crate) fn check(table: &NftTable) -> io::Result<()> {
-    commit(&replacement(table), Batch::Check)
+    // A batch that is not ended is dropped once each step has been validated, as by `nft --check`.
+    send(&replacement(table), &[])
 }
 
 fn replacement(table: &NftTable) -> Vec<Vec<u8>> {
-    let family = table.family.into();
-    let encode = |flags, message| encode(flags, family, message);
-    let create = || encode(NLM_F_CREATE, NfTablesMessage::NewTable(table_message(NAME)));
-    let chains = table.chains.iter().map(|chain| encode(NLM_F_CREATE, new_chain(chain)));
-    let set = table.has_record().then(|| encode(NLM_F_CREATE, record::new_set()));
-    let rules = table.rules.iter().map(|rule| encode(NLM_F_CREATE | NLM_F_APPEND, new_rule(rule)));
+    const APPEND: i32 = libc::NLM_F_CREATE | libc::NLM_F_APPEND;
+    let step = |kind, flags, attributes: &[u8]| {
+        request(kind, flags, table.family as i32, NAME, attributes)
+    };
+    let create = |kind, attributes: &[u8]| step(kind, libc::NLM_F_CREATE, attributes);
+    let new_table = create(libc::NFT_MSG_NEWTABLE, &[]);
+    let delete = step(libc::NFT_MSG_DELTABLE, 0, &[]);
+    let chains = table.chains.iter().map(|chain| create(libc::NFT_MSG_NEWCHAIN, &chain.encoded()));
+    let set = table.has_record().then(|| create(libc::NFT_MSG_NEWSET, &record::set()));
+    let rules = table.rules.iter().map(|rule| step(libc::NFT_MSG_NEWRULE, APPEND, &rule.encoded()));
     // Created first, so that there is one to delete; no packet sees the steps in between.
-    let steps = [create(), delete_table(table.family), create()];
-    steps.into_iter().chain(chains).chain(set).chain(rules).collect()
+    let tables = [new_table.clone(), delete, new_table];
+    tables.into_iter().chain(chains).chain(set).chain(rules).collect()
 }
 
 /// Removes the table of this family.
 pub(crate) fn delete(family: TableFamily) -> io::Result<()> {
-    commit(&[delete_table(family)], Batch::Commit)
+    commit(&[request(libc::NFT_MSG_DELTABLE, 0, family as i32, NAME, &[])])
 }
 
 /// The IPv4 table in which `iptables` keeps FORWARD, with the chains it makes on first use.
-const FILTER: (NetfilterProtoFamily, &str, [&str; 3]) =
-    (NetfilterProtoFamily::IPv4, "filter", ["INPUT", "FORWARD", "OUTPUT"]);
+const FILTER: (i32, &str, [&str; 3]) =
+    (libc::NFPROTO_IPV4, "filter", ["INPUT", "FORWARD", "OUTPUT"]);
 
 /// Whether iptables' filter table exists in nf_tables.
 pub(crate) fn has_filter_table() -> io::Result<bool> {
@@ -115,18 +106,18 @@ pub(crate) fn has_filter_table() -> io::Result<bool> {
 /// another program adds at this moment is safe.
 pub(crate) fn delete_filter_table_if_empty() -> io::Result<bool> {
     let (family, table, chains) = FILTER;
+    let delete =
+        |kind, attributes: &[u8]| request(kind, libc::NLM_F_NONREC, family, table, attributes);
     let mut steps = Vec::new();
-    for chain in chains {
-        let Some(found) = get_chain(family, table, chain)? else { continue };
-        if found.policy != POLICY_ACCEPT {
+    for name in chains {
+        let Some(chain) = get_chain(family, table, name)? else { continue };
+        if !chain.accepts() {
             return Ok(false);
         }
-        let delete = NfTablesMessage::DeleteChain(chain_message(table, chain));
-        steps.push(encode(NLM_F_NONREC, family, delete));
+        steps.push(delete(libc::NFT_MSG_DELCHAIN, &attribute(NftChain::NAME, text(name))));
     }
-    let delete = NfTablesMessage::DeleteTable(table_message(table));
-    steps.push(encode(NLM_F_NONREC, family, delete));
-    match commit(&steps, Batch::Commit) {
+    steps.push(delete(libc::NFT_MSG_DELTABLE, &[]));
+    match commit(&steps) {
         Err(error) if [Some(libc::EBUSY), Some(libc::ENOENT)].contains(&error.raw_os_error()) => {
             Ok(false)
         }
@@ -134,81 +125,31 @@ pub(crate) fn delete_filter_table_if_empty() -> io::Result<bool> {
     }
 }
 
-fn table_message(table: &str) -> TableMessage {
-    TableMessage { attributes: vec![TableAttribute::Name(table.into())] }
-}
-
-fn chain_message(table: &str, chain: &str) -> ChainMessage {
-    let names = [ChainAttribute::Table(table.into()), ChainAttribute::Name(chain.into())];
-    ChainMessage { attributes: names.to_vec() }
-}
-
-fn delete_table(family: TableFamily) -> Vec<u8> {
-    encode(0, family.into(), NfTablesMessage::DeleteTable(table_message(NAME)))
-}
-
-fn new_chain(chain: &NftChain) -> NfTablesMessage {
-    let mut message = chain_message(NAME, &chain.name);
-    if chain.is_base() {
-        let number = Hook::Number(HookNumber::Other(chain.hook));
-        let priority = Hook::Priority(chain.priority.cast_unsigned());
-        message.attributes.extend([
-            ChainAttribute::Hook(vec![number, priority]),
-            ChainAttribute::Policy(chain.policy),
-            ChainAttribute::Type(chain.kind.clone()),
-            ChainAttribute::Flags(ChainFlags::from_bits_retain(chain.flags)),
-        ]);
-    }
-    NfTablesMessage::NewChain(message)
-}
-
-fn new_rule(rule: &NftRule) -> NfTablesMessage {
-    let attributes = vec![
-        RuleAttribute::Table(NAME.into()),
-        RuleAttribute::Chain(rule.chain.clone()),
-        RuleAttribute::Expressions(rule.expressions.iter().cloned().map(Into::into).collect()),
-        RuleAttribute::UserData(rule.userdata.clone()),
-    ];
-    NfTablesMessage::NewRule(RuleMessage { attributes })
-}
-
-fn encode(flags: u16, family: NetfilterProtoFamily, message: NfTablesMessage) -> Vec<u8> {
-    let kind = NFTABLES << 8 | u16::from(u8::from(message.message_type()));
-    let message = NetfilterMessage::new(NetfilterHeader::new(family, 0, 0), message);
-    netlink::request(kind, flags | NLM_F_ACK, &body(&message))
-}
-
-fn body(message: &NetfilterMessage) -> Vec<u8> {
-    let mut bytes = vec![0; message.buffer_len()];
-    message.emit(&mut bytes);
-    bytes
-}
-
-/// What becomes of a batch that the kernel accepts.
-enum Batch {
-    Commit,
-    /// It is not ended, and so dropped once each step has been validated, as by `nft --check`.
-    Check,
+/// Encodes a message about a table of this family, or about what is in it.
+fn request(kind: i32, flags: i32, family: i32, table: &str, attributes: &[u8]) -> Vec<u8> {
+    let header = [family as u8, 0, 0, 0];
+    let body = [&header, &*attribute(TABLE, text(table)), attributes].concat();
+    let kind = libc::NFNL_SUBSYS_NFTABLES << 8 | kind;
+    netlink::request(kind as u16, flags | libc::NLM_F_ACK, &body)
 }
 
 /// Sends `steps` as one transaction.
-fn commit(steps: &[Vec<u8>], batch: Batch) -> io::Result<()> {
-    let edge = |message: ControlMessage| {
-        let kind = u16::from(u8::from(message.message_type()));
-        let header = NetfilterHeader::new(NetfilterProtoFamily::Unspec, 0, NFTABLES);
-        netlink::request(kind, 0, &body(&NetfilterMessage::new(header, message)))
-    };
-    let end = match batch {
-        Batch::Commit => edge(ControlMessage::BatchEnd),
-        Batch::Check => vec![],
-    };
-    let batch = [edge(ControlMessage::BatchBegin), steps.concat(), end].concat();
+fn commit(steps: &[Vec<u8>]) -> io::Result<()> {
+    send(steps, &edge(libc::NFNL_MSG_BATCH_END))
+}
+
+fn send(steps: &[Vec<u8>], end: &[u8]) -> io::Result<()> {
+    let batch = [&*edge(libc::NFNL_MSG_BATCH_BEGIN), &steps.concat(), end].concat();
     netlink::ask(SockProtocol::NetlinkNetFilter, &batch, steps.len()).map(drop)
 }
 
-fn get_table(family: NetfilterProtoFamily, name: &str) -> io::Result<Option<Vec<TableAttribute>>> {
-    let request = encode(0, family, NfTablesMessage::GetTable(table_message(name)));
-    match get(&request, table) {
+/// The beginning of a batch, or its end.
+fn edge(kind: i32) -> Vec<u8> {
+    netlink::request(kind as u16, 0, &[0, 0, 0, libc::NFNL_SUBSYS_NFTABLES as u8])
+}
+
+fn get_table(family: i32, name: &str) -> io::Result<Option<Message>> {
+    match get(&request(libc::NFT_MSG_GETTABLE, 0, family, name, &[])) {
         // The request is well-formed; so the kernel has nfnetlink, and not this subsystem in it
         // (net/netfilter/nfnetlink.c).
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
@@ -218,77 +159,16 @@ fn get_table(family: NetfilterProtoFamily, name: &str) -> io::Result<Option<Vec<
     }
 }
 
-fn get_chain(
-    family: NetfilterProtoFamily,
-    table: &str,
-    chain: &str,
-) -> io::Result<Option<NftChain>> {
-    let request = encode(0, family, NfTablesMessage::GetChain(chain_message(table, chain)));
-    get(&request, self::chain).map(|mut chains| chains.pop())
-}
-
-/// All rules of the guard's table, whichever chain they are in, and their packets.
-fn get_rules(family: NetfilterProtoFamily) -> io::Result<Vec<(NftRule, u64)>> {
-    let message = RuleMessage { attributes: vec![RuleAttribute::Table(NAME.into())] };
-    get(&encode(NLM_F_DUMP, family, NfTablesMessage::GetRule(message)), rule)
-}
-
-fn table(message: NfTablesMessage) -> Option<Vec<TableAttribute>> {
-    match message {
-        NfTablesMessage::NewTable(table) => Some(table.attributes),
-        _ => None,
-    }
-}
-
-fn chain(message: NfTablesMessage) -> Option<NftChain> {
-    match message {
-        NfTablesMessage::NewChain(chain) => Some(dump::read_chain(&chain.attributes)),
-        _ => None,
-    }
-}
-
-/// A rule of the guard's table: kernels before 4.9 do not filter a dump by table.
-fn rule(message: NfTablesMessage) -> Option<(NftRule, u64)> {
-    let NfTablesMessage::NewRule(rule) = message else { return None };
-    let is_own = rule.attributes.contains(&RuleAttribute::Table(NAME.into()));
-    is_own.then(|| dump::read_rule(rule.attributes))
+fn get_chain(family: i32, table: &str, chain: &str) -> io::Result<Option<NftChain>> {
+    let name = attribute(NftChain::NAME, text(chain));
+    let chains = get(&request(libc::NFT_MSG_GETCHAIN, 0, family, table, &name))?;
+    Ok(chains.last().map(dump::read_chain))
 }
 
 /// Asks for objects; the answer is empty if there are none.
-fn get<T>(request: &[u8], read: impl Fn(NfTablesMessage) -> Option<T>) -> io::Result<Vec<T>> {
-    let messages = match netlink::ask(SockProtocol::NetlinkNetFilter, request, 1) {
-        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(vec![]),
-        answer => answer?,
-    };
-    parse(&messages, read)
-}
-
-fn parse<T>(
-    messages: &[Message],
-    read: impl Fn(NfTablesMessage) -> Option<T>,
-) -> io::Result<Vec<T>> {
-    let mut objects = Vec::new();
-    for message in messages.iter().filter(|message| whole::is_asked_for(message)) {
-        if !whole::is_whole(message) {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        let mut header = NetlinkHeader::default();
-        header.message_type = message.kind;
-        let message = NetfilterMessage::deserialize(&header, &message.payload);
-        if let NetfilterMessageInner::NfTables(message) = message.map_err(io::Error::other)?.inner {
-            objects.extend(read(message));
-        }
+fn get(request: &[u8]) -> io::Result<Vec<Message>> {
+    match netlink::ask(SockProtocol::NetlinkNetFilter, request, 1) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(vec![]),
+        answer => answer,
     }
-    Ok(objects)
-}
-
-/// How many tables, chains, rules and elements of the record are in a dump, for fuzzers.
-pub(super) fn count(messages: &[Message]) -> io::Result<[usize; 4]> {
-    let read_table = |attributes: Vec<_>| dump::read_table(TableFamily::Inet, &attributes);
-    Ok([
-        parse(messages, |message| table(message).map(read_table))?.len(),
-        parse(messages, chain)?.len(),
-        parse(messages, rule)?.len(),
-        messages.iter().flat_map(record::elements).count(),
-    ])
 }

@@ -12,44 +12,31 @@
 //! in the same rule would be done. Only SYNs without an option are recorded, as the proof sends
 //! them and no container's kernel does.
 
-use std::io;
-
-use netlink_packet_core::{DefaultNla, NLA_HEADER_SIZE, NLM_F_DUMP, NlasIterator};
-use netlink_packet_netfilter::nftables::{
-    Expressions, MetaKey, NfTablesMessage, Payload, Register, SetAttribute, SetDescription,
-    SetElementList, SetElementMessage, SetFlags, SetMessage,
-};
 use nix::libc;
-use nix::sys::socket::SockProtocol;
 
-use super::super::netlink::Message;
-use super::expressions::{equals, meta, word};
-use super::{NAME, TableFamily, encode, netlink};
+use super::super::netlink::{Message, attribute, text, value, values};
+use super::expressions::{Expression, equals, expression, meta, payload, word};
+use super::{HEADER, NAME, TableFamily, get, request};
 
 const SET: &str = "probed";
 
 /// What records a packet that is to be dropped, if it is one of a proof.
-pub(super) fn record() -> Vec<Expressions> {
+pub(super) fn record() -> Vec<Expression> {
     const TCP: u8 = 6;
-    const SEQUENCE: (u32, u32) = (4, 4);
-    const HEADER_LENGTH: (u32, u32) = (12, 1);
     const WITHOUT_OPTIONS: u8 = 0x50;
-    const NAME_OF_SET: u16 = 1; // NFTA_DYNSET_SET_NAME
-    const OPERATION: u16 = 3; // NFTA_DYNSET_OP
-    const KEY: u16 = 4; // NFTA_DYNSET_SREG_KEY
-    const UPDATE: u32 = 1;
-    let update = vec![
-        DefaultNla::new(NAME_OF_SET, [SET.as_bytes(), &[0]].concat()),
-        word(OPERATION, UPDATE),
-        word(KEY, Register::Reg1.into()),
+    let load = |offset, length| payload(libc::NFT_PAYLOAD_TRANSPORT_HEADER, offset, length);
+    let update = [
+        (1, text(SET)),
+        (3, word(libc::NFT_DYNSET_OP_UPDATE)),
+        (4, word(libc::NFT_REG_1)), // the key
     ];
     vec![
-        meta(MetaKey::L4Proto),
+        meta(libc::NFT_META_L4PROTO),
         equals(&[TCP]),
-        load(HEADER_LENGTH),
+        load(12, 1), // the header's length
         equals(&[WITHOUT_OPTIONS]),
-        load(SEQUENCE),
-        Expressions::Other { expression_type: "dynset".into(), attributes: update },
+        load(4, 4), // the sequence number
+        expression("dynset", update),
     ]
 }
 
@@ -58,98 +45,59 @@ pub(super) fn is_of_update(attribute: u16) -> bool {
     [1, 3, 4].contains(&attribute)
 }
 
-fn load((offset, length): (u32, u32)) -> Expressions {
-    const TRANSPORT_HEADER: u32 = 2;
-    Expressions::Payload(vec![
-        Payload::DestinationRegister(Register::Reg1),
-        Payload::Base(TRANSPORT_HEADER),
-        Payload::Offset(offset),
-        Payload::Len(length),
-    ])
-}
-
 /// The set, for the batch that creates its table.
-pub(super) fn new_set() -> NfTablesMessage {
-    const MARK: u32 = 19; // a type of nft that has four bytes
+pub(super) fn set() -> Vec<u8> {
+    const MARK: i32 = 19; // a type of nft that has four bytes
     const MILLISECONDS: u64 = 3_000;
-    const MOST: u32 = 4096;
-    NfTablesMessage::NewSet(SetMessage {
-        attributes: vec![
-            SetAttribute::Table(NAME.into()),
-            SetAttribute::Name(SET.into()),
-            SetAttribute::Flags(SetFlags::Timeout | SetFlags::Eval),
-            SetAttribute::KeyType(MARK),
-            SetAttribute::KeyLen(4),
-            SetAttribute::Description(vec![SetDescription::Size(MOST)]),
-            SetAttribute::Id(1),
-            SetAttribute::Timeout(MILLISECONDS),
-        ],
-    })
+    const MOST: i32 = 4096;
+    [
+        attribute(2, text(SET)),
+        attribute(3, word(libc::NFT_SET_TIMEOUT | libc::NFT_SET_EVAL)),
+        attribute(4, word(MARK)),
+        attribute(5, word(4)),                  // the length of a key
+        attribute(9, attribute(1, word(MOST))), // its description: its size
+        attribute(10, word(1)),                 // an id, of which the batch has no other
+        attribute(11, MILLISECONDS.to_be_bytes()),
+    ]
+    .concat()
 }
 
-/// The sequence numbers of packets that the tables have dropped in the last seconds.
-///
-/// # Errors
-/// The kernel's errno; without the tables or the set there are none.
-pub(crate) fn recorded() -> io::Result<Vec<u32>> {
-    let mut sequences = Vec::new();
-    for family in [TableFamily::Inet, TableFamily::Bridge] {
-        let names = vec![SetElementList::Table(NAME.into()), SetElementList::Set(SET.into())];
-        let request = SetElementMessage { attributes: names };
-        let request = encode(NLM_F_DUMP, family.into(), NfTablesMessage::GetSetElement(request));
-        let absent = [Some(libc::ENOENT), Some(libc::EAFNOSUPPORT)];
-        let messages = match netlink::ask(SockProtocol::NetlinkNetFilter, &request, 1) {
-            Err(error) if absent.contains(&error.raw_os_error()) => continue,
-            messages => messages?,
-        };
-        sequences.extend(messages.iter().flat_map(elements));
-    }
-    Ok(sequences)
+/// The sequence numbers of packets that the tables have dropped in the last seconds; none without
+/// the tables or the set.
+pub(crate) fn recorded() -> Vec<u32> {
+    let elements_of = |family: TableFamily| {
+        let (dump, set) = (libc::NLM_F_DUMP, attribute(2, text(SET)));
+        let all = request(libc::NFT_MSG_GETSETELEM, dump, family as i32, NAME, &set);
+        get(&all).unwrap_or_default()
+    };
+    let messages = [TableFamily::Inet, TableFamily::Bridge].into_iter().flat_map(elements_of);
+    messages.flat_map(|message| elements(&message).collect::<Vec<_>>()).collect()
 }
 
-/// The elements in a message of the dump. Not by netlink-packet-netfilter's types: version 0.4.0
-/// formats the whole list for each of them, and 800 took a proof 0.2 s of CPU time.
-pub(super) fn elements(message: &Message) -> impl Iterator<Item = u32> {
-    const HEADER: usize = 4; // struct nfgenmsg
+/// The elements in a message of the dump.
+pub(crate) fn elements(message: &Message) -> impl Iterator<Item = u32> {
     const LIST: u16 = 3; // NFTA_SET_ELEM_LIST_ELEMENTS
     const ELEMENT: u16 = 1; // NFTA_LIST_ELEM
     const KEY: u16 = 1; // NFTA_SET_ELEM_KEY
     const VALUE: u16 = 1; // NFTA_DATA_VALUE
-    let lists = values(message.payload.get(HEADER..).unwrap_or_default(), LIST);
-    let keys = lists.flat_map(|list| values(list, ELEMENT)).flat_map(|one| values(one, KEY));
-    let keys = keys.flat_map(|key| values(key, VALUE));
-    keys.filter_map(|key| Some(u32::from_be_bytes(key.try_into().ok()?)))
-}
-
-fn values(attributes: &[u8], kind: u16) -> impl Iterator<Item = &[u8]> {
-    let attributes = NlasIterator::new(attributes).map_while(Result::ok);
-    attributes.filter(move |one| one.kind() == kind).map(|one| {
-        let end = usize::from(one.length());
-        &one.into_inner()[NLA_HEADER_SIZE..end]
-    })
+    let list = value(message.attributes(HEADER), LIST).unwrap_or_default();
+    let key = |element| value(value(element, KEY)?, VALUE)?.try_into().ok();
+    values(list, ELEMENT).filter_map(key).map(u32::from_be_bytes)
 }
 
 #[cfg(test)]
 mod tests {
-    use netlink_packet_core::NLM_F_CREATE;
-    use netlink_packet_netfilter::nftables::{DataAttribute, ListAttribute, SetElementAttribute};
-
     use super::*;
 
     #[test]
     fn elements_of_a_dump_are_read_and_strange_ones_left_out() {
         let element = |key: &[u8]| {
-            let value = DataAttribute::Value(key.to_vec());
-            ListAttribute::Element(vec![
-                SetElementAttribute::Timeout(3_000),
-                SetElementAttribute::Key(value),
-            ])
+            let timeout = attribute(4, 3_000u64.to_be_bytes());
+            attribute(1, [timeout, attribute(1, attribute(1, key))].concat())
         };
-        let list = vec![element(&[0, 0, 1, 2]), element(&[7; 16]), element(&[0xff; 4])];
-        let table = SetElementList::Table(NAME.into());
-        let attributes = vec![table, SetElementList::Elements(list)];
-        let message = NfTablesMessage::NewSetElement(SetElementMessage { attributes });
-        let message = encode(NLM_F_CREATE, TableFamily::Inet.into(), message);
+        let list = [element(&[0, 0, 1, 2]), element(&[7; 16]), element(&[0xff; 4])].concat();
+        let (inet, kind) = (TableFamily::Inet as i32, libc::NFT_MSG_NEWSETELEM);
+        let message = request(kind, libc::NLM_F_CREATE, inet, NAME, &attribute(3, list));
         let elements = |length: usize| {
             let payload = message[16..][..length].to_vec(); // behind struct nlmsghdr
             elements(&Message { kind: 0, payload }).collect::<Vec<_>>()

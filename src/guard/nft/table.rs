@@ -57,12 +57,13 @@
 //!   same original destination in their replies, but not in this direction.
 //! - Table `bridge` sees frames that a bridge passes on to an uplink without routing them.
 
-use netlink_packet_netfilter::nftables::{Expressions, MetaKey};
+use nix::libc;
 
 use super::super::addresses::IpFamily;
+use super::super::netlink::{Attributes, attribute, encoded, text};
 use super::expressions::{
-    counter, drop_packet, ether_type, go_to, named, nfproto, not_loopback, received, to_metadata,
-    to_the_forwarder, was_to_metadata,
+    Expression, counter, drop_packet, ether_type, go_to, named, nfproto, not_loopback, received,
+    to_metadata, to_the_forwarder, was_to_metadata, word,
 };
 use super::record::record;
 
@@ -74,14 +75,12 @@ const POSTROUTING: &str = "postrouting";
 const INPUT: &str = "input";
 
 const COMMENT: &str = "ecs-bootstrap: containers stay away from instance metadata";
-pub(crate) const POLICY_ACCEPT: u32 = 1;
-const BASE_CHAIN: u32 = 1;
 
 /// The family of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TableFamily {
-    Inet,
-    Bridge,
+    Inet = libc::NFPROTO_INET as isize,
+    Bridge = libc::NFPROTO_BRIDGE as isize,
 }
 
 /// One table with the chains that it should have.
@@ -101,17 +100,14 @@ pub(crate) struct NftTable {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NftChain {
     pub(crate) name: String,
-    pub(crate) kind: String,
-    pub(crate) hook: u32,
-    pub(crate) priority: i32,
-    pub(crate) policy: u32,
-    pub(crate) flags: u32,
+    /// Those of [`NftChain::SETTINGS`]; none where packets come from another chain, not by a hook.
+    pub(super) settings: Attributes,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NftRule {
     pub(crate) chain: String,
-    pub(crate) expressions: Vec<Expressions>,
+    pub(crate) expressions: Vec<Expression>,
     /// The comment, in the layout of libnftnl.
     pub(crate) userdata: Vec<u8>,
 }
@@ -134,9 +130,52 @@ impl NftTable {
 }
 
 impl NftChain {
-    /// Whether packets come to it by a hook, and not from another chain.
-    pub(super) fn is_base(&self) -> bool {
-        self.flags & BASE_CHAIN != 0
+    pub(super) const NAME: u16 = 3;
+    const HOOK: u16 = 4;
+    const POLICY: u16 = 5;
+    const TYPE: u16 = 7;
+    const FLAGS: u16 = 10;
+    pub(super) const SETTINGS: [u16; 4] =
+        [NftChain::HOOK, NftChain::POLICY, NftChain::TYPE, NftChain::FLAGS];
+
+    /// One that filters what comes by this hook, just before other programs' filters.
+    fn base(name: &str, hook: i32, priority: i32) -> NftChain {
+        const BASE_CHAIN: i32 = 1; // NFT_CHAIN_BASE
+        let hook = [attribute(1, word(hook)), attribute(2, word(priority))].concat();
+        let settings = [
+            (NftChain::HOOK, hook),
+            (NftChain::POLICY, word(libc::NF_ACCEPT)),
+            (NftChain::TYPE, text("filter")),
+            (NftChain::FLAGS, word(BASE_CHAIN)),
+        ];
+        NftChain { name: name.into(), settings: settings.into() }
+    }
+
+    /// Whether a packet passes that no rule in it drops.
+    pub(super) fn accepts(&self) -> bool {
+        self.settings.get(&NftChain::POLICY) == Some(&word(libc::NF_ACCEPT))
+    }
+
+    pub(super) fn encoded(&self) -> Vec<u8> {
+        [attribute(NftChain::NAME, text(&self.name)), encoded(&self.settings)].concat()
+    }
+}
+
+impl NftRule {
+    pub(super) const CHAIN: u16 = 2;
+    pub(super) const EXPRESSIONS: u16 = 4;
+    pub(super) const USERDATA: u16 = 7;
+
+    pub(super) fn encoded(&self) -> Vec<u8> {
+        const ELEMENT: u16 = 1;
+        let expressions = self.expressions.iter().map(|one| attribute(ELEMENT, one.encoded()));
+        let expressions: Vec<_> = expressions.collect();
+        [
+            attribute(NftRule::CHAIN, text(&self.chain)),
+            attribute(NftRule::EXPRESSIONS, expressions.concat()),
+            attribute(NftRule::USERDATA, &self.userdata),
+        ]
+        .concat()
     }
 }
 
@@ -193,22 +232,20 @@ pub(crate) fn wanted(interface: Option<&str>, with: &[Optional]) -> Vec<NftTable
 
 /// All chains that a table may have.
 pub(crate) fn chains(family: TableFamily) -> Vec<NftChain> {
-    // NF_INET_* of linux/netfilter.h, NF_BR_FORWARD of linux/netfilter_bridge.h; just before the
-    // filters of other programs.
     let (hooks, priority): (&[_], _) = match family {
-        TableFamily::Inet => (&[(FORWARD, 2), (POSTROUTING, 4), (INPUT, 1)], -10),
-        TableFamily::Bridge => (&[(FORWARD, 2)], -210),
+        TableFamily::Inet => (
+            &[
+                (FORWARD, libc::NF_INET_FORWARD),
+                (POSTROUTING, libc::NF_INET_POST_ROUTING),
+                (INPUT, libc::NF_INET_LOCAL_IN),
+            ],
+            -10,
+        ),
+        TableFamily::Bridge => (&[(FORWARD, libc::NF_BR_FORWARD)], -210),
     };
-    let chains = |(name, hook): &(&str, u32)| {
-        let base = NftChain {
-            name: (*name).into(),
-            kind: "filter".into(),
-            hook: *hook,
-            priority,
-            policy: POLICY_ACCEPT,
-            flags: BASE_CHAIN,
-        };
-        [base, NftChain { name: drop_chain(name), ..NftChain::default() }]
+    let chains = |(name, hook): &(&str, i32)| {
+        let behind = NftChain { name: drop_chain(name), ..NftChain::default() };
+        [NftChain::base(name, *hook, priority), behind]
     };
     hooks.iter().flat_map(chains).collect()
 }
@@ -245,12 +282,13 @@ pub(crate) fn dropping(condition: &NftRule) -> NftRule {
 fn conditions(interface: Option<&str>, with: &[Optional]) -> Vec<DescribedRule> {
     let families = |part| IpFamily::ALL.into_iter().filter(move |_| with.contains(&part));
     let from = interface.map_or(String::new(), |name| format!(" from {name}"));
-    let condition = |chain: &str, what: String, conditions: [Vec<Expressions>; 2]| DescribedRule {
+    let condition = |chain: &str, what: String, conditions: [Vec<Expression>; 2]| DescribedRule {
         words: Some(format!("drop {what}")),
         family: TableFamily::Inet,
-        rule: rule(chain.into(), [conditions.concat(), vec![go_to(drop_chain(chain))]].concat()),
+        rule: rule(chain.into(), [conditions.concat(), vec![go_to(&drop_chain(chain))]].concat()),
     };
-    let incoming = |otherwise| interface.map_or(otherwise, |name| named(MetaKey::Iifname, name));
+    let incoming =
+        |otherwise| interface.map_or(otherwise, |name| named(libc::NFT_META_IIFNAME, name));
     let mut rules = Vec::new();
     if with.contains(&Optional::SourceRoutes) {
         let what = format!("forwarded packets{from} with a source route (IPv4)");
@@ -274,14 +312,14 @@ fn conditions(interface: Option<&str>, with: &[Optional]) -> Vec<DescribedRule> 
     }
     for family in families(Optional::Bridges) {
         let what = format!("frames{from} that a bridge passes on to {}", family.metadata());
-        let bridge = interface.map_or(vec![], |name| named(MetaKey::BriIifname, name));
+        let bridge = interface.map_or(vec![], |name| named(libc::NFT_META_BRI_IIFNAME, name));
         let frame = condition(FORWARD, what, [to_metadata(family, ether_type), bridge]);
         rules.push(DescribedRule { family: TableFamily::Bridge, ..frame });
     }
     rules
 }
 
-fn rule(chain: String, expressions: Vec<Expressions>) -> NftRule {
+fn rule(chain: String, expressions: Vec<Expression>) -> NftRule {
     NftRule { chain, expressions, userdata: comment() }
 }
 
@@ -293,6 +331,7 @@ fn comment() -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::expressions::meta;
     use super::*;
 
     #[test]
@@ -320,16 +359,17 @@ mod tests {
         for described in conditions(Some("docker0"), &Optional::ALL) {
             let words = described.words.unwrap();
             assert!(words.contains("from docker0"), "{words}");
-            assert!(format!("{:?}", described.rule.expressions).contains("ifname"));
+            let has_name = |key| described.rule.expressions.contains(&meta(key));
+            assert!(has_name(libc::NFT_META_IIFNAME) || has_name(libc::NFT_META_BRI_IIFNAME));
         }
     }
 
     #[test]
     fn ordinary_packet_costs_each_condition_two_expressions() {
         for described in conditions(None, &Optional::ALL) {
-            let first = format!("{:?}", described.rule.expressions.first_chunk::<2>().unwrap());
-            assert!(described.rule.chain == INPUT || first.starts_with("[Payload("), "{first}");
-            assert!(first.contains("Cmp("), "{first}");
+            let [load, compare] = described.rule.expressions.first_chunk().unwrap();
+            assert!(described.rule.chain == INPUT || load.name == "payload", "{load:?}");
+            assert_eq!(compare.name, "cmp");
         }
     }
 }

@@ -13,11 +13,10 @@ use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 
-use netlink_packet_core::{DefaultNla, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL};
 use nix::libc;
 use nix::net::if_::if_nametoindex;
 
-use super::super::links;
+use super::super::netlink::{self, attribute};
 
 const DEVICE: &str = "/dev/net/tun";
 const INGRESS: u32 = 0xffff_0000;
@@ -48,9 +47,8 @@ impl Injector {
         fastrand::fill(&mut mac[1..]);
         fastrand::fill(&mut sender[1..]);
         bring_up(index, mac)?;
-        let kind = DefaultNla::new(libc::TCA_KIND, b"ingress\0".to_vec());
         let header = tc_message(index, INGRESS, ROOT_OF_INGRESS, 0);
-        links::ask(libc::RTM_NEWQDISC, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &header, &[kind])?;
+        create(libc::RTM_NEWQDISC, &[header, attribute(libc::TCA_KIND, "ingress\0")])?;
         Ok(Injector { file, index, mac, sender })
     }
 
@@ -62,12 +60,8 @@ impl Injector {
         const ALL_PROTOCOLS: u16 = 0x0003;
         let info = 1 << 16 | u32::from(ALL_PROTOCOLS.to_be());
         let header = tc_message(self.index, 0, INGRESS, info);
-        let attributes = [
-            DefaultNla::new(libc::TCA_KIND, b"u32\0".to_vec()),
-            DefaultNla::new(libc::TCA_OPTIONS, redirect(number, interface)),
-        ];
-        let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
-        links::ask(libc::RTM_NEWTFILTER, flags, &header, &attributes).map(drop)
+        let options = attribute(libc::TCA_OPTIONS, redirect(number, interface));
+        create(libc::RTM_NEWTFILTER, &[header, attribute(libc::TCA_KIND, "u32\0"), options])
     }
 
     /// Sends an IP packet as `number`: to the host itself, or in a frame to another MAC. If it is
@@ -91,8 +85,13 @@ impl Injector {
 fn bring_up(index: u32, mac: [u8; 6]) -> io::Result<()> {
     let up = libc::IFF_UP as u32;
     let header = [[0; 4], index.to_ne_bytes(), up.to_ne_bytes(), up.to_ne_bytes()].concat();
-    let mac = DefaultNla::new(libc::IFLA_ADDRESS, mac.to_vec());
-    links::ask(libc::RTM_SETLINK, NLM_F_ACK, &header, &[mac]).map(drop)
+    let request = [header, attribute(libc::IFLA_ADDRESS, mac)].concat();
+    netlink::route(libc::RTM_SETLINK, libc::NLM_F_ACK, &request).map(drop)
+}
+
+fn create(kind: u16, request: &[Vec<u8>]) -> io::Result<()> {
+    let flags = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+    netlink::route(kind, flags, &request.concat()).map(drop)
 }
 
 /// struct tcmsg.
@@ -119,16 +118,9 @@ fn redirect(number: u16, interface: u32) -> Vec<u8> {
     const STOLEN: u32 = 4; // TC_ACT_STOLEN
     const INGRESS_REDIRECT: u32 = 3; // TCA_INGRESS_REDIR
     let parameters = [0, 0, STOLEN, 0, 0, INGRESS_REDIRECT, interface].map(u32::to_ne_bytes);
-    let options = [DefaultNla::new(PARAMETERS, parameters.concat())];
-    let action = [
-        DefaultNla::new(KIND, b"mirred\0".to_vec()),
-        DefaultNla::new(OPTIONS, links::encoded(&options)),
-    ];
-    let first = [DefaultNla::new(1, links::encoded(&action))];
-    links::encoded(&[
-        DefaultNla::new(SELECTOR, selector),
-        DefaultNla::new(ACTIONS, links::encoded(&first)),
-    ])
+    let options = attribute(OPTIONS, attribute(PARAMETERS, parameters.concat()));
+    let action = [attribute(KIND, "mirred\0"), options].concat();
+    [attribute(SELECTOR, selector), attribute(ACTIONS, attribute(1, action))].concat()
 }
 
 nix::ioctl_readwrite_bad!(

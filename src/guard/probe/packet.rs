@@ -1,7 +1,9 @@
 //! The packets of a probe: encodes a TCP SYN as a container would send it, and decodes what the
 //! host sends. Pure.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
+
+use super::super::addresses::{from_octets, octets};
 
 const TCP: u8 = 6;
 /// What the probe's packets begin with; a router leaves one less.
@@ -10,45 +12,25 @@ pub(crate) const HOPS: u8 = 64;
 /// An IP packet with a SYN from `from` to `to`. It is recognised by its destination and its
 /// sequence number, which NAT does not change.
 pub(crate) fn syn(from: SocketAddr, to: SocketAddr, sequence: u32) -> Vec<u8> {
-    let (header, pseudo) = match (from.ip(), to.ip()) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            let pseudo = [source.octets(), destination.octets(), [0, TCP, 0, 20]].concat();
-            (ipv4(source, destination), pseudo)
-        }
-        (source, destination) => {
-            let addresses = [octets(source), octets(destination)].concat();
-            let header = [&[0x60, 0, 0, 0, 0, 20, TCP, HOPS], &*addresses].concat();
-            (header, [&*addresses, &[0, 0, 0, 20, 0, 0, 0, TCP]].concat())
-        }
-    };
-    [header, tcp(from.port(), to.port(), sequence, &pseudo)].concat()
-}
-
-/// The bytes of an address.
-pub(crate) fn octets(address: IpAddr) -> Vec<u8> {
-    match address {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
-    }
-}
-
-fn ipv4(source: Ipv4Addr, destination: Ipv4Addr) -> Vec<u8> {
     const DO_NOT_FRAGMENT: u8 = 0x40;
-    let fixed = [0x45, 0, 0, 40, 0, 1, DO_NOT_FRAGMENT, 0, HOPS, TCP, 0, 0];
-    with_checksum([&fixed[..], &source.octets(), &destination.octets()].concat(), 10, &[])
-}
-
-fn tcp(from: u16, to: u16, sequence: u32, pseudo: &[u8]) -> Vec<u8> {
     const SYN: u8 = 0x02;
-    let header = [
-        &from.to_be_bytes()[..],
-        &to.to_be_bytes(),
+    let addresses = [octets(from.ip()), octets(to.ip())].concat();
+    let header = if from.is_ipv4() {
+        let fixed = [0x45, 0, 0, 40, 0, 1, DO_NOT_FRAGMENT, 0, HOPS, TCP, 0, 0];
+        with_checksum([&fixed, &*addresses].concat(), 10, &[])
+    } else {
+        [&[0x60, 0, 0, 0, 0, 20, TCP, HOPS], &*addresses].concat()
+    };
+    let tcp = [
+        &from.port().to_be_bytes()[..],
+        &to.port().to_be_bytes(),
         &sequence.to_be_bytes(),
         &[0; 4],
         &[0x50, SYN, 0xfa, 0xf0, 0, 0, 0, 0],
-    ]
-    .concat();
-    with_checksum(header, 16, pseudo)
+    ];
+    // IPv6's has these two in other places, which adds up to the same.
+    let pseudo_header = [&*addresses, &[0, TCP, 0, 20]].concat();
+    [header, with_checksum(tcp.concat(), 16, &pseudo_header)].concat()
 }
 
 fn with_checksum(mut header: Vec<u8>, at: usize, pseudo: &[u8]) -> Vec<u8> {
@@ -88,50 +70,59 @@ pub(crate) fn parse(packet: &[u8]) -> Option<Packet> {
     const ICMPV6: u8 = 58;
     const ICMPV6_PROHIBITED: [u8; 2] = [1, 1];
     const ICMP_HEADER: usize = 8;
-    let (protocol, length) = ip_header(packet)?;
-    let payload = packet.get(length..)?;
-    match (protocol, payload.first_chunk()?) {
-        (TCP, _) => Some(Packet::Tcp(tcp_packet(packet)?)),
+    let packet = IpPacket::parse(packet)?;
+    match (packet.protocol, packet.payload.first_chunk()?) {
+        (TCP, _) => packet.tcp().map(Packet::Tcp),
         (ICMP, &ICMP_PROHIBITED) | (ICMPV6, &ICMPV6_PROHIBITED) => {
-            Some(Packet::Refusal(tcp_packet(payload.get(ICMP_HEADER..)?)?))
+            let quoted = IpPacket::parse(packet.payload.get(ICMP_HEADER..)?)?;
+            quoted.tcp().map(Packet::Refusal)
         }
         _ => None,
     }
 }
 
-/// The protocol behind an IP header, and the length of the header.
-fn ip_header(packet: &[u8]) -> Option<(u8, usize)> {
-    const LEAST: usize = 20;
-    match packet.first()? >> 4 {
-        4 => Some((*packet.get(9)?, usize::from(packet[0] & 15) * 4))
-            .filter(|(_, length)| *length >= LEAST),
-        6 => Some((*packet.get(6)?, 40)),
-        _ => None,
-    }
+struct IpPacket<'a> {
+    source: IpAddr,
+    destination: IpAddr,
+    protocol: u8,
+    hops: u8,
+    payload: &'a [u8],
 }
 
-fn tcp_packet(packet: &[u8]) -> Option<TcpPacket> {
-    const SYN_ACK: u8 = 0x12;
-    let (protocol, length) = ip_header(packet)?;
-    let (source, destination, hops) = if packet[0] >> 4 == 4 {
-        let address = |at: usize| Some(IpAddr::from(*packet.get(at..)?.first_chunk::<4>()?));
-        (address(12)?, address(16)?, *packet.get(8)?)
-    } else {
-        let address = |at: usize| Some(IpAddr::from(*packet.get(at..)?.first_chunk::<16>()?));
-        (address(8)?, address(24)?, *packet.get(7)?)
-    };
-    let tcp = packet.get(length..).filter(|_| protocol == TCP)?;
-    let half = |at: usize| Some(u16::from_be_bytes(*tcp.get(at..)?.first_chunk()?));
-    let word = |at: usize| Some(u32::from_be_bytes(*tcp.get(at..)?.first_chunk()?));
-    Some(TcpPacket {
-        source: SocketAddr::new(source, half(0)?),
-        destination: SocketAddr::new(destination, half(2)?),
-        sequence: word(4)?,
-        // A refusal may quote no more than the first eight bytes.
-        acknowledged: word(8).unwrap_or_default(),
-        is_syn_ack: tcp.get(13).is_some_and(|flags| flags & SYN_ACK == SYN_ACK),
-        hops,
-    })
+impl IpPacket<'_> {
+    fn parse(packet: &[u8]) -> Option<IpPacket<'_>> {
+        const LEAST: usize = 20;
+        let (length, protocol, hops, addresses) = match packet.first()? >> 4 {
+            4 => (usize::from(packet[0] & 15) * 4, 9, 8, 12..20),
+            6 => (40, 6, 7, 8..40),
+            _ => return None,
+        };
+        let addresses = packet.get(addresses).filter(|_| length >= LEAST)?;
+        let (source, destination) = addresses.split_at(addresses.len() / 2);
+        Some(IpPacket {
+            source: from_octets(source)?,
+            destination: from_octets(destination)?,
+            protocol: packet[protocol],
+            hops: packet[hops],
+            payload: packet.get(length..)?,
+        })
+    }
+
+    fn tcp(&self) -> Option<TcpPacket> {
+        const SYN_ACK: u8 = 0x12;
+        let tcp = Some(self.payload).filter(|_| self.protocol == TCP)?;
+        let half = |at: usize| Some(u16::from_be_bytes(*tcp.get(at..)?.first_chunk()?));
+        let word = |at: usize| Some(u32::from_be_bytes(*tcp.get(at..)?.first_chunk()?));
+        Some(TcpPacket {
+            source: SocketAddr::new(self.source, half(0)?),
+            destination: SocketAddr::new(self.destination, half(2)?),
+            sequence: word(4)?,
+            // A refusal may quote no more than the first eight bytes.
+            acknowledged: word(8).unwrap_or_default(),
+            is_syn_ack: tcp.get(13).is_some_and(|flags| flags & SYN_ACK == SYN_ACK),
+            hops: self.hops,
+        })
+    }
 }
 
 #[cfg(test)]

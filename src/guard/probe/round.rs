@@ -108,11 +108,12 @@ impl<'a> Round<'a> {
         };
         // Other addresses each time: the kernel answers each of them only so often.
         let nth = 2 * fastrand::u32(..500);
-        for family in IpFamily::ALL.into_iter().filter(|family| bridge.has_family(*family)) {
+        for family in IpFamily::ALL {
+            let Some((own, _)) = bridge.of_family(family).next() else { continue };
             let sources = bridge.probe_addresses(family, nth);
             if sources.is_empty() {
                 let unsent = Err("its subnet has no room for a container".to_owned());
-                self.add_target(bridge, family, bridge_address(bridge, family), unsent);
+                self.add_target(bridge, family, own, unsent);
             }
             for source in sources {
                 if way_in.is_ok() {
@@ -208,7 +209,7 @@ impl<'a> Round<'a> {
         if self.targets.iter().all(Target::decided) {
             return;
         }
-        let dropped = nft::recorded().unwrap_or_default();
+        let dropped = nft::recorded();
         for target in &mut self.targets {
             target.observed.dropped |= target.metadata.is_among(&dropped);
         }
@@ -280,13 +281,6 @@ fn wait(capture: &PacketCapture, at_most: Duration) {
 
 fn exists(interface: u32) -> bool {
     links::read().is_ok_and(|links| links.iter().any(|link| link.index == interface))
-}
-
-fn bridge_address(bridge: &Link, family: IpFamily) -> IpAddr {
-    match family {
-        IpFamily::V4 => bridge.v4.first().map_or([0; 4].into(), |(address, _)| (*address).into()),
-        IpFamily::V6 => bridge.v6.first().map_or([0u8; 16].into(), |(own, _)| (*own).into()),
-    }
 }
 
 /// The causes name a module that may be missing.

@@ -4,11 +4,11 @@
 use std::io;
 use std::net::IpAddr;
 
-use netlink_packet_core::{DefaultNla, NLM_F_ACK, parse_ip, parse_u32};
 use nix::libc;
 
-use super::super::links::{self, Link};
-use super::packet::octets;
+use super::super::addresses::{from_octets, number, octets};
+use super::super::links::Link;
+use super::super::netlink::{self, attribute, u32_at};
 
 /// What the kernel's routing does with a packet to instance metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +23,9 @@ pub(crate) enum RouteAnswer {
 
 /// What would become of a packet that comes in by `bridge`.
 pub(crate) fn look_up(bridge: &Link, source: IpAddr, destination: IpAddr) -> Option<RouteAnswer> {
-    let incoming = DefaultNla::new(libc::RTA_IIF, bridge.index.to_ne_bytes().to_vec());
-    match ask(destination, &[DefaultNla::new(libc::RTA_SRC, octets(source)), incoming]) {
+    let source = attribute(libc::RTA_SRC, octets(source));
+    let incoming = attribute(libc::RTA_IIF, bridge.index.to_ne_bytes());
+    match ask(destination, &[source, incoming].concat()) {
         Ok(answer) => Some(answer),
         Err(error) => match error.raw_os_error()? {
             libc::EACCES => Some(RouteAnswer::Refused),
@@ -40,23 +41,21 @@ pub(crate) fn own_route(destination: IpAddr) -> Option<RouteAnswer> {
 }
 
 /// An RTM_GETROUTE with struct rtmsg as its header.
-fn ask(destination: IpAddr, attributes: &[DefaultNla]) -> io::Result<RouteAnswer> {
+fn ask(destination: IpAddr, from: &[u8]) -> io::Result<RouteAnswer> {
     const HEADER: usize = 12;
     let to = octets(destination);
-    let (family, bits) =
-        if destination.is_ipv4() { (libc::AF_INET, 32) } else { (libc::AF_INET6, 128) };
+    let bits = 8 * to.len() as u8;
     let mut header = [0; HEADER];
-    (header[0], header[1]) = (family as u8, bits);
-    if !attributes.is_empty() {
+    (header[0], header[1]) = (number(destination), bits);
+    if !from.is_empty() {
         header[2] = bits;
     }
-    let attributes = [&[DefaultNla::new(libc::RTA_DST, to)], attributes].concat();
-    let messages = links::ask(libc::RTM_GETROUTE, NLM_F_ACK, &header, &attributes)?;
+    let request = [&header, &*attribute(libc::RTA_DST, to), from].concat();
+    let messages = netlink::route(libc::RTM_GETROUTE, libc::NLM_F_ACK, &request)?;
     let answer = messages.first().ok_or(io::ErrorKind::InvalidData)?;
-    let attribute = |kind| links::attribute(&answer.payload, HEADER, kind);
-    let gateway = attribute(libc::RTA_GATEWAY).and_then(|bytes| parse_ip(&bytes).ok());
-    let interface = attribute(libc::RTA_OIF).and_then(|bytes| parse_u32(&bytes).ok());
-    Ok(match interface {
+    let value = |kind| netlink::value(answer.attributes(HEADER), kind);
+    let gateway = value(libc::RTA_GATEWAY).and_then(from_octets);
+    Ok(match value(libc::RTA_OIF).and_then(|bytes| u32_at(bytes, 0)) {
         Some(interface) if answer.payload.get(7) == Some(&libc::RTN_UNICAST) => {
             RouteAnswer::Forwarded { interface, next_hop: gateway.unwrap_or(destination) }
         }
