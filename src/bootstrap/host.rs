@@ -159,7 +159,7 @@ impl Host<'_> {
         enough: impl Future<Output = ()>,
     ) -> Result<Identity, Error> {
         let Host { settings, clients, deadline, .. } = self;
-        let confirmed = identity::confirm_until(facts, settings, &clients.http, *deadline, enough);
+        let confirmed = identity::confirm(facts, settings, &clients.http, *deadline, enough);
         // In a box: the compiler's limit for futures within futures is near.
         Ok(Box::pin(confirmed).await?)
     }
@@ -186,7 +186,7 @@ impl Host<'_> {
             http: &self.clients.http,
             aws: &self.settings.aws,
             credentials: Some(&facts.credentials),
-            region: facts.region.clone(),
+            region: facts.reported.region.clone(),
             deadline: self.deadline,
             cached: cached.as_ref(),
         };
@@ -266,7 +266,7 @@ impl Host<'_> {
         let may_keep = !dry_run && unreachable && self.settings.stale == Stale::Keep;
         let Some(facts) = failed.facts.as_ref().filter(|_| may_keep) else { return Ok(None) };
         if !failed.is_proven && self.settings.has_expectations() {
-            identity::check_expectations(facts, self.settings)?;
+            identity::check_expectations(&facts.reported, self.settings)?;
             tracing::warn!("STS cannot be reached, and so the expected identity is not proven");
             return Ok(None);
         }

@@ -97,7 +97,7 @@ async fn abandon(call: &Call<'_>, args: &AbandonArgs, settings: &Settings) -> Re
             return Err(AbandonError::External.into());
         }
         let facts = clients.source.facts(None, &|_| {}).await?;
-        let region = settings.aws.region.as_deref().or(facts.region.as_deref());
+        let region = settings.aws.region.as_deref().or(facts.reported.region.as_deref());
         results.host = Some(facts.unproven(region, None));
         let region = region.ok_or(identity::Error::NoRegion)?;
         let caller = Caller {
@@ -109,7 +109,8 @@ async fn abandon(call: &Call<'_>, args: &AbandonArgs, settings: &Settings) -> Re
         };
         let (action, body) = request(args, &facts);
         let group = args.group.as_deref().unwrap_or("*");
-        let resource = role::auto_scaling_group(region, facts.account_id.as_deref(), group);
+        let resource =
+            role::auto_scaling_group(region, facts.reported.account_id.as_deref(), group);
         let told = retry(deadline, async |_| tell(action, &body, &resource, &caller).await);
         told.await.0.map_err(|failed| failed.error)?;
         Ok(Outcome::Abandoned)
@@ -121,7 +122,7 @@ async fn abandon(call: &Call<'_>, args: &AbandonArgs, settings: &Settings) -> Re
 /// The grace period would make the first of these calls void for a host that fails right after its
 /// launch. <https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_SetInstanceHealth.html>
 fn request(args: &AbandonArgs, facts: &HostFacts) -> (&'static Action, Value) {
-    let instance = &facts.instance_id;
+    let instance = &facts.reported.instance_id;
     match (&args.hook, &args.group) {
         (Some(hook), Some(group)) => (
             &COMPLETE_LIFECYCLE_ACTION,

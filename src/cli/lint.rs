@@ -92,7 +92,7 @@ async fn fetch(
             let files = HostFiles::read(&settings.root);
             let clients = Clients::new(settings, &files, variables, deadline)?;
             let facts = clients.source.facts(None, &|_| {}).await?;
-            (Some(facts.credentials), facts.region)
+            (Some(facts.credentials), facts.reported.region)
         }
         own => (own, None),
     };

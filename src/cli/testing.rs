@@ -1,8 +1,10 @@
 //! What tests and fuzzers outside this crate may see.
 
+use serde_json::Value;
+
 use crate::error::{Diagnostic, ExitStatus};
 use crate::guard::testing;
-use crate::identity;
+use crate::identity::{ec2, external, host_kind, is_sendable, sts};
 use crate::net::aws::Aws;
 use crate::net::signed;
 use crate::settings::{Given, Settings};
@@ -51,11 +53,12 @@ pub fn settings_file(text: &str) -> Result<Vec<&'static str>, String> {
 pub fn documents(bytes: &[u8]) -> [Option<String>; 3] {
     let text = String::from_utf8_lossy(bytes);
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a small runtime");
-    [
-        identity::documents::metadata(&text),
-        identity::documents::registration(bytes),
-        runtime.block_on(identity::documents::credentials_file(&text)),
-    ]
+    let profile = runtime.block_on(external::in_profile(&text, "default"));
+    let [of_role, of_profile] = [ec2::credentials("role", &text).ok(), profile.ok()]
+        .map(|found| Some(found.filter(is_sendable)?.access_key_id().to_owned()));
+    let document: Value = serde_json::from_str(&text).unwrap_or_default();
+    let registration = host_kind::parse_registration(bytes).map(|found| found.instance_id);
+    [of_role.or(ec2::region(&document)), registration, of_profile]
 }
 
 /// What an answer of S3 that is not an object tells: its words, and the bucket's region.
@@ -68,7 +71,7 @@ pub fn s3_answer(bytes: &[u8]) -> (String, Option<String>) {
 /// and ARN.
 pub fn answer(bytes: &[u8]) -> ([String; 2], Option<(String, String)>) {
     let answer = signed::read(400, bytes);
-    ([answer.code, answer.message], identity::documents::caller(bytes))
+    ([answer.code, answer.message], sts::account_and_arn(&signed::read(200, bytes)))
 }
 
 /// How many links and neighbours are in the bytes of a dump.

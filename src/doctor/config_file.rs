@@ -216,7 +216,7 @@ fn agent_cluster(target: &Target) -> Result<Verdict, Verdict> {
     }
     let hosts = stored(&db, "ec2-instance-id");
     let claim = target.observed.facts.get().and_then(|claim| claim.as_ref().ok());
-    if claim.is_some_and(|here| !hosts.is_empty() && !hosts.contains(&here.instance_id)) {
+    if claim.is_some_and(|here| !hosts.is_empty() && !hosts.contains(&here.reported.instance_id)) {
         return Ok(Verdict::ok(
             "its state is another instance's, of which this one is an image: the agent will drop it",
         ));

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use super::Target;
 use super::check::{Check, Outcome, Verdict, check};
 use crate::error::{Diagnostic, ExitStatus};
-use crate::identity::Identity;
+use crate::identity::{HostFacts, Identity};
 use crate::net::endpoint::{ProbeResult, Resolution, SERVICES, Service};
 use crate::net::signed::{Action, Answer, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
 use crate::paths::SSM_CREDENTIALS;
@@ -50,10 +50,12 @@ fn check_role(target: &Target) -> Verdict {
     match target.observed.facts.get() {
         None => Verdict::unanswered(),
         Some(Err(error)) => Verdict::failed(error),
-        Some(Ok(claim)) => Verdict::ok(match &claim.role {
-            Some(role) => format!("{role}, with credentials, on {}", claim.instance_id),
-            None => format!("credentials of the SSM agent for {}", claim.instance_id),
-        }),
+        Some(Ok(HostFacts { reported: Identity { role, instance_id, .. }, .. })) => {
+            Verdict::ok(match role {
+                Some(role) => format!("{role}, with credentials, on {instance_id}"),
+                None => format!("credentials of the SSM agent for {instance_id}"),
+            })
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! ECS and ECR; with the answer of ECS the agent's two endpoints.
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -124,8 +125,7 @@ struct Probes<'p> {
 impl Probes<'_> {
     async fn all(self) {
         if let Some(imds) = self.network.clients.source.imds() {
-            let began = imds.begin_session().await;
-            keep(&self.observed.imds, began.map(|()| imds.endpoint().unwrap_or_default()));
+            keep(&self.observed.imds, imds.begin_session().await);
         }
         tokio::join!(self.metadata(), self.services(), self.role());
     }
@@ -182,7 +182,8 @@ impl Probes<'_> {
 
     async fn identity(self, facts: &HostFacts) -> Result<Identity, identity::Error> {
         let Network { clients, deadline, .. } = self.network;
-        identity::confirm(facts, &self.target.settings, &clients.http, *deadline).await
+        let settings = &self.target.settings;
+        identity::confirm(facts, settings, &clients.http, *deadline, pending()).await
     }
 
     async fn sources(self, facts: &HostFacts) -> Vec<Result<Fetched, source::Error>> {
@@ -190,7 +191,7 @@ impl Probes<'_> {
             http: &self.network.clients.http,
             aws: &self.target.settings.aws,
             credentials: Some(&facts.credentials),
-            region: facts.region.clone(),
+            region: facts.reported.region.clone(),
             deadline: self.network.deadline,
             cached: None,
         };
@@ -218,7 +219,7 @@ impl Probes<'_> {
 
     async fn attempt(self, action: &Action, facts: &HostFacts) -> Result<Answer, String> {
         let aws = &self.target.settings.aws;
-        let region = aws.region.as_deref().or(facts.region.as_deref());
+        let region = aws.region.as_deref().or(facts.reported.region.as_deref());
         let http = &self.network.clients.http;
         signed::attempt(action, aws, region, &facts.credentials, http).await
     }

@@ -43,7 +43,7 @@ impl Clients {
 
     /// The HTTP clients: of the metadata service, and of all else.
     pub(crate) fn https(&self) -> Vec<Http> {
-        let imds = self.source.imds().map(|imds| imds.http().clone());
+        let imds = self.source.imds().map(|imds| imds.http.clone());
         imds.into_iter().chain([self.http.clone()]).collect()
     }
 
@@ -130,7 +130,7 @@ impl IdentitySource {
 
     /// How often something had to be asked again so far.
     pub(crate) fn repeats(&self) -> u32 {
-        self.imds().map_or(0, Imds::repeats)
+        self.imds().map_or(0, |imds| imds.repeats.get())
     }
 
     /// Whether to ask for the facts again after AWS refused these credentials: the SSM agent

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio::{join, try_join};
 
 use super::imds::{self, Imds};
-use super::{Error, HostFacts, HostKind, is_sendable};
+use super::{Error, HostFacts, HostKind, Identity, METADATA, is_sendable};
 use crate::net::clock::parse_rfc3339;
 use crate::net::partition::{is_account, is_instance_id, is_region, is_role_name};
 
@@ -58,43 +58,34 @@ pub(super) async fn facts(
         try_join!(role(imds, expected_role), reported)?;
     let instance_id =
         field(&document, "instanceId").ok_or_else(|| not_imds("it has no instance id"))?;
-    valid("the instance id", &instance_id, "letters, digits and hyphens", is_instance_id)?;
-    account_id.iter().try_for_each(|id| valid("the account", id, "12 digits", is_account))?;
-    Ok(HostFacts {
+    // Where STS is not asked, nothing else would compare these two.
+    let invalid = |what, found: &str, wanted| Error::mismatch(what, found, METADATA, wanted);
+    if !is_instance_id(&instance_id) {
+        return Err(invalid("the instance id", &instance_id, "letters, digits and hyphens"));
+    }
+    if let Some(id) = account_id.iter().find(|id| !is_account(id)) {
+        return Err(invalid("the account", id, "12 digits"));
+    }
+    let reported = Identity {
         kind,
         instance_id,
         region: region(&document),
         availability_zone: field(&document, "availabilityZone"),
-        instance_type: field(&document, "instanceType"),
-        image_id: field(&document, "imageId"),
         account_id,
         role: Some(role),
-        credentials,
-    })
+        arn: None,
+        confirmed_by: None,
+    };
+    let [instance_type, image_id] = ["instanceType", "imageId"].map(|name| field(&document, name));
+    Ok(HostFacts { reported, instance_type, image_id, credentials })
 }
 
 fn field(document: &Value, name: &str) -> Option<String> {
     document[name].as_str().map(printable)
 }
 
-pub(super) fn region(document: &Value) -> Option<String> {
+pub(crate) fn region(document: &Value) -> Option<String> {
     field(document, "region").filter(|region| is_region(region))
-}
-
-/// Where STS is not asked, nothing else would compare it.
-fn valid(
-    what: &'static str,
-    found: &str,
-    wanted: &str,
-    is_valid: fn(&str) -> bool,
-) -> Result<(), Error> {
-    match is_valid(found) {
-        true => Ok(()),
-        false => {
-            let (found, wanted) = (found.to_owned(), wanted.to_owned());
-            Err(Error::Mismatch { what, found, who: "instance metadata", wanted })
-        }
-    }
 }
 
 fn not_imds(what: &str) -> Error {
@@ -139,7 +130,7 @@ async fn role(imds: &Imds, expected: Option<&str>) -> Result<(String, Credential
         truncated = if is_truncated(&missing) { truncated + 1 } else { 0 };
         let end = match missing {
             Error::RoleRefused { .. } => *refused_since.get_or_insert_with(Instant::now) + GRACE,
-            _ => imds.deadline(),
+            _ => imds.deadline,
         };
         match backoff.pause().filter(|pause| Instant::now() + *pause < end) {
             Some(pause) if truncated < MAX_TRUNCATED => {
@@ -154,7 +145,7 @@ async fn role(imds: &Imds, expected: Option<&str>) -> Result<(String, Credential
 /// One attempt that failed, begun so late that it had no time of its own: what fails so close to
 /// the deadline is not asked again.
 fn is_cut_off(imds: &Imds, error: &Error) -> bool {
-    let is_over = Instant::now() + imds::FIRST_PAUSE >= imds.deadline();
+    let is_over = Instant::now() + imds::FIRST_PAUSE >= imds.deadline;
     is_over && matches!(error, Error::Metadata(imds::Error::Unreachable { attempts: 1, .. }))
 }
 
@@ -206,7 +197,7 @@ async fn role_name(imds: &Imds) -> Result<Option<String>, Error> {
 
 /// From the body of `iam/security-credentials/ROLE`. With a `Code` other than Success it carries a
 /// message, with status 200.
-pub(super) fn credentials(role: &str, body: &str) -> Result<Credentials, Error> {
+pub(crate) fn credentials(role: &str, body: &str) -> Result<Credentials, Error> {
     let body: Value = serde_json::from_str(body).map_err(|_| truncated())?;
     let field = |name: &str| body[name].as_str();
     let code = field("Code").unwrap_or("Success");

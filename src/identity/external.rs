@@ -19,7 +19,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::host_kind::registration;
-use super::{Error, HostFacts, HostKind, is_sendable};
+use super::{Error, HostFacts, HostKind, Identity, is_sendable};
 use crate::files;
 use crate::net::Vars;
 use crate::net::backoff::Poll;
@@ -74,18 +74,18 @@ impl External {
 
     /// What the host reports, once there are credentials that STS has not refused.
     pub(super) async fn facts(&self) -> Result<HostFacts, Error> {
-        let instance_id = self.instance_id.clone().ok_or(Error::NotRegistered)?;
-        Ok(HostFacts {
+        let reported = Identity {
             kind: HostKind::External,
-            instance_id,
+            instance_id: self.instance_id.clone().ok_or(Error::NotRegistered)?,
             region: self.region.clone(),
             availability_zone: None,
-            instance_type: None,
-            image_id: None,
             account_id: None,
             role: None,
-            credentials: self.credentials().await?,
-        })
+            arn: None,
+            confirmed_by: None,
+        };
+        let credentials = self.credentials().await?;
+        Ok(HostFacts { reported, instance_type: None, image_id: None, credentials })
     }
 
     /// Passes over these credentials from now on; whether there is time to wait for others.
@@ -143,7 +143,7 @@ impl External {
 }
 
 /// The credentials of this profile in the text of a credentials file.
-pub(super) async fn in_profile(text: &str, name: &str) -> Result<Credentials, String> {
+pub(crate) async fn in_profile(text: &str, name: &str) -> Result<Credentials, String> {
     let kind = EnvConfigFileKind::Credentials;
     let files = EnvConfigFiles::builder().with_contents(kind, text).build();
     // The parser's error may quote the file.

@@ -31,7 +31,7 @@ pub(crate) fn registration(settings: &Settings) -> Option<Registration> {
 }
 
 /// The registration of a managed instance.
-pub(super) fn parse_registration(text: &[u8]) -> Option<Registration> {
+pub(crate) fn parse_registration(text: &[u8]) -> Option<Registration> {
     let found: Registration = serde_json::from_slice(text).ok()?;
     let instance_id = printable(&found.instance_id);
     let is_managed = instance_id.starts_with("mi-") && is_instance_id(&instance_id);

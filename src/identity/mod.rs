@@ -5,20 +5,21 @@
 //! and what `--expect-*` asks for.
 
 mod clients;
-mod ec2;
-mod external;
+pub(crate) mod ec2;
+pub(crate) mod external;
 pub(crate) mod host_kind;
 pub(crate) mod imds;
-mod sts;
+pub(crate) mod sts;
 
 use std::path::PathBuf;
 
 use aws_credential_types::Credentials;
 pub(crate) use clients::Clients;
+use ecs_config::text::printable;
 pub(crate) use external::External;
 pub(crate) use imds::Imds;
-use serde::{Serialize, Serializer};
-pub(crate) use sts::{check_expectations, confirm, confirm_until};
+use serde::Serialize;
+pub(crate) use sts::{check_expectations, confirm};
 use thiserror::Error;
 
 use crate::error::{Diagnostic, ExitStatus, Step};
@@ -27,46 +28,30 @@ use crate::net::endpoint::Service;
 use crate::paths;
 
 /// What kind of host it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum HostKind {
     Ec2,
-    /// An EC2 instance in a compute environment of AWS Batch.
+    /// An EC2 instance in a compute environment of AWS Batch: in the report it is one like others.
+    #[serde(rename = "ec2")]
     Batch,
     /// Registered with Systems Manager, for ECS Anywhere.
     External,
 }
 
-impl HostKind {
-    /// As the report spells it, where an instance of AWS Batch is an EC2 instance like others.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            HostKind::Ec2 | HostKind::Batch => "ec2",
-            HostKind::External => "external",
-        }
-    }
-}
-
-impl Serialize for HostKind {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
-
 /// What the host reports of itself, not proven yet. Not to be shown: [`Identity`] is.
 #[derive(Clone, Debug)]
 pub(crate) struct HostFacts {
-    pub(crate) kind: HostKind,
-    pub(crate) instance_id: String,
-    pub(crate) region: Option<String>,
-    pub(crate) availability_zone: Option<String>,
+    /// Who it says it is, as far as it knows: without an ARN, and confirmed by no service.
+    pub(crate) reported: Identity,
     pub(crate) instance_type: Option<String>,
     pub(crate) image_id: Option<String>,
-    pub(crate) account_id: Option<String>,
-    /// The role's name, where the host knows it.
-    pub(crate) role: Option<String>,
     /// The role's credentials. Their `Debug` shows neither the secret key nor the token.
     pub(crate) credentials: Credentials,
 }
+
+/// Who reports what [`HostFacts`] of an instance hold, in messages.
+const METADATA: &str = "instance metadata";
 
 /// Which service accepted the host's credentials. STS tells whose they are; S3 only that they are
 /// valid and may read the object.
@@ -85,6 +70,7 @@ pub(crate) struct Identity {
     pub(crate) region: Option<String>,
     pub(crate) availability_zone: Option<String>,
     pub(crate) account_id: Option<String>,
+    /// The role's name.
     pub(crate) role: Option<String>,
     /// As STS reports it.
     pub(crate) arn: Option<String>,
@@ -94,16 +80,9 @@ pub(crate) struct Identity {
 impl HostFacts {
     /// What the host reports of itself, where STS did not tell.
     pub(crate) fn unproven(&self, region: Option<&str>, by: Option<ConfirmedBy>) -> Identity {
-        Identity {
-            kind: self.kind,
-            instance_id: self.instance_id.clone(),
-            region: region.map(str::to_owned).or_else(|| self.region.clone()),
-            availability_zone: self.availability_zone.clone(),
-            account_id: self.account_id.clone(),
-            role: self.role.clone(),
-            arn: None,
-            confirmed_by: by,
-        }
+        let reported = self.reported.clone();
+        let region = region.map(str::to_owned).or(reported.region);
+        Identity { region, confirmed_by: by, ..reported }
     }
 }
 
@@ -145,6 +124,10 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    fn mismatch(what: &'static str, found: &str, who: &'static str, wanted: &str) -> Self {
+        Error::Mismatch { what, found: printable(found), who, wanted: printable(wanted) }
+    }
+
     /// Why STS does not accept the credentials, where newer ones may be better.
     pub(crate) fn refused_credentials(&self) -> Option<&'static str> {
         match self {
@@ -157,40 +140,9 @@ impl Error {
     }
 }
 
-/// What reads documents that others wrote, for fuzzers: each gives what it took from one.
-pub(crate) mod documents {
-    use serde_json::Value;
-
-    use super::{ec2, external, host_kind, is_sendable, sts};
-    use crate::net::signed;
-
-    /// Of instance metadata, as credentials and as the identity document.
-    pub(crate) fn metadata(text: &str) -> Option<String> {
-        let credentials = ec2::credentials("role", text).ok().filter(is_sendable);
-        let document: Value = serde_json::from_str(text).unwrap_or_default();
-        credentials.map(|found| found.access_key_id().to_owned()).or(ec2::region(&document))
-    }
-
-    /// Of the SSM agent.
-    pub(crate) fn registration(text: &[u8]) -> Option<String> {
-        host_kind::parse_registration(text).map(|found| found.instance_id)
-    }
-
-    /// The caller that STS names.
-    pub(crate) fn caller(text: &[u8]) -> Option<(String, String)> {
-        sts::account_and_arn(&signed::read(200, text))
-    }
-
-    /// A file of credentials.
-    pub(crate) async fn credentials_file(text: &str) -> Option<String> {
-        let found = external::in_profile(text, "default").await.ok().filter(is_sendable)?;
-        Some(found.access_key_id().to_owned())
-    }
-}
-
 /// Whether the credentials can go into the headers of a request: the SDK's signer panics at what
 /// cannot (aws-runtime, src/auth.rs).
-fn is_sendable(credentials: &Credentials) -> bool {
+pub(crate) fn is_sendable(credentials: &Credentials) -> bool {
     let parts = [
         Some(credentials.access_key_id()),
         Some(credentials.secret_access_key()),

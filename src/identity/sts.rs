@@ -3,11 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, SystemTime};
 
-use ecs_config::text::printable;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{ConfirmedBy, Error, HostFacts, Identity};
+use super::{ConfirmedBy, Error, HostFacts, Identity, METADATA};
 use crate::net::backoff::{FailedAttempt, Next, retry};
 use crate::net::partition::is_account;
 use crate::net::signed::{self, Answer, Caller, GET_CALLER_IDENTITY, time_there};
@@ -20,67 +19,46 @@ const EXPIRED: [&str; 2] = ["ExpiredToken", "ExpiredTokenException"];
 const PERHAPS_SKEWED: [&str; 3] =
     ["SignatureDoesNotMatch", "RequestExpired", "InvalidSignatureException"];
 
-/// As [`confirm`], until `enough` is over: then it is as if STS could not be reached.
-pub(crate) async fn confirm_until(
+/// Asks STS who has the host's credentials, and compares with what the host reports and the
+/// settings expect.
+///
+/// Tries until `deadline`: throttling and a network that is not up yet pass with time, a refusal
+/// does not. Once `enough` is over, it is as if STS could not be reached.
+pub(crate) async fn confirm(
     facts: &HostFacts,
     settings: &Settings,
     http: &Http,
     deadline: Instant,
     enough: impl Future<Output = ()>,
 ) -> Result<Identity, Error> {
-    let last = RefCell::default();
-    tokio::select! {
-        biased;
-        confirmed = ask_until(facts, settings, http, deadline, &last) => confirmed,
-        () = enough => {
-            Err(last.take().unwrap_or_else(|| NetworkError::Silent("STS".into()).into()))
-        }
-    }
-}
-
-/// Asks STS who has the host's credentials, and compares with what the host reports and the
-/// settings expect.
-///
-/// Tries until `deadline`: throttling and a network that is not up yet pass with time, a refusal
-/// does not.
-pub(crate) async fn confirm(
-    facts: &HostFacts,
-    settings: &Settings,
-    http: &Http,
-    deadline: Instant,
-) -> Result<Identity, Error> {
-    ask_until(facts, settings, http, deadline, &RefCell::default()).await
-}
-
-/// Keeps in `last` why STS gave no answer so far, or what answered in its place.
-async fn ask_until(
-    facts: &HostFacts,
-    settings: &Settings,
-    http: &Http,
-    deadline: Instant,
-    last: &RefCell<Option<Error>>,
-) -> Result<Identity, Error> {
     let aws = &settings.aws;
-    let region = aws.region.as_deref().or(facts.region.as_deref()).ok_or(Error::NoRegion)?;
+    let reported = &facts.reported;
+    let region = aws.region.as_deref().or(reported.region.as_deref()).ok_or(Error::NoRegion)?;
     let ahead = Cell::new(None);
+    // Why STS gave no answer so far, or what answered in its place.
+    let last = RefCell::new(NetworkError::Silent("STS".into()).into());
     let attempt = async |number| {
         let (credentials, time) = (&facts.credentials, time_there(ahead.get()));
         let caller = Caller { aws, region, credentials, http, time };
         let answered = ask(&caller, facts, number, &ahead).await;
         match answered.as_ref().map_err(|failed| &failed.error) {
-            Err(Error::Sts { kind, .. }) => _ = last.replace(Some(kind.clone().into())),
-            Err(Error::Strange(what)) => _ = last.replace(Some(Error::Strange(what.clone()))),
+            Err(Error::Sts { kind, .. }) => _ = last.replace(kind.clone().into()),
+            Err(Error::Strange(what)) => _ = last.replace(Error::Strange(what.clone())),
             _ => {}
         }
         answered
     };
-    let (answered, _) = retry(deadline, attempt).await;
+    let answered = tokio::select! {
+        biased;
+        (answered, _) = retry(deadline, attempt) => answered,
+        () = enough => return Err(last.into_inner()),
+    };
     let (account, arn) = answered.map_err(|FailedAttempt { error, causes, .. }| match error {
         Error::Sts { kind, .. } => Error::Sts { kind, causes },
         refusal => refusal,
     })?;
-    let identity = identity(account, arn, facts, region)?;
-    compare(&identity, facts, settings.expect_role.as_deref(), settings.expect_account.as_deref())?;
+    let identity = identity(account, arn, reported, region)?;
+    check_expectations(&identity, settings)?;
     Ok(identity)
 }
 
@@ -123,7 +101,7 @@ fn strange(what: impl Into<String>) -> FailedAttempt<Error> {
 
 /// An account of 12 digits, and an ARN in its grammar.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
-pub(super) fn account_and_arn(answer: &Answer) -> Option<(String, String)> {
+pub(crate) fn account_and_arn(answer: &Answer) -> Option<(String, String)> {
     let is_arn = |arn: &String| {
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
         let is_plain = arn.len() <= 2048 && arn.bytes().all(|byte| byte.is_ascii_graphic());
@@ -135,7 +113,7 @@ pub(super) fn account_and_arn(answer: &Answer) -> Option<(String, String)> {
 }
 
 fn refusal(answer: &Answer, facts: &HostFacts) -> Error {
-    let role = facts.role.clone().unwrap_or_else(|| "of this host".into());
+    let role = facts.reported.role.clone().unwrap_or_else(|| "of this host".into());
     let Answer { status, code, message, .. } = answer;
     match &**code {
         "" => Error::Strange(format!("HTTP status {status} without an error of STS")),
@@ -159,10 +137,11 @@ fn ago(facts: &HostFacts) -> String {
 }
 
 /// The session's name is the instance id on EC2 and the managed instance's id on external hosts.
+/// Nothing that the host reports may be different.
 fn identity(
     account: String,
     arn: String,
-    facts: &HostFacts,
+    reported: &Identity,
     region: &str,
 ) -> Result<Identity, Error> {
     let (role, session) = role_and_session(&arn).ok_or_else(|| Error::Mismatch {
@@ -171,17 +150,20 @@ fn identity(
         who: "a container instance",
         wanted: "the session of a role".into(),
     })?;
-    same("the session's name", session, "the host", &facts.instance_id)?;
-    Ok(Identity {
-        kind: facts.kind,
-        instance_id: session.to_owned(),
+    if session != reported.instance_id {
+        let id = &reported.instance_id;
+        return Err(Error::mismatch("the session's name", session, "the host", id));
+    }
+    let identity = Identity {
         region: Some(region.to_owned()),
-        availability_zone: facts.availability_zone.clone(),
         account_id: Some(account),
         role: Some(role.to_owned()),
         arn: Some(arn.clone()),
         confirmed_by: Some(ConfirmedBy::Sts),
-    })
+        ..reported.clone()
+    };
+    compare(&identity, [METADATA; 2], &reported.role, &reported.account_id)?;
+    Ok(identity)
 }
 
 /// `arn:PARTITION:sts::ACCOUNT:assumed-role/ROLE/SESSION`
@@ -190,49 +172,37 @@ fn role_and_session(arn: &str) -> Option<(&str, &str)> {
     resource.strip_prefix("assumed-role/")?.rsplit_once('/')
 }
 
+/// What metadata reports must not contradict what is expected, even where STS cannot be asked.
+pub(crate) fn check_expectations(found: &Identity, settings: &Settings) -> Result<(), Error> {
+    let who = ["--expect-role", "--expect-account"];
+    compare(found, who, &settings.expect_role, &settings.expect_account)
+}
+
+/// Compares what is known on both sides.
 fn compare(
-    identity: &Identity,
-    facts: &HostFacts,
-    expect_role: Option<&str>,
-    expect_account: Option<&str>,
+    found: &Identity,
+    [who_role, who_account]: [&'static str; 2],
+    role: &Option<String>,
+    account: &Option<String>,
 ) -> Result<(), Error> {
     let checks = [
-        ("the role", &identity.role, "instance metadata", facts.role.as_deref()),
-        ("the account", &identity.account_id, "instance metadata", facts.account_id.as_deref()),
-        ("the role", &identity.role, "--expect-role", expect_role),
-        ("the account", &identity.account_id, "--expect-account", expect_account),
+        ("the role", &found.role, who_role, role),
+        ("the account", &found.account_id, who_account, account),
     ];
-    checks
-        .into_iter()
-        .filter_map(|(what, found, who, wanted)| Some((what, found.as_deref()?, who, wanted?)))
-        .try_for_each(|(what, found, who, wanted)| same(what, found, who, wanted))
-}
-
-/// What metadata reports must not contradict what is expected, even where STS cannot be asked.
-pub(crate) fn check_expectations(facts: &HostFacts, settings: &Settings) -> Result<(), Error> {
-    let checks = [
-        ("the role", &facts.role, "--expect-role", &settings.expect_role),
-        ("the account", &facts.account_id, "--expect-account", &settings.expect_account),
-    ];
-    checks
-        .into_iter()
-        .filter_map(|(what, found, who, wanted)| {
-            Some((what, found.as_deref()?, who, wanted.as_deref()?))
-        })
-        .try_for_each(|(what, found, who, wanted)| same(what, found, who, wanted))
-}
-
-fn same(what: &'static str, found: &str, who: &'static str, wanted: &str) -> Result<(), Error> {
-    match found == wanted {
-        true => Ok(()),
-        false => {
-            Err(Error::Mismatch { what, found: printable(found), who, wanted: printable(wanted) })
+    for (what, found, who, wanted) in checks {
+        if let (Some(found), Some(wanted)) = (found, wanted)
+            && found != wanted
+        {
+            return Err(Error::mismatch(what, found, who, wanted));
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
     use aws_credential_types::Credentials;
 
     use super::*;
@@ -244,27 +214,35 @@ mod tests {
     const ARN: &str = "arn:aws:sts::123456789012:assumed-role/ecsInstanceRole/i-0123456789abcdef0";
 
     fn facts() -> HostFacts {
-        HostFacts {
+        let credentials = Credentials::new("PLANTED", "PLANTED", None, None, "test");
+        HostFacts { reported: reported(), instance_type: None, image_id: None, credentials }
+    }
+
+    fn reported() -> Identity {
+        Identity {
             kind: HostKind::Ec2,
             instance_id: "i-0123456789abcdef0".into(),
             region: Some("eu-west-1".into()),
             availability_zone: None,
-            instance_type: None,
-            image_id: None,
             account_id: Some("123456789012".into()),
             role: Some("ecsInstanceRole".into()),
-            credentials: Credentials::new("PLANTED", "PLANTED", None, None, "test"),
+            arn: None,
+            confirmed_by: None,
         }
+    }
+
+    fn settings(aws: Aws) -> Settings {
+        Settings::new("/".into(), Default::default(), aws).unwrap()
     }
 
     #[test]
     fn account_role_and_instance_must_be_the_reported_and_expected_ones() {
         let (none, user) = ([None, None], "arn:aws:iam::123456789012:user/alice");
-        let instance = HostFacts { instance_id: "i-0fffffffffffffff0".into(), ..facts() };
-        let account = HostFacts { account_id: Some("210987654321".into()), ..facts() };
-        let role = HostFacts { role: Some("web".into()), ..facts() };
+        let instance = Identity { instance_id: "i-0fffffffffffffff0".into(), ..reported() };
+        let account = Identity { account_id: Some("210987654321".into()), ..reported() };
+        let role = Identity { role: Some("web".into()), ..reported() };
         let table = [
-            (ARN, facts(), none, "fine"),
+            (ARN, reported(), none, "fine"),
             (
                 ARN,
                 instance,
@@ -280,26 +258,29 @@ mod tests {
             (ARN, role, none, "the role is ecsInstanceRole, expected web (instance metadata)"),
             (
                 ARN,
-                facts(),
+                reported(),
                 [Some("web"), None],
                 "the role is ecsInstanceRole, expected web (--expect-role)",
             ),
             (
                 ARN,
-                facts(),
+                reported(),
                 [Some("ecsInstanceRole"), Some("1")],
                 "the account is 123456789012, expected 1 (--expect-account)",
             ),
             (
                 user,
-                facts(),
+                reported(),
                 none,
                 "the caller is arn:aws:iam::123456789012:user/alice, expected the session of a role (a container instance)",
             ),
         ];
-        for (arn, facts, [role, account], outcome) in table {
-            let found = identity("123456789012".into(), arn.into(), &facts, "eu-west-1")
-                .and_then(|identity| compare(&identity, &facts, role, account));
+        for (arn, reported, [role, account], outcome) in table {
+            let mut settings = settings(Aws::default());
+            settings.expect_role = role.map(str::to_owned);
+            settings.expect_account = account.map(str::to_owned);
+            let found = identity("123456789012".into(), arn.into(), &reported, "eu-west-1")
+                .and_then(|identity| check_expectations(&identity, &settings));
             assert_eq!(found.map_or_else(|error| error.to_string(), |()| "fine".into()), outcome);
         }
     }
@@ -310,8 +291,7 @@ mod tests {
         let http = Http::new(&Default::default()).unwrap();
         let confirmed = run(async {
             let deadline = Instant::now() + timeout;
-            let settings = Settings::new("/".into(), Default::default(), aws).unwrap();
-            confirm(&facts(), &settings, &http, deadline).await
+            confirm(&facts(), &settings(aws), &http, deadline, pending()).await
         });
         (confirmed, server.exchanges().iter().map(|exchange| exchange.sent).sum())
     }
@@ -351,11 +331,12 @@ mod tests {
 
     #[test]
     fn request_that_cannot_be_made_is_a_settings_error() {
-        let facts = HostFacts { region: Some("not a host name".into()), ..facts() };
-        let settings = Settings::new("/".into(), Default::default(), Aws::default()).unwrap();
+        let reported = Identity { region: Some("not a host name".into()), ..reported() };
+        let (facts, settings) = (HostFacts { reported, ..facts() }, settings(Aws::default()));
         let http = Http::new(&Default::default()).unwrap();
         let deadline = Instant::now() + Duration::from_secs(20);
-        let error = run(async { confirm(&facts, &settings, &http, deadline).await }).unwrap_err();
+        let asked = async { confirm(&facts, &settings, &http, deadline, pending()).await };
+        let error = run(asked).unwrap_err();
         assert_eq!(error.status(), ExitStatus::Settings, "{error}");
     }
 }

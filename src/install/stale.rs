@@ -40,7 +40,7 @@ pub(crate) fn keep(
         }
     };
     if !settings.tolerate_foreign {
-        let id = &facts.instance_id;
+        let id = &facts.reported.instance_id;
         foreign::check(present, files, id, |name| generation.keys.contains(name))?;
     }
     let age = age(&generation);
@@ -126,13 +126,13 @@ fn of_this_host(generation: &Generation, facts: &HostFacts) -> Result<(), &'stat
     let differs = |verified: &Option<String>, now: &Option<String>| {
         now.is_some() && verified.is_some() && verified != now
     };
-    if generation.instance_id.as_ref() != Some(&facts.instance_id) {
+    if generation.instance_id.as_ref() != Some(&facts.reported.instance_id) {
         return Err("was verified on another host");
     }
-    if differs(&generation.account_id, &facts.account_id) {
+    if differs(&generation.account_id, &facts.reported.account_id) {
         return Err("was verified in another account");
     }
-    if differs(&generation.role, &facts.role) {
+    if differs(&generation.role, &facts.reported.role) {
         return Err("was verified with another role");
     }
     Ok(())

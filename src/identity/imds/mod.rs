@@ -52,14 +52,14 @@ enum Attempt {
 
 /// A session with the metadata service: the endpoint that answered, and its token.
 pub(crate) struct Imds {
-    http: Http,
+    pub(super) http: Http,
     options: Options,
-    deadline: Instant,
+    pub(super) deadline: Instant,
     /// Locked while a token is asked for, so that requests side by side wait for one and do not
     /// each ask for their own.
     session: Mutex<Option<Session>>,
-    /// How often something had to be asked again.
-    repeats: Cell<u32>,
+    /// How often something had to be asked again so far.
+    pub(super) repeats: Cell<u32>,
 }
 
 #[derive(Clone)]
@@ -74,37 +74,25 @@ impl Imds {
         Imds { http, options, deadline, session: Mutex::default(), repeats: Cell::new(0) }
     }
 
-    /// How often something had to be asked again so far.
-    pub(crate) fn repeats(&self) -> u32 {
-        self.repeats.get()
-    }
-
-    pub(super) fn http(&self) -> &Http {
-        &self.http
-    }
-
-    pub(super) fn deadline(&self) -> Instant {
-        self.deadline
-    }
-
     /// The text of one item below `/latest/`; `None` if there is no such item.
     pub(crate) async fn get(&self, path: &str) -> Result<Option<String>, Error> {
         self.retry(async |attempts| {
-            let session = self.session().await.map_err(Attempt::Final)?;
-            if let Some(item) = self.read(&session, path, self.limit(attempts)).await? {
-                return Ok(item);
+            // The second time with a new token.
+            for _ in 0..2 {
+                let session = self.session().await.map_err(Attempt::Final)?;
+                if let Some(item) = self.read(&session, path, self.limit(attempts)).await? {
+                    return Ok(item);
+                }
+                self.give_back(&session).await;
             }
-            self.give_back(&session).await;
-            let session = self.session().await.map_err(Attempt::Final)?;
-            let item = self.read(&session, path, self.limit(attempts)).await?;
-            item.ok_or_else(|| Attempt::Final(refused(401, path)))
+            Err(Attempt::Final(refused(401, path)))
         })
         .await
     }
 
-    /// Begins the session with a token, if there is none yet.
-    pub(crate) async fn begin_session(&self) -> Result<(), Error> {
-        self.session().await.map(drop)
+    /// Begins the session with a token, if there is none yet; gives the endpoint that answered.
+    pub(crate) async fn begin_session(&self) -> Result<String, Error> {
+        Ok(self.session().await?.endpoint)
     }
 
     async fn session(&self) -> Result<Session, Error> {
@@ -127,10 +115,10 @@ impl Imds {
     }
 
     async fn begin(&self) -> Result<Session, Error> {
-        let endpoints = self.options.endpoints();
+        let endpoints = &self.options.endpoints;
         let mut hung = 0;
         self.retry(async |attempts| {
-            let failed = match self.token(&endpoints, self.limit(attempts)).await {
+            let failed = match self.token(endpoints, self.limit(attempts)).await {
                 Err(Attempt::Again(fault)) => fault,
                 settled => return settled,
             };
@@ -269,7 +257,7 @@ impl Imds {
             match pause.filter(|_| self.options.attempts.is_none_or(|most| attempts < most)) {
                 Some(pause) => self.sleep(pause, &source).await,
                 None => {
-                    let endpoint = self.options.endpoints().join(" or ");
+                    let endpoint = self.options.endpoints.join(" or ");
                     return Err(Error::Unreachable { endpoint, attempts, source });
                 }
             }

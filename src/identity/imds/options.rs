@@ -6,14 +6,13 @@ use super::{IPV4, IPV6};
 use crate::net::{Error, Vars, variable, web_url};
 
 /// Where the metadata service is, and how long it may take.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug)]
 pub(crate) struct Options {
     /// AWS_EC2_METADATA_DISABLED.
     pub(super) disabled: bool,
-    /// AWS_EC2_METADATA_SERVICE_ENDPOINT, without a trailing slash.
-    endpoint: Option<String>,
-    /// AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE is IPv6 (`Some(true)`) or IPv4 (`Some(false)`).
-    ipv6: Option<bool>,
+    /// The one that AWS_EC2_METADATA_SERVICE_ENDPOINT or AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE
+    /// names, without a trailing slash; else both, IPv4 first.
+    pub(super) endpoints: Vec<String>,
     /// AWS_METADATA_SERVICE_TIMEOUT: of one attempt. By default attempts grow longer, from 1 s to
     /// 8 s.
     pub(super) timeout: Option<Duration>,
@@ -25,23 +24,16 @@ impl Options {
     pub(crate) fn from_vars(vars: &Vars) -> Result<Self, Error> {
         let (url, name) = ("a URL such as http://169.254.169.254", "AWS_EC2_METADATA_DISABLED");
         let disabled = vars.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let named = variable(vars, "AWS_EC2_METADATA_SERVICE_ENDPOINT", url, endpoint)?;
+        let of_mode =
+            variable(vars, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv4 or IPv6", mode)?;
+        let one = named.or(of_mode).map(|endpoint| vec![endpoint]);
         Ok(Options {
             disabled,
-            endpoint: variable(vars, "AWS_EC2_METADATA_SERVICE_ENDPOINT", url, endpoint)?,
-            ipv6: variable(vars, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv4 or IPv6", mode)?,
+            endpoints: one.unwrap_or_else(|| vec![IPV4.into(), IPV6.into()]),
             timeout: variable(vars, "AWS_METADATA_SERVICE_TIMEOUT", "seconds above 0", seconds)?,
             attempts: variable(vars, "AWS_METADATA_SERVICE_NUM_ATTEMPTS", "1 or more", count)?,
         })
-    }
-
-    /// The one that is asked, or the two.
-    pub(super) fn endpoints(&self) -> Vec<String> {
-        match (&self.endpoint, self.ipv6) {
-            (Some(endpoint), _) => vec![endpoint.clone()],
-            (None, Some(true)) => vec![IPV6.into()],
-            (None, Some(false)) => vec![IPV4.into()],
-            (None, None) => vec![IPV4.into(), IPV6.into()],
-        }
     }
 }
 
@@ -53,10 +45,10 @@ fn endpoint(text: &str) -> Option<String> {
     Some(url.as_str().trim_end_matches('/').to_owned())
 }
 
-fn mode(text: &str) -> Option<bool> {
+fn mode(text: &str) -> Option<String> {
     match text.to_ascii_lowercase().as_str() {
-        "ipv4" => Some(false),
-        "ipv6" => Some(true),
+        "ipv4" => Some(IPV4.into()),
+        "ipv6" => Some(IPV6.into()),
         _ => None,
     }
 }
@@ -89,7 +81,7 @@ mod tests {
             (&[(ENDPOINT, "")], &[IPV4, IPV6]),
         ];
         for (variables, endpoints) in table {
-            assert_eq!(Options::from_vars(&pairs(variables)).unwrap().endpoints(), endpoints);
+            assert_eq!(Options::from_vars(&pairs(variables)).unwrap().endpoints, endpoints);
         }
     }
 

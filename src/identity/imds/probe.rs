@@ -8,21 +8,16 @@ use super::Imds;
 pub(super) const TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Imds {
-    /// The endpoint that gave the session's token, once there is one.
-    pub(crate) fn endpoint(&self) -> Option<String> {
-        self.session.try_lock().ok()?.as_ref().map(|session| session.endpoint.clone())
-    }
-
     /// The status of a request without a token: 200 where version 1 is still allowed, 401 where it
     /// is not; `None`: no answer.
     pub(crate) async fn status_without_token(&self) -> Option<u16> {
-        self.status_of_plain_get(&self.endpoint()?).await
+        self.status_of_plain_get(&self.begin_session().await.ok()?).await
     }
 
     /// Whether the IPv6 address gives a token; `None` where a variable names the one endpoint to
     /// ask.
     pub(crate) async fn answers_ipv6(&self) -> Option<bool> {
-        match self.options.endpoints().as_slice() {
+        match self.options.endpoints.as_slice() {
             [_, ipv6] => Some(self.put(ipv6, TIMEOUT).await.is_ok()),
             _ => None,
         }
