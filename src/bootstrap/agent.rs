@@ -47,7 +47,8 @@ impl Host<'_> {
         facts: &HostFacts,
     ) -> Result<Option<ConfigReport>, Error> {
         let Host { settings, files, state, .. } = self;
-        let is_rejected = candidate.differs() && state.is_rejected(&candidate.composed.bytes);
+        let is_rejected = state.rejected.as_ref() == Some(&candidate.generation.sha256);
+        let is_rejected = candidate.differs() && is_rejected;
         is_rejected.then(|| stale::keep_before(settings, files, state, facts)).transpose()
     }
 
@@ -72,7 +73,7 @@ impl Host<'_> {
                 timeline.done(Step::Agent, 1, format!("{unit} is up in the cluster {cluster}"));
                 Ok(())
             }
-            Err(unhealthy) => Err(watch.roll_back(unhealthy, candidate, state).await),
+            Err(not_up) => Err(watch.roll_back(not_up, candidate, state).await),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::report::GuardReport;
 use crate::settings::Settings;
 use crate::source::Fetched;
 
-const KEY: &str = "ECS_INSTANCE_ATTRIBUTES";
+pub(super) const KEY: &str = "ECS_INSTANCE_ATTRIBUTES";
 /// What the names of ours begin with. Names have up to 128 letters, digits, `-`, `_`, `.` and `/`.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Attribute.html>
 const PREFIX: &str = "ecs-bootstrap.";
@@ -69,12 +69,12 @@ pub(crate) fn word(guard: &GuardReport) -> &'static str {
     }
 }
 
-/// The last layer, and whether the key is ours to drop where nothing else sets it.
-#[derive(Default)]
+/// The last layer.
 pub(super) struct AttributesLayer {
-    pub(super) layer: Option<(String, Vec<u8>)>,
-    /// Another layer sets the key, so that the next run may replace what it set.
-    pub(super) is_of_layers: bool,
+    pub(super) layer: (String, Vec<u8>),
+    /// No other layer sets the key: the next run must not take it for one of the layers' own, and
+    /// replace what other programs wrote.
+    pub(super) is_alone: bool,
 }
 
 /// What to add to these layers. A value that is not a JSON object is left to the linter.
@@ -82,14 +82,13 @@ pub(super) fn layer(
     layers: &[(String, Vec<u8>)],
     around: &Surroundings<'_>,
     owned: &mut BTreeSet<String>,
-) -> AttributesLayer {
+) -> Option<AttributesLayer> {
     let value = |bytes: &[u8]| Effective::new(Some(bytes), None).text(KEY);
     let of_layers = layers.iter().rev().find_map(|(_, bytes)| value(bytes));
     let of_present = around.present.and_then(value).unwrap_or_default();
-    let is_of_layers = of_layers.is_some();
-    let had_ours = of_present.contains(PREFIX);
-    if around.attributes.is_empty() && (is_of_layers || !had_ours) {
-        return AttributesLayer { layer: None, is_of_layers };
+    let (is_alone, had_ours) = (of_layers.is_none(), of_present.contains(PREFIX));
+    if around.attributes.is_empty() && !(is_alone && had_ours) {
+        return None;
     }
     let of_present = Some(of_present).filter(|text| !text.is_empty() && !owned.contains(KEY));
     let neighbours = || {
@@ -99,23 +98,15 @@ pub(super) fn layer(
     let base = of_layers.or(of_present).or_else(neighbours).unwrap_or_else(|| "{}".into());
     let Ok(mut all) = serde_json::from_str::<Map<String, Value>>(&base) else {
         tracing::warn!("{KEY} is not a JSON object: no attributes are added to it");
-        return AttributesLayer { layer: None, is_of_layers };
+        return None;
     };
     all.retain(|name, _| !name.starts_with(PREFIX));
     let ours = around.attributes.iter();
     all.extend(ours.map(|(name, value)| (format!("{PREFIX}{name}"), json!(value))));
     // Where nothing is left the key is dropped: it held ours alone.
     owned.insert(KEY.into());
-    let text = format!("{KEY}={}\n", Value::Object(all.clone()));
-    let layer = (!all.is_empty()).then(|| (LAYER.to_owned(), text.into_bytes()));
-    AttributesLayer { layer, is_of_layers }
-}
-
-impl AttributesLayer {
-    /// What the next run may take for the layers' own: not what other programs wrote.
-    pub(super) fn disown(&self, owned: &mut BTreeSet<String>) {
-        if self.layer.is_some() && !self.is_of_layers {
-            owned.remove(KEY);
-        }
-    }
+    let is_empty = all.is_empty();
+    let text = format!("{KEY}={}\n", Value::Object(all));
+    let layer = (LAYER.to_owned(), text.into_bytes());
+    (!is_empty).then_some(AttributesLayer { layer, is_alone })
 }

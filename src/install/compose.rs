@@ -143,8 +143,7 @@ fn cluster(bytes: &[u8]) -> Option<String> {
 /// The placeholders that the layers name.
 pub(crate) fn placeholders(settings: &Settings, fetched: &[Fetched]) -> BTreeSet<Placeholder> {
     let set = set_layer(settings);
-    let layers = fetched.iter().map(|layer| layer.bytes.as_slice()).chain([set.as_slice()]);
-    layers.flat_map(expand::placeholders).collect()
+    texts(fetched, &set).flat_map(expand::placeholders).collect()
 }
 
 /// Each tag is a request.
@@ -153,12 +152,13 @@ pub(crate) fn placeholders(settings: &Settings, fetched: &[Fetched]) -> BTreeSet
 /// More tags than an instance has.
 pub(crate) fn check_tags(placeholders: &BTreeSet<Placeholder>) -> Result<(), Error> {
     let tags = placeholders.iter().filter(|one| matches!(one, Placeholder::Tag(_)));
-    match tags.count() {
-        count if count > MAX_TAGS => {
-            let (from, what) = ("the layers together".into(), "instance tags");
-            Err(Error::TooMany { from, count, what, most: MAX_TAGS })
-        }
-        _ => Ok(()),
+    at_most(MAX_TAGS, tags.count(), "instance tags", "the layers together")
+}
+
+fn at_most(most: usize, count: usize, what: &'static str, from: &str) -> Result<(), Error> {
+    match count > most {
+        true => Err(Error::TooMany { from: from.to_owned(), count, what, most }),
+        false => Ok(()),
     }
 }
 
@@ -174,9 +174,7 @@ pub(crate) fn secret_keys(
     let is_set = |key: &&String| whole.iter().any(|layer| layer.get(key).is_some());
     let mut keys: BTreeSet<String> = composed.keys.keys().filter(is_set).cloned().collect();
     if settings.expand {
-        let set = set_layer(settings);
-        let layers = fetched.iter().map(|layer| layer.bytes.as_slice()).chain([set.as_slice()]);
-        keys.extend(layers.flat_map(expand::secret_names));
+        keys.extend(texts(fetched, &set_layer(settings)).flat_map(expand::secret_names));
     }
     keys
 }
@@ -198,10 +196,7 @@ pub(crate) fn compose(
     }
     refuse_errors(findings)?;
     let merged = merged(&layers, around)?;
-    if merged.bytes.len() > MAX_CONFIG {
-        let (from, count, most) = ("all together".into(), merged.bytes.len(), MAX_CONFIG);
-        return Err(Error::TooMany { from, count, what: "bytes of ecs.config", most });
-    }
+    at_most(MAX_CONFIG, merged.bytes.len(), "bytes of ecs.config", "all together")?;
     findings.extend(merged.changes.iter().map(Finding::from));
     let whole = lint::check_merged(&merged, &context).into_iter();
     let (mut of_others, ours): (Vec<Finding>, Vec<Finding>) = whole.partition(foreign::is);
@@ -234,12 +229,8 @@ fn expanded(
             return Err(Error::NoConfiguration { from, what: what.to_string() });
         }
         let lines = layer.bytes.split(|byte| *byte == b'\n').count();
-        let counted =
-            [(assignments(&layer.bytes), "variables", MAX_KEYS), (lines, "lines", MAX_LINES)];
-        if let Some((count, what, most)) = counted.into_iter().find(|(count, _, most)| count > most)
-        {
-            return Err(Error::TooMany { from, count, what, most });
-        }
+        at_most(MAX_KEYS, assignments(&layer.bytes), "variables", &from)?;
+        at_most(MAX_LINES, lines, "lines", &from)?;
         layers.push((from, layer.bytes.clone()));
     }
     if !settings.set.is_empty() {
@@ -251,15 +242,7 @@ fn expanded(
             let full = expand::expand(bytes, |placeholder| values.get(placeholder).cloned());
             *bytes = full.map_err(|source| Error::Expand { from: from.clone(), source })?;
             all += bytes.len();
-            if all > MAX_LAYERS_BYTES {
-                let (from, most) = (from.clone(), MAX_LAYERS_BYTES);
-                return Err(Error::TooMany {
-                    from,
-                    count: all,
-                    what: "bytes with those before it",
-                    most,
-                });
-            }
+            at_most(MAX_LAYERS_BYTES, all, "bytes with those before it", from)?;
         }
     }
     Ok(layers)
@@ -271,25 +254,28 @@ fn assignments(bytes: &[u8]) -> usize {
     lines.filter(|line| !line.starts_with(b"#") && line.contains(&b'=')).count()
 }
 
+/// `--set` as a layer.
 fn set_layer(settings: &Settings) -> Vec<u8> {
-    settings
-        .set
-        .iter()
-        .map(|(key, value)| format!("{key}={value}\n"))
-        .collect::<String>()
-        .into_bytes()
+    settings.set.iter().flat_map(|(key, value)| format!("{key}={value}\n").into_bytes()).collect()
+}
+
+/// The bytes of the layers, those of `--set` last.
+fn texts<'a>(fetched: &'a [Fetched], set: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    fetched.iter().map(|layer| layer.bytes.as_slice()).chain([set])
 }
 
 fn merged(layers: &[(String, Vec<u8>)], around: &Surroundings<'_>) -> Result<Merged, Error> {
     let mut owned = around.state.owned(around.files.digest());
     let attributes = attributes::layer(layers, around, &mut owned);
-    let layers = layers.iter().chain(&attributes.layer);
+    let layers = layers.iter().chain(attributes.iter().map(|ours| &ours.layer));
     let layers: Vec<Layer<'_>> = layers.map(|(name, bytes)| Layer { name, bytes }).collect();
     let present = around.present.map(|bytes| Present { bytes, owned: &owned });
     let Settings { keep, replace, .. } = around.settings;
     let rules = Rules { keep, replace: *replace, path: paths::ECS_CONFIG };
     let mut merged = merge::merge(&layers, present, rules)?;
-    attributes.disown(&mut merged.owned);
+    if attributes.is_some_and(|ours| ours.is_alone) {
+        merged.owned.remove(attributes::KEY);
+    }
     Ok(merged)
 }
 

@@ -38,7 +38,7 @@ pub(crate) enum Error {
         cluster: String,
         within: Duration,
         found: String,
-        /// What it is again.
+        /// What becomes of it.
         back: &'static str,
     },
     #[error(
@@ -93,7 +93,7 @@ impl Watch<'_> {
         &self,
         candidate: &Candidate<'_>,
         gate: Duration,
-    ) -> Result<String, Unhealthy> {
+    ) -> Result<String, Error> {
         let cluster = cluster(&candidate.composed.bytes, self.files);
         let end = (Instant::now() + gate).min(self.deadline);
         let poll = Poll::new(INTERVAL, end);
@@ -109,34 +109,30 @@ impl Watch<'_> {
                 }
             }
             if !poll.wait().await {
-                return Err(Unhealthy { cluster, found, within: gate });
+                let back = match candidate.present {
+                    Some(_) => "the file before again",
+                    None => "removed",
+                };
+                let (unit, cluster) = (self.unit, printable(&cluster));
+                return Err(Error::NotUp { unit, cluster, within: gate, found, back });
             }
         }
     }
 
-    /// Goes back to the file before, restarts the agent once, and says why.
+    /// Goes back to the file before, restarts the agent once, and gives the reason.
     pub(crate) async fn roll_back(
         &self,
-        unhealthy: Unhealthy,
+        not_up: Error,
         candidate: &Candidate<'_>,
         state: &State,
     ) -> crate::error::Error {
-        let Unhealthy { cluster, found, within } = unhealthy;
         if let Err(error) = super::roll_back(self.settings, candidate, state.clone()) {
             return error.into();
         }
         let restarted = agent::restart_failed(self.unit, self.deadline).await.summary();
         tracing::warn!("agent: rolled back; {restarted}");
-        let back = if candidate.present.is_some() { "the file before again" } else { "removed" };
-        Error::NotUp { unit: self.unit, cluster: printable(&cluster), within, found, back }.into()
+        not_up.into()
     }
-}
-
-/// The agent did not come up.
-pub(crate) struct Unhealthy {
-    cluster: String,
-    found: String,
-    within: Duration,
 }
 
 /// The cluster that the agent is to join: a name or an ARN.

@@ -31,13 +31,9 @@ use crate::source::{self, Cached, Fetched, FetchedSecret, Layer};
 /// A file that is ready to be installed, and for which host.
 pub(crate) struct Candidate<'a> {
     pub(crate) composed: Composed,
-    pub(crate) layers: Vec<Layer>,
-    identity: Identity,
-    selection: String,
-    tolerate_foreign: bool,
-    secrets: Secrets,
+    /// What will be known of it, once it is in place.
+    pub(crate) generation: Generation,
     hidden: Hidden,
-    sha256: String,
     /// The bytes that are in its place.
     pub(crate) present: Option<&'a [u8]>,
 }
@@ -51,27 +47,26 @@ impl<'a> Candidate<'a> {
         (state, present): (&State, Option<&'a [u8]>),
     ) -> Self {
         let same = layers.iter().find(|fetched| fetched.bytes == composed.bytes);
-        let sha256 = same.map(|fetched| fetched.layer.sha256.clone());
-        let sha256 = sha256.unwrap_or_else(|| files::sha256(&composed.bytes));
+        let digest = same.map(|fetched| fetched.layer.sha256.clone());
         let secrets = Secrets {
             versions: versions(secrets),
             keys: compose::secret_keys(settings, layers, &composed),
         };
         let hidden = hidden(layers, &secrets, state);
-        let layers = layers.iter().map(|fetched| fetched.layer.clone()).collect();
-        let (identity, selection) = (identity.clone(), selection(settings));
-        let tolerate_foreign = settings.tolerate_foreign;
-        Candidate {
-            composed,
-            layers,
-            identity,
-            selection,
-            tolerate_foreign,
+        let generation = Generation {
+            sha256: digest.unwrap_or_else(|| sha256(&composed.bytes)),
+            keys: composed.owned.clone(),
+            layers: layers.iter().map(|fetched| fetched.layer.clone()).collect(),
+            verified_at: rfc3339(SystemTime::now()),
+            boot_id: boot_id(),
+            instance_id: Some(identity.instance_id.clone()),
+            account_id: identity.account_id.clone(),
+            role: identity.role.clone(),
+            selection: Some(selection(settings)),
+            tolerate_foreign: settings.tolerate_foreign,
             secrets,
-            hidden,
-            sha256,
-            present,
-        }
+        };
+        Candidate { composed, generation, hidden, present }
     }
 
     /// Whether an installation changes the bytes.
@@ -85,42 +80,13 @@ impl<'a> Candidate<'a> {
         diff::unified(paths::ECS_CONFIG, present, &self.composed.bytes, &self.hidden)
     }
 
-    /// The installation in a few words.
-    pub(crate) fn outcome(&self, changed: bool) -> String {
-        let done = if changed { "written" } else { "is as it should be" };
-        format!("{} {done}", paths::ECS_CONFIG)
-    }
-
     /// What the report says of it.
     pub(crate) fn report(&self, changed: bool) -> ConfigReport {
         let keys = self.composed.keys.iter().map(|(key, origin)| {
             (key.clone(), KeyOrigin { from: origin.from.clone(), line: origin.line })
         });
-        ConfigReport {
-            path: paths::ECS_CONFIG.into(),
-            sha256: self.sha256.clone(),
-            bytes: self.composed.bytes.len(),
-            changed,
-            layers: self.layers.clone(),
-            secrets: self.secrets.versions.clone(),
-            keys: keys.collect(),
-        }
-    }
-
-    fn generation(&self) -> Generation {
-        Generation {
-            sha256: self.sha256.clone(),
-            keys: self.composed.owned.clone(),
-            layers: self.layers.clone(),
-            verified_at: rfc3339(SystemTime::now()),
-            boot_id: boot_id(),
-            instance_id: Some(self.identity.instance_id.clone()),
-            account_id: self.identity.account_id.clone(),
-            role: self.identity.role.clone(),
-            selection: Some(self.selection.clone()),
-            tolerate_foreign: self.tolerate_foreign,
-            secrets: self.secrets.clone(),
-        }
+        let report = self.generation.report(self.composed.bytes.len());
+        ConfigReport { changed, keys: keys.collect(), ..report }
     }
 }
 
@@ -217,7 +183,7 @@ pub(crate) fn commit(
     let (root, target) = (&settings.root, settings.path(paths::ECS_CONFIG));
     let before = |cause| CommitError { cause, in_place: false };
     let after = |cause| CommitError { cause, in_place: true };
-    let generation = candidate.generation();
+    let generation = &candidate.generation;
     warn_of_open_folder(&target);
     if candidate.differs() {
         if let Some(present) = candidate.present {
@@ -235,7 +201,7 @@ pub(crate) fn commit(
             // The run that put it there may have been killed before its name was synced.
             files::sync_parent(&target).map_err(after)?;
         }
-        state.settle(root, &generation).map_err(after)?;
+        state.settle(root, generation).map_err(after)?;
     }
     let replaced = files::replace(&target, &candidate.composed.bytes, 0o600).map_err(|cause| {
         let in_place = cause.is_after_rename();
@@ -243,8 +209,11 @@ pub(crate) fn commit(
     })?;
     generation.verified(root).map_err(after)?;
     let changed = replaced == Replaced::Written;
-    timeline.done(Step::Install, 1, candidate.outcome(changed));
-    let outcome = if changed { Outcome::Installed } else { Outcome::Unchanged };
+    let (outcome, done) = match changed {
+        true => (Outcome::Installed, "written"),
+        false => (Outcome::Unchanged, "is as it should be"),
+    };
+    timeline.done(Step::Install, 1, format!("{} {done}", paths::ECS_CONFIG));
     Ok((outcome, candidate.report(changed)))
 }
 
@@ -255,10 +224,10 @@ fn roll_back(
     mut state: State,
 ) -> Result<(), CommitError> {
     let (root, target) = (&settings.root, settings.path(paths::ECS_CONFIG));
-    let before = candidate.present.and_then(|present| state.generation(&sha256(present)).cloned());
+    let before = candidate.present.and_then(|present| state.of_file(present).cloned());
     let before = before.map(|before| Generation { boot_id: boot_id(), ..before });
     let failed = |in_place| move |cause| CommitError { cause, in_place };
-    let rejected = sha256(&candidate.composed.bytes);
+    let rejected = candidate.generation.sha256.clone();
     state.reject(root, rejected, before.clone()).map_err(failed(true))?;
     match candidate.present {
         Some(present) => files::replace(&target, present, 0o600).map(drop),

@@ -4,13 +4,12 @@
 //! the sources and with the settings of now, and whose verification is not older than `--max-age`.
 //! An image carries the file and our state of the host that it was made of to others.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use super::state::{Generation, State, boot_id, selection};
 use super::{foreign, health};
 use crate::error::Error;
-use crate::files::{HostFiles, sha256};
+use crate::files::HostFiles;
 use crate::identity::HostFacts;
 use crate::paths;
 use crate::report::{ConfigReport, parse_rfc3339};
@@ -52,7 +51,7 @@ pub(crate) fn keep(
         "the source cannot be reached; keeping {}, verified {ago}: {unreachable}",
         paths::ECS_CONFIG
     );
-    let config = report(&generation, present.len());
+    let config = generation.report(present.len());
     generation.boot_id = boot_id();
     generation.tolerate_foreign = settings.tolerate_foreign;
     state.clone().settle(&settings.root, &generation)?;
@@ -63,7 +62,7 @@ pub(crate) fn keep(
 /// Nothing vouches for a file of another host, in whichever boot that verified it.
 pub(crate) fn revoke(settings: &Settings, files: &HostFiles, state: &State, facts: &HostFacts) {
     let present = files.replaceable().ok().flatten().unwrap_or_default();
-    let Some(found) = state.generation(&sha256(present)) else { return };
+    let Some(found) = state.of_file(present) else { return };
     // A role can be exchanged under the feet of a host.
     let revoked = Generation { boot_id: String::new(), role: None, ..found.clone() };
     if of_this_host(&revoked, facts).is_err() {
@@ -81,15 +80,14 @@ pub(crate) fn keep_before(
     facts: &HostFacts,
 ) -> Result<ConfigReport, Error> {
     let present = files.replaceable()?.unwrap_or_default();
-    let generation = state
-        .generation(&sha256(present))
-        .filter(|generation| of_this_host(generation, facts).is_ok());
+    let generation =
+        state.of_file(present).filter(|generation| of_this_host(generation, facts).is_ok());
     let mut generation = generation.cloned().ok_or(health::Error::RolledBack)?;
     tracing::warn!(
         "the agent did not come up with what the sources give; keeping {}",
         paths::ECS_CONFIG
     );
-    let config = report(&generation, present.len());
+    let config = generation.report(present.len());
     generation.boot_id = boot_id();
     generation.verified(&settings.root)?;
     Ok(config)
@@ -102,8 +100,7 @@ fn verified<'s>(
     facts: &HostFacts,
     present: &[u8],
 ) -> Result<&'s Generation, &'static str> {
-    let generation =
-        state.generation(&sha256(present)).ok_or("is not a file that an earlier run verified")?;
+    let generation = state.of_file(present).ok_or("is not a file that an earlier run verified")?;
     of_this_host(generation, facts)?;
     let sources = settings.config.iter().map(ToString::to_string);
     if !sources.eq(generation.layers.iter().map(|layer| layer.source.clone())) {
@@ -143,16 +140,4 @@ fn age(generation: &Generation) -> Option<Duration> {
     let then = parse_rfc3339(&generation.verified_at)?;
     let age = SystemTime::now().duration_since(then).ok()?;
     Some(Duration::from_secs(age.as_secs()))
-}
-
-fn report(generation: &Generation, bytes: usize) -> ConfigReport {
-    ConfigReport {
-        path: paths::ECS_CONFIG.into(),
-        sha256: generation.sha256.clone(),
-        bytes,
-        changed: false,
-        layers: generation.layers.clone(),
-        secrets: generation.secrets.versions.clone(),
-        keys: BTreeMap::new(),
-    }
 }

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::files::{self, sha256};
 use crate::paths::{self, MAX_STATE, below};
+use crate::report::ConfigReport;
 use crate::settings::Settings;
 use crate::source::Layer;
 
@@ -132,6 +133,11 @@ impl State {
         generations.find(|generation| generation.sha256 == sha256)
     }
 
+    /// The generation that a file of these bytes is, likewise.
+    pub(crate) fn of_file(&self, bytes: &[u8]) -> Option<&Generation> {
+        self.generation(&sha256(bytes))
+    }
+
     /// The keys that our runs wrote into the file with this digest. One that was appended to since
     /// is still ours in those keys; where it is not known which run was the last, in the keys of
     /// both.
@@ -143,11 +149,6 @@ impl State {
                 generations.flat_map(|generation| generation.keys.clone()).collect()
             }
         }
-    }
-
-    /// Whether the agent did not come up with this file.
-    pub(crate) fn is_rejected(&self, bytes: &[u8]) -> bool {
-        self.rejected.as_ref().is_some_and(|rejected| *rejected == sha256(bytes))
     }
 
     /// Writes down that the file before is to be in place again, and which one never.
@@ -200,6 +201,19 @@ impl State {
 }
 
 impl Generation {
+    /// What a report says of a file of this generation that stays as it is.
+    pub(super) fn report(&self, bytes: usize) -> ConfigReport {
+        ConfigReport {
+            path: paths::ECS_CONFIG.into(),
+            sha256: self.sha256.clone(),
+            bytes,
+            changed: false,
+            layers: self.layers.clone(),
+            secrets: self.secrets.versions.clone(),
+            keys: BTreeMap::new(),
+        }
+    }
+
     /// Writes down that the file in place is this one, in this boot.
     pub(crate) fn verified(&self, root: &Path) -> Result<(), files::Error> {
         let Generation { sha256, verified_at, boot_id, .. } = self.clone();
