@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::call::{Call, block_on};
-use super::flags::SettingFlags;
+use super::flags;
 use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::files::HostFiles;
 use crate::identity::{self, Clients, HostFacts, HostKind};
@@ -21,7 +21,8 @@ use crate::role;
 use crate::settings::{ABANDON, Settings};
 use crate::source::policy;
 
-#[derive(clap::Args, Debug, Default)]
+#[derive(clap::Args, Debug)]
+#[command(args = flags::of(ABANDON))]
 pub(crate) struct AbandonArgs {
     /// End the launch by this lifecycle hook (ABANDON), instead of marking the instance unhealthy
     #[arg(long, value_name = "NAME", requires = "group")]
@@ -29,8 +30,6 @@ pub(crate) struct AbandonArgs {
     /// The Auto Scaling group of the hook
     #[arg(long, value_name = "NAME", requires = "hook")]
     group: Option<String>,
-    #[command(flatten)]
-    pub(crate) settings: SettingFlags<ABANDON>,
 }
 
 /// Why Auto Scaling does not know of the failure.
@@ -84,7 +83,7 @@ impl Diagnostic for AbandonError {
 
 pub(crate) fn run(call: &Call<'_>, args: &AbandonArgs) -> u8 {
     let report = call.settings().and_then(|settings| block_on(abandon(call, args, &settings)));
-    call.print_report(&report.unwrap_or_else(|error| Report::of_failure("abandon", error)))
+    call.print_result("abandon", report)
 }
 
 async fn abandon(call: &Call<'_>, args: &AbandonArgs, settings: &Settings) -> Report {

@@ -1,6 +1,6 @@
 //! One call of the program: what was typed and what surrounds it, joined into settings.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
@@ -21,8 +21,9 @@ pub(crate) struct Call<'a> {
     pub(crate) quiet: bool,
     /// Flags, environment and settings file, or why they cannot be used. Tags come later: they are
     /// asked for over the network.
-    given: Result<Given, settings::Error>,
-    settings_file: PathBuf,
+    pub(crate) given: Result<Given, settings::Error>,
+    /// The one that was named, or the usual one.
+    pub(crate) settings_file: PathBuf,
 }
 
 impl<'a> Call<'a> {
@@ -30,7 +31,7 @@ impl<'a> Call<'a> {
     /// that they ask for, as far as they can be read.
     pub(crate) fn new(
         global: &Global,
-        flags: Given,
+        typed: Given,
         environment: &'a Environment,
         is_lint: bool,
     ) -> Self {
@@ -38,7 +39,7 @@ impl<'a> Call<'a> {
         let root = root.unwrap_or_else(|| "/".into());
         let named = global.settings.clone().or_else(|| location(environment.iter(), "settings"));
         let settings_file = named.clone().unwrap_or_else(|| paths::below(&root, paths::SETTINGS));
-        let flags = flags.or(global.given());
+        let flags = typed.or(global.given());
         let given = environment
             .check()
             .and_then(|()| Given::environment(environment.iter()))
@@ -66,36 +67,22 @@ impl<'a> Call<'a> {
         }
     }
 
-    pub(crate) fn given(&self) -> Result<Given, settings::Error> {
-        self.given.clone()
-    }
-
     /// The settings, checked.
     pub(crate) fn settings(&self) -> Result<Settings, Error> {
-        let given = self.given()?;
+        let given = self.given.clone()?;
         let aws = Aws::from_vars(&net::vars(self.environment.variables()))?;
         Ok(Settings::new(self.root.clone(), given, aws)?)
     }
-
-    /// The settings file that was named, or the usual one.
-    pub(crate) fn settings_file(&self) -> PathBuf {
-        self.settings_file.clone()
-    }
 }
 
-fn file(path: &std::path::Path, is_named: bool) -> Result<Given, settings::Error> {
-    match files::read(path, paths::MAX_DOCUMENT) {
-        Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => Given::file(path, &text),
-            Err(_) => Err(unreadable(path, "it is not UTF-8".into())),
-        },
-        Err(error) if error.is_missing() && !is_named => Ok(Given::default()),
-        Err(error) => Err(unreadable(path, error.to_string())),
-    }
-}
-
-fn unreadable(path: &std::path::Path, why: String) -> settings::Error {
-    settings::Error::File { path: path.to_owned(), why }
+fn file(path: &Path, is_named: bool) -> Result<Given, settings::Error> {
+    let text = match files::read(path, paths::MAX_DOCUMENT) {
+        Ok(bytes) => String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()),
+        Err(error) if error.is_missing() && !is_named => return Ok(Given::default()),
+        Err(error) => Err(error.to_string()),
+    };
+    let unreadable = |why| settings::Error::File { path: path.to_owned(), why };
+    Given::file(path, &text.map_err(unreadable)?)
 }
 
 /// The formats alone, in the two strongest ways: for where not all settings can be read.

@@ -4,21 +4,19 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::call::Call;
-use super::flags::SettingFlags;
 use super::output::print;
-use super::{Output, limits};
+use super::{Output, flags, limits};
 use crate::doctor::{self, Target, bundle};
 use crate::error::{Error, RuntimeFailed, Step};
 use crate::log;
 use crate::settings::DOCTOR;
 
-#[derive(clap::Args, Debug, Default)]
+#[derive(clap::Args, Debug)]
+#[command(args = flags::of(DOCTOR))]
 pub(crate) struct DoctorArgs {
-    #[command(flatten)]
-    pub(crate) settings: SettingFlags<DOCTOR>,
     /// Write a support bundle: the checks, and the files they looked at, without any value of a
     /// configuration key
-    #[arg(long, value_name = "FILE.tar.gz", value_parser = bundle_path)]
+    #[arg(long, value_name = "FILE.tar.gz", value_parser = bundle_path, display_order = flags::LAST)]
     bundle: Option<PathBuf>,
 }
 
@@ -37,13 +35,13 @@ pub(crate) fn run(call: &Call<'_>, args: &DoctorArgs) -> u8 {
     if let Err(error) = limits::raise() {
         return call.print_error(&RuntimeFailed(error).into());
     }
-    let target = Target::new(call.root.clone(), call.given(), call.environment.variables());
+    let target = Target::new(call.root.clone(), call.given.clone(), call.environment.variables());
     let report = doctor::examine(target);
     log::clear();
     let text = if call.output == Output::Json { report.json() } else { report.text() };
     let status = print(&text).max(report.exit_status());
     let Some(path) = &args.bundle else { return status };
-    let host = bundle::HostPaths { root: call.root.clone(), settings: call.settings_file() };
+    let host = bundle::HostPaths { root: call.root.clone(), settings: call.settings_file.clone() };
     match bundle::write(path, &report, host, began) {
         Ok(()) => {
             tracing::info!("the support bundle is {}", path.display());

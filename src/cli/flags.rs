@@ -1,47 +1,29 @@
 //! Settings as flags: made of the one list of settings, so that each flag is a setting with its
 //! help.
 
-use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
+use std::iter::successors;
+
+use clap::{Arg, ArgAction, ArgMatches};
 
 use crate::settings::{Commands, Given, KEYS, Key, Shape};
 
-/// The settings that the commands of this set take as flags.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct SettingFlags<const COMMANDS: Commands>(Given);
+/// Where `--help` lists a command's other flags: behind all settings.
+pub(super) const LAST: usize = 100;
 
-impl<const COMMANDS: Commands> SettingFlags<COMMANDS> {
-    /// What was typed.
-    pub(crate) fn given(&self) -> Given {
-        self.0.clone()
-    }
+/// The settings that these commands take as flags.
+pub(super) fn of(commands: Commands) -> impl Iterator<Item = Arg> {
+    KEYS.iter().filter(move |key| key.commands & commands != 0).map(arg)
 }
 
-impl<const COMMANDS: Commands> Args for SettingFlags<COMMANDS> {
-    fn augment_args(command: clap::Command) -> clap::Command {
-        command.args(keys::<COMMANDS>().map(arg))
-    }
-
-    fn augment_args_for_update(command: clap::Command) -> clap::Command {
-        Self::augment_args(command)
-    }
-}
-
-impl<const COMMANDS: Commands> FromArgMatches for SettingFlags<COMMANDS> {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let items = |key: &Key| {
-            let typed = matches.get_many::<String>(key.name);
-            (key.name, typed.into_iter().flatten().cloned().collect())
-        };
-        Ok(SettingFlags(Given::flags(keys::<COMMANDS>().map(items))))
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        Self::from_arg_matches(matches).map(|typed| *self = typed)
-    }
-}
-
-fn keys<const COMMANDS: Commands>() -> impl Iterator<Item = &'static Key> {
-    KEYS.iter().filter(|key| key.commands & COMMANDS != 0)
+/// The settings that were typed, of whichever command. A flag that has the name of a setting, but
+/// does not take text, is another thing.
+pub(super) fn typed(matches: &ArgMatches) -> Given {
+    let commands = successors(Some(matches), |command| Some(command.subcommand()?.1));
+    let Some(command) = commands.last() else { return Given::default() };
+    Given::flags(KEYS.iter().filter_map(|key| {
+        let typed = command.try_get_many::<String>(key.name).ok()??;
+        Some((key.name, typed.cloned().collect()))
+    }))
 }
 
 fn arg(key: &'static Key) -> Arg {

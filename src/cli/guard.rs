@@ -6,15 +6,14 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::json;
 
-use super::Output;
 use super::call::Call;
-use super::flags::SettingFlags;
 use super::output::print;
+use super::{Output, flags};
 use crate::error::Error;
 use crate::guard::Wish;
 use crate::guard::{self, DocumentedRule, GuardInstalled, GuardPart, GuardRemoved, GuardRequest};
 use crate::guard::{GuardStatus, LastProof, PartInstalled, PartStatus, Parts, Proof, RulesChange};
-use crate::settings::{GUARD, Given};
+use crate::settings::GUARD;
 
 /// Keep containers from instance metadata
 #[derive(Clone, Debug, Subcommand)]
@@ -30,6 +29,7 @@ pub(crate) enum GuardCommand {
 }
 
 #[derive(Clone, Debug, Args)]
+#[command(args = flags::of(GUARD))]
 pub(crate) struct InstallArgs {
     /// Also block tasks in host network mode, by a systemd drop-in on ecstasks.slice (needs cgroup
     /// v2)
@@ -42,18 +42,6 @@ pub(crate) struct InstallArgs {
     /// Leave out one of the two guards, and remove it if it is there
     #[arg(long, value_name = "GUARD")]
     without: Option<GuardPart>,
-    #[command(flatten)]
-    settings: SettingFlags<GUARD>,
-}
-
-impl GuardCommand {
-    /// The flags that are settings.
-    pub(crate) fn given(&self) -> Given {
-        match self {
-            GuardCommand::Install(arguments) => arguments.settings.given(),
-            _ => Given::default(),
-        }
-    }
 }
 
 /// The longest name the kernel takes is 15 bytes. A trailing `*` is what nft writes for `+`.
@@ -99,7 +87,7 @@ pub(crate) fn run(call: &Call<'_>, command: &GuardCommand) -> u8 {
 
 /// A settings file that cannot be read does not keep the guard from being installed.
 fn allows_local_proxy(call: &Call<'_>) -> bool {
-    match call.given() {
+    match &call.given {
         Ok(given) => {
             given.text("allow_local_proxy").is_some_and(|text| ["true", "1"].contains(&text))
         }

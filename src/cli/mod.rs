@@ -25,7 +25,7 @@ use std::process::ExitCode;
 pub(crate) use abandon::AbandonError;
 use call::Call;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use ecs_config::command::{LintArgs, Output, suggest_flag};
 #[cfg(test)]
 pub(crate) use lint::tests::examples as lint_examples;
@@ -37,7 +37,7 @@ pub(crate) use status::tests::examples as status_examples;
 use crate::error::{Error, ExitStatus, RuntimeFailed};
 use crate::log::LogFormat;
 use crate::report::refusal;
-use crate::settings::{self, Environment, Given, location};
+use crate::settings::{self, Environment, Given, VERIFY, location};
 
 /// Gets a container instance ready for Amazon ECS: keeps containers from instance metadata, proves
 /// who the host is, fetches ecs.config from a private bucket, checks it as its readers will read
@@ -84,7 +84,8 @@ enum Command {
     /// The main job: guard, prove identity, fetch, lint, install, report. Safe to repeat
     Run(run::RunArgs),
     /// Prove this host's AWS identity, and print it
-    Verify(verify::VerifyArgs),
+    #[command(args = flags::of(VERIFY))]
+    Verify,
     /// Check an ecs.config as all its readers will read it; works offline, in CI, on a laptop
     Lint(LintArgs),
     /// Keep containers from instance metadata
@@ -111,35 +112,18 @@ enum Command {
     Man,
 }
 
-impl Command {
-    /// The flags that are settings.
-    fn flags(&self) -> Given {
-        match self {
-            Command::Run(args) => args.settings.given(),
-            Command::Verify(args) => args.settings.given(),
-            Command::Doctor(args) => args.settings.given(),
-            Command::Abandon(args) => args.settings.given(),
-            Command::Role(args) => args.given(),
-            Command::Guard(command) => command.given(),
-            _ => Given::default(),
-        }
-    }
-
-    fn is_lint(&self) -> bool {
-        matches!(self, Command::Lint(_))
-    }
-}
-
 /// The tree of commands and flags.
 pub(crate) fn command() -> clap::Command {
     examples::add(Cli::command())
 }
 
-fn parse() -> Result<Cli, clap::Error> {
-    match plain_check().or_else(parse_one) {
-        Some(cli) => Ok(cli),
-        None => Cli::from_arg_matches(&command().try_get_matches()?),
+/// What was typed, and the settings among it.
+fn parse() -> Result<(Cli, Given), clap::Error> {
+    if let Some(cli) = plain_check() {
+        return Ok((cli, Given::default()));
     }
+    let matches = parse_one().map_or_else(|| command().try_get_matches(), Ok)?;
+    Ok((Cli::from_arg_matches(&matches)?, flags::typed(&matches)))
 }
 
 /// `status --check`, which each start of the agent waits for: parsing it would be a third of its work.
@@ -158,18 +142,17 @@ fn plain_check() -> Option<Cli> {
 
 /// The commands of a boot, each without the flags of the others: those would be most of the work of
 /// `status --check`. Whatever is not a plain call of one of them is for the whole tree to parse.
-fn parse_one() -> Option<Cli> {
+fn parse_one() -> Option<ArgMatches> {
     let name = std::env::args_os().nth(1)?;
     let one = |name: &'static str| clap::Command::new(name);
     let command = match name.to_str()? {
         "run" => run::RunArgs::augment_args(one("run")),
-        "verify" => verify::VerifyArgs::augment_args(one("verify")),
+        "verify" => one("verify").args(flags::of(VERIFY)),
         "status" => status::StatusArgs::augment_args(one("status")),
         "doctor" => doctor::DoctorArgs::augment_args(one("doctor")),
         _ => return None,
     };
-    let tree = Global::augment_args(one("ecs-bootstrap")).subcommand(command);
-    Cli::from_arg_matches(&tree.try_get_matches().ok()?).ok()
+    Global::augment_args(one("ecs-bootstrap")).subcommand(command).try_get_matches().ok()
 }
 
 /// Runs what was typed, in this process's environment.
@@ -181,14 +164,15 @@ pub fn main() -> ExitCode {
         return ExitCode::from(ExitStatus::Internal.code());
     }
     let environment = Environment::of_process();
-    let cli = match parse() {
-        Ok(cli) => cli,
+    let (cli, typed) = match parse() {
+        Ok(parsed) => parsed,
         Err(error) => return ExitCode::from(refuse(error, &environment)),
     };
-    let call = Call::new(&cli.global, cli.command.flags(), &environment, cli.command.is_lint());
+    let is_lint = matches!(cli.command, Command::Lint(_));
+    let call = Call::new(&cli.global, typed, &environment, is_lint);
     ExitCode::from(match &cli.command {
         Command::Run(args) => run::run(&call, args),
-        Command::Verify(_) => verify::run(&call),
+        Command::Verify => verify::run(&call),
         Command::Lint(args) => lint::run(&call, args),
         Command::Guard(command) => guard::run(&call, command),
         Command::Doctor(args) => doctor::run(&call, args),
@@ -209,19 +193,18 @@ fn refuse(mut error: clap::Error, environment: &Environment) -> u8 {
     if !error.use_stderr() {
         // Nothing can be done about a closed stream.
         let _ = error.print();
-        return u8::try_from(error.exit_code()).unwrap_or(ExitStatus::Settings.code());
+        return 0;
     }
     let text = match unnamed_source(&error) {
         Some(source) => Error::from(settings::Error::without_config(source)).failure().to_text(),
         None => error.render().to_string(),
     };
     output::print_error_text(&text);
-    if !typed.iter().any(|word| word == "run") {
-        return u8::try_from(error.exit_code()).unwrap_or(ExitStatus::Settings.code());
+    if typed.iter().any(|word| word == "run") {
+        let line = text.lines().find(|line| !line.starts_with("what:")).unwrap_or_default();
+        let message = line.trim_start_matches("why:").trim();
+        refusal::record(&root(&typed, environment), message);
     }
-    let line = text.lines().find(|line| !line.starts_with("what:")).unwrap_or_default();
-    let message = line.trim_start_matches("why:").trim();
-    refusal::record(&root(&typed, environment), message);
     ExitStatus::Settings.code()
 }
 

@@ -69,8 +69,8 @@ impl Call<'_> {
         }
     }
 
-    /// The same for commands that report their failure as `run` does.
-    pub(crate) fn report_failure(&self, command: &'static str, error: Error) -> u8 {
-        self.print_report(&Report::of_failure(command, error))
+    /// Prints the report of a command, also where it failed before it could make one.
+    pub(crate) fn print_result(&self, command: &'static str, ended: Result<Report, Error>) -> u8 {
+        self.print_report(&ended.unwrap_or_else(|error| Report::of_failure(command, error)))
     }
 }

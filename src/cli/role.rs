@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::install::compose;
 use crate::role::print::{PrintFormat, print_role};
 use crate::role::{Role, RoleRequest};
-use crate::settings::{Given, Settings};
+use crate::settings::Settings;
 use crate::source::Source;
 
 #[derive(Args, Debug)]
@@ -61,22 +61,6 @@ struct CheckArgs {
     timeout: Option<String>,
 }
 
-impl RoleArgs {
-    /// The flags that are settings too.
-    pub(crate) fn given(&self) -> Given {
-        match &self.command {
-            RoleCommand::Print(args) => Given::flags([("config", args.request.config.clone())]),
-            #[cfg(feature = "role-check")]
-            RoleCommand::Check(args) => Given::flags([
-                ("config", args.request.config.clone()),
-                ("timeout", args.timeout.clone().into_iter().collect()),
-            ]),
-            #[cfg(not(feature = "role-check"))]
-            RoleCommand::Other(_) => Given::default(),
-        }
-    }
-}
-
 pub(crate) fn run(call: &Call<'_>, args: &RoleArgs) -> u8 {
     let (name, result) = match &args.command {
         RoleCommand::Print(args) => ("role print", printed(call, args)),
@@ -89,7 +73,7 @@ pub(crate) fn run(call: &Call<'_>, args: &RoleArgs) -> u8 {
     };
     match result {
         Ok((text, status)) => print(&text).max(status),
-        Err(error) => call.report_failure(name, error),
+        Err(error) => call.print_result(name, Err(error)),
     }
 }
 

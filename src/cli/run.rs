@@ -4,11 +4,10 @@ use nix::unistd::geteuid;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
-use super::Output;
 use super::call::{Call, block_on, runtime};
-use super::flags::SettingFlags;
 use super::output::{print, print_error_text};
 use super::signals::interrupted;
+use super::{Output, flags};
 use crate::bootstrap::{self, Boot};
 use crate::error::{Diagnostic, Error, Step};
 use crate::files;
@@ -18,15 +17,14 @@ use crate::paths;
 use crate::report::{Report, inventory, refusal};
 use crate::settings::{RUN, Settings};
 
-#[derive(clap::Args, Debug, Default)]
+#[derive(clap::Args, Debug)]
+#[command(args = flags::of(RUN))]
 pub(crate) struct RunArgs {
-    #[command(flatten)]
-    pub(crate) settings: SettingFlags<RUN>,
     /// Do everything up to the installation, and print the difference
-    #[arg(long)]
+    #[arg(long, display_order = flags::LAST)]
     dry_run: bool,
     /// Print when each step and each connection began and ended
-    #[arg(long)]
+    #[arg(long, display_order = flags::LAST)]
     timings: bool,
 }
 

@@ -2,7 +2,6 @@
 //! that a run of this boot verified.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -15,7 +14,7 @@ use crate::install::foreign;
 use crate::install::state::{State, boot_id};
 use crate::paths::{self, ECS_CONFIG, below};
 use crate::report::refusal::{self, Refusal};
-use crate::report::{parse_rfc3339, to_text};
+use crate::report::to_text;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct StatusArgs {
@@ -53,7 +52,7 @@ pub(crate) fn run(call: &Call<'_>, args: &StatusArgs) -> u8 {
     };
     match text {
         Ok(text) => print(&format!("{text}\n")),
-        Err(error) => call.report_failure("status", error),
+        Err(error) => call.print_result("status", Err(error)),
     }
 }
 
@@ -114,18 +113,9 @@ fn check(root: &Path) -> Result<String, Error> {
         let judged = foreign::check(&bytes, &files, id, is_ours);
         judged.map_err(|error| failed(error.to_string()))?;
     }
-    Ok(format!("verified: sha256 {}, {} ago", generation.sha256, age(&generation.verified_at)))
-}
-
-/// How long ago something was.
-pub(crate) fn age(rfc3339: &str) -> String {
-    let elapsed =
-        parse_rfc3339(rfc3339).and_then(|then| SystemTime::now().duration_since(then).ok());
-    let whole_seconds = |age: Duration| Duration::from_secs(age.as_secs());
-    elapsed.map_or_else(
-        || "an unknown time".into(),
-        |age| humantime::format_duration(whole_seconds(age)).to_string(),
-    )
+    let age = generation.age().map(|age| humantime::format_duration(age).to_string());
+    let age = age.as_deref().unwrap_or("an unknown time");
+    Ok(format!("verified: sha256 {}, {age} ago", generation.sha256))
 }
 
 #[cfg(test)]

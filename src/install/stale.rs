@@ -4,15 +4,13 @@
 //! the sources and with the settings of now, and whose verification is not older than `--max-age`.
 //! An image carries the file and our state of the host that it was made of to others.
 
-use std::time::{Duration, SystemTime};
-
 use super::state::{Generation, State, boot_id, selection};
 use super::{foreign, health};
 use crate::error::Error;
 use crate::files::HostFiles;
 use crate::identity::HostFacts;
 use crate::paths;
-use crate::report::{ConfigReport, parse_rfc3339};
+use crate::report::ConfigReport;
 use crate::settings::Settings;
 
 /// A file that stays.
@@ -42,7 +40,7 @@ pub(crate) fn keep(
         let id = &facts.reported.instance_id;
         foreign::check(present, files, id, |name| generation.keys.contains(name))?;
     }
-    let age = age(&generation);
+    let age = generation.age();
     let ago = age.map_or_else(
         || "at an unknown time".into(),
         |age| format!("{} ago", humantime::format_duration(age)),
@@ -111,7 +109,7 @@ fn verified<'s>(
             "was verified before `--set`, `--expand`, `--keep` and `--replace` had their present values",
         );
     }
-    let is_too_old = |limit| age(generation).is_none_or(|age| age > limit);
+    let is_too_old = |limit| generation.age().is_none_or(|age| age > limit);
     match settings.max_age.is_some_and(is_too_old) {
         true => Err("was verified longer ago than --max-age allows"),
         false => Ok(generation),
@@ -133,11 +131,4 @@ fn of_this_host(generation: &Generation, facts: &HostFacts) -> Result<(), &'stat
         return Err("was verified with another role");
     }
     Ok(())
-}
-
-/// In whole seconds; `None` if by the clock it is in the future, and so proves nothing.
-fn age(generation: &Generation) -> Option<Duration> {
-    let then = parse_rfc3339(&generation.verified_at)?;
-    let age = SystemTime::now().duration_since(then).ok()?;
-    Some(Duration::from_secs(age.as_secs()))
 }

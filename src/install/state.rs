@@ -9,13 +9,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::files::{self, sha256};
 use crate::paths::{self, MAX_STATE, below};
-use crate::report::ConfigReport;
+use crate::report::{ConfigReport, parse_rfc3339};
 use crate::settings::Settings;
 use crate::source::Layer;
 
@@ -201,6 +202,14 @@ impl State {
 }
 
 impl Generation {
+    /// How long ago it was verified, in whole seconds; `None` if by the clock that is in the future,
+    /// and so proves nothing.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        let then = parse_rfc3339(&self.verified_at)?;
+        let age = SystemTime::now().duration_since(then).ok()?;
+        Some(Duration::from_secs(age.as_secs()))
+    }
+
     /// What a report says of a file of this generation that stays as it is.
     pub(super) fn report(&self, bytes: usize) -> ConfigReport {
         ConfigReport {
