@@ -45,49 +45,36 @@ static LIVE: AtomicBool = AtomicBool::new(false);
 /// Whether where each setting came from, and what is waited for, is logged too.
 static VERBOSE: AtomicBool = AtomicBool::new(false);
 
-/// How much is logged.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Volume {
-    /// Warnings and errors only.
-    Quiet,
-    Normal,
-    Verbose,
-}
-
 /// Whether `-v` was typed.
 pub(crate) fn is_verbose() -> bool {
     VERBOSE.load(Ordering::Relaxed)
 }
 
-/// Starts the log, and gives the format in use. `journal_stream` is JOURNAL_STREAM, by which
-/// systemd tells that stderr is the journal.
-pub(crate) fn start(format: LogFormat, volume: Volume, journal_stream: Option<&str>) -> LogFormat {
-    let quiet = volume == Volume::Quiet;
-    VERBOSE.store(volume == Volume::Verbose, Ordering::Relaxed);
+/// Starts the log, and gives the format in use. `quiet` is warnings and errors only, and has
+/// precedence over `verbose`. `journal_stream` is JOURNAL_STREAM, by which systemd tells that stderr
+/// is the journal.
+pub(crate) fn start(
+    format: LogFormat,
+    quiet: bool,
+    verbose: bool,
+    journal_stream: Option<&str>,
+) -> LogFormat {
+    VERBOSE.store(verbose && !quiet, Ordering::Relaxed);
     let format = match format {
         LogFormat::Auto if journal_stream.is_some_and(stderr_is) => LogFormat::Journald,
         LogFormat::Auto => LogFormat::Text,
         chosen => chosen,
     };
     LIVE.store(format == LogFormat::Text && !quiet && stderr().is_terminal(), Ordering::Relaxed);
+    let written = layer().log_internal_errors(false).with_writer(|| Clean);
     let written = match format {
-        LogFormat::Json | LogFormat::Emf => layer()
-            .log_internal_errors(false)
-            .json()
-            .flatten_event(true)
-            .with_target(false)
-            .with_writer(|| Clean)
-            .boxed(),
-        LogFormat::Journald => layer()
-            .log_internal_errors(false)
-            .event_format(Line { name: priority })
-            .with_writer(|| Clean)
-            .boxed(),
-        LogFormat::Text | LogFormat::Auto => layer()
-            .log_internal_errors(false)
-            .event_format(Line { name: level_in_words })
-            .with_writer(|| Clean)
-            .boxed(),
+        LogFormat::Json | LogFormat::Emf => {
+            written.json().flatten_event(true).with_target(false).boxed()
+        }
+        LogFormat::Journald => written.event_format(Line { name: priority }).boxed(),
+        LogFormat::Text | LogFormat::Auto => {
+            written.event_format(Line { name: level_in_words }).boxed()
+        }
     };
     // Our own events only: what the crates below us log is about their insides.
     let ours = filter::filter_fn(|event| event.target().starts_with("ecs_bootstrap"));

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use super::{Global, Output, limits};
 use crate::error::{Error, RuntimeFailed};
 use crate::files;
-use crate::log::{self, LogFormat, Volume};
+use crate::log::{self, LogFormat};
 use crate::net::{self, aws::Aws};
 use crate::paths;
 use crate::settings::{self, Environment, Given, Settings, location};
@@ -50,17 +50,13 @@ impl<'a> Call<'a> {
             Err(_) => formats(global, environment),
         };
         let (output, format) = (output(&formats, is_lint), log_format(&formats));
-        let volume = match (global.quiet, global.verbose) {
-            (true, _) => Volume::Quiet,
-            (false, 0) => Volume::Normal,
-            (false, _) => Volume::Verbose,
-        };
         let chosen = *format.as_ref().unwrap_or(&LogFormat::Auto);
+        let (quiet, verbose) = (global.quiet, global.verbose > 0);
         Call {
             root,
             environment,
-            format: log::start(chosen, volume, environment.get("JOURNAL_STREAM")),
-            quiet: global.quiet,
+            format: log::start(chosen, quiet, verbose, environment.get("JOURNAL_STREAM")),
+            quiet,
             given: given.and_then(|given| output.clone().and(format).map(|_| given)),
             output: output.unwrap_or(Output::Text),
             settings_file,

@@ -71,49 +71,39 @@ pub(crate) enum Step {
 }
 
 impl Step {
+    /// Its name, and what the program does in it.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Step::Guard => ("guard", "keeping containers from instance metadata"),
+            Step::Identity => ("identity", "proving who this host is"),
+            Step::Fetch => ("fetch", "fetching the configuration"),
+            Step::Lint => ("lint", "checking the configuration"),
+            Step::Install => ("install", "installing the configuration"),
+            Step::Agent => ("agent", "restarting the ECS agent"),
+            Step::Settings => ("settings", "reading the settings"),
+            Step::Start => ("start", "starting"),
+            Step::Lock => ("lock", "waiting for another run to end"),
+            Step::Bundle => ("bundle", "writing the support bundle"),
+            Step::Role => ("role", "reading or writing the role"),
+            Step::Status => ("status", "reading the state of the installed configuration"),
+            Step::Signal => ("signal", "running"),
+            Step::Abandon => ("abandon", "telling Auto Scaling that this host failed"),
+        }
+    }
+
     /// As reports and messages spell it.
     pub(crate) fn name(self) -> &'static str {
-        match self {
-            Step::Guard => "guard",
-            Step::Identity => "identity",
-            Step::Fetch => "fetch",
-            Step::Lint => "lint",
-            Step::Install => "install",
-            Step::Agent => "agent",
-            Step::Settings => "settings",
-            Step::Start => "start",
-            Step::Lock => "lock",
-            Step::Bundle => "bundle",
-            Step::Role => "role",
-            Step::Status => "status",
-            Step::Signal => "signal",
-            Step::Abandon => "abandon",
-        }
+        self.words().0
+    }
+
+    /// What the program does in it.
+    pub(crate) fn doing(self) -> &'static str {
+        self.words().1
     }
 
     /// Whether reports list it.
     pub(crate) fn is_reported(self) -> bool {
         (self as usize) <= Step::Agent as usize
-    }
-
-    /// What the program does in it.
-    pub(crate) fn doing(self) -> &'static str {
-        match self {
-            Step::Guard => "keeping containers from instance metadata",
-            Step::Identity => "proving who this host is",
-            Step::Fetch => "fetching the configuration",
-            Step::Lint => "checking the configuration",
-            Step::Install => "installing the configuration",
-            Step::Agent => "restarting the ECS agent",
-            Step::Settings => "reading the settings",
-            Step::Start => "starting",
-            Step::Lock => "waiting for another run to end",
-            Step::Bundle => "writing the support bundle",
-            Step::Role => "reading or writing the role",
-            Step::Signal => "running",
-            Step::Abandon => "telling Auto Scaling that this host failed",
-            Step::Status => "reading the state of the installed configuration",
-        }
     }
 }
 
