@@ -6,11 +6,9 @@
 //! Those of Systems Manager are what registers an external host, keeps its credentials fresh and
 //! lets it be reached; the managed policy allows more (reading any parameter, for one).
 
-use When::{Always, CreateCluster, OnEc2, Tags, TagsOnEc2, TaskExecution};
-
 use super::documents::{AGENT_POLICY, CONFIG_POLICY, LIFECYCLE_POLICY};
 use super::{GROUP, HostType, Role};
-use crate::source::Store;
+use crate::source::{Source, Store, policy};
 
 /// One action on some resources.
 #[derive(Clone, Debug)]
@@ -37,25 +35,24 @@ pub(super) enum PermissionGroup {
     Agent,
     Ssm,
     Lifecycle,
-    /// The one at this index of the role's objects.
+    /// What reads the object that the source at this index is.
     Object(usize),
-    /// The one at this index of the role's parameters and secrets.
+    /// What reads the parameter or the secret that the source at this index is.
     Secret(usize),
-    /// The one at this index of the role's keys.
+    /// What decrypts with the key at this index.
     Key(usize),
 }
 
 /// When an action is needed.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum When {
-    Always,
-    /// On EC2: a Spot instance that is about to end, an instance's own tags.
-    OnEc2,
-    CreateCluster,
-    Tags,
-    TagsOnEc2,
-    TaskExecution,
-}
+type When = fn(&Role) -> bool;
+
+const ALWAYS: When = |_| true;
+/// A Spot instance that is about to end, an instance's own tags.
+const ON_EC2: When = |role| role.host != HostType::External;
+const CREATE_CLUSTER: When = |role| role.request.create_cluster;
+const TAGS: When = |role| role.request.tag_authorization;
+const TAGS_ON_EC2: When = |role| TAGS(role) && ON_EC2(role);
+const TASK_EXECUTION: When = |role| role.request.with_task_execution;
 
 /// The action; what follows `arn:PARTITION:SERVICE:REGION:ACCOUNT:`, or `*` for an action without
 /// resources; when it is needed; whether it is essential; what fails without it.
@@ -75,24 +72,24 @@ const SPOT: &str = "a Spot instance about to end is not drained";
 const TASK_TAGS: &str = "tasks do not find tags in their metadata";
 
 pub(super) const AGENT: [ActionRow; 18] = [
-    ("ecs:CreateCluster", "*", CreateCluster, true, "the agent cannot create its cluster"),
-    ("ecs:RegisterContainerInstance", "cluster/*", Always, true, REGISTER),
-    ("ecs:TagResource", "container-instance/*", Tags, true, TAGGING),
-    ("ec2:DescribeTags", "*", TagsOnEc2, true, TAGS_OF_EC2),
-    ("ecs:DiscoverPollEndpoint", "*", Always, true, POLL_ENDPOINT),
-    ("ecs:Poll", "container-instance/*", Always, true, "the agent gets no tasks"),
-    ("ecs:StartTelemetrySession", "container-instance/*", Always, true, TELEMETRY),
-    ("ecs:SubmitAttachmentStateChanges", "cluster/*", Always, true, SUBMIT),
-    ("ecs:SubmitContainerStateChange", "cluster/*", Always, true, SUBMIT),
-    ("ecs:SubmitTaskStateChange", "cluster/*", Always, true, SUBMIT),
-    ("ecs:UpdateContainerInstancesState", "container-instance/*", OnEc2, false, SPOT),
-    ("ecs:ListTagsForResource", "task/*/*", Always, false, TASK_TAGS),
-    ("ecr:GetAuthorizationToken", "*", TaskExecution, true, ECR),
-    ("ecr:BatchCheckLayerAvailability", "repository/*", TaskExecution, true, ECR),
-    ("ecr:GetDownloadUrlForLayer", "repository/*", TaskExecution, true, ECR),
-    ("ecr:BatchGetImage", "repository/*", TaskExecution, true, ECR),
-    ("logs:CreateLogStream", "log-group:*", TaskExecution, true, LOGS),
-    ("logs:PutLogEvents", "log-group:*", TaskExecution, true, LOGS),
+    ("ecs:CreateCluster", "*", CREATE_CLUSTER, true, "the agent cannot create its cluster"),
+    ("ecs:RegisterContainerInstance", "cluster/*", ALWAYS, true, REGISTER),
+    ("ecs:TagResource", "container-instance/*", TAGS, true, TAGGING),
+    ("ec2:DescribeTags", "*", TAGS_ON_EC2, true, TAGS_OF_EC2),
+    ("ecs:DiscoverPollEndpoint", "*", ALWAYS, true, POLL_ENDPOINT),
+    ("ecs:Poll", "container-instance/*", ALWAYS, true, "the agent gets no tasks"),
+    ("ecs:StartTelemetrySession", "container-instance/*", ALWAYS, true, TELEMETRY),
+    ("ecs:SubmitAttachmentStateChanges", "cluster/*", ALWAYS, true, SUBMIT),
+    ("ecs:SubmitContainerStateChange", "cluster/*", ALWAYS, true, SUBMIT),
+    ("ecs:SubmitTaskStateChange", "cluster/*", ALWAYS, true, SUBMIT),
+    ("ecs:UpdateContainerInstancesState", "container-instance/*", ON_EC2, false, SPOT),
+    ("ecs:ListTagsForResource", "task/*/*", ALWAYS, false, TASK_TAGS),
+    ("ecr:GetAuthorizationToken", "*", TASK_EXECUTION, true, ECR),
+    ("ecr:BatchCheckLayerAvailability", "repository/*", TASK_EXECUTION, true, ECR),
+    ("ecr:GetDownloadUrlForLayer", "repository/*", TASK_EXECUTION, true, ECR),
+    ("ecr:BatchGetImage", "repository/*", TASK_EXECUTION, true, ECR),
+    ("logs:CreateLogStream", "log-group:*", TASK_EXECUTION, true, LOGS),
+    ("logs:PutLogEvents", "log-group:*", TASK_EXECUTION, true, LOGS),
 ];
 
 const ABANDON: &str = "`ecs-bootstrap abandon` cannot have a host replaced that failed";
@@ -102,22 +99,22 @@ const SSM_ALIVE: &str =
 const SSM_REACH: &str = "Systems Manager cannot reach the host";
 
 const SSM: [ActionRow; 11] = [
-    ("ssm:UpdateInstanceInformation", "*", Always, true, SSM_ALIVE),
-    ("ssmmessages:CreateControlChannel", "*", Always, true, SSM_REACH),
-    ("ssmmessages:CreateDataChannel", "*", Always, true, SSM_REACH),
-    ("ssmmessages:OpenControlChannel", "*", Always, true, SSM_REACH),
-    ("ssmmessages:OpenDataChannel", "*", Always, true, SSM_REACH),
-    ("ec2messages:AcknowledgeMessage", "*", Always, false, SSM_REACH),
-    ("ec2messages:DeleteMessage", "*", Always, false, SSM_REACH),
-    ("ec2messages:FailMessage", "*", Always, false, SSM_REACH),
-    ("ec2messages:GetEndpoint", "*", Always, false, SSM_REACH),
-    ("ec2messages:GetMessages", "*", Always, false, SSM_REACH),
-    ("ec2messages:SendReply", "*", Always, false, SSM_REACH),
+    ("ssm:UpdateInstanceInformation", "*", ALWAYS, true, SSM_ALIVE),
+    ("ssmmessages:CreateControlChannel", "*", ALWAYS, true, SSM_REACH),
+    ("ssmmessages:CreateDataChannel", "*", ALWAYS, true, SSM_REACH),
+    ("ssmmessages:OpenControlChannel", "*", ALWAYS, true, SSM_REACH),
+    ("ssmmessages:OpenDataChannel", "*", ALWAYS, true, SSM_REACH),
+    ("ec2messages:AcknowledgeMessage", "*", ALWAYS, false, SSM_REACH),
+    ("ec2messages:DeleteMessage", "*", ALWAYS, false, SSM_REACH),
+    ("ec2messages:FailMessage", "*", ALWAYS, false, SSM_REACH),
+    ("ec2messages:GetEndpoint", "*", ALWAYS, false, SSM_REACH),
+    ("ec2messages:GetMessages", "*", ALWAYS, false, SSM_REACH),
+    ("ec2messages:SendReply", "*", ALWAYS, false, SSM_REACH),
 ];
 
 /// Everything that `role` must allow, group by group.
 pub(super) fn of(role: &Role) -> Vec<Permission> {
-    let agent = AGENT.iter().filter(|(_, _, when, ..)| is_needed(*when, role));
+    let agent = AGENT.iter().filter(|(_, _, is_needed, ..)| is_needed(role));
     let ssm = SSM.iter().filter(|_| role.host == HostType::External);
     agent
         .map(|row| of_row(PermissionGroup::Agent, row, role))
@@ -127,18 +124,6 @@ pub(super) fn of(role: &Role) -> Vec<Permission> {
         .chain(secrets(role))
         .chain(keys(role))
         .collect()
-}
-
-fn is_needed(when: When, role: &Role) -> bool {
-    let on_ec2 = role.host != HostType::External;
-    match when {
-        Always => true,
-        OnEc2 => on_ec2,
-        CreateCluster => role.request.create_cluster,
-        Tags => role.request.tag_authorization,
-        TagsOnEc2 => role.request.tag_authorization && on_ec2,
-        TaskExecution => role.request.with_task_execution,
-    }
 }
 
 fn of_row(
@@ -172,7 +157,7 @@ fn lifecycle(role: &Role) -> impl Iterator<Item = Permission> {
     let actions = ["autoscaling:SetInstanceHealth", "autoscaling:CompleteLifecycleAction"];
     role.request.lifecycle.iter().flat_map(move |name| {
         actions.map(|action| {
-            let row = (action, GROUP, Always, true, ABANDON);
+            let row = (action, GROUP, ALWAYS, true, ABANDON);
             let any = of_row(PermissionGroup::Lifecycle, &row, role);
             Permission { resource: any.resource.clone() + name, ..any }
         })
@@ -180,45 +165,58 @@ fn lifecycle(role: &Role) -> impl Iterator<Item = Permission> {
 }
 
 fn objects(role: &Role) -> impl Iterator<Item = Permission> {
-    role.objects.iter().enumerate().map(|(at, object)| Permission {
-        group: PermissionGroup::Object(at),
-        action: object.action,
-        resource: object.arn.clone(),
-        context: object.owner.iter().map(|owner| ("s3:ResourceAccount", owner.clone())).collect(),
-        consequence: format!("{} cannot be fetched", object.source),
-        essential: true,
+    role.sources.iter().enumerate().filter_map(|(at, source)| {
+        let object = source.object()?;
+        let owner = object.owner.iter();
+        Some(Permission {
+            group: PermissionGroup::Object(at),
+            action: policy::action(object),
+            resource: policy::object_arn(object, role.partition.home),
+            context: owner.map(|owner| ("s3:ResourceAccount", owner.clone())).collect(),
+            consequence: format!("{source} cannot be fetched"),
+            essential: true,
+        })
     })
 }
 
 fn secrets(role: &Role) -> impl Iterator<Item = Permission> {
-    role.secrets.iter().enumerate().map(|(at, secret)| Permission {
-        group: PermissionGroup::Secret(at),
-        action: secret.store.action().name,
-        resource: secret.arn.clone(),
-        context: Vec::new(),
-        consequence: format!("{} cannot be fetched", secret.source),
-        essential: true,
+    let region = role.request.region.as_deref();
+    let account = role.request.account.as_deref().unwrap_or("*");
+    role.sources.iter().enumerate().filter_map(move |(at, source)| {
+        let secret = source.secret()?;
+        Some(Permission {
+            group: PermissionGroup::Secret(at),
+            action: secret.store.action().name,
+            resource: secret.arn(role.partition.name, region, account),
+            context: Vec::new(),
+            consequence: format!("{source} cannot be fetched"),
+            essential: true,
+        })
     })
 }
 
 /// Each key by way of each service that decrypts with it; S3 where no source is known.
 fn keys(role: &Role) -> impl Iterator<Item = Permission> {
-    let has = |store| role.secrets.iter().any(|secret| secret.store == store);
+    let secrets = || role.sources.iter().filter_map(Source::secret);
+    let has = |store| secrets().any(|secret| secret.store == store);
+    let has_object = role.sources.iter().any(|source| source.object().is_some());
     let services = [
-        ("s3", !role.objects.is_empty() || role.secrets.is_empty(), "an object"),
+        ("s3", has_object || secrets().next().is_none(), "an object"),
         ("ssm", has(Store::ParameterStore), "a parameter"),
         ("secretsmanager", has(Store::SecretsManager), "a secret"),
     ];
     let services = services.into_iter().filter(|(_, is_used, _)| *is_used);
-    role.keys.iter().enumerate().flat_map(move |(at, key)| {
+    // The value is documented for these two partitions.
+    let has_via = matches!(role.partition.name, "aws" | "aws-us-gov");
+    role.request.kms_key.iter().enumerate().flat_map(move |(at, arn)| {
+        let region = arn.split(':').nth(3).filter(|_| has_via);
         services.clone().map(move |(service, _, what)| Permission {
             group: PermissionGroup::Key(at),
             action: "kms:Decrypt",
-            resource: key.arn.clone(),
-            context: key
-                .via
+            resource: arn.clone(),
+            context: region
                 .iter()
-                .map(|via| ("kms:ViaService", format!("{service}.{via}")))
+                .map(|region| ("kms:ViaService", format!("{service}.{region}.amazonaws.com")))
                 .collect(),
             consequence: format!("{what} encrypted with this key cannot be read"),
             essential: true,

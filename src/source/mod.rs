@@ -23,7 +23,7 @@ pub(crate) use content::not_a_configuration;
 pub(crate) use error::Error;
 use error::ErrorKind;
 use grammar::Location;
-pub(crate) use grammar::{Bucket, Object, Secret, Source, Store};
+pub(crate) use grammar::{Bucket, Object, Source, Store};
 pub(crate) use invalid::Invalid;
 pub(crate) use secret::{FetchedSecret, fetch_secrets};
 use serde::{Deserialize, Serialize};

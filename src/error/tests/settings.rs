@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{ExitStatus, PLANTED, examples};
 use crate::net::aws::Aws;
-use crate::role;
+use crate::role::{self, Role, RoleRequest};
 use crate::settings::{Error, Given, Settings};
 
 pub(super) fn settings() -> Vec<(ExitStatus, Error)> {
@@ -63,18 +63,25 @@ fn file(text: &str) -> Error {
 
 pub(super) fn role() -> Vec<(ExitStatus, role::Error)> {
     use role::Error;
+    let invalid = |name: &str, request| {
+        let made = Role::new(request, Some(name.into()), &[], None);
+        made.err().unwrap()
+    };
+    let usual = RoleRequest::default;
     examples!(Error {
-        Error::Name(_) => Settings [Error::Name("a/b".into())],
-        Error::Account(_) => Settings [Error::Account("1".into())],
-        Error::Region(_) => Settings [Error::Region("US".into())],
+        Error::Invalid { .. } => Settings [
+            invalid("a/b", usual()),
+            #[cfg(not(feature = "role-check"))]
+            Error::no_command(&["chekc".into()]),
+            invalid("r", RoleRequest { account: Some("1".into()), ..usual() }),
+            invalid("r", RoleRequest { region: Some("US".into()), ..usual() }),
+            invalid("r", RoleRequest { kms_key: vec!["alias/mine".into()], ..usual() }),
+        ],
         Error::Partition(_) => Settings [Error::Partition("gov".into())],
         Error::Partitions { .. } => Settings [
             Error::Partitions { what: "cn-north-1".into(), theirs: "aws-cn", ours: "aws" },
         ],
-        Error::Key(_) => Settings [Error::Key("alias/mine".into())],
         #[cfg(not(feature = "role-check"))]
         Error::NoCheck => Settings [Error::no_command(&["check".into()])],
-        #[cfg(not(feature = "role-check"))]
-        Error::NoCommand(_) => Settings [Error::no_command(&["chekc".into()])],
     })
 }

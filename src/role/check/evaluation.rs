@@ -148,8 +148,9 @@ impl<'a> Evaluation<'a> {
         };
         let finding = RoleFinding::new(severity, id, message, shell::sequence(&fix));
         match group {
-            PermissionGroup::Object(at) => finding.about(&self.role.objects[at].source),
-            PermissionGroup::Secret(at) => finding.about(&self.role.secrets[at].source),
+            PermissionGroup::Object(at) | PermissionGroup::Secret(at) => {
+                finding.about(&self.role.sources[at])
+            }
             _ => finding,
         }
     }

@@ -3,6 +3,8 @@
 use ecs_config::lint::Severity;
 use serde::Serialize;
 
+use crate::source::Source;
+
 /// One thing that was found, in the shape of the report's other findings. Only errors make `role
 /// check` fail.
 #[derive(Clone, Debug, Serialize)]
@@ -34,7 +36,7 @@ impl RoleFinding {
         RoleFinding { id, severity, source: None, line, column, end_column, key, message, fix }
     }
 
-    pub(super) fn about(self, source: &str) -> RoleFinding {
-        RoleFinding { source: Some(source.to_owned()), ..self }
+    pub(super) fn about(self, source: &Source) -> RoleFinding {
+        RoleFinding { source: Some(source.to_string()), ..self }
     }
 }

@@ -78,7 +78,7 @@ fn unreadable(role: &Role, source: &Source, error: &source::Error) -> RoleFindin
         _ => ("object-not-fetched", error.remedy()),
     };
     let message = format!("the role's own credentials cannot read it: {error}");
-    RoleFinding::new(Severity::Error, id, message, fix).about(&source.to_string())
+    RoleFinding::new(Severity::Error, id, message, fix).about(source)
 }
 
 /// The requests that the agent would make.

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::documents::Documents;
 use super::{Role, shell};
+use crate::source::{Source, policy};
 
 /// How the documents are written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -41,7 +42,8 @@ fn title(role: &Role) -> String {
 
 fn cli(role: &Role, documents: &Documents) -> String {
     let commands = shell::sequence(&shell::procedure(role, documents));
-    let notes: BTreeSet<&str> = role.objects.iter().filter_map(|object| object.note).collect();
+    let objects = role.sources.iter().filter_map(Source::object);
+    let notes: BTreeSet<&str> = objects.filter_map(policy::note).collect();
     let notes: String = notes.iter().map(|note| format!("# {note}\n")).collect();
     format!("# {}\n{notes}{commands}\n", title(role))
 }
