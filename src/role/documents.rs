@@ -57,10 +57,14 @@ pub(super) fn document(statements: Vec<Value>) -> Value {
     json!({"Version": "2012-10-17", "Statement": statements})
 }
 
+pub(super) fn trust(role: &Role) -> Value {
+    document(vec![trust_statement(role)])
+}
+
 /// On an external host the account, where it is known, keeps Systems Manager from giving the role
 /// to a host of another account:
 /// <https://docs.aws.amazon.com/systems-manager/latest/userguide/cross-service-confused-deputy-prevention.html>
-pub(super) fn trust(role: &Role) -> Value {
+pub(super) fn trust_statement(role: &Role) -> Value {
     let mut statement = json!({
         "Effect": "Allow",
         "Principal": {"Service": role.host.service()},
@@ -69,7 +73,7 @@ pub(super) fn trust(role: &Role) -> Value {
     if let (HostType::External, Some(account)) = (role.host, &role.request.account) {
         statement["Condition"] = json!({"StringEquals": {"aws:SourceAccount": account}});
     }
-    document(vec![statement])
+    statement
 }
 
 /// One statement for permissions that differ in their action only, and one for those that differ

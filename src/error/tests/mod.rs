@@ -87,7 +87,7 @@ fn all() -> Vec<Example> {
     ];
     let all = all.into_iter().flatten();
     #[cfg(feature = "role-check")]
-    let all = all.chain(boxed(crate::role::check::Error::examples()));
+    let all = all.chain(boxed(crate::role::check::iam::Error::examples()));
     all.collect()
 }
 

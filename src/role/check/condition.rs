@@ -48,25 +48,20 @@ const OF_OTHERS: [&str; 7] = [
 #[derive(Clone, Debug)]
 pub(super) struct Condition {
     operator: String,
-    key: String,
+    /// `aws:SourceAccount` and so on.
+    pub(super) key: String,
     values: Vec<String>,
 }
 
-/// How values are compared, and whether the operator wants them to differ.
-const OPERATORS: [(&str, Compare, bool); 13] = [
-    ("StringEquals", exact, true),
-    ("StringNotEquals", exact, false),
-    ("StringEqualsIgnoreCase", any_case, true),
-    ("StringNotEqualsIgnoreCase", any_case, false),
-    ("StringLike", like, true),
-    ("StringNotLike", like, false),
-    ("ArnEquals", like, true),
-    ("ArnLike", like, true),
-    ("ArnNotEquals", like, false),
-    ("ArnNotLike", like, false),
-    ("Bool", any_case, true),
-    ("NumericEquals", exact, true),
-    ("NumericNotEquals", exact, false),
+/// How values are compared; with `Not` in their names, these want them to differ.
+const OPERATORS: [(&str, Compare); 7] = [
+    ("StringEquals", exact),
+    ("StringEqualsIgnoreCase", any_case),
+    ("StringLike", like),
+    ("ArnEquals", like),
+    ("ArnLike", like),
+    ("Bool", any_case),
+    ("NumericEquals", exact),
 ];
 
 type Compare = fn(&str, &str) -> Ternary;
@@ -106,16 +101,20 @@ impl Condition {
         conditions
     }
 
-    /// Whether the request meets it.
-    pub(super) fn met(&self, context: &RequestContext) -> Ternary {
+    /// Whether a request for the action meets it.
+    pub(super) fn met(&self, action: &str, context: &RequestContext) -> Ternary {
+        if self.is_about_another(action) {
+            return self.met_without_key();
+        }
         let name = self.operator.strip_suffix("IfExists").unwrap_or(&self.operator);
+        let positive = name.replacen("Not", "", 1);
         let context = context.iter().map(|(key, value)| (*key, value.as_str()));
         let value = context.chain(ALWAYS).find(|(key, _)| key.eq_ignore_ascii_case(&self.key));
-        match (value, OPERATORS.iter().find(|(operator, ..)| *operator == name)) {
-            (Some((_, value)), Some((_, compare, wanted))) => {
+        match (value, OPERATORS.iter().find(|(operator, _)| *operator == positive)) {
+            (Some((_, value)), Some((_, compare))) => {
                 let equal = self.values.iter().map(|one| compare(one, value)).max();
                 let equal = equal.unwrap_or(Ternary::No);
-                if *wanted { equal } else { !equal }
+                if positive == name { equal } else { !equal }
             }
             (Some(_), None) if name == "Null" => {
                 self.values.iter().any(|value| value == "false").into()
@@ -126,7 +125,7 @@ impl Condition {
 
     /// Whether no request for this action can carry the key. Other services' keys are known for
     /// objects only; `ec2:` and `ssm:` have one that each request of a host may carry.
-    pub(super) fn is_about_another(&self, action: &str) -> bool {
+    fn is_about_another(&self, action: &str) -> bool {
         let key = self.key.to_lowercase();
         let is_one_of = |keys: &[&str]| keys.iter().any(|known| key.starts_with(known));
         let of_version = action == "s3:GetObjectVersion" && key == "s3:versionid";
@@ -151,7 +150,7 @@ impl Condition {
 
     /// Whether a request meets it that lacks the key.
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_IfExists>
-    pub(super) fn met_without_key(&self) -> Ternary {
+    fn met_without_key(&self) -> Ternary {
         if self.operator == "Null" {
             return self.values.iter().any(|value| value == "true").into();
         }
@@ -159,11 +158,6 @@ impl Condition {
             || self.operator.starts_with("ForAllValues:")
             || self.operator.contains("Not") && !self.operator.starts_with("ForAnyValue:");
         is_met.into()
-    }
-
-    /// `aws:SourceAccount` and so on, for messages.
-    pub(super) fn key(&self) -> &str {
-        &self.key
     }
 }
 
@@ -263,7 +257,8 @@ mod tests {
             (json!({"ForAnyValue:StringEquals": {"aws:SourceAccount": "1"}}), Maybe),
         ];
         for (element, want) in table {
-            assert_eq!(Condition::parse(Some(&element))[0].met(&context), want, "{element}");
+            let condition = &Condition::parse(Some(&element))[0];
+            assert_eq!(condition.met("kms:Decrypt", &context), want, "{element}");
         }
     }
 }

@@ -1,10 +1,12 @@
 //! What is wrong with a role as IAM shows it: the guides' console procedure as a table. Pure.
 
+use std::slice;
+
 use ecs_config::lint::Severity;
 
 use super::finding::RoleFinding;
 use super::pattern::Ternary;
-use super::policy::{Decision, Policy, Statement, decide};
+use super::policy::{Decision, Statement, decide};
 use super::remediation;
 use super::snapshot::{RoleSnapshot, Simulated};
 use super::{excess_permissions, trust};
@@ -39,7 +41,6 @@ pub(super) fn findings(role: &Role, snapshot: &RoleSnapshot) -> Vec<RoleFinding>
 struct Evaluation<'a> {
     role: &'a Role,
     snapshot: &'a RoleSnapshot,
-    policies: Vec<Policy>,
     /// Each required permission, our decision, and the simulator's, where it was asked.
     decisions: Vec<(&'a Permission, Decision, Option<Simulated>)>,
 }
@@ -48,18 +49,17 @@ impl<'a> Evaluation<'a> {
     /// Where the simulator allows what we cannot see allowed, it knows more than we do; but for a
     /// resource that is one of many it is asked about `*` only, so its "no" does not override ours.
     fn new(role: &'a Role, snapshot: &'a RoleSnapshot, required: &'a [Permission]) -> Self {
-        let policies = snapshot.parse_policies();
         let decided = required.iter().enumerate().map(|(at, permission)| {
             let simulated = snapshot.simulated.get(at).copied();
-            let decision = match (decide(&policies, permission), simulated) {
-                (Decision::Unsure(_) | Decision::Missing, Some(Simulated::Allowed)) => {
+            let decision = match (decide(&snapshot.policies, permission), simulated) {
+                (Decision::Unsure(..) | Decision::Missing, Some(Simulated::Allowed)) => {
                     Decision::Allowed
                 }
                 (ours, _) => ours,
             };
             (permission, decision, simulated)
         });
-        Evaluation { role, snapshot, decisions: decided.collect(), policies }
+        Evaluation { role, snapshot, decisions: decided.collect() }
     }
 
     /// The permissions that are decided so, by what `key` makes of the decision.
@@ -89,7 +89,7 @@ impl<'a> Evaluation<'a> {
 
     fn denied(&self) -> impl Iterator<Item = RoleFinding> {
         let mut by_policy = self.grouped(|_, decision| match decision {
-            Decision::Denied(at) => Some(at.policy),
+            Decision::Denied(policy) => Some(policy),
             _ => None,
         });
         by_policy.sort_by_key(|(policy, _)| *policy);
@@ -97,18 +97,16 @@ impl<'a> Evaluation<'a> {
     }
 
     fn denies(&self, policy: usize, denied: &[&Permission]) -> RoleFinding {
+        let policy = &self.snapshot.policies[policy];
         // All its denying statements, not the first for each permission: one command must do.
         let denies = |statement: &Statement| {
-            let mut required = self.decisions.iter().map(|(permission, ..)| *permission);
-            !statement.allow && required.any(|it| statement.applies(&it.into()) == Ternary::Yes)
+            let mut required = self.decisions.iter().map(|(permission, ..)| permission);
+            !statement.allow && required.any(|it| statement.applies(it) == Ternary::Yes)
         };
-        let statements = self.policies[policy].statements.iter().enumerate();
-        let statements: Vec<usize> =
-            statements.filter(|(_, it)| denies(it)).map(|(at, _)| at).collect();
-        let policy = &self.snapshot.policies[policy];
-        let message =
-            format!("{} denies {}", policy.statement_name(statements[0]), summary(denied));
-        let fix = remediation::without_statements(self.role, policy, &statements);
+        let (denying, kept): (Vec<usize>, Vec<usize>) =
+            (0..policy.statements.len()).partition(|at| denies(&policy.statements[*at]));
+        let message = format!("{} denies {}", policy.statement_name(denying[0]), summary(denied));
+        let fix = remediation::keep_statements(self.role, policy, &kept);
         RoleFinding::new(severity(denied), "explicit-deny", message, fix)
     }
 
@@ -124,27 +122,16 @@ impl<'a> Evaluation<'a> {
             decision == Decision::Missing && it.group.inline_policy() == group.inline_policy()
         });
         let fix = remediation::grant(self.role, self.snapshot, &same_policy);
-        let severity = if self.snapshot.complete { severity(missing) } else { Severity::Warning };
+        let severity = if self.snapshot.is_partial { Severity::Warning } else { severity(missing) };
         let Permission { action, resource, consequence, .. } = missing[0];
+        let unallowed = |on| format!("no policy allows {action} {on} {resource}: {consequence}");
         let (id, message) = match group {
             PermissionGroup::Agent => ("ecs-policy-missing", self.lacks_of(ECS_POLICY, missing)),
             PermissionGroup::Ssm => ("ssm-policy-missing", self.lacks_of(SSM_POLICY, missing)),
-            PermissionGroup::Lifecycle => (
-                "lifecycle-policy-missing",
-                format!("no policy allows {action} on {resource}: {consequence}"),
-            ),
-            PermissionGroup::Object(_) => (
-                "object-not-readable",
-                format!("no policy allows {action} on {resource}: {consequence}"),
-            ),
-            PermissionGroup::Secret(_) => (
-                "secret-not-readable",
-                format!("no policy allows {action} on {resource}: {consequence}"),
-            ),
-            PermissionGroup::Key(_) => (
-                "key-not-usable",
-                format!("no policy allows {action} with {resource}: {consequence}"),
-            ),
+            PermissionGroup::Lifecycle => ("lifecycle-policy-missing", unallowed("on")),
+            PermissionGroup::Object(_) => ("object-not-readable", unallowed("on")),
+            PermissionGroup::Secret(_) => ("secret-not-readable", unallowed("on")),
+            PermissionGroup::Key(_) => ("key-not-usable", unallowed("with")),
         };
         let finding = RoleFinding::new(severity, id, message, shell::sequence(&fix));
         match group {
@@ -167,9 +154,11 @@ impl<'a> Evaluation<'a> {
     /// What the permissions boundary leaves out counts for nothing.
     fn bounded(&self) -> Option<RoleFinding> {
         let boundary = self.snapshot.boundary.as_ref()?;
-        let policies = [Policy::parse(&boundary.document)];
         let out = self.filtered(|permission, _, _| {
-            matches!(decide(&policies, permission), Decision::Missing | Decision::Denied(_))
+            matches!(
+                decide(slice::from_ref(boundary), permission),
+                Decision::Missing | Decision::Denied(_)
+            )
         });
         let message =
             format!("its permissions boundary {} leaves out {}", boundary.name, summary(&out));
@@ -181,8 +170,7 @@ impl<'a> Evaluation<'a> {
     /// Allowed by the role's policies, and still refused.
     fn overruled(&self) -> Option<RoleFinding> {
         let out = self.filtered(|_, decision, simulated| {
-            decision == Decision::Allowed
-                && matches!(simulated, Some(Simulated::Organisation | Simulated::Denied))
+            decision == Decision::Allowed && simulated == Some(Simulated::Refused)
         });
         let message = format!(
             "IAM's simulator reports that the organisation's policies (SCP) refuse what the role's own allow, {}",
@@ -194,12 +182,12 @@ impl<'a> Evaluation<'a> {
 
     fn unsure(&self) -> impl Iterator<Item = RoleFinding> {
         let by_statement = self.grouped(|_, decision| match decision {
-            Decision::Unsure(statement) => Some(statement),
+            Decision::Unsure(policy, statement) => Some((policy, statement)),
             _ => None,
         });
-        by_statement.into_iter().map(|(at, unsure)| {
-            let statement = &self.policies[at.policy].statements[at.statement];
-            let name = self.snapshot.policies[at.policy].statement_name(at.statement);
+        by_statement.into_iter().map(|((policy, at), unsure)| {
+            let policy = &self.snapshot.policies[policy];
+            let (statement, name) = (&policy.statements[at], policy.statement_name(at));
             let why = match &*statement.condition_keys() {
                 [] => "is about some resources only".into(),
                 keys => format!("depends on {}", keys.join(", ")),
@@ -228,8 +216,9 @@ impl<'a> Evaluation<'a> {
 
     fn profile(&self) -> Option<RoleFinding> {
         let (role, name) = (self.role, &self.role.name);
-        // Only where it is known that no profile contains the role.
-        self.snapshot.profiles.as_ref().filter(|profiles| profiles.is_empty())?;
+        if self.snapshot.in_profile != Some(false) {
+            return None;
+        }
         let add = shell::add_to_profile(role, name);
         let (id, message, fix) = match self.snapshot.same_name_profile.as_deref() {
             None => (

@@ -7,7 +7,7 @@ use super::finding::RoleFinding;
 use super::pattern::{Pattern, Ternary};
 use super::policy::{Decision, Policy, Statement, decide};
 use super::remediation;
-use super::snapshot::{RolePolicy, RoleSnapshot};
+use super::snapshot::RoleSnapshot;
 use crate::role::documents::{ECS_POLICY, SSM_POLICY};
 use crate::role::required_permissions::{AGENT, Permission};
 use crate::role::{Role, shell};
@@ -25,22 +25,18 @@ pub(super) fn findings(
     required: &[Permission],
 ) -> Vec<RoleFinding> {
     let aws = [ECS_POLICY, SSM_POLICY].map(|name| role.managed_policy(name));
-    let policies = snapshot.policies.iter().zip(snapshot.parse_policies()).enumerate();
-    let own = policies.filter(|(_, (it, _))| it.arn.as_ref().is_none_or(|arn| !aws.contains(arn)));
-    own.filter_map(|(at, (policy, parsed))| {
-        let (severity, message) = message(policy, &parsed, required)?;
+    let policies = snapshot.policies.iter().enumerate();
+    let own = policies.filter(|(_, it)| it.arn.as_ref().is_none_or(|arn| !aws.contains(arn)));
+    own.filter_map(|(at, policy)| {
+        let (severity, message) = message(policy, required)?;
         let fix = narrowed(role, snapshot, required, at);
         Some(RoleFinding::new(severity, "beyond-need", message, fix))
     })
     .collect()
 }
 
-fn message(
-    policy: &RolePolicy,
-    parsed: &Policy,
-    required: &[Permission],
-) -> Option<(Severity, String)> {
-    let allows = parsed.statements.iter().filter(|statement| statement.allow);
+fn message(policy: &Policy, required: &[Permission]) -> Option<(Severity, String)> {
+    let allows = policy.statements.iter().filter(|statement| statement.allow);
     let mut excess: Vec<(String, String)> = allows.flat_map(|it| excess(it, required)).collect();
     excess.dedup();
     let is_wide = excess.iter().any(|(action, _)| action.contains('*'));
@@ -84,9 +80,9 @@ fn is_required(action: &str, statement: &Statement, required: &[Permission]) -> 
 fn narrowed(role: &Role, snapshot: &RoleSnapshot, required: &[Permission], at: usize) -> String {
     let mut rest = snapshot.clone();
     let policy = rest.policies.remove(at);
-    let (before, after) = (snapshot.parse_policies(), rest.parse_policies());
+    let [before, after] = [snapshot, &rest].map(|it| &it.policies);
     let lost = required.iter().filter(|it| {
-        decide(&after, *it) == Decision::Missing && decide(&before, *it) != Decision::Missing
+        decide(after, it) == Decision::Missing && decide(before, it) != Decision::Missing
     });
     let mut commands = remediation::grant(role, &rest, &lost.collect::<Vec<_>>());
     // Where the grant goes into the policy of that very name, writing it replaces it.

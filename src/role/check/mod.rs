@@ -10,7 +10,7 @@ mod condition;
 mod evaluation;
 mod excess_permissions;
 mod finding;
-mod iam;
+pub(crate) mod iam;
 mod pattern;
 mod policy;
 mod probe;
@@ -21,13 +21,12 @@ mod trust;
 use ecs_config::lint::Severity;
 use ecs_config::text::plural;
 use finding::RoleFinding;
-pub(crate) use iam::Error;
-use iam::{Caller, IamReader, RoleLookup};
+use iam::{Caller, IamReader};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Role, RoleRequest, shell};
-use crate::error::ExitStatus;
+use crate::error::{Error, ExitStatus};
 use crate::net::Http;
 use crate::settings::Settings;
 
@@ -99,18 +98,19 @@ pub(crate) async fn check(
         let caller = reader.caller().await?;
         let (request, name) = completed(request, name, &caller);
         let role = Role::new(request, name, &settings.config, environment_region)?;
-        let lookup = reader.look_up(&role).await?;
-        Ok::<_, Error>((reader, caller, role, lookup))
+        let shown = reader.look_up(&role).await;
+        Ok::<_, Error>((reader, caller, role, shown))
     };
-    let (reader, caller, role, lookup) =
-        timeout_at(deadline, read).await.map_err(|_| Error::Timeout(settings.timeout))??;
-    let (findings, unseen) = match lookup {
-        RoleLookup::Absent => (vec![evaluation::absent(&role)], Vec::new()),
-        RoleLookup::Found { snapshot, mut unseen } => {
-            unseen.push(NEVER_SEEN.to_owned());
-            (evaluation::findings(&role, &snapshot), unseen)
+    let (reader, caller, role, shown) =
+        timeout_at(deadline, read).await.map_err(|_| iam::Error::Timeout(settings.timeout))??;
+    let (findings, unseen) = match shown {
+        Ok(snapshot) => {
+            let findings = evaluation::findings(&role, &snapshot);
+            (findings, [snapshot.unseen, vec![NEVER_SEEN.to_owned()]].concat())
         }
-        RoleLookup::Forbidden if caller.session().is_some_and(|(name, _)| name == role.name) => {
+        Err(refusal) if refusal.is_absent() => (vec![evaluation::absent(&role)], Vec::new()),
+        Err(error) if !error.is_forbidden() => return Err(error.into()),
+        Err(_) if caller.session().is_some_and(|(name, _)| name == role.name) => {
             let (findings, untried) =
                 probe::probe(&role, settings, http, &reader.credentials, region, deadline).await;
             let unread = format!(
@@ -119,7 +119,7 @@ pub(crate) async fn check(
             );
             (findings, std::iter::once(unread).chain(untried).collect())
         }
-        RoleLookup::Forbidden => (vec![not_seen(&role, &caller)], Vec::new()),
+        Err(_) => (vec![not_seen(&role, &caller)], Vec::new()),
     };
     Ok(CheckReport { role: role.name, caller: caller.arn, findings, unseen })
 }

@@ -6,27 +6,33 @@
 //! are not known here.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 
+use std::{fmt, slice};
+
 use serde_json::Value;
 
 use super::condition::{Condition, RequestContext, texts};
 use super::pattern::{Pattern, Ternary};
 use crate::role::required_permissions::Permission;
 
-/// A document, taken apart.
+/// A policy of a role.
 #[derive(Clone, Debug)]
 pub(super) struct Policy {
+    pub(super) name: String,
+    /// Of a managed policy; an inline one does not have any.
+    pub(super) arn: Option<String>,
+    pub(super) document: Value,
+    /// Those of the document, taken apart.
     pub(super) statements: Vec<Statement>,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Statement {
+    /// As the document has it.
+    pub(super) element: Value,
     pub(super) allow: bool,
     pub(super) actions: MatchList,
     pub(super) resources: MatchList,
-    pub(super) conditions: Vec<Condition>,
-    /// The element `Principal` or `NotPrincipal`, as it is; only trust policies have one.
-    pub(super) principal: Option<Value>,
-    pub(super) not_principal: bool,
+    conditions: Vec<Condition>,
 }
 
 /// `Action` or `NotAction`, `Resource` or `NotResource`.
@@ -37,57 +43,50 @@ pub(super) struct MatchList {
     pub(super) negated: bool,
 }
 
-/// May this action be done to these resources?
-#[derive(Clone, Debug)]
-pub(super) struct AccessRequest<'a> {
-    action: &'a str,
-    resource: Pattern,
-    context: &'a RequestContext,
-}
-
-/// A statement: the index of its policy, and its own in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct StatementRef {
-    pub(super) policy: usize,
-    pub(super) statement: usize,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     Allowed,
-    Denied(StatementRef),
-    /// A statement may or may not apply.
-    Unsure(StatementRef),
+    /// By the policy at this index.
+    Denied(usize),
+    /// The statement at the second index, in the policy at the first, may or may not apply.
+    Unsure(usize, usize),
     Missing,
 }
 
 /// The statements of a document: a single one may be without a list around it.
-pub(super) fn statements(document: &Value) -> Vec<&Value> {
-    match document.get("Statement") {
-        Some(Value::Array(statements)) => statements.iter().collect(),
-        Some(one) => vec![one],
-        None => Vec::new(),
-    }
-}
-
-impl<'a> From<&'a Permission> for AccessRequest<'a> {
-    fn from(permission: &'a Permission) -> Self {
-        let resource = Pattern::new(&permission.resource, true);
-        AccessRequest { action: permission.action, resource, context: &permission.context }
-    }
+pub(super) fn parse(document: &Value) -> Vec<Statement> {
+    let variables = document.get("Version").and_then(Value::as_str) == Some("2012-10-17");
+    let statements = match document.get("Statement") {
+        Some(Value::Array(statements)) => statements,
+        Some(one) => slice::from_ref(one),
+        None => &[],
+    };
+    statements.iter().map(|it| Statement::parse(it, variables)).collect()
 }
 
 impl Policy {
-    pub(super) fn parse(document: &Value) -> Policy {
-        let variables = document.get("Version").and_then(Value::as_str) == Some("2012-10-17");
-        let statements = statements(document).into_iter();
-        Policy { statements: statements.map(|it| Statement::parse(it, variables)).collect() }
+    pub(super) fn new(name: String, arn: Option<String>, document: Value) -> Policy {
+        Policy { name, arn, statements: parse(&document), document }
+    }
+
+    /// For messages: `statement SID of KIND policy NAME`.
+    pub(super) fn statement_name(&self, at: usize) -> String {
+        let sid = self.statements[at].element.get("Sid").and_then(Value::as_str);
+        let sid = sid.filter(|sid| !sid.is_empty());
+        let which = sid.map_or_else(|| (at + 1).to_string(), |sid| format!("`{sid}`"));
+        format!("statement {which} of {self}")
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.arn.is_some() { "managed" } else { "inline" };
+        write!(f, "{kind} policy {}", self.name)
     }
 }
 
 impl Statement {
     fn parse(element: &Value, variables: bool) -> Statement {
-        let not_principal = element.get("NotPrincipal");
         let action = |text: &str| Pattern::new(&text.to_lowercase(), false);
         let resource = |text: &str| Pattern::new(text, variables);
         Statement {
@@ -95,30 +94,30 @@ impl Statement {
             actions: MatchList::parse(element, ["Action", "NotAction"], action),
             resources: MatchList::parse(element, ["Resource", "NotResource"], resource),
             conditions: Condition::parse(element.get("Condition")),
-            principal: element.get("Principal").or(not_principal).cloned(),
-            not_principal: not_principal.is_some(),
+            element: element.clone(),
         }
     }
 
-    /// Whether it is about `request`: all of it, none of it, or that depends.
-    pub(super) fn applies(&self, request: &AccessRequest) -> Ternary {
-        let action = self.actions.matches(&Pattern::literal(&request.action.to_lowercase()));
-        let resource = self.resources.matches(&request.resource);
-        let met = self.conditions.iter().map(|it| match it.is_about_another(request.action) {
-            true => it.met_without_key(),
-            false => it.met(request.context),
-        });
-        met.min().unwrap_or(Ternary::Yes).min(action).min(resource)
+    /// Whether it is about all that is permitted, none of it, or that depends.
+    pub(super) fn applies(&self, permission: &Permission) -> Ternary {
+        let Permission { action, resource, context, .. } = permission;
+        let resource = self.resources.matches(&Pattern::new(resource, true));
+        self.names_action(action).min(resource).min(self.met(action, context))
     }
 
-    /// Whether its conditions are met.
-    pub(super) fn met(&self, context: &RequestContext) -> Ternary {
-        self.conditions.iter().map(|it| it.met(context)).min().unwrap_or(Ternary::Yes)
+    pub(super) fn names_action(&self, action: &str) -> Ternary {
+        self.actions.matches(&Pattern::literal(&action.to_lowercase()))
+    }
+
+    /// Whether its conditions are met by a request for the action.
+    pub(super) fn met(&self, action: &str, context: &RequestContext) -> Ternary {
+        let met = self.conditions.iter().map(|it| it.met(action, context));
+        met.min().unwrap_or(Ternary::Yes)
     }
 
     /// The keys of its conditions, for messages.
     pub(super) fn condition_keys(&self) -> Vec<&str> {
-        self.conditions.iter().map(Condition::key).collect()
+        self.conditions.iter().map(|it| it.key.as_str()).collect()
     }
 }
 
@@ -129,29 +128,30 @@ impl MatchList {
         MatchList { patterns: texts.iter().map(|text| pattern(text)).collect(), texts, negated }
     }
 
-    pub(super) fn matches(&self, wanted: &Pattern) -> Ternary {
+    fn matches(&self, wanted: &Pattern) -> Ternary {
         let some = self.patterns.iter().map(|it| it.covers(wanted)).max().unwrap_or(Ternary::No);
         if self.negated { !some } else { some }
     }
 }
 
 /// What all of a role's policies together decide.
-pub(super) fn decide<'a>(policies: &[Policy], request: impl Into<AccessRequest<'a>>) -> Decision {
-    let request = request.into();
+pub(super) fn decide(policies: &[Policy], permission: &Permission) -> Decision {
     let first = |allow: bool, applies: Ternary| {
         policies.iter().enumerate().find_map(|(policy, it)| {
-            let hit = |it: &Statement| it.allow == allow && it.applies(&request) == applies;
-            Some(StatementRef { policy, statement: it.statements.iter().position(hit)? })
+            let hit = |it: &Statement| it.allow == allow && it.applies(permission) == applies;
+            Some((policy, it.statements.iter().position(hit)?))
         })
     };
-    if let Some(deny) = first(false, Ternary::Yes) {
-        return Decision::Denied(deny);
+    if let Some((policy, _)) = first(false, Ternary::Yes) {
+        return Decision::Denied(policy);
     }
     let allow = (first(true, Ternary::Yes), first(true, Ternary::Maybe));
     match (allow, first(false, Ternary::Maybe)) {
         ((Some(_), _), None) => Decision::Allowed,
         ((None, None), _) => Decision::Missing,
-        ((Some(_), _), Some(doubt)) | ((None, Some(doubt)), _) => Decision::Unsure(doubt),
+        ((Some(_), _), Some((policy, statement))) | ((None, Some((policy, statement))), _) => {
+            Decision::Unsure(policy, statement)
+        }
     }
 }
 
@@ -160,39 +160,41 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::role::required_permissions::PermissionGroup;
 
     const OBJECT: &str = "arn:aws:s3:::config/prod/ecs.config";
 
     #[track_caller]
     fn check(statements: Value, want: &str) {
-        check_request(
-            "s3:GetObject",
-            Pattern::literal(OBJECT),
-            &[("s3:ResourceAccount", "123456789012".into())],
-            statements,
-            want,
-        );
+        let context = vec![("s3:ResourceAccount", "123456789012".into())];
+        check_request("s3:GetObject", OBJECT, context, statements, want);
     }
 
     #[track_caller]
     fn check_request(
-        action: &str,
-        resource: Pattern,
-        context: &RequestContext,
+        action: &'static str,
+        resource: &str,
+        context: Vec<(&'static str, String)>,
         statements: Value,
         want: &str,
     ) {
         let document = json!({"Version": "2012-10-17", "Statement": statements});
-        let got = match decide(
-            &[Policy::parse(&document)],
-            AccessRequest { action, resource, context },
-        ) {
+        let permission = Permission {
+            group: PermissionGroup::Agent,
+            action,
+            resource: resource.into(),
+            context,
+            consequence: String::new(),
+            essential: true,
+        };
+        let policy = Policy::new("p".into(), None, document);
+        let got = match decide(slice::from_ref(&policy), &permission) {
             Decision::Allowed => "allowed",
             Decision::Denied(_) => "denied",
-            Decision::Unsure(_) => "unsure",
+            Decision::Unsure(..) => "unsure",
             Decision::Missing => "missing",
         };
-        assert_eq!(got, want, "{document}");
+        assert_eq!(got, want, "{}", policy.document);
     }
 
     #[test]
@@ -293,21 +295,10 @@ mod tests {
     #[test]
     fn allow_on_some_of_the_resources_is_unsure() {
         let narrow = json!({"Effect": "Allow", "Action": "ecs:Poll", "Resource": "arn:aws:ecs:*:*:container-instance/prod/*"});
-        let instances = Pattern::new("arn:aws:ecs:*:*:container-instance/*", true);
-        check_request("ecs:Poll", instances.clone(), &[], narrow.clone(), "unsure");
-        check_request(
-            "ecs:Poll",
-            Pattern::new("arn:aws:ecs:*:*:cluster/*", true),
-            &[],
-            narrow,
-            "missing",
-        );
-        check_request(
-            "ecs:Poll",
-            instances,
-            &[],
-            json!({"Effect": "Allow", "Action": "ecs:*", "Resource": "*"}),
-            "allowed",
-        );
+        let instances = "arn:aws:ecs:*:*:container-instance/*";
+        check_request("ecs:Poll", instances, Vec::new(), narrow.clone(), "unsure");
+        check_request("ecs:Poll", "arn:aws:ecs:*:*:cluster/*", Vec::new(), narrow, "missing");
+        let wide = json!({"Effect": "Allow", "Action": "ecs:*", "Resource": "*"});
+        check_request("ecs:Poll", instances, Vec::new(), wide, "allowed");
     }
 }

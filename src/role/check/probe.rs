@@ -42,7 +42,7 @@ pub(super) async fn probe(
         cached: None,
     };
     let (unreadable, (denied, untried)) =
-        tokio::join!(fetch(role, settings, &access), try_actions(role, &access));
+        tokio::join!(fetch(role, settings, &access), try_actions(role, &access, credentials));
     (denied.into_iter().chain(unreadable).collect(), untried)
 }
 
@@ -82,17 +82,23 @@ fn unreadable(role: &Role, source: &Source, error: &source::Error) -> RoleFindin
 }
 
 /// The requests that the agent would make.
-async fn try_actions(role: &Role, access: &Access<'_>) -> (Option<RoleFinding>, Vec<String>) {
+async fn try_actions(
+    role: &Role,
+    access: &Access<'_>,
+    credentials: &Credentials,
+) -> (Option<RoleFinding>, Vec<String>) {
     // A custom role pulls images only if that is asked of it.
     let pulls = role.request.with_task_execution || !role.request.custom;
     let wanted = HARMLESS.into_iter().filter(|action| action.service == Service::Ecs || pulls);
-    let answers = wanted.map(async |action| (action, attempt(action, access).await));
+    let Access { aws, http, region, .. } = access;
+    let attempt = |action| signed::attempt(action, aws, region.as_deref(), credentials, http);
+    let answers = wanted.map(async |action| (action, attempt(action).await));
     let (mut denied, mut untried) = (Vec::new(), Vec::new());
     for (action, answer) in join_all(answers).await {
         let why = match answer {
             Ok(answer) if answer.status == 200 => continue,
             Ok(answer) if answer.is_denied() => {
-                denied.push((action.service, action.name, answer.message));
+                denied.push((action, answer.message));
                 continue;
             }
             Ok(answer) => {
@@ -106,21 +112,15 @@ async fn try_actions(role: &Role, access: &Access<'_>) -> (Option<RoleFinding>, 
     (refused(role, &denied), untried)
 }
 
-async fn attempt(action: &Action, access: &Access<'_>) -> Result<signed::Answer, String> {
-    let credentials = access.credentials.ok_or("there are no credentials")?;
-    let region = access.region.as_deref();
-    signed::attempt(action, access.aws, region, credentials, access.http).await
-}
-
 /// One finding, for one command fixes all.
-fn refused(role: &Role, denied: &[(Service, &str, String)]) -> Option<RoleFinding> {
+fn refused(role: &Role, denied: &[(&Action, String)]) -> Option<RoleFinding> {
     let essential = role.request.with_task_execution
-        || denied.iter().any(|(service, ..)| *service == Service::Ecs);
+        || denied.iter().any(|(action, _)| action.service == Service::Ecs);
     let severity = if essential { Severity::Error } else { Severity::Warning };
-    let refusals = denied.iter().map(|(_, action, reason)| {
-        let row = AGENT.iter().find(|(name, ..)| name == action);
+    let refusals = denied.iter().map(|(Action { name, .. }, reason)| {
+        let row = AGENT.iter().find(|(action, ..)| action == name);
         let (.., consequence) = row.expect("what is tried is in the table");
-        format!("{action}: {consequence} ({reason})")
+        format!("{name}: {consequence} ({reason})")
     });
     let message = format!(
         "the role's own credentials are refused {}; where a policy allows it, a permissions boundary, the organisation's policies or those \

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::policy::statements;
-use super::snapshot::{RolePolicy, RoleSnapshot};
+use super::policy::Policy;
+use super::snapshot::RoleSnapshot;
 use crate::role::documents::{
     self, AGENT_POLICY, CONFIG_POLICY, ECS_POLICY, LIFECYCLE_POLICY, SSM_POLICY,
 };
@@ -41,21 +41,23 @@ fn add<'p>(
     name: &str,
     permissions: impl Iterator<Item = &'p Permission>,
 ) -> String {
-    let old = snapshot.inline(name).map(|policy| statements(&policy.document)).unwrap_or_default();
-    let all = old.into_iter().cloned().chain(documents::statements(permissions)).collect();
-    shell::put(role, name, &documents::document(all))
+    let ours = |policy: &&Policy| policy.arn.is_none() && policy.name == name;
+    let old = snapshot.policies.iter().find(ours).into_iter().flat_map(|it| &it.statements);
+    let old = old.map(|statement| statement.element.clone());
+    shell::put(
+        role,
+        name,
+        &documents::document(old.chain(documents::statements(permissions)).collect()),
+    )
 }
 
-/// Removes these statements from a policy, or the policy from the role if nothing is left of it.
-pub(super) fn without_statements(role: &Role, policy: &RolePolicy, removed: &[usize]) -> String {
-    let all = statements(&policy.document).into_iter().enumerate();
-    let kept: Vec<Value> =
-        all.filter(|(at, _)| !removed.contains(at)).map(|(_, it)| it.clone()).collect();
+/// Leaves these statements in a policy, or removes the policy from the role if there are none.
+pub(super) fn keep_statements(role: &Role, policy: &Policy, kept: &[usize]) -> String {
     if kept.is_empty() {
         return without(role, policy);
     }
     let mut document = policy.document.clone();
-    document["Statement"] = Value::Array(kept);
+    document["Statement"] = kept.iter().map(|at| policy.statements[*at].element.clone()).collect();
     match &policy.arn {
         None => shell::put(role, &policy.name, &document),
         Some(arn) => {
@@ -69,7 +71,7 @@ pub(super) fn without_statements(role: &Role, policy: &RolePolicy, removed: &[us
 }
 
 /// Removes a policy from the role.
-pub(super) fn without(role: &Role, policy: &RolePolicy) -> String {
+pub(super) fn without(role: &Role, policy: &Policy) -> String {
     match &policy.arn {
         Some(arn) => shell::on_role(role, "detach-role-policy", &[("policy-arn", arn)]),
         None => shell::on_role(role, "delete-role-policy", &[("policy-name", &policy.name)]),

@@ -9,11 +9,13 @@ use serde_json::Value;
 
 use super::condition::texts;
 use super::finding::RoleFinding;
-use super::pattern::{Pattern, Ternary};
-use super::policy::{Policy, Statement, statements};
+use super::pattern::Ternary;
+use super::policy::{Statement, parse};
 use super::remediation::update_trust;
 use super::snapshot::RoleSnapshot;
 use crate::role::{Role, documents};
+
+const ASSUME_ROLE: &str = "sts:AssumeRole";
 
 pub(super) fn findings(role: &Role, snapshot: &RoleSnapshot) -> Vec<RoleFinding> {
     let trust = TrustPolicy::of(role, snapshot);
@@ -28,7 +30,7 @@ struct TrustPolicy<'a> {
 
 impl<'a> TrustPolicy<'a> {
     fn of(role: &'a Role, snapshot: &'a RoleSnapshot) -> Self {
-        TrustPolicy { role, snapshot, statements: Policy::parse(&snapshot.trust).statements }
+        TrustPolicy { role, snapshot, statements: parse(&snapshot.trust) }
     }
 
     /// What keeps the service from assuming the role, or may do so.
@@ -60,7 +62,7 @@ impl<'a> TrustPolicy<'a> {
     fn nearest_miss(&self, service: &str) -> RoleFinding {
         let allows = || self.statements.iter().filter(|statement| statement.allow);
         let mut ours = allows().filter(|it| self.names_service(it) == Ternary::Yes);
-        let assuming = ours.clone().find(|it| allows_assuming(it) == Ternary::Yes);
+        let assuming = ours.clone().find(|it| it.names_action(ASSUME_ROLE) == Ternary::Yes);
         let (id, message) = if let Some(near) = assuming {
             let keys = near.condition_keys().join(", ");
             let condition = format!("under a condition on {keys} that is not met");
@@ -89,10 +91,10 @@ impl<'a> TrustPolicy<'a> {
     }
 
     fn applies(&self, statement: &Statement) -> Ternary {
-        let account = self.snapshot.account();
+        let account = self.snapshot.arn.split(':').nth(4).filter(|account| !account.is_empty());
         let context = account.map(|account| ("aws:SourceAccount", account.to_owned()));
-        let met = statement.met(context.as_slice());
-        allows_assuming(statement).min(self.names_service(statement)).min(met)
+        let met = statement.met(ASSUME_ROLE, context.as_slice());
+        statement.names_action(ASSUME_ROLE).min(self.names_service(statement)).min(met)
     }
 
     fn names_service(&self, statement: &Statement) -> Ternary {
@@ -101,22 +103,23 @@ impl<'a> TrustPolicy<'a> {
             Some(chinese) => chinese == service && self.role.partition.name == "aws-cn",
             None => name == service,
         };
-        let named = match &statement.principal {
+        let (principal, negated) = principal(statement);
+        let named = match principal {
             Some(Value::String(all)) if all == "*" && statement.allow => Ternary::Maybe,
             Some(Value::String(all)) if all == "*" => Ternary::Yes,
             Some(named) => texts(named.get("Service")).iter().any(ours).into(),
             None => Ternary::No,
         };
-        if statement.not_principal { !named } else { named }
+        if negated { !named } else { named }
     }
 
     /// The document without the statements that deny, and with our own where no statement allows.
     fn repaired(&self) -> Value {
-        let all = statements(&self.snapshot.trust).into_iter().zip(&self.statements);
-        let kept = all.filter(|(_, one)| one.allow || self.applies(one) == Ternary::No);
-        let mut kept: Vec<Value> = kept.map(|(element, _)| element.clone()).collect();
+        let kept = self.statements.iter();
+        let kept = kept.filter(|it| it.allow || self.applies(it) == Ternary::No);
+        let mut kept: Vec<Value> = kept.map(|it| it.element.clone()).collect();
         if self.with(true, Ternary::Yes).next().is_none() {
-            kept.extend(statements(&documents::trust(self.role)).into_iter().cloned());
+            kept.push(documents::trust_statement(self.role));
         }
         documents::document(kept)
     }
@@ -140,17 +143,20 @@ impl<'a> TrustPolicy<'a> {
     }
 }
 
-fn allows_assuming(statement: &Statement) -> Ternary {
-    statement.actions.matches(&Pattern::literal("sts:assumerole"))
+/// The element `Principal` or `NotPrincipal`, and whether it is the latter.
+fn principal(statement: &Statement) -> (Option<&Value>, bool) {
+    let [named, excepted] = ["Principal", "NotPrincipal"].map(|name| statement.element.get(name));
+    (named.or(excepted), excepted.is_some())
 }
 
 /// Everyone whom a statement names.
 fn principals(statement: &Statement) -> Vec<String> {
-    let named = match &statement.principal {
+    let (principal, negated) = principal(statement);
+    let named = match principal {
         Some(Value::Object(kinds)) => kinds.values().flat_map(|names| texts(Some(names))).collect(),
-        all => texts(all.as_ref()),
+        all => texts(all),
     };
-    if statement.not_principal { vec![format!("everyone but {}", named.join(", "))] } else { named }
+    if negated { vec![format!("everyone but {}", named.join(", "))] } else { named }
 }
 
 #[cfg(test)]

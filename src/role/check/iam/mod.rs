@@ -22,13 +22,14 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::snapshot::{RolePolicy, RoleSnapshot, Simulated};
+use super::policy::Policy;
+use super::snapshot::{RoleSnapshot, Simulated};
 use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::net::Http;
 use crate::net::sdk::{admin_config, for_sdk};
 use crate::paths::MAX_CONFIG;
 use crate::role::required_permissions::{self, Permission};
-use crate::role::{self, HostType, Role};
+use crate::role::{HostType, Role};
 
 /// Why nothing could be read.
 #[derive(Debug, thiserror::Error)]
@@ -47,8 +48,6 @@ pub(crate) enum Error {
     Unreadable { action: &'static str, why: String },
     #[error("no answer within {}", humantime::format_duration(*.0))]
     Timeout(Duration),
-    #[error(transparent)]
-    Role(#[from] role::Error),
 }
 
 impl Diagnostic for Error {
@@ -62,7 +61,6 @@ impl Diagnostic for Error {
             Error::NoAnswer { .. } | Error::Unreadable { .. } | Error::Timeout(_) => {
                 ExitStatus::SourceUnreachable
             }
-            Error::Role(error) => error.status(),
         }
     }
 
@@ -75,13 +73,26 @@ impl Diagnostic for Error {
             Error::Refused { .. } => {
                 "renew the credentials: `aws sts get-caller-identity` shows whether AWS takes them"
             }
-            Error::Role(error) => return error.remedy(),
             Error::NoAnswer { .. } | Error::Unreadable { .. } | Error::Timeout(_) => {
                 "check whether the sts and iam endpoints can be reached from here \
                  (proxy, VPC endpoint, AWS_ENDPOINT_URL)"
             }
         };
         remedy.into()
+    }
+}
+
+impl Error {
+    /// Whether IAM refused because there is no such thing.
+    pub(super) fn is_absent(&self) -> bool {
+        matches!(self, Error::Refused { code, .. }
+            if ["NoSuchEntity", "NoSuchEntityException"].contains(&code.as_str()))
+    }
+
+    /// Whether the action is not allowed to these credentials.
+    pub(super) fn is_forbidden(&self) -> bool {
+        matches!(self, Error::Refused { code, .. }
+            if ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"].contains(&code.as_str()))
     }
 }
 
@@ -113,18 +124,6 @@ impl Caller {
     }
 }
 
-/// What IAM shows.
-pub(super) enum RoleLookup {
-    Found {
-        snapshot: Box<RoleSnapshot>,
-        /// Parts of it that are not shown to these credentials.
-        unseen: Vec<String>,
-    },
-    Absent,
-    /// iam:GetRole is not allowed to these credentials.
-    Forbidden,
-}
-
 /// Credentials, and the configuration of clients that use them.
 pub(super) struct IamReader {
     config: SdkConfig,
@@ -154,40 +153,31 @@ impl IamReader {
 
     pub(super) async fn caller(&self) -> Result<Caller, Error> {
         let call = aws_sdk_sts::Client::new(&self.config).get_caller_identity();
-        match answer("sts:GetCallerIdentity", call.send().await)? {
-            Answer::Shown(caller) => Ok(Caller { arn: caller.arn.unwrap_or_default() }),
-            Answer::Absent(refusal) | Answer::Forbidden(refusal) => Err(refusal),
-        }
+        let caller = answer("sts:GetCallerIdentity", call.send().await)?;
+        Ok(Caller { arn: caller.arn.unwrap_or_default() })
     }
 
-    pub(super) async fn look_up(&self, role: &Role) -> Result<RoleLookup, Error> {
+    /// What IAM shows of the role. A refusal of some part is in the snapshot.
+    pub(super) async fn look_up(&self, role: &Role) -> Result<RoleSnapshot, Error> {
         const ACTION: &str = "iam:GetRole";
         let client = Client::new(&self.config);
         let call = client.get_role().role_name(&role.name);
-        let shown = match answer(ACTION, call.send().await)? {
-            Answer::Shown(shown) => shown.role,
-            Answer::Absent(_) => return Ok(RoleLookup::Absent),
-            Answer::Forbidden(_) => return Ok(RoleLookup::Forbidden),
-        };
+        let shown = answer(ACTION, call.send().await)?.role;
         let unreadable = || Error::Unreadable { action: ACTION, why: "no role in it".into() };
         let shown = shown.ok_or_else(unreadable)?;
-        let mut reader = SnapshotReader { client, role, unseen: Vec::new(), complete: true };
+        let trust = document(ACTION, shown.assume_role_policy_document.as_deref())?;
+        let snapshot = RoleSnapshot { arn: shown.arn, trust, ..RoleSnapshot::default() };
+        let mut reader = SnapshotReader { client, role, snapshot };
         let boundary = shown.permissions_boundary.and_then(|it| it.permissions_boundary_arn);
-        let boundary = match boundary {
-            Some(arn) => reader.managed(&arn).await?,
-            None => None,
-        };
-        let snapshot = RoleSnapshot {
-            trust: document(ACTION, shown.assume_role_policy_document.as_deref())?,
-            boundary,
-            policies: reader.policies().await?,
-            profiles: reader.profiles().await?,
-            same_name_profile: reader.same_name_profile().await?,
-            simulated: reader.simulate(&shown.arn).await,
-            complete: reader.complete,
-            arn: shown.arn,
-        };
-        Ok(RoleLookup::Found { snapshot: Box::new(snapshot), unseen: reader.unseen })
+        if let Some(arn) = boundary {
+            reader.snapshot.boundary = reader.managed(&arn).await?;
+        }
+        reader.policies().await?;
+        if role.host.has_profile() {
+            reader.profiles().await?;
+        }
+        reader.snapshot.simulated = reader.simulate().await;
+        Ok(reader.snapshot)
     }
 }
 
@@ -198,88 +188,80 @@ const NO_SIMULATOR: &str = "what IAM's simulator reports (iam:SimulatePrincipalP
 struct SnapshotReader<'a> {
     client: Client,
     role: &'a Role,
-    unseen: Vec<String>,
-    /// No policy was hidden.
-    complete: bool,
+    snapshot: RoleSnapshot,
 }
 
 impl SnapshotReader<'_> {
-    async fn policies(&mut self) -> Result<Vec<RolePolicy>, Error> {
+    async fn policies(&mut self) -> Result<(), Error> {
         let call = self.client.list_attached_role_policies().role_name(&self.role.name);
         let pages = call.into_paginator().items().send();
-        let attached = answer("iam:ListAttachedRolePolicies", pages.try_collect().await)?;
-        let attached = self.policy_part(attached).unwrap_or_default();
-        let mut policies = Vec::new();
+        let attached = answer("iam:ListAttachedRolePolicies", pages.try_collect().await);
+        let attached: Vec<_> = self.policy_part(attached)?.unwrap_or_default();
         for arn in attached.into_iter().filter_map(|policy| policy.policy_arn) {
-            policies.extend(self.managed(&arn).await?);
+            let policy = self.managed(&arn).await?;
+            self.snapshot.policies.extend(policy);
         }
         let call = self.client.list_role_policies().role_name(&self.role.name);
         let pages = call.into_paginator().items().send();
-        let inline = answer("iam:ListRolePolicies", pages.try_collect().await)?;
-        for name in self.policy_part(inline).unwrap_or_default() {
-            policies.extend(self.inline(name).await?);
+        let inline = answer("iam:ListRolePolicies", pages.try_collect().await);
+        let inline: Vec<_> = self.policy_part(inline)?.unwrap_or_default();
+        for name in inline {
+            let policy = self.inline(name).await?;
+            self.snapshot.policies.extend(policy);
         }
-        Ok(policies)
+        Ok(())
     }
 
-    async fn managed(&mut self, arn: &str) -> Result<Option<RolePolicy>, Error> {
+    async fn managed(&mut self, arn: &str) -> Result<Option<Policy>, Error> {
         const ACTION: &str = "iam:GetPolicyVersion";
         let call = self.client.get_policy().policy_arn(arn);
-        let policy = self.policy_part(answer("iam:GetPolicy", call.send().await)?);
+        let policy = self.policy_part(answer("iam:GetPolicy", call.send().await))?;
         let version = policy.and_then(|it| it.policy).and_then(|it| it.default_version_id);
         let Some(version) = version else { return Ok(None) };
         let call = self.client.get_policy_version().policy_arn(arn).version_id(version);
-        let version = self.policy_part(answer(ACTION, call.send().await)?);
+        let version = self.policy_part(answer(ACTION, call.send().await))?;
         let Some(version) = version.and_then(|it| it.policy_version) else { return Ok(None) };
         let name = arn.rsplit('/').next().unwrap_or(arn).to_owned();
         let document = document(ACTION, version.document.as_deref())?;
-        Ok(Some(RolePolicy { name, arn: Some(arn.to_owned()), document }))
+        Ok(Some(Policy::new(name, Some(arn.to_owned()), document)))
     }
 
-    async fn inline(&mut self, name: String) -> Result<Option<RolePolicy>, Error> {
+    async fn inline(&mut self, name: String) -> Result<Option<Policy>, Error> {
         const ACTION: &str = "iam:GetRolePolicy";
         let call = self.client.get_role_policy().role_name(&self.role.name).policy_name(&name);
-        let policy = self.policy_part(answer(ACTION, call.send().await)?);
+        let policy = self.policy_part(answer(ACTION, call.send().await))?;
         let Some(policy) = policy else { return Ok(None) };
-        let document = document(ACTION, Some(&policy.policy_document))?;
-        Ok(Some(RolePolicy { name, arn: None, document }))
+        Ok(Some(Policy::new(name, None, document(ACTION, Some(&policy.policy_document))?)))
     }
 
-    async fn profiles(&mut self) -> Result<Option<Vec<String>>, Error> {
-        if !self.role.host.has_profile() {
-            return Ok(None);
-        }
+    async fn profiles(&mut self) -> Result<(), Error> {
         let call = self.client.list_instance_profiles_for_role().role_name(&self.role.name);
         let pages = call.into_paginator().items().send();
-        let profiles = answer("iam:ListInstanceProfilesForRole", pages.try_collect().await)?;
-        let profiles = self.part("its instance profiles", profiles);
-        Ok(profiles.map(|all| all.into_iter().map(|it| it.instance_profile_name).collect()))
-    }
-
-    async fn same_name_profile(&mut self) -> Result<Option<Vec<String>>, Error> {
-        if !self.role.host.has_profile() {
-            return Ok(None);
-        }
+        let profiles = answer("iam:ListInstanceProfilesForRole", pages.try_collect().await);
+        let profiles: Option<Vec<_>> = self.part("its instance profiles", profiles)?;
+        self.snapshot.in_profile = profiles.map(|all| !all.is_empty());
         let call = self.client.get_instance_profile().instance_profile_name(&self.role.name);
-        let profile = match answer("iam:GetInstanceProfile", call.send().await)? {
-            Answer::Absent(_) => None,
-            answer => self.part("the instance profile of its name", answer),
+        let profile = match answer("iam:GetInstanceProfile", call.send().await) {
+            Err(refusal) if refusal.is_absent() => return Ok(()),
+            answer => self.part("the instance profile of its name", answer)?,
         };
         let roles = profile.and_then(|it| it.instance_profile).map(|it| it.roles);
-        Ok(roles.map(|roles| roles.into_iter().map(|role| role.role_name).collect()))
+        self.snapshot.same_name_profile =
+            roles.map(|roles| roles.into_iter().map(|role| role.role_name).collect());
+        Ok(())
     }
 
     /// IAM's own simulator knows what is not seen here: conditions on the principal, and the
     /// organisation's policies.
-    async fn simulate(&mut self, arn: &str) -> Vec<Simulated> {
+    async fn simulate(&mut self) -> Vec<Simulated> {
         let required = required_permissions::of(self.role);
         let groups = required.chunk_by(|one, next| {
             one.written_resource() == next.written_resource() && one.context == next.context
         });
         let mut answers = Vec::new();
         for group in groups {
-            let Some(group) = self.simulate_group(arn, group).await else {
-                self.unseen.push(NO_SIMULATOR.into());
+            let Some(group) = self.simulate_group(group).await else {
+                self.snapshot.unseen.push(NO_SIMULATOR.into());
                 return Vec::new();
             };
             answers.extend(group);
@@ -288,14 +270,15 @@ impl SnapshotReader<'_> {
     }
 
     /// In the order of the permissions, which are about one resource.
-    async fn simulate_group(&self, arn: &str, group: &[Permission]) -> Option<Vec<Simulated>> {
+    async fn simulate_group(&self, group: &[Permission]) -> Option<Vec<Simulated>> {
         let entry = |(key, value): &(&'static str, String)| {
             let string = ContextKeyTypeEnum::String;
             let entry = ContextEntry::builder().context_key_name(*key).context_key_type(string);
             entry.context_key_values(value).build()
         };
-        let call = self.client.simulate_principal_policy().policy_source_arn(arn);
+        let call = self.client.simulate_principal_policy();
         let call = call
+            .policy_source_arn(&self.snapshot.arn)
             .resource_arns(group[0].written_resource())
             .set_action_names(Some(group.iter().map(|it| it.action.to_owned()).collect()))
             .set_context_entries(Some(group[0].context.iter().map(entry).collect()));
@@ -310,70 +293,55 @@ impl SnapshotReader<'_> {
         group.iter().map(of).collect()
     }
 
-    fn policy_part<T>(&mut self, answer: Answer<T>) -> Option<T> {
-        let part = self.part("all of its policies", answer);
-        self.complete &= part.is_some();
-        part
+    fn policy_part<T>(&mut self, answer: Result<T, Error>) -> Result<Option<T>, Error> {
+        let part = self.part("all of its policies", answer)?;
+        self.snapshot.is_partial |= part.is_none();
+        Ok(part)
     }
 
     /// What was shown, or a line about what was not.
-    fn part<T>(&mut self, what: &str, answer: Answer<T>) -> Option<T> {
-        let refusal = match answer {
-            Answer::Shown(part) => return Some(part),
-            Answer::Absent(refusal) | Answer::Forbidden(refusal) => refusal,
-        };
-        let line = format!("{what} ({refusal})");
-        if !self.unseen.contains(&line) {
-            self.unseen.push(line);
+    fn part<T>(&mut self, what: &str, answer: Result<T, Error>) -> Result<Option<T>, Error> {
+        match answer {
+            Err(refusal) if refusal.is_absent() || refusal.is_forbidden() => {
+                let line = format!("{what} ({refusal})");
+                if !self.snapshot.unseen.contains(&line) {
+                    self.snapshot.unseen.push(line);
+                }
+                Ok(None)
+            }
+            answer => answer.map(Some),
         }
-        None
     }
 }
 
 fn simulated(result: &EvaluationResult) -> Simulated {
     let organisation = result.organizations_decision_detail.as_ref();
     match result.eval_decision {
-        _ if organisation.is_some_and(|it| !it.allowed_by_organizations) => Simulated::Organisation,
+        _ if organisation.is_some_and(|it| !it.allowed_by_organizations) => Simulated::Refused,
         PolicyEvaluationDecisionType::Allowed => Simulated::Allowed,
-        PolicyEvaluationDecisionType::ExplicitDeny => Simulated::Denied,
+        PolicyEvaluationDecisionType::ExplicitDeny => Simulated::Refused,
         _ => Simulated::Missing,
     }
-}
-
-/// An answer, or one of the two refusals that are an answer too.
-enum Answer<T> {
-    Shown(T),
-    Absent(Error),
-    Forbidden(Error),
 }
 
 fn answer<T, E>(
     action: &'static str,
     result: Result<T, SdkError<E, HttpResponse>>,
-) -> Result<Answer<T>, Error>
+) -> Result<T, Error>
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
-    let error = match result {
-        Ok(shown) => return Ok(Answer::Shown(shown)),
-        Err(error) => error,
-    };
-    let status = error.raw_response().map(|response| response.status().as_u16());
-    let metadata = error.as_service_error().map(|refusal| refusal.meta());
-    // Not every double of AWS and not every gateway on the way writes its 403 as IAM does.
-    let code = metadata.and_then(|it| it.code());
-    let Some(code) = code.or((status == Some(403)).then_some("AccessDenied")) else {
-        return Err(Error::NoAnswer { action, source: Box::new(error) });
-    };
-    let message = metadata.and_then(|it| it.message()).unwrap_or("no reason given").to_owned();
-    let refused = Error::Refused { action, code: code.to_owned(), message };
-    match code {
-        "NoSuchEntity" | "NoSuchEntityException" => Ok(Answer::Absent(refused)),
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
-            Ok(Answer::Forbidden(refused))
-        }
-        _ => Err(refused),
-    }
+    result.map_err(|error| {
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let metadata = error.as_service_error().map(|refusal| refusal.meta());
+        // Not every double of AWS and not every gateway on the way writes its 403 as IAM does.
+        let code = metadata.and_then(|it| it.code());
+        let Some(code) = code.or((status == Some(403)).then_some("AccessDenied")) else {
+            return Error::NoAnswer { action, source: Box::new(error) };
+        };
+        let message = metadata.and_then(|it| it.message()).unwrap_or("no reason given").to_owned();
+        Error::Refused { action, code: code.to_owned(), message }
+    })
 }
 
 /// IAM returns documents as percent-encoded text.

@@ -22,7 +22,6 @@ impl Error {
                 Error::Unreadable { action, why: "it has no role".into() },
             ],
             Error::Timeout(_) => SourceUnreachable [Error::Timeout(Duration::from_secs(30))],
-            Error::Role(_) => Settings [Error::Role(role::Error::Partition("gov".into()))],
         })
     }
 }
