@@ -27,7 +27,6 @@ use super::snapshot::{RoleSnapshot, Simulated};
 use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::net::Http;
 use crate::net::sdk::{admin_config, for_sdk};
-use crate::paths::MAX_CONFIG;
 use crate::role::required_permissions::{self, Permission};
 use crate::role::{HostType, Role};
 
