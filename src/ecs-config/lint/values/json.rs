@@ -11,36 +11,33 @@ use super::value::Value;
 use crate::json_file::entries;
 use crate::lint::rules::values as rule;
 use crate::proxy::is_network;
-use crate::variables::{Kind, OnInvalid};
+use crate::variables::{Kind, OnInvalid, Variable};
 
 /// The value as JSON; reports if it is not, and how the program takes that.
 fn parsed(value: &mut Value<'_, '_>) -> Option<Json> {
+    let error = match serde_json::from_str(value.text) {
+        Ok(json) => return Some(json),
+        Err(error) => error,
+    };
     // Of a list the agent takes the first JSON value, whatever is behind it (json.Decoder).
-    let is_list = matches!(value.known.kind, Kind::StringList | Kind::PortList);
-    let mut stream = serde_json::Deserializer::from_str(value.text).into_iter();
-    let first: Option<Json> = stream.next().and_then(Result::ok).filter(Json::is_array);
-    let has_more = !value.text[stream.byte_offset()..].trim().is_empty();
-    if first.is_some() && is_list && has_more {
+    let first = serde_json::Deserializer::from_str(value.text).into_iter().next();
+    let list = first.and_then(Result::ok).filter(Json::is_array);
+    if list.is_some() && matches!(value.known.kind, Kind::StringList | Kind::PortList) {
         value.warns(&rule::BAD_JSON, "the agent ignores what is behind the list", "remove it");
-        return first;
+        return list;
     }
-    match serde_json::from_str(value.text) {
-        Ok(json) => Some(json),
-        Err(error) => {
-            let end = match value.known.on_invalid {
-                OnInvalid::Fatal => "the agent stops",
-                _ => "the value is ignored",
-            };
-            let message = format!("not valid JSON at column {}: {end}", error.column());
-            let fix = format!("write {}, on one line", wanted(value));
-            value.breaks_with(&rule::BAD_JSON, message, fix);
-            None
-        }
-    }
+    let end = match value.known.on_invalid {
+        OnInvalid::Fatal => "the agent stops",
+        _ => "the value is ignored",
+    };
+    let message = format_args!("not valid JSON at column {}: {end}", error.column());
+    let fix = format_args!("write {}, on one line", wanted(value.known));
+    value.breaks_with(&rule::BAD_JSON, message, fix);
+    None
 }
 
-fn wanted(value: &Value<'_, '_>) -> &'static str {
-    match value.known.kind {
+fn wanted(known: &Variable) -> &'static str {
+    match known.kind {
         Kind::StringList => r#"a list of strings, as in ["a","b"]"#,
         Kind::PortList => "a list of numbers, as in [22,8080]",
         Kind::CidrList => r#"a list of prefixes, as in ["10.0.0.0/16"]"#,
@@ -50,7 +47,7 @@ fn wanted(value: &Value<'_, '_>) -> &'static str {
 }
 
 fn shape(value: &mut Value<'_, '_>, message: impl Display) {
-    let fix = format!("write {}", wanted(value));
+    let fix = format_args!("write {}", wanted(value.known));
     value.breaks_with(&rule::JSON_SHAPE, message, fix);
 }
 
@@ -99,16 +96,15 @@ fn bad<T>(noun: &str, elements: &[T], is_good: impl Fn(&T) -> bool) -> Option<St
 
 pub(super) fn string_list(value: &mut Value<'_, '_>) {
     let Some(elements) = list(value) else { return };
-    if let Some(which) = bad("element", &elements, Json::is_string) {
-        return shape(value, format!("not a string: {which}"));
-    }
     let words: Vec<&str> = value.known.words().collect();
     let is_known = |element: &Json| {
         words.is_empty() || element.as_str().is_some_and(|word| words.contains(&word))
     };
-    if let Some(which) = bad("element", &elements, is_known) {
-        let message = format!("the agent stops, since it does not know {which}");
-        let fix = format!("choose from {}", words.join(", "));
+    if let Some(which) = bad("element", &elements, Json::is_string) {
+        shape(value, format_args!("not a string: {which}"));
+    } else if let Some(which) = bad("element", &elements, is_known) {
+        let message = format_args!("the agent stops, since it does not know {which}");
+        let fix = format_args!("choose from {}", words.join(", "));
         value.breaks_with(&rule::UNKNOWN_LOG_DRIVER, message, fix);
     }
 }
@@ -116,7 +112,7 @@ pub(super) fn string_list(value: &mut Value<'_, '_>) {
 pub(super) fn string_map(value: &mut Value<'_, '_>) {
     let Some(entries) = object(value) else { return };
     if let Some(which) = bad("value", &entries, |(_, value)| string(value).is_some()) {
-        return shape(value, format!("not a string: {which}"));
+        return shape(value, format_args!("not a string: {which}"));
     }
     let last: Map<String, Json> = entries.into_iter().collect();
     let pairs: Vec<Pair<'_>> =
@@ -249,8 +245,7 @@ fn credential(value: &mut Value<'_, '_>, at: usize, auth_type: &str, entry: &Jso
     };
     let has_token = text("identitytoken").or_else(|| text("registrytoken")).is_some();
     let has_both = text("username").is_some() && text("password").is_some();
-    let auth = text("auth");
-    let (rule, message, fix) = match auth_type {
+    let (rule, message, fix) = match (auth_type, text("auth")) {
         _ if !entry.is_object() => (
             &rule::AUTH_SHAPE,
             format!("the entry of registry {at} is not an object"),
@@ -261,13 +256,13 @@ fn credential(value: &mut Value<'_, '_>, at: usize, auth_type: &str, entry: &Jso
             format!("a field of registry {at} is not a string: the agent uses no entry at all"),
             "write its value in quotes, or remove it",
         ),
-        "docker" if has_both || has_token => return,
-        "docker" => (
+        ("docker", _) if has_both || has_token => return,
+        ("docker", _) => (
             &rule::AUTH_SHAPE,
             format!("the entry of registry {at} lacks username or password"),
             "ECS_ENGINE_AUTH_TYPE=docker needs both; dockercfg needs `auth`",
         ),
-        "dockercfg" if auth.is_none() => (
+        ("dockercfg", None) => (
             &rule::AUTH_SHAPE,
             match has_token {
                 true => format!("the agent does not read the token of registry {at}, only `auth`"),
@@ -275,18 +270,19 @@ fn credential(value: &mut Value<'_, '_>, at: usize, auth_type: &str, entry: &Jso
             },
             "ECS_ENGINE_AUTH_TYPE=dockercfg needs `auth`; docker needs username and password",
         ),
-        _ => match auth.map(|auth| (auth, user_and_password(auth))) {
-            Some((auth, _)) if auth.contains("EXAMPLE") => (
-                &rule::EXAMPLE_CREDENTIAL,
-                format!("the credential of registry {at} is an example from the documentation"),
-                "put in the real one",
-            ),
-            Some((_, None)) => (
+        (_, None) => return,
+        (_, Some(auth)) if auth.contains("EXAMPLE") => (
+            &rule::EXAMPLE_CREDENTIAL,
+            format!("the credential of registry {at} is an example from the documentation"),
+            "put in the real one",
+        ),
+        (_, Some(auth)) => match password(auth) {
+            None => (
                 &rule::AUTH_NOT_USER_PASSWORD,
                 format!("auth of registry {at} is not base64 of user:password"),
                 "copy it from the file that `docker login` writes",
             ),
-            Some((_, Some((_, password)))) if password.is_empty() => (
+            Some(password) if password.is_empty() => (
                 &rule::AUTH_NOT_USER_PASSWORD,
                 match has_token {
                     true => format!("the agent does not read the token of registry {at}"),
@@ -294,7 +290,7 @@ fn credential(value: &mut Value<'_, '_>, at: usize, auth_type: &str, entry: &Jso
                 },
                 "use a user and a password",
             ),
-            _ => return,
+            Some(_) => return,
         },
     };
     value.breaks_with(rule, message, fix);
@@ -311,12 +307,13 @@ fn has_wrong_type(entry: &Json, auth_type: &str) -> bool {
     })
 }
 
-/// As Go's `base64.StdEncoding` decodes: line ends are skipped, left-over bits ignored.
-fn user_and_password(auth: &str) -> Option<(Vec<u8>, Vec<u8>)> {
+/// What is behind `user:`, as Go's `base64.StdEncoding` decodes: line ends are skipped, left-over
+/// bits ignored.
+fn password(auth: &str) -> Option<Vec<u8>> {
     let config = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
     let plain = GeneralPurpose::new(&alphabet::STANDARD, config)
         .decode(auth.replace(['\r', '\n'], ""))
         .ok()?;
     let colon = plain.iter().position(|byte| *byte == b':').filter(|at| *at > 0)?;
-    Some((plain[..colon].to_vec(), plain[colon + 1..].to_vec()))
+    Some(plain[colon + 1..].to_vec())
 }

@@ -2,7 +2,7 @@
 
 use super::value::Value;
 use crate::go;
-use crate::lint::rules::values as rule;
+use crate::lint::rules::{Rule, values as rule};
 use crate::proxy;
 use crate::variables::{OnInvalid, Variable};
 
@@ -21,19 +21,20 @@ pub(super) fn boolean(value: &mut Value<'_, '_>) {
     if matches!(value.text, "true" | "false") {
         return;
     }
-    let is_taken = match known.consumer {
-        "aws-sdk" => word.eq_ignore_ascii_case("true") || word.eq_ignore_ascii_case("false"),
-        _ => go::boolean(word).is_some(),
+    let lower = word.to_lowercase();
+    let taken = match known.consumer {
+        "aws-sdk" => lower.parse().ok(),
+        _ => go::boolean(word),
     };
-    let fix = match go::boolean(&word.to_lowercase()) {
+    let fix = match go::boolean(&lower) {
         Some(true) => "write true",
         Some(false) => "write false",
         None => "write true or false",
     };
-    if !is_taken {
-        let message = format!("{} {}", known.name, outcome(known));
+    if taken.is_none() {
+        let message = format_args!("{} {}", known.name, outcome(known));
         value.breaks_with(&rule::NOT_A_BOOLEAN, message, fix);
-    } else if known.wants_exactly_true() && go::boolean(word) == Some(true) {
+    } else if known.wants_exactly_true() && taken == Some(true) {
         value.breaks(&rule::NOT_EXACTLY_TRUE);
     } else {
         value.breaks_with(&rule::BOOLEAN_SPELLING, "not every program takes this word", fix);
@@ -41,35 +42,34 @@ pub(super) fn boolean(value: &mut Value<'_, '_>) {
 }
 
 pub(super) fn number(value: &mut Value<'_, '_>) {
-    // Where the lowest is 0 the agent takes no sign (strconv.ParseUint, not Atoi).
-    let is_signed = value.text.starts_with(['+', '-']) && value.known.min == "0";
-    let number = match value.known.allows_fraction() {
-        true => value.text.parse().ok(),
-        false => value.text.parse::<i64>().ok().map(|number| number as f64),
+    let known = value.known;
+    let parse = |text: &str| {
+        // Where the lowest is 0 the agent takes no sign (strconv.ParseUint, not Atoi).
+        let is_signed = text.starts_with(['+', '-']) && known.min == "0";
+        let is_good = !is_signed && (known.allows_fraction() || text.parse::<i64>().is_ok());
+        text.parse().ok().filter(|_| is_good)
     };
-    match number.filter(|_| !is_signed) {
-        Some(number) => bounds(value, number, |bound| bound.parse().ok()),
-        None => {
-            let message = format!("{} wants a plain decimal number", value.known.name);
-            let fix = "write digits only, without a unit";
-            value.breaks_with(&rule::NOT_A_NUMBER, message, fix);
-        }
-    }
+    let fix = "write digits only, without a unit";
+    bounded(value, parse, &rule::NOT_A_NUMBER, "a plain decimal number", fix);
 }
 
 pub(super) fn duration(value: &mut Value<'_, '_>) {
-    match go::duration(value.text) {
-        Some(nanoseconds) => bounds(value, nanoseconds, go::duration),
-        None => {
-            let message = format!("{} wants a duration with a unit", value.known.name);
-            let fix = "write a number and a unit: ms, s, m or h, as in 1h30m";
-            value.breaks_with(&rule::BAD_DURATION, message, fix);
-        }
-    }
+    let fix = "write a number and a unit: ms, s, m or h, as in 1h30m";
+    bounded(value, go::duration, &rule::BAD_DURATION, "a duration with a unit", fix);
 }
 
-fn bounds(value: &mut Value<'_, '_>, number: f64, parse: impl Fn(&str) -> Option<f64>) {
+/// `wanted` and `fix` are for what does not parse.
+fn bounded(
+    value: &mut Value<'_, '_>,
+    parse: impl Fn(&str) -> Option<f64>,
+    rule: &'static Rule,
+    wanted: &str,
+    fix: &str,
+) {
     let known = value.known;
+    let Some(number) = parse(value.text) else {
+        return value.breaks_with(rule, format_args!("{} wants {wanted}", known.name), fix);
+    };
     let (bound, side, beyond) = if parse(known.min).is_some_and(|min| number < min) {
         (known.min, "at least", "more")
     } else if parse(known.max).is_some_and(|max| number > max) {
@@ -79,7 +79,7 @@ fn bounds(value: &mut Value<'_, '_>, number: f64, parse: impl Fn(&str) -> Option
         let is_merged = known.json_fields().next().is_some();
         let is_replaced = || parse(known.default).is_some_and(|default| default != 0.0);
         if number == 0.0 && is_merged && is_replaced() {
-            let message = format!("0 counts as not set: the agent uses {}", known.default);
+            let message = format_args!("0 counts as not set: the agent uses {}", known.default);
             value.warns(&rule::OUT_OF_RANGE, message, "write another value");
         }
         return;
@@ -89,8 +89,8 @@ fn bounds(value: &mut Value<'_, '_>, number: f64, parse: impl Fn(&str) -> Option
     let is_clamped = known.on_invalid == OnInvalid::ClampedWithWarning && number != 0.0;
     value.breaks_with(
         if is_clamped { &rule::CLAMPED } else { &rule::OUT_OF_RANGE },
-        format!("{} must be {side} {bound}", known.name),
-        format!("write {bound} or {beyond}"),
+        format_args!("{} must be {side} {bound}", known.name),
+        format_args!("write {bound} or {beyond}"),
     );
 }
 
@@ -118,7 +118,7 @@ pub(super) fn word(value: &mut Value<'_, '_>, log_level_on_instance: &str) {
         None => format!("write one of {}", words.join(", ")),
     };
     if known.on_invalid != OnInvalid::BreaksLogging {
-        let message = format!("{} {}", known.name, outcome(known));
+        let message = format_args!("{} {}", known.name, outcome(known));
         value.breaks_with(&rule::UNKNOWN_WORD, message, fix);
     } else if known.name != "ECS_LOGLEVEL" || !words.contains(&log_level_on_instance) {
         let message = "this word breaks the agent's log set-up";
@@ -146,14 +146,11 @@ pub(super) fn port_range(value: &mut Value<'_, '_>) {
     let mut parts = value.text.split('-').map(port);
     let from = parts.next().flatten();
     let to = parts.next().unwrap_or(from);
-    match (from, to) {
-        (Some(from), Some(to)) if from <= to => {
-            if from == 0 || parts.next().is_some() {
-                let message = "the agent takes this, but not as a range of usable ports";
-                value.warns(&rule::BAD_PORT_RANGE, message, rule::BAD_PORT_RANGE.fix);
-            }
-        }
-        _ => value.breaks(&rule::BAD_PORT_RANGE),
+    if !from.zip(to).is_some_and(|(from, to)| from <= to) {
+        value.breaks(&rule::BAD_PORT_RANGE);
+    } else if from == Some(0) || parts.next().is_some() {
+        let message = "the agent takes this, but not as a range of usable ports";
+        value.warns(&rule::BAD_PORT_RANGE, message, rule::BAD_PORT_RANGE.fix);
     }
 }
 
@@ -179,7 +176,7 @@ pub(super) fn url(value: &mut Value<'_, '_>) {
             true => "write unix:// and the socket's path",
             false => "write http:// or https:// and a host",
         };
-        value.breaks_with(&rule::BAD_URL, format!("{name} is not a usable address"), fix);
+        value.breaks_with(&rule::BAD_URL, format_args!("{name} is not a usable address"), fix);
     }
 }
 
@@ -236,12 +233,7 @@ fn is_cluster(text: &str) -> bool {
 
 /// Lower case words and a number at the end, with hyphens between: the form of every region so far.
 fn is_region(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
-    match parts.split_last() {
-        Some((number, words)) => {
-            words.len() >= 2 && words.iter().all(is_word) && number.parse::<u8>().is_ok()
-        }
-        None => false,
-    }
+    let Some((words, number)) = text.rsplit_once('-') else { return false };
+    let is_word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    words.contains('-') && words.split('-').all(is_word) && number.parse::<u8>().is_ok()
 }
