@@ -94,11 +94,16 @@ fn bounded(
     );
 }
 
+/// A log's size above zero (docker/go-units, size.go, and moby's jsonfilelog.go).
 pub(super) fn size(value: &mut Value<'_, '_>) {
-    let digits = value.text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = value.text[digits.len()..].to_ascii_lowercase();
-    let units = ["", "b", "k", "m", "g", "kb", "mb", "gb"];
-    if digits.parse::<f64>().is_err() || !units.contains(&unit.as_str()) {
+    let text = value.text.to_ascii_lowercase();
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let (unit, number) = (&text[number.len()..], number.strip_suffix(' ').unwrap_or(number));
+    let is_unit = match unit.as_bytes() {
+        [] | [b'b'] => true,
+        [first, rest @ ..] => b"kmgtp".contains(first) && [&b""[..], b"b", b"ib"].contains(&rest),
+    };
+    if !is_unit || !number.parse::<f64>().is_ok_and(|number| number > 0.0) {
         value.breaks(&rule::BAD_SIZE);
     }
 }
@@ -235,5 +240,6 @@ fn is_cluster(text: &str) -> bool {
 fn is_region(text: &str) -> bool {
     let Some((words, number)) = text.rsplit_once('-') else { return false };
     let is_word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
-    words.contains('-') && words.split('-').all(is_word) && number.parse::<u8>().is_ok()
+    let is_number = !number.starts_with('+') && number.parse::<u8>().is_ok();
+    is_number && words.contains('-') && words.split('-').all(is_word)
 }

@@ -119,3 +119,20 @@ fn zero_counts_as_not_set() {
         &[],
     );
 }
+
+// docker/go-units, size.go; moby, daemon/logger/jsonfilelog/jsonfilelog.go.
+#[test]
+fn log_size_is_what_docker_takes() {
+    for size in ["16m", "1.5G", "16 m", "16MiB", "1t", "4096", "4096b"] {
+        finds(&format!("ECS_INIT_DOCKER_LOG_FILE_SIZE={size}\n"), &[]);
+    }
+    for size in ["-5m", "0", "0k", "16  m", "16mm", "16bb", "16ib", "m"] {
+        finds(&format!("ECS_INIT_DOCKER_LOG_FILE_SIZE={size}\n"), &[("bad-size", ERROR)]);
+    }
+}
+
+#[test]
+fn number_of_a_region_has_no_sign() {
+    each(&["AWS_REGION=eu-west-+1"], &[("bad-region", ERROR)]);
+    each(&["AWS_REGION=us-gov-east-1", "AWS_REGION=mx-central-1"], &[]);
+}
