@@ -37,20 +37,25 @@ pub fn fix(file: &[u8]) -> (Vec<u8>, Vec<Fixed>) {
         _ => return (file.to_vec(), Vec::new()),
     };
     let settings = scan::scan(text, &mut Findings::default());
-    let mut left = repeated(&settings);
+    // Of a name that is set more than once, correcting one line may change which of them counts,
+    // and a value that a later line overrides is not reported.
+    let mut left: HashSet<&str> =
+        settings.iter().filter(|one| !one.counts).map(|one| one.name).collect();
     let settings: HashMap<usize, Setting<'_>> =
         settings.into_iter().map(|one| (one.line, one)).collect();
-    let mut fixed = rewritten(text, &settings, &left);
-    let exposed = exposed(file, &fixed);
-    if !exposed.is_empty() {
-        left.extend(&exposed);
-        fixed = rewritten(text, &settings, &left);
+    loop {
+        let fixed = rewritten(text, &settings, &left);
+        let exposed = exposed(file, &fixed);
+        if exposed.is_empty() {
+            let gone = findings(file).difference(&findings(&fixed)).cloned().collect();
+            return (fixed, gone);
+        }
+        let known = left.len();
+        left.extend(exposed);
+        if left.len() == known {
+            return (file.to_vec(), Vec::new());
+        }
     }
-    if !self::exposed(file, &fixed).is_empty() {
-        return (file.to_vec(), Vec::new());
-    }
-    let gone = findings(file).difference(&findings(&fixed)).cloned().collect();
-    (fixed, gone)
 }
 
 fn rewritten(text: &str, settings: &HashMap<usize, Setting<'_>>, left: &HashSet<&str>) -> Vec<u8> {
@@ -64,13 +69,6 @@ fn rewritten(text: &str, settings: &HashMap<usize, Setting<'_>>, left: &HashSet<
         [&fixed, "\n"].concat()
     };
     lines(text.as_bytes()).map(fixed_line).collect::<String>().into_bytes()
-}
-
-/// The names that are set more than once: correcting one line may change which of them counts, and
-/// a value that a later line overrides is not reported.
-fn repeated<'t>(settings: &[Setting<'t>]) -> HashSet<&'t str> {
-    let mut names = HashSet::new();
-    settings.iter().map(|one| one.name).filter(|name| !names.insert(*name)).collect()
 }
 
 /// The word with which a switch gives up a protection.
@@ -108,17 +106,17 @@ fn exposed(before: &[u8], after: &[u8]) -> Vec<&'static str> {
     UNSAFE.iter().filter(is_exposed).map(|(name, _)| *name).collect()
 }
 
-/// NAME=value as it was meant, if all readers agree on that.
+/// NAME=value as it was meant, if all readers agree on that, and no comment is lost.
 fn setting_line<'t>(line: &'t str, setting: &Setting<'t>) -> Cow<'t, str> {
+    let name = setting.name;
     let value = corrected(setting).unwrap_or(Cow::Borrowed(setting.value()));
-    let intended = format!("{}={value}", setting.name);
-    let has_comment = line.contains('#') && !setting.value().contains('#');
-    let (line_bytes, name) = (intended.as_bytes(), setting.name.as_bytes());
-    let agrees = |reader: Reader| reader.reads_as(line_bytes, name, value.as_bytes());
+    let intended = format!("{name}={value}");
+    let agrees =
+        |reader: Reader| reader.reads_as(intended.as_bytes(), name.as_bytes(), value.as_bytes());
     // As the linter will read it next.
     let plain = ParsedValue::new(value.trim());
     let is_plain = plain.value == value && plain.shape.is_none();
-    let is_open = setting.is_whole() && !has_comment && is_plain;
+    let is_open = setting.is_whole() && !setting.parsed.has_comment && is_plain;
     match is_open && Reader::ALL.into_iter().all(agrees) {
         true => Cow::Owned(intended),
         false => Cow::Borrowed(line),
@@ -128,24 +126,19 @@ fn setting_line<'t>(line: &'t str, setting: &Setting<'t>) -> Cow<'t, str> {
 /// The value in the word or with the quotes that the agent takes, where there is no doubt which.
 fn corrected<'t>(setting: &Setting<'t>) -> Option<Cow<'t, str>> {
     let value = setting.value();
-    match variables::find(setting.name)?.kind {
+    match setting.known?.kind {
         // What only people take for a boolean is left: the agent ignores it until now.
         Kind::Bool => {
             let word = if go::boolean(value)? { "true" } else { "false" };
             Some(Cow::Borrowed(word))
         }
         Kind::StringList | Kind::StringMap | Kind::Auth | Kind::PortList | Kind::CidrList
-            if !value.is_ascii() =>
+            if !is_json(value) =>
         {
+            // Pasted from a document, or escaped for a shell, which did not read it, or both.
             let straight = value.replace(['\u{201c}', '\u{201d}', '\u{201e}'], "\"");
-            is_json(&straight).then_some(Cow::Owned(straight))
-        }
-        // Escaped for a shell, which did not read it.
-        Kind::StringList | Kind::StringMap | Kind::Auth | Kind::PortList | Kind::CidrList
-            if value.contains("\\\"") && !is_json(value) =>
-        {
-            let plain = value.replace("\\\"", "\"");
-            is_json(&plain).then_some(Cow::Owned(plain))
+            let plain = straight.replace("\\\"", "\"");
+            [straight, plain].into_iter().find(|text| is_json(text)).map(Cow::Owned)
         }
         _ => None,
     }
@@ -167,6 +160,5 @@ fn other_line(line: &str) -> Cow<'_, str> {
 
 fn findings(bytes: &[u8]) -> BTreeSet<Fixed> {
     let found = check_layer(&File { source: "", bytes }, &Context::default());
-    let fixed = found.into_iter().filter_map(|one| Some(Fixed { line: one.line?, id: one.id }));
-    fixed.collect()
+    found.into_iter().filter_map(|one| Some(Fixed { line: one.line?, id: one.id })).collect()
 }

@@ -81,3 +81,20 @@ fn quotes_stay_around_what_would_be_read_otherwise() {
         becomes(file, file);
     }
 }
+
+#[test]
+fn comment_behind_a_value_stays_whatever_the_value_holds() {
+    for file in ["ECS_LOGFILE=\"a#b\" # why\n", "ECS_LOGFILE='a#b' #why\n"] {
+        becomes(file, file);
+    }
+}
+
+#[test]
+fn quotes_of_a_document_are_straightened_where_they_are_marks_of_json() {
+    let name = "ECS_INSTANCE_ATTRIBUTES";
+    for value in ["{\u{201c}a\u{201d}:\u{201c}\u{e9}\u{201d}}", "{\\\"a\\\":\\\"\u{e9}\\\"}"] {
+        becomes(&format!("{name}={value}\n"), &format!("{name}={{\"a\":\"\u{e9}\"}}\n"));
+    }
+    let valid = format!("{name}={{\"a\":\"b\u{201c},\u{201c}c\u{201d}:\u{201c}d\"}}\n");
+    becomes(&valid, &valid);
+}
