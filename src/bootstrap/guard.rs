@@ -36,7 +36,7 @@ impl Guard {
         match GuardRequest::of(settings) {
             _ if dry_run => timeline.skip(Step::Guard, "this is a dry run"),
             None if settings.from_tags => {}
-            wanted => self.install(wanted, settings, timeline)?,
+            wanted => self.install(wanted, &settings.root, timeline)?,
         }
         Ok(())
     }
@@ -52,31 +52,47 @@ impl Guard {
         if dry_run || !tagged.from_tags || (wanted.is_some() && wanted == self.installed) {
             return Ok(());
         }
-        self.install(wanted, tagged, timeline)
+        self.install(wanted, &tagged.root, timeline)
     }
 
     /// Installs what is wanted, and begins to prove what it is worth.
     fn install(
         &mut self,
         wanted: Option<GuardRequest>,
-        settings: &Settings,
+        root: &Path,
         timeline: &Timeline,
     ) -> Result<(), Error> {
-        match wanted {
-            None => timeline.skip(Step::Guard, "not asked for"),
-            Some(wanted) => {
-                timeline.enter(Step::Guard);
-                (self.report, self.proof) = install(&wanted, &settings.root)?;
-                self.installed = Some(wanted);
+        let Some(wanted) = wanted else {
+            timeline.skip(Step::Guard, "not asked for");
+            return Ok(());
+        };
+        timeline.enter(Step::Guard);
+        let (detail, proof) = match guard::install(&wanted, root) {
+            Err(guard::Error::Capability) if unit_is_active() => (
+                format!(
+                    "installed by {GUARD_UNIT}, and proven by its verify unit when Docker is up"
+                ),
+                None,
+            ),
+            Err(error) => return Err(error.into()),
+            Ok(installed) => {
+                let not_first = installed.documented_rule.and_then(|rule| rule.reason);
+                for note in installed.notes.iter().chain(&not_first) {
+                    tracing::warn!("guard: {note}");
+                }
+                let detail = if installed.changed { "installed" } else { "unchanged" };
+                (detail.into(), wanted.bridges.then(|| begin_to_prove(root.to_owned())))
             }
-        }
+        };
+        (self.report, self.proof) = (GuardReport::new("installed", detail), proof);
+        self.installed = Some(wanted);
         Ok(())
     }
 
     /// What an installation would find: a dry run sets no guard.
     pub(super) fn of_installation(&self, settings: &Settings, dry_run: bool) -> GuardReport {
         match dry_run && GuardRequest::of(settings).is_some() {
-            true => GuardReport::effective("as far as a dry run can tell"),
+            true => GuardReport::new("effective", "as far as a dry run can tell"),
             false => self.report.clone(),
         }
     }
@@ -106,31 +122,10 @@ impl Guard {
     pub(super) fn at_end<T>(self, ended: &Result<T, Error>) -> GuardReport {
         match ended.as_ref().err().and_then(Error::cause) {
             None => self.report,
-            Some(leak @ guard::Error::Leak(_)) => GuardReport::leaking(leak.to_string()),
-            Some(_) => GuardReport::absent("it could not be installed"),
+            Some(leak @ guard::Error::Leak(_)) => GuardReport::new("leaking", leak.to_string()),
+            Some(_) => GuardReport::new("absent", "it could not be installed"),
         }
     }
-}
-
-fn install(
-    wanted: &GuardRequest,
-    root: &Path,
-) -> Result<(GuardReport, Option<PendingProof>), guard::Error> {
-    let installed = match guard::install(wanted, root) {
-        Err(guard::Error::Capability) if unit_is_active() => {
-            let report = GuardReport::installed(format!(
-                "installed by {GUARD_UNIT}, and proven by its verify unit when Docker is up"
-            ));
-            return Ok((report, None));
-        }
-        installed => installed?,
-    };
-    let not_first = installed.documented_rule.iter().filter_map(|rule| rule.reason.as_ref());
-    for note in installed.notes.iter().chain(not_first) {
-        tracing::warn!("guard: {note}");
-    }
-    let report = GuardReport::installed(if installed.changed { "installed" } else { "unchanged" });
-    Ok((report, wanted.bridges.then(|| begin_to_prove(root.to_owned()))))
 }
 
 /// In a thread of its own, which the process does not wait for when it ends: the probe leaves
@@ -155,8 +150,8 @@ fn unit_is_active() -> bool {
 /// is none, and the guard's own unit proves it afterwards.
 fn prove(root: &Path) -> Result<GuardReport, guard::Error> {
     match guard::prove(root).and_then(|proof| proof.outcome()) {
-        Ok(()) => Ok(GuardReport::effective("a probe packet was stopped on every network")),
+        Ok(()) => Ok(GuardReport::new("effective", "a probe packet was stopped on every network")),
         Err(leak @ guard::Error::Leak(_)) => Err(leak),
-        Err(unproven) => Ok(GuardReport::installed(unproven.to_string())),
+        Err(unproven) => Ok(GuardReport::new("installed", unproven.to_string())),
     }
 }

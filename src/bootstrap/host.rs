@@ -65,12 +65,17 @@ impl Host<'_> {
         timeline: &Timeline,
     ) -> Result<Verified, Unverified> {
         timeline.enter(Step::Identity);
-        let sources = &self.settings.config;
+        let (sources, asks_sts) = (&self.settings.config, self.settings.sts() != Sts::Skip);
         loop {
-            let facts = self.facts(sources, self.settings.sts() != Sts::Skip).await?;
+            let facts = self.facts(sources, asks_sts).await?;
             timeline.enter(Step::Fetch);
             let done = Notify::new();
-            let identity = timeline.timed(Step::Identity, self.prove(&facts, self.grace(&done)));
+            let identity = timeline.timed(Step::Identity, async {
+                match asks_sts {
+                    true => self.prove(&facts, self.grace(&done)).await,
+                    false => Ok(self.unproven(&facts)),
+                }
+            });
             let layers = timeline.timed(Step::Fetch, async {
                 let layers = self.fetch(&facts).await;
                 done.notify_one();
@@ -95,12 +100,12 @@ impl Host<'_> {
     }
 
     /// The identity alone, likewise.
-    pub(super) async fn identity(&self) -> Result<(HostFacts, Identity), Error> {
+    pub(super) async fn identity(&self) -> Result<Identity, Error> {
         loop {
             let facts = self.facts(&[], true).await?;
-            match self.prove_by_sts(&facts, pending()).await {
+            match self.prove(&facts, pending()).await {
                 Err(error) if self.awaits_rotation(&facts, &error) => {}
-                proven => return Ok((facts, proven?)),
+                proven => return proven,
             }
         }
     }
@@ -141,19 +146,8 @@ impl Host<'_> {
         why.is_some_and(|why| self.clients.source.will_rotate(&facts.credentials, why))
     }
 
-    /// Confirms with STS who we are, if it is to be asked, until `enough` is over.
+    /// Confirms with STS who we are, until `enough` is over.
     async fn prove(
-        &self,
-        facts: &HostFacts,
-        enough: impl Future<Output = ()>,
-    ) -> Result<Identity, Error> {
-        match self.settings.sts() {
-            Sts::Skip => Ok(self.unproven(facts)),
-            Sts::Auto | Sts::Require => self.prove_by_sts(facts, enough).await,
-        }
-    }
-
-    async fn prove_by_sts(
         &self,
         facts: &HostFacts,
         enough: impl Future<Output = ()>,

@@ -137,7 +137,7 @@ pub(crate) async fn verify(settings: Settings, environment: &Environment) -> Rep
         }
         timeline.enter(Step::Identity);
         let host = Host { settings: &settings, files: &files, state: &state, clients, deadline };
-        let (_, identity) = host.identity().await?;
+        let identity = host.identity().await?;
         timeline.done(Step::Identity, 1 + host.clients.source.repeats(), host.who(&identity));
         results.host = Some(identity);
         Ok(Outcome::Verified)

@@ -162,18 +162,23 @@ impl NetworkProof {
     pub(crate) fn is_about_same(&self, other: &NetworkProof) -> bool {
         (&self.network, self.family, self.path) == (&other.network, other.family, other.path)
     }
+
+    fn name(&self) -> String {
+        match self.path {
+            ProbePath::Routed => format!("{} ({})", self.network, self.family),
+            ProbePath::Bridged => format!("{} (frames, {})", self.network, self.family),
+        }
+    }
 }
 
 impl Proof {
     /// What weakens the guard, and what was not probed, around the notes of the probe.
     fn add_notes(&mut self, mut notes: Vec<String>) {
-        let routed = |row: &&NetworkProof| row.path == ProbePath::Routed;
+        let routed = || self.networks.iter().filter(|row| row.path == ProbePath::Routed);
         let has_v6 = |network: &str| {
-            let mut rows = self.networks.iter().filter(routed);
-            rows.any(|row| row.network == network && row.family == IpFamily::V6)
+            routed().any(|row| row.network == network && row.family == IpFamily::V6)
         };
-        let without = self.networks.iter().filter(routed).filter(|row| !has_v6(&row.network));
-        notes.extend(without.map(|row| {
+        notes.extend(routed().filter(|row| !has_v6(&row.network)).map(|row| {
             format!("{} has no global IPv6 address: IPv6 was not probed there", row.network)
         }));
         notes.append(&mut self.notes);
@@ -217,15 +222,6 @@ impl Proof {
             )),
             _ if !inconclusive.is_empty() => Err(Error::Unproven(inconclusive)),
             _ => Ok(()),
-        }
-    }
-}
-
-impl NetworkProof {
-    fn name(&self) -> String {
-        match self.path {
-            ProbePath::Routed => format!("{} ({})", self.network, self.family),
-            ProbePath::Bridged => format!("{} (frames, {})", self.network, self.family),
         }
     }
 }

@@ -17,7 +17,7 @@ use super::parts::Wish;
 use super::proof::Proof;
 use crate::files;
 use crate::net::backoff::Poll;
-use crate::paths::MAX_CONFIG;
+use crate::paths::{GUARD_STATE, MAX_CONFIG, below};
 
 /// What the file holds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -37,31 +37,30 @@ pub(crate) struct GuardState {
     pub(crate) last_proof: Option<Proof>,
 }
 
-const FILE: &str = "run/ecs-bootstrap/guard.json";
-const LOCK: &str = "run/ecs-bootstrap/guard.lock";
+const LOCK: &str = "/run/ecs-bootstrap/guard.lock";
 
 /// The state as written last; the default if the file is missing or unreadable.
 pub(crate) fn read(root: &Path) -> GuardState {
-    let bytes = files::read(&root.join(FILE), MAX_CONFIG).ok();
+    let bytes = files::read(&below(root, GUARD_STATE), MAX_CONFIG).ok();
     bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
 /// Writes the state. The caller holds [`lock`].
 pub(crate) fn write(root: &Path, state: &GuardState) -> Result<(), Error> {
     let bytes = serde_json::to_vec(state).expect("plain strings and numbers");
-    files::replace(&root.join(FILE), &bytes, 0o644)?;
+    files::replace(&below(root, GUARD_STATE), &bytes, 0o644)?;
     Ok(())
 }
 
 /// Removes the file.
 pub(crate) fn clear(root: &Path) {
-    _ = fs::remove_file(root.join(FILE));
+    _ = fs::remove_file(below(root, GUARD_STATE));
 }
 
 /// Until it is dropped, no other process of this program installs, removes or writes the state.
 pub(crate) fn lock(root: &Path, timeout: Duration) -> Result<File, Error> {
     const INTERVAL: Duration = Duration::from_millis(10);
-    let path = root.join(LOCK);
+    let path = below(root, LOCK);
     let failed = |doing, source: io::Error| match source.kind() {
         io::ErrorKind::PermissionDenied => Error::Capability,
         _ => Error::File { doing, path: path.clone(), source },

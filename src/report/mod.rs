@@ -97,7 +97,8 @@ pub(crate) struct KeyOrigin {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct GuardReport {
     pub(crate) wanted: bool,
-    /// `effective`, `installed`, `absent` or `leaking`.
+    /// `effective`: in place, and proven; `installed`: not proven; `absent`; `leaking`: packets got
+    /// through.
     pub(crate) state: &'static str,
     /// `probed` or `not_probed`.
     pub(crate) proof: &'static str,
@@ -105,28 +106,11 @@ pub(crate) struct GuardReport {
 }
 
 impl GuardReport {
-    fn wanted(state: &'static str, proof: &'static str, detail: impl Into<String>) -> Self {
+    /// Of a guard that is wanted.
+    pub(crate) fn new(state: &'static str, detail: impl Into<String>) -> Self {
+        let is_probed = ["effective", "leaking"].contains(&state);
+        let proof = if is_probed { "probed" } else { "not_probed" };
         GuardReport { wanted: true, state, proof, detail: detail.into() }
-    }
-
-    /// In place, and not proven.
-    pub(crate) fn installed(detail: impl Into<String>) -> Self {
-        Self::wanted("installed", "not_probed", detail)
-    }
-
-    /// In place, and proven.
-    pub(crate) fn effective(detail: impl Into<String>) -> Self {
-        Self::wanted("effective", "probed", detail)
-    }
-
-    /// Packets got through.
-    pub(crate) fn leaking(detail: impl Into<String>) -> Self {
-        Self::wanted("leaking", "probed", detail)
-    }
-
-    /// Not in place.
-    pub(crate) fn absent(detail: impl Into<String>) -> Self {
-        Self::wanted("absent", "not_probed", detail)
     }
 
     /// In a few words.
@@ -137,7 +121,7 @@ impl GuardReport {
 
 impl Default for GuardReport {
     fn default() -> Self {
-        GuardReport { wanted: false, ..Self::absent("not asked for") }
+        GuardReport { wanted: false, ..Self::new("absent", "not asked for") }
     }
 }
 
