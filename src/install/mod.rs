@@ -24,7 +24,7 @@ use crate::error::{Diagnostic, ExitStatus, Step};
 use crate::files::{self, HostFiles, Replaced, sha256};
 use crate::identity::Identity;
 use crate::paths;
-use crate::report::{ConfigReport, KeyOrigin, Outcome, Timeline, rfc3339};
+use crate::report::{ConfigReport, Outcome, Timeline, rfc3339};
 use crate::settings::Settings;
 use crate::source::{self, Cached, Fetched, FetchedSecret, Layer};
 
@@ -82,11 +82,8 @@ impl<'a> Candidate<'a> {
 
     /// What the report says of it.
     pub(crate) fn report(&self, changed: bool) -> ConfigReport {
-        let keys = self.composed.keys.iter().map(|(key, origin)| {
-            (key.clone(), KeyOrigin { from: origin.from.clone(), line: origin.line })
-        });
         let report = self.generation.report(self.composed.bytes.len());
-        ConfigReport { changed, keys: keys.collect(), ..report }
+        ConfigReport { changed, keys: self.composed.keys.clone(), ..report }
     }
 }
 

@@ -14,6 +14,7 @@ mod timings;
 use std::collections::BTreeMap;
 
 use ecs_config::lint::Finding;
+use ecs_config::merge::Origin;
 use serde::Serialize;
 pub(crate) use text::to_text;
 pub(crate) use timeline::Timeline;
@@ -83,14 +84,7 @@ pub(crate) struct ConfigReport {
     /// What the layers name of Parameter Store and Secrets Manager.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) secrets: Vec<SecretVersion>,
-    pub(crate) keys: BTreeMap<String, KeyOrigin>,
-}
-
-/// Which layer and line a key came from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct KeyOrigin {
-    pub(crate) from: String,
-    pub(crate) line: usize,
+    pub(crate) keys: BTreeMap<String, Origin>,
 }
 
 /// What the guard is worth.

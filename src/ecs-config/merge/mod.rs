@@ -26,6 +26,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use serde::Serialize;
+
 use crate::lines::{self, Kind, Line};
 
 mod batch;
@@ -79,7 +81,7 @@ pub struct Merged {
 }
 
 /// Where a key comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Origin {
     /// The layer's name, or [`Rules::path`].
     pub from: String,
