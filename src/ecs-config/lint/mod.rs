@@ -158,7 +158,7 @@ pub fn check_merged(merged: &Merged, context: &Context<'_>) -> Vec<Finding> {
 impl From<&Change> for Finding {
     fn from(change: &Change) -> Self {
         let at = At { line: Some(change.line), ..At::default() };
-        findings::finding(&rules::readers::FIXED, &change.from, at, change.what, "")
+        findings::finding(&rules::readers::NORMALISED, &change.from, at, change.what, "")
     }
 }
 

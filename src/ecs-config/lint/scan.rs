@@ -1,7 +1,7 @@
 //! Lines: what the author of each meant, and what makes the readers see something else.
 //!
 //! Takes the text; gives the settings that it was meant to hold, as slices of it. There is one rule
-//! in rules/readers.rs for each shape of line on which the readers were found to differ.
+//! in rules/readers.txt for each shape of line on which the readers were found to differ.
 
 use std::collections::HashMap;
 

@@ -1,8 +1,10 @@
 //! The rules, as data: id, severity, why it matters, what a finding says, a line that breaks it and
 //! the corrected line.
 //!
-//! One table per kind. `lint --explain` and the manual page are made from them, and a test runs
-//! every example: the broken one gives the id, the corrected one does not.
+//! There is one file per kind beside this one, of which `build.rs` makes code: a paragraph for each
+//! rule with the fields of [`Rule`], and a static of its id in upper case. `lint --explain` and the
+//! manual page are made from them, and a test runs every example: the broken one gives the id, the
+//! corrected one does not.
 
 use super::Severity;
 use super::context::ReaderSet;
@@ -60,7 +62,7 @@ pub struct Rule {
     pub severity: Severity,
     /// What the rule looks at.
     pub kind: Kind,
-    /// The readers that go wrong; the rule is silent where none of them reads the file.
+    /// The readers that go wrong, if not all; the rule is silent where none of them reads the file.
     pub wrong: ReaderSet,
     /// One paragraph.
     pub why: &'static str,
@@ -68,52 +70,15 @@ pub struct Rule {
     pub(super) message: &'static str,
     /// What would fix it, likewise.
     pub(super) fix: &'static str,
-    /// Lines that break the rule.
+    /// Lines that break the rule, with Rust's escapes.
     pub bad: &'static [u8],
     /// The same, corrected.
     pub good: &'static [u8],
-    /// What the example needs.
+    /// What the example needs, if anything.
     pub context: ExampleContext,
 }
 
-/// `NAME "id" Severity READERS reports "message" "fix" "why" b"bad" => b"good" in ExampleContext`;
-/// without `reports` where the words depend on the file, without `in` where the example needs
-/// nothing.
-macro_rules! table {
-    ($kind:ident: $($name:ident $id:literal $severity:ident $wrong:ident
-        $(reports $message:literal $fix:literal)? $why:literal
-        $bad:literal => $good:literal $(in $context:ident)?;)*) => {
-        use super::{ExampleContext, Kind, Rule};
-        use crate::lint::{Severity, context::ReaderSet};
-        $(pub(in crate::lint) static $name: Rule = Rule {
-            id: $id,
-            severity: Severity::$severity,
-            kind: Kind::$kind,
-            wrong: ReaderSet::$wrong,
-            why: $why,
-            message: concat!($($message)?),
-            fix: concat!($($fix)?),
-            bad: $bad,
-            good: $good,
-            context: or_plain!($($context)?),
-        };)*
-        pub(super) static TABLE: &[&Rule] = &[$(&$name),*];
-    };
-}
-
-macro_rules! or_plain {
-    () => {
-        ExampleContext::Plain
-    };
-    ($context:ident) => {
-        ExampleContext::$context
-    };
-}
-
-pub(super) mod cross_checks;
-pub(super) mod names;
-pub(super) mod readers;
-pub(super) mod values;
+include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 
 /// Every rule, by kind and then in the order of its table.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
