@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Checked, LintArgs, LintResult, Output, Surroundings};
 use crate::lint::{Context, File, Finding, Severity, render, sarif};
-use crate::{readers, variables};
+use crate::readers;
 
 pub(super) fn print(args: &LintArgs, around: &Surroundings<'_>, checked: &[Checked]) -> LintResult {
     let findings: Vec<Finding> = checked.iter().flat_map(|one| one.findings.clone()).collect();
@@ -37,8 +37,7 @@ fn text(args: &LintArgs, color: bool, checked: &[Checked], findings: &[Finding])
 fn document(args: &LintArgs, checked: &[Checked], findings: &[Finding]) -> Value {
     let mut document = json!({});
     if let (true, [one]) = (args.readers, checked) {
-        let secret = |name: &str| !args.show_secrets && variables::is_secret(name);
-        document["readers"] = readers::json(&one.bytes, secret);
+        document["readers"] = readers::json(&one.bytes, args.show_secrets);
     }
     document["findings"] = json!(findings);
     if args.fix {

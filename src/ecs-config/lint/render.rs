@@ -4,8 +4,7 @@
 //! This is the one place that shows values, those of the user's own file on the user's own
 //! terminal; secrets are not.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::context::ReaderSet;
@@ -13,11 +12,9 @@ use super::excerpt::{Excerpt, Quoted, visible};
 use super::reader_consistency::READERS;
 use super::rules::{self, Kind};
 use super::{File, Finding, Severity, is_presentable};
-use crate::lines::keep_only;
 use crate::readers::{Reader, Reading};
-use crate::redact::REDACTED;
+use crate::redact::{REDACTED, hides};
 use crate::text::{lossy, plural};
-use crate::variables;
 
 /// How to write.
 #[derive(Debug, Clone, Copy)]
@@ -30,17 +27,15 @@ pub struct Style {
 
 /// Everything about one file; empty if there are no findings.
 pub fn text(file: &File<'_>, findings: &[Finding], style: Style) -> String {
-    if findings.is_empty() {
-        return String::new();
-    }
-    let compared = compared(file.bytes, findings);
-    let readings = readings(&compared, style.readers);
+    let readings = match findings.iter().any(compares) {
+        true => readings(file.bytes, style.readers),
+        false => Vec::new(),
+    };
     let sets = readings.iter().map(|(reader, reading)| {
         let refusal = reading.error.as_ref().map(ToString::to_string);
         Sets { reader: *reader, refusal, values: reading.map() }
     });
-    let sets = sets.collect();
-    let page = Page { file, quoted: Quoted::new(file.bytes), sets, style };
+    let page = Page { file, quoted: Quoted::new(file.bytes), sets: sets.collect(), style };
     findings.iter().map(|finding| page.finding(finding)).collect()
 }
 
@@ -50,35 +45,15 @@ fn compares(finding: &Finding) -> bool {
     is_about_readers && !["duplicate-key", "conflicting-duplicate"].contains(&finding.id)
 }
 
-/// What must be read to compare the readers on the keys of the findings: their lines, and those
-/// that set these keys; or all lines, if something does not end on its line.
-fn compared<'b>(bytes: &'b [u8], findings: &[Finding]) -> Cow<'b, [u8]> {
-    let keys = findings.iter().filter(|finding| compares(finding));
-    let keys: HashSet<&[u8]> = keys.filter_map(|one| Some(one.key.as_ref()?.as_bytes())).collect();
-    let lines: HashSet<usize> = findings.iter().filter_map(|finding| finding.line).collect();
-    if keys.is_empty() {
-        return Cow::Borrowed(b"");
-    }
-    let spanning = "unclosed-quote line-continuation comment-continuation multi-line-value cr-only";
-    let spans = |finding: &Finding| spanning.split(' ').any(|id| id == finding.id);
-    if findings.iter().any(spans) {
-        return Cow::Borrowed(bytes);
-    }
-    Cow::Owned(keep_only(bytes, |line| {
-        let sets_key = line.assignment().is_some_and(|(name, _)| keys.contains(name));
-        sets_key || lines.contains(&line.number)
-    }))
-}
-
 /// `2 errors, 1 warning`, or `no findings`.
 pub fn summary(findings: &[Finding]) -> String {
     let count = |severity: Severity| {
         let count = findings.iter().filter(|finding| finding.severity == severity).count();
         (count > 0).then(|| plural(count, severity.word()))
     };
-    let counts = [Severity::Error, Severity::Warning, Severity::Note].into_iter().filter_map(count);
-    let counts = counts.collect::<Vec<_>>().join(", ");
-    if counts.is_empty() { "no findings".to_owned() } else { counts }
+    let all = [Severity::Error, Severity::Warning, Severity::Note];
+    let counts: Vec<String> = all.into_iter().filter_map(count).collect();
+    if counts.is_empty() { "no findings".to_owned() } else { counts.join(", ") }
 }
 
 const RESET: &str = "\x1b[0m";
@@ -173,20 +148,20 @@ struct Sets<'r> {
 /// What a reader makes of one key, to be compared with its value. The value of a secret is not
 /// shown.
 fn view(key: &str, refusal: Option<&str>, value: Option<&[u8]>) -> String {
-    match (refusal, value) {
+    match (refusal, value.map(lossy)) {
         (Some(note), _) => format!("refuses the file ({note})"),
-        (None, Some(_)) if variables::is_secret(key) => format!("{key} is {REDACTED}"),
-        (None, Some(value)) => format!("{key} is `{}`", shortened(&visible(&lossy(value)))),
+        (None, Some(value)) if hides(key, &value) => format!("{key} is {REDACTED}"),
+        (None, Some(value)) => format!("{key} is `{}`", shortened(&visible(&value))),
         (None, None) => format!("{key} is not set"),
     }
 }
 
 /// A value that fits on a line.
-fn shortened(text: &str) -> Cow<'_, str> {
+fn shortened(text: &str) -> String {
     const LONGEST: usize = 60;
     match text.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}…", &text[..at]).into(),
-        None => text.into(),
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
     }
 }
 
@@ -204,10 +179,10 @@ pub fn readers(bytes: &[u8], readers: ReaderSet, show_secrets: bool) -> String {
             let name = lossy(one.name);
             let is_shown = show_secrets || is_surely_a_name(&name);
             let shown = if is_shown { visible(&name) } else { "[not a name: redacted]".into() };
-            let value = match &one.value {
+            let value = match one.value.as_deref().map(lossy) {
                 None => " (the variable of that name where docker runs)".to_owned(),
-                Some(_) if !show_secrets && variables::is_secret(&name) => format!("={REDACTED}"),
-                Some(value) => format!("={}", visible(&lossy(value))),
+                Some(value) if !show_secrets && hides(&name, &value) => format!("={REDACTED}"),
+                Some(value) => format!("={}", visible(&value)),
             };
             let _ = writeln!(out, "  {shown}{value}");
         }

@@ -3,20 +3,20 @@
 use serde_json::{Map, Value, json as value};
 
 use super::{Assignment, Reader, Reading};
-use crate::redact::REDACTED;
+use crate::redact::{REDACTED, hides};
 use crate::text::lossy;
 
-/// What each reader would set, under its name. Values of the names that `secret` picks appear as
-/// `[redacted]`.
-pub fn json(bytes: &[u8], secret: impl Fn(&str) -> bool) -> Value {
-    let view = |reader: Reader| (reader.name().to_owned(), view(reader, bytes, &secret));
+/// What each reader would set, under its name. Values that may be secret appear as `[redacted]`,
+/// unless they are asked for.
+pub fn json(bytes: &[u8], show_secrets: bool) -> Value {
+    let view = |reader: Reader| (reader.name().to_owned(), view(reader, bytes, show_secrets));
     Value::Object(Reader::ALL.into_iter().map(view).collect())
 }
 
-fn view(reader: Reader, bytes: &[u8], secret: &impl Fn(&str) -> bool) -> Value {
+fn view(reader: Reader, bytes: &[u8], show_secrets: bool) -> Value {
     let Reading { variables, dropped, error } = &reader.read(bytes);
     let error = error.as_ref().map(ToString::to_string);
-    let shown = variables.iter().map(|set| shown(set, secret));
+    let shown = variables.iter().map(|set| shown(set, show_secrets));
     match reader {
         Reader::Systemd(_) => {
             let dropped: Vec<String> = dropped.iter().map(ToString::to_string).collect();
@@ -30,12 +30,11 @@ fn view(reader: Reader, bytes: &[u8], secret: &impl Fn(&str) -> bool) -> Value {
     }
 }
 
-fn shown(set: &Assignment<'_>, secret: &impl Fn(&str) -> bool) -> (String, Value) {
+fn shown(set: &Assignment<'_>, show_secrets: bool) -> (String, Value) {
     let name = lossy(set.name);
-    let value = match &set.value {
-        None => Value::Null,
-        Some(_) if secret(&name) => Value::from(REDACTED),
-        Some(value) => Value::from(lossy(value)),
+    let value = match set.value.as_deref().map(lossy) {
+        Some(value) if !show_secrets && hides(&name, &value) => Value::from(REDACTED),
+        value => Value::from(value),
     };
     (name, value)
 }

@@ -38,6 +38,29 @@ fn sources_that_need_a_client_are_refused_without_their_secrets() {
 }
 
 #[test]
+fn lines_that_a_reader_takes_into_a_value_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ecs.config");
+    fs::write(&path, "A=\"x\"\"\nECS_LOGLEVEL=info\n").unwrap();
+    let stdout = text(&lint(&[path.to_str().unwrap()]).stdout);
+    assert!(stdout.contains("A is `x<U+000A>ECS_LOGLEVEL=info<U+000A>`"), "{stdout}");
+}
+
+#[test]
+fn secret_that_another_value_took_in_is_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ecs.config");
+    for start in ["A=x\\\n", "A=\"x\n", "A=\"x\"\"\n", "A=x\r", "A=\"B=x\n"] {
+        fs::write(&path, format!("{start}DB_PASSWORD=hunter2\n")).unwrap();
+        for output in ["text", "json"] {
+            let ended = lint(&[path.to_str().unwrap(), "--readers", "--output", output]);
+            let stdout = text(&ended.stdout);
+            assert!(stdout.contains("[redacted]") && !stdout.contains("hunter2"), "{stdout}");
+        }
+    }
+}
+
+#[test]
 fn fix_keeps_the_mode_and_tells_what_cannot_be_written() {
     let folder = tempfile::tempdir().unwrap();
     let fix = |name: &str| {
