@@ -1,22 +1,14 @@
 //! Makes the catalogue's rows and the linter's rules constants, so that no start of the program
 //! parses them.
 
-use std::fmt::Write;
 use std::{env, fs, path::Path};
 
 fn main() {
     println!("cargo:rerun-if-changed=variables.tsv");
     println!("cargo:rerun-if-changed=lint/rules");
-    let rows = content("variables.tsv");
-    let rows: Vec<&str> = rows.lines().collect();
-    let mut code = format!("static CATALOGUE: [Variable; {}] = [\n", rows.len());
-    for row in &rows {
-        writeln!(code, "    {},", variable(row)).expect("a String takes all");
-    }
-    code.push_str("];\n");
     let rules = ["readers", "values", "names", "cross_checks"].map(rules);
     let folder = env::var("OUT_DIR").expect("cargo names a folder");
-    for (name, code) in [("variables.rs", code), ("rules.rs", rules.concat())] {
+    for (name, code) in [("variables.rs", variables()), ("rules.rs", rules.concat())] {
         fs::write(Path::new(&folder).join(name), code).expect("cargo's folder is ours");
     }
 }
@@ -52,9 +44,29 @@ fn rules(kind: &str) -> String {
     )
 }
 
-/// A field of a `Rule`. Examples have the escapes of Rust, quotes aside.
+/// A table of the catalogue. The columns have the names of the fields of `Variable`; the last
+/// comment holds them.
+fn variables() -> String {
+    let text = fs::read_to_string("variables.tsv").expect("variables.tsv is beside this file");
+    let names = text.lines().filter_map(|line| line.strip_prefix("# ")).next_back();
+    let names: Vec<&str> = names.expect("the names of the columns").split('\t').collect();
+    let variable = |row: &str| {
+        let cells: Vec<&str> = row.split('\t').collect();
+        assert_eq!(cells.len(), names.len(), "{row}");
+        let text = |cell| if cell == "-" { "" } else { cell };
+        let fields = names.iter().zip(cells).map(|(name, cell)| field(name, text(cell)));
+        format!("Variable {{ {} }}", fields.collect::<Vec<_>>().join(", "))
+    };
+    let rows = text.lines().filter(|line| !line.starts_with('#')).map(variable);
+    let rows: Vec<String> = rows.collect();
+    format!("static CATALOGUE: [Variable; {}] = [\n{}\n];\n", rows.len(), rows.join(",\n"))
+}
+
+/// A field of a `Variable` or a `Rule`. Examples have the escapes of Rust, quotes aside.
 fn field(key: &str, text: &str) -> String {
     let value = match key {
+        "kind" => format!("Kind::{}", camel_case(text)),
+        "on_invalid" => format!("OnInvalid::{}", camel_case(text)),
         "severity" => format!("Severity::{}", camel_case(text)),
         "wrong" => format!("ReaderSet::{}", text.to_uppercase()),
         "context" => format!("ExampleContext::{}", camel_case(text)),
@@ -62,48 +74,6 @@ fn field(key: &str, text: &str) -> String {
         _ => format!("{text:?}"),
     };
     format!("{key}: {value}")
-}
-
-/// The columns are the fields of `Variable`, in their order.
-fn variable(row: &str) -> String {
-    let cells: Vec<&str> =
-        row.split('\t').map(|cell| if cell == "-" { "" } else { cell }).collect();
-    let [
-        name,
-        kind,
-        words,
-        min,
-        max,
-        default,
-        on_invalid,
-        platform,
-        consumer,
-        reads,
-        flags,
-        sets,
-        deprecated,
-        json_field,
-        summary,
-        source,
-    ] = cells[..]
-    else {
-        panic!("not sixteen columns: {row}");
-    };
-    let (kind, on_invalid) = (camel_case(kind), camel_case(on_invalid));
-    let reads = match reads {
-        "" => "Nothing",
-        "process_env" => "ProcessEnvironment",
-        "file" => "File",
-        "both" => "Both",
-        other => panic!("{name}: {other}"),
-    };
-    format!(
-        "Variable {{ name: {name:?}, kind: Kind::{kind}, words: {words:?}, min: {min:?}, max: {max:?}, \
-         default: {default:?}, on_invalid: OnInvalid::{on_invalid}, platform: {platform:?}, \
-         consumer: {consumer:?}, ecs_init_reads: EcsInitReads::{reads}, flags: {flags:?}, \
-         ecs_init_sets: {sets:?}, deprecated: {deprecated:?}, json_field: {json_field:?}, \
-         summary: {summary:?}, source: {source:?} }}"
-    )
 }
 
 fn camel_case(snake_case: &str) -> String {

@@ -23,8 +23,9 @@ pub struct Variable {
     pub platform: &'static str,
     /// `agent`, `ecs-init` or `aws-sdk`.
     pub consumer: &'static str,
-    /// Where ecs-init itself looks for the variable.
-    pub ecs_init_reads: EcsInitReads,
+    /// Where ecs-init itself looks for the variable: `process_env`, its process environment, which
+    /// systemd made; `file`; or `both`.
+    pub ecs_init_reads: &'static str,
     flags: &'static str,
     /// What ecs-init gives the agent unless the file has the name.
     pub ecs_init_sets: &'static str,
@@ -87,19 +88,6 @@ pub enum OnInvalid {
     BreaksLogging,
 }
 
-/// Where ecs-init itself looks for a variable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EcsInitReads {
-    /// It does not.
-    Nothing,
-    /// In its process environment, which systemd made.
-    ProcessEnvironment,
-    /// In the file.
-    File,
-    /// In both.
-    Both,
-}
-
 impl Variable {
     /// The words that the variable, or each of its elements, may be.
     pub fn words(&self) -> impl Iterator<Item = &'static str> {
@@ -134,7 +122,7 @@ impl Variable {
     /// ecs-init takes the variable from its process environment, which systemd made, and not from
     /// the file.
     pub fn from_process_environment(&self) -> bool {
-        matches!(self.ecs_init_reads, EcsInitReads::ProcessEnvironment | EcsInitReads::Both)
+        matches!(self.ecs_init_reads, "process_env" | "both")
             || self.consumer == "aws-sdk"
             || self.name.to_ascii_uppercase().ends_with("_PROXY")
     }
@@ -230,6 +218,7 @@ mod tests {
         for v in all() {
             assert!(["all", "linux", "windows"].contains(&v.platform), "{}", v.name);
             assert!(["agent", "ecs-init", "aws-sdk"].contains(&v.consumer), "{}", v.name);
+            assert!(["", "process_env", "file", "both"].contains(&v.ecs_init_reads), "{}", v.name);
             for flag in v.flags.split(',').filter(|f| !f.is_empty()) {
                 let known = [
                     "secret",

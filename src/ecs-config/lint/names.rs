@@ -6,7 +6,7 @@ use super::findings::Findings;
 use super::rules::names as rule;
 use super::scan::{Setting, is_name};
 use super::{Context, is_presentable};
-use crate::variables::{self, EcsInitReads, Variable};
+use crate::variables::{self, Variable};
 
 /// Checks the name of one setting.
 pub(super) fn check(setting: &Setting<'_>, context: &Context<'_>, found: &mut Findings<'_>) {
@@ -47,8 +47,7 @@ fn known_name(
     if STATIC_KEYS.split(' ').any(|name| name == known.name) && !value.is_empty() {
         found.add(&rule::STATIC_CREDENTIALS, at);
     }
-    let needs_loading =
-        known.from_process_environment() && known.ecs_init_reads != EcsInitReads::File;
+    let needs_loading = known.from_process_environment() && known.ecs_init_reads != "file";
     if needs_loading && !context.is_loaded() {
         let is_external = known.name == "ECS_EXTERNAL";
         found
