@@ -11,14 +11,8 @@ use crate::files;
 /// where they would if that root were `/`: nothing outside of it is read or written. A link in the
 /// place of a file that we write is left for the writer to refuse.
 pub(crate) fn below(root: &Path, absolute: &str) -> PathBuf {
-    match root == Path::new("/") {
-        true => root.join(absolute.trim_start_matches('/')),
-        false => files::inside(root, absolute, !is_written(absolute)),
-    }
-}
-
-fn is_written(absolute: &str) -> bool {
-    REPLACED.contains(&absolute) || [LOCK, GUARD_STATE].contains(&absolute)
+    let is_written = REPLACED.contains(&absolute) || [LOCK, GUARD_STATE].contains(&absolute);
+    files::inside(root, absolute, !is_written)
 }
 
 /// The agent's configuration, which systemd, ecs-init and this program read: what `run` installs.

@@ -4,7 +4,6 @@
 //! since kernels before 5.6 (Amazon Linux 2) have no such call. Whoever can change the tree during
 //! a run could still lead it out: an image under construction has one owner.
 
-use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -16,34 +15,31 @@ const TOO_LONG: usize = 256;
 
 /// `absolute` as it is found from inside `root`; its last component too, if `follow_last`.
 pub fn inside(root: &Path, absolute: &str, follow_last: bool) -> PathBuf {
+    if root == Path::new("/") {
+        return root.join(absolute);
+    }
     let mut found = root.to_owned();
-    let mut depth = 0;
     let mut links = 0;
-    let mut rest: VecDeque<OsString> = names(Path::new(absolute)).collect();
-    while let Some(name) = rest.pop_front() {
+    // The next one is at the end.
+    let mut rest: Vec<OsString> = names(Path::new(absolute)).rev().collect();
+    while let Some(name) = rest.pop() {
         if name == ".." {
-            if depth > 0 {
+            if found != root {
                 found.pop();
-                depth -= 1;
             }
             continue;
         }
         let next = found.join(&name);
-        let is_last = rest.is_empty();
         match fs::read_link(&next) {
             Ok(_) if links == MAX_LINKS => return found.join("x".repeat(TOO_LONG)),
-            Ok(target) if follow_last || !is_last => {
+            Ok(target) if follow_last || !rest.is_empty() => {
                 links += 1;
                 if target.is_absolute() {
                     found = root.to_owned();
-                    depth = 0;
                 }
-                names(&target).rev().for_each(|name| rest.push_front(name));
+                rest.extend(names(&target).rev());
             }
-            _ => {
-                found = next;
-                depth += 1;
-            }
+            _ => found = next,
         }
     }
     found
@@ -51,11 +47,10 @@ pub fn inside(root: &Path, absolute: &str, follow_last: bool) -> PathBuf {
 
 /// The components of a path, but for those that stay where they are.
 fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> {
-    let components = path.components().filter_map(|component| match component {
+    path.components().filter_map(|component| match component {
         Component::Normal(_) | Component::ParentDir => Some(component.as_os_str().to_owned()),
         _ => None,
-    });
-    components.collect::<Vec<_>>().into_iter()
+    })
 }
 
 #[cfg(test)]

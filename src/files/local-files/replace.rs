@@ -57,9 +57,7 @@ impl Error {
         let what = format!("cannot be read: {error}");
         Error::Refused { path: path.to_owned(), what, remedy: "move it away and run again" }
     }
-}
 
-impl Error {
     /// What would fix it: one imperative phrase.
     pub fn remedy(&self) -> String {
         match self {
@@ -87,19 +85,14 @@ impl Error {
 /// Survives a power cut at any moment: the new bytes are on the disk before the name points at
 /// them, and the name before we return.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<Replaced, Error> {
-    let present = look(path)?;
-    if present.is_some_and(|found| is_as_wanted(&found, mode))
-        && read(path, bytes.len()).is_ok_and(|old| old == bytes)
-    {
+    let is_as_wanted = |found: Metadata| found.mode() & 0o7777 == mode && found.nlink() == 1;
+    let holds = || read(path, bytes.len()).is_ok_and(|old| old == bytes);
+    if look(path)?.is_some_and(is_as_wanted) && holds() {
         return Ok(Replaced::Unchanged);
     }
-    let folder = folder(path);
+    let folder = parent(path);
     make_folder(folder, 0o755).map_err(|source| Error::io(folder, source))?;
-    let temporary = temporary(path, OWNER);
-    let written = write_out(&temporary, bytes, mode);
-    let renamed = written.and_then(|()| fs::rename(&temporary, path));
-    renamed.map_err(|source| undone(path, &temporary, source))?;
-    sync_parent(path)?;
+    write_over(path, bytes, mode, OWNER, true)?;
     Ok(Replaced::Written)
 }
 
@@ -107,10 +100,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<Replaced, Error> 
 /// one it may be empty, or what it was before.
 pub fn replace_unsynced(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     look(path)?;
-    let temporary = temporary(path, OWNER);
-    let written = create(&temporary, bytes, mode);
-    let renamed = written.and_then(|_| fs::rename(&temporary, path));
-    renamed.map_err(|source| undone(path, &temporary, source))
+    write_over(path, bytes, mode, OWNER, false)
 }
 
 /// Removes what a killed run left beside a file that it was replacing, if anything. The caller
@@ -124,10 +114,7 @@ pub fn remove_temporary(path: &Path) {
 /// do so at once.
 pub fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     look(path)?;
-    let temporary = temporary(path, &std::process::id().to_string());
-    let renamed = write_out(&temporary, bytes, mode).and_then(|()| fs::rename(&temporary, path));
-    renamed.map_err(|source| undone(path, &temporary, source))?;
-    sync_parent(path)
+    write_over(path, bytes, mode, &std::process::id().to_string(), true)
 }
 
 /// Removes the file at `path` for good.
@@ -151,27 +138,23 @@ pub fn look(path: &Path) -> Result<Option<Metadata>, Error> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::io(path, error)),
     };
-    let refuse = |what: String, remedy| Err(Error::Refused { path: path.to_owned(), what, remedy });
-    if found.is_symlink() {
-        return refuse(
+    let ours = geteuid().as_raw();
+    let (what, remedy) = if found.is_symlink() {
+        (
             "is a symbolic link, and is not followed".into(),
             "put a plain file in its place, or remove the link",
-        );
-    }
-    if !found.is_file() {
-        return refuse("is not a plain file".into(), "move it away and run again");
-    }
-    let ours = geteuid().as_raw();
-    match found.uid() == ours || ours == 0 && found.uid() == 0 {
-        true => Ok(Some(found)),
-        false => {
-            let what = format!("belongs to user id {}, not to {ours}", found.uid());
-            refuse(
-                what,
-                "find out who wrote it; if it is right, give it to root with `chown root:root` and run again",
-            )
-        }
-    }
+        )
+    } else if !found.is_file() {
+        ("is not a plain file".into(), "move it away and run again")
+    } else if found.uid() != ours {
+        (
+            format!("belongs to user id {}, not to {ours}", found.uid()),
+            "find out who wrote it; if it is right, give it to root with `chown root:root` and run again",
+        )
+    } else {
+        return Ok(Some(found));
+    };
+    Err(Error::Refused { path: path.to_owned(), what, remedy })
 }
 
 /// The bytes of a file that we may replace, at most `limit`; `None` if there is no file.
@@ -182,11 +165,7 @@ pub fn current(path: &Path, limit: usize) -> Result<Option<Vec<u8>>, Error> {
     }
 }
 
-fn is_as_wanted(found: &Metadata, mode: u32) -> bool {
-    found.mode() & 0o7777 == mode && found.nlink() == 1
-}
-
-fn folder(path: &Path) -> &Path {
+fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -195,24 +174,14 @@ pub fn make_folder(folder: &Path, mode: u32) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
-    if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        make_folder(parent, 0o755)?;
-        create_folder(folder, mode)?;
-        return sync_folder(parent);
-    }
-    create_folder(folder, mode)
-}
-
-/// With this mode whatever the umask is.
-fn create_folder(folder: &Path, mode: u32) -> io::Result<()> {
+    make_folder(parent(folder), 0o755)?;
     match DirBuilder::new().mode(mode).create(folder) {
-        Ok(()) => fs::set_permissions(folder, fs::Permissions::from_mode(mode)),
-        Err(error) => already_exists(error),
+        // With this mode whatever the umask is.
+        Ok(()) => fs::set_permissions(folder, fs::Permissions::from_mode(mode))?,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
     }
-}
-
-fn already_exists(error: io::Error) -> io::Result<()> {
-    if error.kind() == ErrorKind::AlreadyExists { Ok(()) } else { Err(error) }
+    sync_folder(parent(folder))
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
@@ -226,20 +195,29 @@ fn temporary(path: &Path, whose: &str) -> PathBuf {
     path.with_file_name(format!(".{name}.{whose}"))
 }
 
-/// The old file is still in place. The error to report is the one that stopped us, not that of
-/// tidying up after it.
-fn undone(path: &Path, temporary: &Path, source: io::Error) -> Error {
-    let _ = fs::remove_file(temporary);
-    Error::io(path, source)
+/// Writes the bytes beside the file and puts them in its place. After an error the old file is
+/// still there. The error to report is the one that stopped us, not that of tidying up after it.
+fn write_over(
+    path: &Path,
+    bytes: &[u8],
+    mode: u32,
+    whose: &str,
+    is_synced: bool,
+) -> Result<(), Error> {
+    let temporary = temporary(path, whose);
+    let written = create(&temporary, bytes, mode)
+        .and_then(|file| if is_synced { file.sync_all() } else { Ok(()) })
+        .and_then(|()| fs::rename(&temporary, path));
+    if let Err(source) = written {
+        let _ = fs::remove_file(&temporary);
+        return Err(Error::io(path, source));
+    }
+    if is_synced { sync_parent(path) } else { Ok(()) }
 }
 
 /// Makes the name of a file survive a power cut.
 pub fn sync_parent(path: &Path) -> Result<(), Error> {
-    sync_folder(folder(path)).map_err(|source| Error::NotSynced { path: path.to_owned(), source })
-}
-
-fn write_out(temporary: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    create(temporary, bytes, mode)?.sync_all()
+    sync_folder(parent(path)).map_err(|source| Error::NotSynced { path: path.to_owned(), source })
 }
 
 fn create(temporary: &Path, bytes: &[u8], mode: u32) -> io::Result<File> {
