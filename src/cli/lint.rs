@@ -1,14 +1,11 @@
 //! `ecs-bootstrap lint`: the command is in [`ecs_config::command`]; here it gets what needs a
 //! network, and its errors their exit statuses.
 
-use std::io::IsTerminal;
-
 use aws_credential_types::Credentials;
-use ecs_config::command::{self, Fetched, LintArgs, Surroundings};
+use ecs_config::command::{Fetched, LintArgs};
 use tokio::time::Instant;
 
 use super::call::{Call, block_on};
-use super::output;
 use crate::error::{self, Diagnostic, ExitStatus, Step};
 use crate::files::HostFiles;
 use crate::identity::Clients;
@@ -32,30 +29,13 @@ impl Diagnostic for ecs_config::command::Error {
 }
 
 pub(super) fn run(call: &Call<'_>, args: &LintArgs) -> u8 {
-    match check(call, args) {
-        Ok(result) => match output::print_styled(&result.text) {
-            0 if result.has_errors => ExitStatus::Lint.code(),
-            status => status,
-        },
-        Err(error) => call.print_error(&error),
-    }
+    check(call, args).unwrap_or_else(|error| call.print_error(&error))
 }
 
-fn check(call: &Call<'_>, args: &LintArgs) -> Result<command::LintResult, error::Error> {
+fn check(call: &Call<'_>, args: &LintArgs) -> Result<u8, error::Error> {
     let settings = call.settings()?;
     let fetched = block_on(fetch_all(call, &settings, args.remote()))??;
-    let around = Surroundings {
-        root: &call.root,
-        output: call.output,
-        color: has_color(call),
-        fetched: &fetched,
-    };
-    Ok(args.run(&around)?)
-}
-
-/// stdout is a terminal, and colours were not declined: <https://no-color.org>.
-fn has_color(call: &Call<'_>) -> bool {
-    std::io::stdout().is_terminal() && call.environment.filled("NO_COLOR").is_none()
+    Ok(args.run(&call.root, call.output, &fetched)?)
 }
 
 async fn fetch_all(
@@ -81,7 +61,8 @@ async fn fetch(
     source: &Source,
 ) -> Result<Vec<u8>, error::Error> {
     let deadline = Instant::now() + settings.timeout;
-    let own = |name| call.environment.filled(name).map(str::to_owned);
+    let own =
+        |name| call.environment.get(name).filter(|value| !value.is_empty()).map(str::to_owned);
     let own = own("AWS_ACCESS_KEY_ID").zip(own("AWS_SECRET_ACCESS_KEY")).map(|(id, secret)| {
         Credentials::new(id, secret, own("AWS_SESSION_TOKEN"), None, "environment")
     });
@@ -142,12 +123,10 @@ pub(crate) mod tests {
         let shown = name.parse::<Source>().map_or("an address".into(), |one| one.to_string());
         let fetched = [Fetched { name: name.clone(), shown, bytes: Vec::new(), is_secret: false }];
         let root = std::path::Path::new("/");
-        let output = crate::cli::Output::Text;
-        let around = Surroundings { root, output, color: false, fetched: &fetched };
         let cli = clap::Command::new("lint");
         let cli = <LintArgs as clap::Args>::augment_args(cli);
         let matches = cli.get_matches_from(["lint", "--fix", &name]);
         let args = <LintArgs as clap::FromArgMatches>::from_arg_matches(&matches).unwrap();
-        args.run(&around).unwrap_err()
+        args.run(root, crate::cli::Output::Text, &fetched).unwrap_err()
     }
 }

@@ -1,6 +1,6 @@
 //! What a command prints: its result on stdout, its failure on stderr.
 
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 
 use ecs_config::text::lines_of;
 
@@ -10,17 +10,9 @@ use crate::error::{Error, Failure};
 use crate::log::{self, LogFormat};
 use crate::report::Report;
 
-/// Prints on stdout what may quote others; 1 if that failed. A reader that has read enough and closes the pipe is not a
-/// failure of ours.
+/// Prints on stdout what may quote others; 1 if that failed.
 pub(crate) fn print(text: &str) -> u8 {
-    print_styled(&lines_of(text))
-}
-
-/// The same of a text that has colours, and quotes nothing as it is.
-pub(crate) fn print_styled(text: &str) -> u8 {
-    let mut stdout = std::io::stdout();
-    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    u8::from(written.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe))
+    ecs_config::command::print(&lines_of(text))
 }
 
 /// Prints on stderr; unlike eprint!, without a panic where that is a full disk or a closed pipe.

@@ -1,12 +1,12 @@
 //! `ecs-config-lint`: the linter alone, without a client for AWS.
 
 use std::ffi::OsString;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use ecs_config::command::{self, Error, HAS_ERRORS, LintArgs, Output, Surroundings};
+use ecs_config::command::{self, Error, LintArgs, Output};
 
 /// Checks an ecs.config as all its readers will read it: systemd, ecs-init, docker and the agent.
 ///
@@ -30,31 +30,10 @@ struct Cli {
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let status = match Cli::try_parse_from(&arguments) {
-        Ok(cli) => run(&cli),
+        Ok(cli) => cli.lint.run(&cli.root, cli.output, &[]).unwrap_or_else(|error| fail(&error)),
         Err(error) => refuse(error, &arguments),
     };
     ExitCode::from(status)
-}
-
-fn run(cli: &Cli) -> u8 {
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let color = io::stdout().is_terminal() && !no_color;
-    let around = Surroundings { root: &cli.root, output: cli.output, color, fetched: &[] };
-    match cli.lint.run(&around) {
-        Ok(result) => match print(&result.text) {
-            0 if result.has_errors => HAS_ERRORS,
-            status => status,
-        },
-        Err(error) => fail(&error),
-    }
-}
-
-/// 1 if stdout cannot be written to. A reader that has read enough and closes the pipe is not a
-/// failure of ours.
-fn print(text: &str) -> u8 {
-    let mut stdout = io::stdout();
-    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    u8::from(written.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe))
 }
 
 /// In the form and with the exit status of `ecs-bootstrap lint`.

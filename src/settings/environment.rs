@@ -69,11 +69,6 @@ impl Environment {
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|(variable, _)| *variable == name).map(|(_, value)| value)
     }
-
-    /// One that is set and not empty.
-    pub(crate) fn filled(&self, name: &str) -> Option<&str> {
-        self.get(name).filter(|value| !value.is_empty())
-    }
 }
 
 fn is_read(name: &str) -> bool {

@@ -1,20 +1,18 @@
 //! The linter as a command: `ecs-bootstrap lint`, and all of `ecs-config-lint`. Reads what is to be
-//! checked, checks it, and makes the text to print.
+//! checked, checks it, and prints the result.
 //!
 //! Only with the feature `command`; everything else of this crate is pure. Writes only the files
 //! that it is told to fix. Sources that need a network are read by the caller.
 
-mod neighbours;
 mod print;
 mod suggest;
 
-use std::io;
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use local_files::ReadError;
-use neighbours::Neighbours;
 pub use suggest::suggest_flag;
 use thiserror::Error;
 
@@ -87,19 +85,6 @@ pub enum Output {
     Sarif,
 }
 
-/// Where and how the command runs.
-#[derive(Clone, Copy, Debug)]
-pub struct Surroundings<'a> {
-    /// The host's file system.
-    pub root: &'a Path,
-    /// The format of the result.
-    pub output: Output,
-    /// With the escape sequences of terminals.
-    pub color: bool,
-    /// What the caller has read of [`LintArgs::remote`].
-    pub fetched: &'a [Fetched],
-}
-
 /// A source that is not of this machine, as the caller has read it.
 #[derive(Clone, Debug)]
 pub struct Fetched {
@@ -113,17 +98,8 @@ pub struct Fetched {
     pub is_secret: bool,
 }
 
-/// What to print on stdout, and whether a finding was an error.
-#[derive(Debug, Default)]
-pub struct LintResult {
-    /// In the format that was asked for.
-    pub text: String,
-    /// Then the exit status is [`HAS_ERRORS`].
-    pub has_errors: bool,
-}
-
 /// The exit status where a finding is an error.
-pub const HAS_ERRORS: u8 = 30;
+const HAS_ERRORS: u8 = 30;
 
 /// Why nothing could be checked. Names files, never values.
 #[derive(Debug, Error)]
@@ -182,13 +158,14 @@ impl LintArgs {
         names.filter(|name| matches!(Input::new(name), Input::Remote))
     }
 
-    /// Checks what was named, and makes the text to print.
-    pub fn run(&self, around: &Surroundings<'_>) -> Result<LintResult, Error> {
+    /// Checks what was named below the `root` of the host, with what the caller has `fetched` of
+    /// [`LintArgs::remote`], and prints the result on stdout. Gives the exit status.
+    pub fn run(&self, root: &Path, output: Output, fetched: &[Fetched]) -> Result<u8, Error> {
         if let Some(rule) = self.explain.as_deref().and_then(rules::find) {
-            return Ok(LintResult { text: lint::explain(rule), has_errors: false });
+            return Ok(print(&lint::explain(rule)));
         }
-        let installed = neighbours::below(around.root, ConfigFile::Etc);
-        let installed = installed.to_string_lossy().into_owned();
+        let path = |file: ConfigFile| local_files::inside(root, file.path(), true);
+        let installed = path(ConfigFile::Etc).to_string_lossy().into_owned();
         let sources = match &self.sources[..] {
             [] => std::slice::from_ref(&installed),
             named => named,
@@ -198,23 +175,78 @@ impl LintArgs {
         }
         let mut checked = Vec::new();
         for name in sources {
-            // The installed file is checked with its neighbours.
-            let neighbours = (*name == installed).then(|| Neighbours::read(around.root));
-            let fetched = around.fetched.iter().find(|one| one.name == *name);
+            // The installed file is checked with its neighbours. What cannot be read counts as
+            // missing, as it does for the agent.
+            let neighbour = |file| local_files::read(&path(file), MAX_BYTES).ok();
+            let neighbours =
+                (*name == installed).then(|| [ConfigFile::Var, ConfigFile::Json].map(neighbour));
+            let fetched = fetched.iter().find(|one| one.name == *name);
             let shown = fetched.map_or_else(|| without_secrets(name), |one| &one.shown);
             let shown = printable(shown);
             let bytes = match fetched {
                 Some(fetched) => fetched.bytes.clone(),
                 None => Input::new(name).read(&shown)?,
             };
-            let mut one = check(self, (name, shown), bytes, neighbours.as_ref())?;
+            let mut one = self.check(name, shown, bytes, neighbours.as_ref())?;
             if fetched.is_some_and(|one| one.is_secret) && !self.show_secrets {
                 one.bytes.clear();
             }
             checked.push(one);
         }
-        Ok(print::print(self, around, &checked))
+        let findings: Vec<Finding> = checked.iter().flat_map(|one| one.findings.clone()).collect();
+        let has_errors = findings.iter().any(|finding| finding.severity == Severity::Error);
+        match print(&print::result(self, output, &checked, &findings)) {
+            0 if has_errors => Ok(HAS_ERRORS),
+            status => Ok(status),
+        }
     }
+
+    fn check(
+        &self,
+        name: &str,
+        shown: String,
+        bytes: Vec<u8>,
+        neighbours: Option<&[Option<Vec<u8>>; 2]>,
+    ) -> Result<Checked, Error> {
+        let (bytes, fixed) = if self.fix { fix(name, &shown, bytes)? } else { (bytes, Vec::new()) };
+        let is_instance_file = name.ends_with(ConfigFile::Var.path());
+        let [instance_file, json_file] =
+            neighbours.map_or([None; 2], |files| files.each_ref().map(Option::as_deref));
+        let context = Context {
+            host: self.host,
+            file: if is_instance_file { ConfigFile::Var } else { ConfigFile::Etc },
+            whole: self.whole || neighbours.is_some(),
+            instance_file,
+            json_file,
+            allow_default_cluster: self.allow_default_cluster,
+            block_host_tasks: self.block_imds_host_tasks,
+            expand: self.expand,
+            ..Context::default()
+        };
+        let findings = lint::check(&File { source: &shown, bytes: &bytes }, &context);
+        Ok(Checked { findings: self.weighed(findings), name: shown, bytes, fixed })
+    }
+
+    /// The findings as --deny and --allow weigh them.
+    fn weighed(&self, findings: Vec<Finding>) -> Vec<Finding> {
+        let is_in = |list: &[String], id: &str| list.iter().any(|one| one == id);
+        let all_warnings = is_in(&self.deny, WARNINGS);
+        let weigh = |finding: Finding| {
+            let is_denied = is_in(&self.deny, finding.id)
+                || all_warnings && finding.severity == Severity::Warning;
+            let severity = if is_denied { Severity::Error } else { finding.severity };
+            Finding { severity, ..finding }
+        };
+        findings.into_iter().filter(|finding| !is_in(&self.allow, finding.id)).map(weigh).collect()
+    }
+}
+
+/// Prints on stdout; 1 if that failed. A reader that has read enough and closes the pipe is not a
+/// failure of ours.
+pub fn print(text: &str) -> u8 {
+    let mut stdout = io::stdout();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    u8::from(written.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe))
 }
 
 /// An address without its query, which may be a signature, and without what is before its host.
@@ -258,29 +290,6 @@ impl<'a> Input<'a> {
     }
 }
 
-fn check(
-    args: &LintArgs,
-    (name, shown): (&str, String),
-    bytes: Vec<u8>,
-    neighbours: Option<&Neighbours>,
-) -> Result<Checked, Error> {
-    let (bytes, fixed) = if args.fix { fix(name, &shown, bytes)? } else { (bytes, Vec::new()) };
-    let is_instance_file = name.ends_with(ConfigFile::Var.path());
-    let context = Context {
-        host: args.host,
-        file: if is_instance_file { ConfigFile::Var } else { ConfigFile::Etc },
-        whole: args.whole || neighbours.is_some(),
-        instance_file: neighbours.and_then(Neighbours::instance_file),
-        json_file: neighbours.and_then(Neighbours::json_file),
-        allow_default_cluster: args.allow_default_cluster,
-        block_host_tasks: args.block_imds_host_tasks,
-        expand: args.expand,
-        ..Context::default()
-    };
-    let findings = lint::check(&File { source: &shown, bytes: &bytes }, &context);
-    Ok(Checked { findings: weighed(args, findings), name: shown, bytes, fixed })
-}
-
 fn fix(name: &str, shown: &str, bytes: Vec<u8>) -> Result<(Vec<u8>, Vec<Fixed>), Error> {
     let Input::Path(path) = Input::new(name) else {
         return Err(Error::NotAFile { name: shown.to_owned() });
@@ -292,19 +301,6 @@ fn fix(name: &str, shown: &str, bytes: Vec<u8>) -> Result<(Vec<u8>, Vec<Fixed>),
             .map_err(|source| Error::Write { name: name.to_owned(), source })?;
     }
     Ok((new, fixed))
-}
-
-/// The findings as --deny and --allow weigh them.
-fn weighed(args: &LintArgs, findings: Vec<Finding>) -> Vec<Finding> {
-    let is_in = |list: &[String], id: &str| list.iter().any(|one| one == id);
-    let all_warnings = is_in(&args.deny, WARNINGS);
-    let weigh = |finding: Finding| {
-        let is_denied =
-            is_in(&args.deny, finding.id) || all_warnings && finding.severity == Severity::Warning;
-        let severity = if is_denied { Severity::Error } else { finding.severity };
-        Finding { severity, ..finding }
-    };
-    findings.into_iter().filter(|finding| !is_in(&args.allow, finding.id)).map(weigh).collect()
 }
 
 #[cfg(test)]

@@ -1,23 +1,35 @@
 //! What `lint` prints, in each of its formats.
 
+use std::io::IsTerminal as _;
+
 use serde_json::{Value, json};
 
-use super::{Checked, LintArgs, LintResult, Output, Surroundings};
-use crate::lint::{Context, File, Finding, Severity, render, sarif};
+use super::{Checked, LintArgs, Output};
+use crate::lint::{Context, File, Finding, render, sarif};
 use crate::readers;
 
-pub(super) fn print(args: &LintArgs, around: &Surroundings<'_>, checked: &[Checked]) -> LintResult {
-    let findings: Vec<Finding> = checked.iter().flat_map(|one| one.findings.clone()).collect();
-    let has_errors = findings.iter().any(|finding| finding.severity == Severity::Error);
-    let text = match around.output {
-        Output::Text => text(args, around.color, checked, &findings),
-        Output::Json => format!("{:#}\n", document(args, checked, &findings)),
-        Output::Sarif => format!("{:#}\n", sarif::document(&findings, env!("CARGO_PKG_VERSION"))),
-    };
-    LintResult { text, has_errors }
+/// The text to print.
+pub(super) fn result(
+    args: &LintArgs,
+    output: Output,
+    checked: &[Checked],
+    findings: &[Finding],
+) -> String {
+    match output {
+        Output::Text => text(args, checked, findings),
+        Output::Json => format!("{:#}\n", document(args, checked, findings)),
+        Output::Sarif => format!("{:#}\n", sarif::document(findings, env!("CARGO_PKG_VERSION"))),
+    }
 }
 
-fn text(args: &LintArgs, color: bool, checked: &[Checked], findings: &[Finding]) -> String {
+/// stdout is a terminal, and colours were not declined: <https://no-color.org>.
+fn has_color() -> bool {
+    let is_declined = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stdout().is_terminal() && !is_declined
+}
+
+fn text(args: &LintArgs, checked: &[Checked], findings: &[Finding]) -> String {
+    let color = has_color();
     let readers = Context { host: args.host, ..Context::default() }.readers();
     let mut out = String::new();
     for Checked { name, bytes, findings, fixed } in checked {
