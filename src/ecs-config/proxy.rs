@@ -11,111 +11,56 @@ pub const METADATA: &str = "169.254.169.254";
 /// Where the agent serves the credentials of tasks.
 pub const TASK_CREDENTIALS: &str = "169.254.170.2";
 
-/// The way a request takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Route {
-    /// To its host.
-    Direct,
-    /// Through the proxy for its scheme.
-    Proxy,
-    /// Nowhere: with `REQUEST_METHOD` set, Go takes itself for a CGI program, whose `HTTP_PROXY`
-    /// may be a header of the request, and refuses (<https://golang.org/s/cgihttpproxy>).
-    Refused,
-}
-
-/// How a Go program with these variables asks for `http://HOST:PORT/`. `variable` gives the value
-/// of a name; `HTTPS_PROXY` and `ALL_PROXY` do not matter to such a request.
-pub fn route_of_http(variable: impl Fn(&str) -> Option<String>, host: &str, port: u16) -> Route {
+/// Whether a Go program with these variables asks for `http://HOST:PORT/` directly. `variable` gives
+/// the value of a name; `HTTPS_PROXY` and `ALL_PROXY` do not matter to such a request.
+pub fn is_direct(variable: impl Fn(&str) -> Option<String>, host: &str, port: u16) -> bool {
+    let filled = |name: &str| variable(name).filter(|value| !value.is_empty());
     // Upper case wins.
-    let either = |upper: &str| {
-        let value = |name: &str| variable(name).filter(|value| !value.is_empty());
-        value(upper).or_else(|| value(&upper.to_lowercase())).unwrap_or_default()
-    };
-    if !is_proxy(&either("HTTP_PROXY")) {
-        Route::Direct
-    } else if variable("REQUEST_METHOD").is_some_and(|method| !method.is_empty()) {
-        Route::Refused
-    } else if is_local(host) || NoProxy::new(&either("NO_PROXY")).covers(host, port) {
-        Route::Direct
-    } else {
-        Route::Proxy
-    }
+    let either =
+        |upper: &str| filled(upper).or_else(|| filled(&upper.to_lowercase())).unwrap_or_default();
+    // With it Go takes itself for a CGI program, whose HTTP_PROXY may be a header of the request,
+    // and refuses to ask at all (https://golang.org/s/cgihttpproxy).
+    let is_refused = || filled("REQUEST_METHOD").is_some();
+    !is_proxy(&either("HTTP_PROXY"))
+        || !is_refused() && (is_local(host) || covers(&either("NO_PROXY"), host, port))
 }
 
 /// Those of [`METADATA`] and [`TASK_CREDENTIALS`] that a Go program with these variables would not
 /// reach directly. A proxy that answers for them answers with its own host's role.
 pub fn exposed(variable: impl Fn(&str) -> Option<String>) -> Vec<&'static str> {
-    let is_direct = |host: &&str| route_of_http(&variable, host, 80) == Route::Direct;
-    [METADATA, TASK_CREDENTIALS].into_iter().filter(|host| !is_direct(host)).collect()
+    let is_exposed = |host: &&str| !is_direct(&variable, host, 80);
+    [METADATA, TASK_CREDENTIALS].into_iter().filter(is_exposed).collect()
 }
 
-/// A parsed list of hosts that are asked directly: the value of `NO_PROXY`.
-#[derive(Clone, Debug, Default)]
-pub struct NoProxy(Vec<Entry>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Entry {
-    Everything,
-    Network {
-        prefix: u128,
-        bits: u32,
-    },
-    Address {
-        address: u128,
-        port: String,
-    },
-    /// With a dot in front. `itself`: the host of that name too, not only those below it.
-    Domain {
-        suffix: String,
-        itself: bool,
-        port: String,
-    },
+/// Whether a request to this host and port goes directly by the value of `NO_PROXY`. `host` is a name
+/// or an address, IPv6 without brackets. What cannot be understood in the list covers nothing.
+pub fn covers(no_proxy: &str, host: &str, port: u16) -> bool {
+    let (host, port) = (host.to_lowercase(), port.to_string());
+    no_proxy.to_lowercase().split(',').any(|entry| entry_covers(entry.trim(), &host, &port))
 }
 
-impl NoProxy {
-    /// Of a list with commas between its entries. What cannot be understood covers nothing.
-    pub fn new(list: &str) -> Self {
-        NoProxy(list.split(',').filter_map(|one| entry(&one.trim().to_lowercase())).collect())
+fn entry_covers(entry: &str, host: &str, port: &str) -> bool {
+    let address = host.parse().ok().map(number);
+    if entry == "*" {
+        return true;
     }
-
-    /// Whether a request to this host and port goes directly. `host` is a name or an address, IPv6
-    /// without brackets.
-    pub fn covers(&self, host: &str, port: u16) -> bool {
-        let address = host.parse().ok().map(number);
-        let (name, on) = (host.to_lowercase(), port.to_string());
-        let is_on = |port: &String| port.is_empty() || *port == on;
-        self.0.iter().any(|entry| match entry {
-            Entry::Everything => true,
-            Entry::Network { prefix, bits } => address.is_some_and(|address| {
-                is_v4(address) == is_v4(*prefix) && (address ^ prefix) & mask(*bits) == 0
-            }),
-            Entry::Address { address: covered, port } => address == Some(*covered) && is_on(port),
-            Entry::Domain { suffix, itself, port } => {
-                let matches = name.ends_with(suffix.as_str()) || *itself && name == suffix[1..];
-                address.is_none() && matches && is_on(port)
-            }
-        })
+    if let Some((prefix, bits)) = network(entry) {
+        return address.is_some_and(|address| {
+            is_v4(address) == is_v4(prefix) && (address ^ prefix) & mask(bits) == 0
+        });
     }
+    let (name, on) = split_host_port(entry).unwrap_or((entry, ""));
+    let is_covered = match (name.parse().ok().map(number), address) {
+        (None, None) => covers_name(if name.starts_with("*.") { &name[1..] } else { name }, host),
+        (covered, address) => covered == address,
+    };
+    is_covered && (on.is_empty() || on == port)
 }
 
-fn entry(text: &str) -> Option<Entry> {
-    if text == "*" {
-        return Some(Entry::Everything);
-    }
-    if let Some((prefix, bits)) = network(text) {
-        return Some(Entry::Network { prefix, bits });
-    }
-    let (host, port) = split_host_port(text).unwrap_or((text, ""));
-    let port = port.to_owned();
-    if let Ok(address) = host.parse().map(number) {
-        return Some(Entry::Address { address, port });
-    }
-    let name = if host.starts_with("*.") { &host[1..] } else { host };
-    match name.strip_prefix('.') {
-        Some(_) => Some(Entry::Domain { suffix: name.to_owned(), itself: false, port }),
-        None if name.is_empty() => None,
-        None => Some(Entry::Domain { suffix: format!(".{name}"), itself: true, port }),
-    }
+/// A name covers those below it, and one without a dot in front itself, too.
+fn covers_name(name: &str, host: &str) -> bool {
+    let is_whole = |front: &str| name.starts_with('.') || front.is_empty() || front.ends_with('.');
+    !name.is_empty() && host.strip_suffix(name).is_some_and(is_whole)
 }
 
 /// An address, a slash and a length (Go's `net.ParseCIDR`).
@@ -243,10 +188,6 @@ fn is_host(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn covers(list: &str, host: &str, port: u16) -> bool {
-        NoProxy::new(list).covers(host, port)
-    }
-
     // The tables of golang/net, http/httpproxy/proxy_test.go, UseProxyTests and their like.
     #[test]
     fn names_cover_what_is_below_them() {
@@ -307,9 +248,9 @@ mod tests {
         }
     }
 
-    fn route(variables: &[(&str, &str)], host: &str) -> Route {
+    fn is_direct(variables: &[(&str, &str)], host: &str) -> bool {
         let value = |name: &str| variables.iter().find(|(known, _)| *known == name);
-        route_of_http(|name| value(name).map(|(_, value)| (*value).to_owned()), host, 80)
+        super::is_direct(|name| value(name).map(|(_, value)| (*value).to_owned()), host, 80)
     }
 
     #[test]
@@ -331,7 +272,7 @@ mod tests {
             "mailto:x",
             "[fe80::1%25eth0]:3128",
         ] {
-            assert_eq!(route(&[("HTTP_PROXY", proxy)], METADATA), Route::Proxy, "{proxy}");
+            assert!(!is_direct(&[("HTTP_PROXY", proxy)], METADATA), "{proxy}");
         }
         for proxy in [
             "a b:3128",
@@ -352,17 +293,16 @@ mod tests {
             "[::1",
             "10.0.0.1:80,",
         ] {
-            assert_eq!(route(&[("HTTP_PROXY", proxy)], METADATA), Route::Direct, "{proxy}");
+            assert!(is_direct(&[("HTTP_PROXY", proxy)], METADATA), "{proxy}");
         }
     }
 
     #[test]
     fn loopback_is_always_direct_and_upper_case_wins() {
         for host in ["localhost", "127.0.0.1", "::1"] {
-            assert_eq!(route(&[("http_proxy", "p")], host), Route::Direct, "{host}");
+            assert!(is_direct(&[("http_proxy", "p")], host), "{host}");
         }
         let both = [("HTTP_PROXY", "p"), ("NO_PROXY", "a.test"), ("no_proxy", "b.test")];
-        assert_eq!(route(&both, "a.test"), Route::Direct);
-        assert_eq!(route(&both, "b.test"), Route::Proxy);
+        assert!(is_direct(&both, "a.test") && !is_direct(&both, "b.test"));
     }
 }

@@ -1,13 +1,13 @@
 //! Which proxy, if any, a request goes through: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and
 //! `NO_PROXY`, read once from the variables handed in. Pure.
 //!
-//! `NO_PROXY` is read by Go's rules, as ecs-init and the agent read it ([`NoProxy`]). Loopback and
+//! `NO_PROXY` is read by Go's rules, as ecs-init and the agent read it ([`covers`]). Loopback and
 //! the link-local metadata addresses never go through a proxy, whatever the variables say: one that
 //! answers a metadata request answers with its own host's role.
 
 use std::net::IpAddr;
 
-use ecs_config::proxy::NoProxy;
+use ecs_config::proxy::covers;
 use url::Url;
 
 use super::connect::Target;
@@ -18,7 +18,7 @@ use super::{Error, Vars};
 pub(super) struct Proxies {
     http: Option<Url>,
     https: Option<Url>,
-    no_proxy: NoProxy,
+    no_proxy: String,
 }
 
 impl Proxies {
@@ -29,16 +29,16 @@ impl Proxies {
         Ok(Self {
             http: find(vars, "HTTP_PROXY")?.or_else(|| all.clone()),
             https: find(vars, "HTTPS_PROXY")?.or(all),
-            no_proxy: NoProxy::new(either_case(vars, "NO_PROXY").map_or("", |(_, list)| list)),
+            no_proxy: either_case(vars, "NO_PROXY").map_or("", |(_, list)| list).into(),
         })
     }
 
     /// The proxy on the way to a server, user name and password included: for the connection only.
     pub(super) fn for_target(&self, target: &Target) -> Option<&Url> {
         let proxy = if target.is_tls { &self.https } else { &self.http };
-        let is_direct =
-            stays_on_this_host(&target.host) || self.no_proxy.covers(&target.host, target.port);
-        proxy.as_ref().filter(|_| !is_direct)
+        let Target { host, port, .. } = target;
+        let is_direct = || stays_on_this_host(host) || covers(&self.no_proxy, host, *port);
+        proxy.as_ref().filter(|_| !is_direct())
     }
 
     /// The same, fit to be shown: `host:port`.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use ecs_config::lint::{self, Context, File, Finding, Severity};
-use ecs_config::proxy::{METADATA, Route, TASK_CREDENTIALS, exposed, route_of_http};
+use ecs_config::proxy::{METADATA, TASK_CREDENTIALS, exposed, is_direct};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -22,15 +22,11 @@ fn recorded() -> Vec<Recorded> {
 }
 
 #[test]
-fn route_is_the_one_that_go_takes() {
+fn a_request_is_direct_where_go_asks_directly() {
     for Recorded { environment, metadata, credentials } in recorded() {
-        let route = |host| match route_of_http(|name| environment.get(name).cloned(), host, 80) {
-            Route::Direct => "direct",
-            Route::Proxy => "proxy",
-            Route::Refused => "error",
-        };
-        assert_eq!(route(METADATA), metadata, "{environment:?}");
-        assert_eq!(route(TASK_CREDENTIALS), credentials, "{environment:?}");
+        let is_direct = |host| is_direct(|name| environment.get(name).cloned(), host, 80);
+        assert_eq!(is_direct(METADATA), metadata == "direct", "{environment:?}");
+        assert_eq!(is_direct(TASK_CREDENTIALS), credentials == "direct", "{environment:?}");
     }
 }
 

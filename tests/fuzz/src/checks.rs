@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use ecs_config::expand::{expand as expanded, placeholders};
 use ecs_config::lint::{self, Context, File, Finding, fix};
 use ecs_config::merge::{Layer, Merged, Present, Rules, merge as merged};
-use ecs_config::proxy::{self, METADATA, NoProxy};
+use ecs_config::proxy::{self, METADATA};
 use ecs_config::readers::{Generation, Reader, Reading};
 
 pub fn systemd(bytes: &[u8]) {
@@ -131,7 +131,7 @@ pub fn expand(bytes: &[u8]) {
 /// What is behind a list takes nothing from it; where everything is direct, nothing is exposed.
 pub fn no_proxy(bytes: &[u8]) {
     let Ok(list) = str::from_utf8(bytes) else { return };
-    let covers = |list: &str, host: &str| NoProxy::new(list).covers(host, 80);
+    let covers = |list: &str, host: &str| proxy::covers(list, host, 80);
     for host in [METADATA, "fd00:ec2::254", "s3.eu-west-1.amazonaws.com"] {
         assert_eq!(covers(list, host), covers(&format!("{list},other.test"), host), "{host}");
         assert!(covers(&format!("{list},*"), host), "{host}");
