@@ -6,8 +6,6 @@
 //! (aws/amazon-ecs-agent: ecs-init/docker/docker.go, getEnvVars). The agent then takes from
 //! `/etc/ecs/ecs.config.json` what its environment leaves out (agent/config/config.go, Merge).
 
-use serde_json::Value;
-
 use crate::go;
 use crate::json_file;
 use crate::readers::{Assignment, Reader, Reading};
@@ -82,23 +80,12 @@ impl Setting<'_> {
 /// assert_eq!(host.boolean("ECS_AWSVPC_BLOCK_IMDS"), None); // the quotes reach the agent
 /// assert_eq!(host.boolean("ECS_EXTERNAL"), Some(true));
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Effective<'a> {
     /// The first that has a name wins.
     files: Vec<(ConfigFile, Reading<'a>)>,
-    json: Json,
-}
-
-/// What is in the JSON file.
-#[derive(Debug, Default)]
-enum Json {
-    #[default]
-    Nothing,
-    /// Not a JSON object: the agent exits.
-    Unreadable,
-    /// A field has another type than the one that the agent wants: it exits, too.
-    WrongType(&'static str, &'static str),
-    Fields(Vec<(String, String)>),
+    /// What the JSON file sets.
+    json: Result<Vec<(String, String)>, json_file::Refusal>,
 }
 
 impl<'a> Effective<'a> {
@@ -114,7 +101,7 @@ impl<'a> Effective<'a> {
     pub fn read_by(reader: Reader, etc: Option<&'a [u8]>, var: Option<&'a [u8]>) -> Self {
         let files = [(ConfigFile::Etc, etc), (ConfigFile::Var, var)];
         let read = |(file, bytes): (_, Option<&'a [u8]>)| Some((file, reader.read(bytes?)));
-        Effective { files: files.into_iter().filter_map(read).collect(), json: Json::Nothing }
+        Effective { files: files.into_iter().filter_map(read).collect(), json: Ok(Vec::new()) }
     }
 
     /// A file as its author means it: for the linter, which reports separately where readers
@@ -137,35 +124,18 @@ impl<'a> Effective<'a> {
 
     /// With the agent's JSON file behind the others: it counts where they set nothing.
     pub fn with_json(self, json: Option<&[u8]>) -> Self {
-        let json = match json.map(<[u8]>::trim_ascii) {
-            None | Some([]) => Json::Nothing,
-            Some(text) => match serde_json::from_slice(text) {
-                Ok(Value::Null) => Json::Nothing,
-                Ok(Value::Object(_)) => {
-                    let fields = json_file::entries(&String::from_utf8_lossy(text));
-                    match json_file::wrong_type(&fields) {
-                        Some((field, wanted)) => Json::WrongType(field, wanted),
-                        None => Json::Fields(fields.into_iter().filter_map(field).collect()),
-                    }
-                }
-                _ => Json::Unreadable,
-            },
-        };
-        Effective { json, ..self }
+        Effective { json: json_file::fields(json.unwrap_or_default()), ..self }
     }
 
     /// Whether the agent exits at the JSON file. An empty one counts as missing.
     pub fn has_unreadable_json(&self) -> bool {
-        matches!(self.json, Json::Unreadable | Json::WrongType(..))
+        self.json.is_err()
     }
 
     /// The field of the JSON file at which the agent exits, and what it wants there; `None` if the
     /// types of all are right.
     pub fn wrong_json_field(&self) -> Option<(&'static str, &'static str)> {
-        match self.json {
-            Json::WrongType(field, wanted) => Some((field, wanted)),
-            _ => None,
-        }
+        self.json.as_ref().err().copied().flatten()
     }
 
     /// What the reader gets under this name. An empty value is a value, and overrides that of
@@ -198,23 +168,13 @@ impl<'a> Effective<'a> {
 
     /// By the names of fields, in any case (encoding/json, Unmarshal).
     fn in_json(&self, name: &str) -> Option<Setting<'_>> {
-        let Json::Fields(fields) = &self.json else { return None };
+        let fields = self.json.as_ref().ok()?;
         variables::find(name)?.json_fields().find_map(|wanted| {
             let (_, text) =
                 fields.iter().rev().find(|(key, _)| key.eq_ignore_ascii_case(wanted))?;
             Some(Setting { value: text.as_bytes(), file: ConfigFile::Json, line: None })
         })
     }
-}
-
-/// A field, unless it has Go's zero value, which counts as not set.
-fn field((name, value): (String, Value)) -> Option<(String, String)> {
-    let text = match value {
-        Value::Null => return None,
-        Value::String(text) => text,
-        other => other.to_string(),
-    };
-    (!["", "0", "[]", "{}"].contains(&text.as_str())).then_some((name, text))
 }
 
 #[cfg(test)]
@@ -280,7 +240,7 @@ mod tests {
     #[test]
     fn only_an_empty_json_file_is_as_good_as_none() {
         let unreadable = |json: &str| {
-            Effective::default().with_json(Some(json.as_bytes())).has_unreadable_json()
+            Effective::new(None, None).with_json(Some(json.as_bytes())).has_unreadable_json()
         };
         assert!(["[", "[]", "1", "\"\"", "{} x"].iter().all(|json| unreadable(json)));
         assert!(["", " \n", "{}"].iter().all(|json| !unreadable(json)));

@@ -11,146 +11,142 @@ use serde::de::{MapAccess, Visitor};
 use serde_json::Value;
 
 use crate::proxy;
-use crate::variables::{self, Kind, OnInvalid};
+use crate::variables::{self, Kind, OnInvalid, Variable};
 
-/// A type of Go, as far as JSON is concerned.
+/// Why the agent exits at the file: a field of another type than the one that it wants, and what
+/// that is; `None` for what is not a JSON object.
+pub(crate) type Refusal = Option<(&'static str, &'static str)>;
+
+/// A type of Go: what people call it, and the JSON that it takes besides `null`.
 #[derive(Clone, Copy)]
-enum Type {
-    Text,
-    Bool,
-    /// The agent's own three-valued one, for which 0 and 1 are booleans too.
-    Switch,
-    Integer(i64, i64),
-    /// A `time.Duration`, in nanoseconds.
-    Duration,
-    Prefix,
-    ListOf(&'static Type),
-    Texts,
-    Object,
-    Anything,
-}
+struct Type(&'static str, fn(&Value) -> bool);
 
-const INT: Type = Type::Integer(i64::MIN, i64::MAX);
-const UINT16: Type = Type::Integer(0, 65_535);
-const INT8: Type = Type::Integer(-128, 127);
+const ON_OR_OFF: &str = "true or false, without quotes";
+const NUMBER: &str = "a whole number in the range of its type, without quotes";
+
+const TEXT: Type = Type("a string", Value::is_string);
+const BOOL: Type = Type(ON_OR_OFF, Value::is_boolean);
+/// The agent's own three-valued one, for which 0 and 1 are booleans too.
+const SWITCH: Type = Type(ON_OR_OFF, |value| value.is_boolean() || is_in(value, 0, 1));
+const INT: Type = Type(NUMBER, Value::is_i64);
+const INT8: Type = Type(NUMBER, |value| is_in(value, -128, 127));
+const UINT16: Type = Type(NUMBER, is_port);
+/// A `time.Duration`.
+const DURATION: Type = Type("a number of nanoseconds, without quotes", Value::is_i64);
+const PREFIX: Type = Type("an address prefix, as in \"10.0.0.0/16\"", is_prefix);
+const PORTS: Type =
+    Type("a list of port numbers", |value| is_list_of(value, |one| one.is_null() || is_port(one)));
+/// `null` in it is an empty prefix, which is an error.
+const PREFIXES: Type = Type("a list of address prefixes", |value| is_list_of(value, is_prefix));
+const TEXTS: Type = Type("a list of strings", |value| is_list_of(value, is_text));
+const TEXT_BY_NAME: Type = Type("an object of strings", |value| {
+    value.as_object().is_some_and(|object| object.values().all(is_text))
+});
+const OBJECT: Type = Type("an object", Value::is_object);
+const ANYTHING: Type = Type("", |_| true);
 
 /// Fields that hold no setting of the catalogue.
-const OTHERS: [(&str, Type); 29] = [
-    ("CSIDriverSocketPath", Type::Text),
-    ("CgroupCPUPeriod", Type::Duration),
-    ("ContainerInstancePropagateTagsFrom", INT8),
-    ("DynamicHostPortRange", Type::Text),
-    ("ENIPauseContainerCleanupDelaySeconds", INT),
-    ("EBSTASupportEnabled", Type::Bool),
-    ("ENITrunkingEnabled", Type::Switch),
-    ("FSxWindowsFileServerCapable", Type::Switch),
-    ("GMSACapable", Type::Switch),
-    ("GMSADomainlessCapable", Type::Switch),
-    ("IMDSIAMRolesEnabled", Type::Bool),
-    ("ImagePullBehavior", INT8),
-    ("InstanceENIDNSServerList", Type::ListOf(&Type::Text)),
-    ("InstanceIPCompatibility", Type::Object),
-    ("NoIID", Type::Bool),
-    ("NodeStageTimeout", Type::Duration),
-    ("NodeUnstageTimeout", Type::Duration),
-    ("OverrideAWSVPCLocalIPv4Address", Type::Prefix),
-    ("PauseContainerImageName", Type::Text),
-    ("PauseContainerTag", Type::Text),
-    ("PauseContainerTarballPath", Type::Text),
-    ("PlatformVariables", Type::Object),
-    ("PrometheusMetricsEnabled", Type::Bool),
-    ("RuntimeStatsLogFile", Type::Text),
-    ("TaskMetadataBurstRate", INT),
-    ("TaskMetadataSteadyStateRate", INT),
-    ("TaskPidsLimit", INT),
-    ("NumImagesToDeletePerCycle", INT),
-    ("NumNonECSContainersToDeletePerCycle", INT),
+const OTHERS: [(Type, &str); 9] = [
+    (
+        TEXT,
+        "CSIDriverSocketPath DynamicHostPortRange PauseContainerImageName PauseContainerTag \
+         PauseContainerTarballPath RuntimeStatsLogFile",
+    ),
+    (BOOL, "EBSTASupportEnabled IMDSIAMRolesEnabled NoIID PrometheusMetricsEnabled"),
+    (SWITCH, "ENITrunkingEnabled FSxWindowsFileServerCapable GMSACapable GMSADomainlessCapable"),
+    (
+        INT,
+        "ENIPauseContainerCleanupDelaySeconds TaskMetadataBurstRate TaskMetadataSteadyStateRate \
+         TaskPidsLimit NumImagesToDeletePerCycle NumNonECSContainersToDeletePerCycle",
+    ),
+    (INT8, "ContainerInstancePropagateTagsFrom ImagePullBehavior"),
+    (DURATION, "CgroupCPUPeriod NodeStageTimeout NodeUnstageTimeout"),
+    (PREFIX, "OverrideAWSVPCLocalIPv4Address"),
+    (TEXTS, "InstanceENIDNSServerList"),
+    (OBJECT, "InstanceIPCompatibility PlatformVariables"),
 ];
 
+/// The fields that are set, in their order: a string's content, or else the JSON text. Go's zero
+/// value counts as not set, and a file that is empty or `null` as missing.
+pub(crate) fn fields(text: &[u8]) -> Result<Vec<(String, String)>, Refusal> {
+    let text = text.trim_ascii();
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let entries = entries(text).map_err(|_| None)?;
+    if let Some(wrong) = entries.iter().find_map(wrong_type) {
+        return Err(Some(wrong));
+    }
+    let set = entries.into_iter().map(|(name, value)| match value {
+        Value::String(text) => (name, text),
+        other => (name, other.to_string()),
+    });
+    Ok(set.filter(|(_, text)| !["null", "", "0", "[]", "{}"].contains(&text.as_str())).collect())
+}
+
 /// The entries of an object, also those that a later one of the same name replaces: Go gives an
-/// error for any of a wrong type.
-pub(crate) fn entries(text: &str) -> Vec<(String, Value)> {
+/// error for any of a wrong type. `null` has none.
+pub(crate) fn entries(text: &[u8]) -> serde_json::Result<Vec<(String, Value)>> {
     struct Entries;
     impl<'de> Visitor<'de> for Entries {
         type Value = Vec<(String, Value)>;
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("an object")
         }
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             std::iter::from_fn(|| map.next_entry().transpose()).collect()
         }
     }
-    serde_json::Deserializer::from_str(text).deserialize_map(Entries).unwrap_or_default()
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let entries = json.deserialize_any(Entries)?;
+    json.end().map(|()| entries)
 }
 
-/// The first field of another type than the agent's, and what it wants there.
-pub(crate) fn wrong_type(fields: &[(String, Value)]) -> Option<(&'static str, &'static str)> {
-    fields.iter().find_map(|(name, value)| {
-        let (known, wanted) = field(name)?;
-        (!wanted.takes(value)).then(|| (known, wanted.name()))
-    })
+fn wrong_type((name, value): &(String, Value)) -> Option<(&'static str, &'static str)> {
+    // Go takes the names of fields in any case.
+    let is_it = |known: &&str| known.eq_ignore_ascii_case(name);
+    let other =
+        |(wanted, names): (Type, &'static str)| Some((names.split(' ').find(is_it)?, wanted));
+    let setting = |one: &'static Variable| Some((one.json_fields().find(is_it)?, wanted(one)));
+    let (known, Type(wanted, takes)) =
+        OTHERS.into_iter().find_map(other).or_else(|| variables::all().iter().find_map(setting))?;
+    (!value.is_null() && !takes(value)).then_some((known, wanted))
 }
 
-/// Go takes the names of fields in any case.
-fn field(name: &str) -> Option<(&'static str, Type)> {
-    if let Some(other) = OTHERS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
-        return Some(*other);
+fn wanted(variable: &Variable) -> Type {
+    match variable.kind {
+        Kind::Bool if variable.on_invalid == OnInvalid::Default => BOOL,
+        Kind::Bool => SWITCH,
+        Kind::Int => UINT16,
+        Kind::Duration => DURATION,
+        Kind::PortList => PORTS,
+        Kind::CidrList => PREFIXES,
+        Kind::StringList | Kind::Csv => TEXTS,
+        Kind::StringMap => TEXT_BY_NAME,
+        Kind::Auth => ANYTHING,
+        _ => TEXT,
     }
-    variables::all().iter().find_map(|variable| {
-        let known = variable.json_fields().find(|known| known.eq_ignore_ascii_case(name))?;
-        let wanted = match variable.kind {
-            Kind::Bool if variable.on_invalid == OnInvalid::Default => Type::Bool,
-            Kind::Bool => Type::Switch,
-            Kind::Int => UINT16,
-            Kind::Duration => Type::Duration,
-            Kind::PortList => Type::ListOf(&UINT16),
-            Kind::CidrList => Type::ListOf(&Type::Prefix),
-            Kind::StringList | Kind::Csv => Type::ListOf(&Type::Text),
-            Kind::StringMap => Type::Texts,
-            Kind::Auth => Type::Anything,
-            _ => Type::Text,
-        };
-        Some((known, wanted))
-    })
 }
 
-impl Type {
-    fn takes(self, value: &Value) -> bool {
-        let is_in = |low, high| value.as_i64().is_some_and(|n| (low..=high).contains(&n));
-        let is_text = |value: &Value| value.is_string() || value.is_null();
-        let is_prefixes = matches!(self, Type::ListOf(Type::Prefix));
-        value.is_null()
-            || match self {
-                Type::Text => value.is_string(),
-                Type::Bool => value.is_boolean(),
-                Type::Switch => value.is_boolean() || is_in(0, 1),
-                Type::Integer(low, high) => is_in(low, high),
-                Type::Duration => value.is_i64(),
-                Type::Prefix => value.as_str().is_some_and(proxy::is_network),
-                // null is an empty prefix.
-                Type::ListOf(one) => value.as_array().is_some_and(|list| {
-                    let takes = |value: &Value| one.takes(value);
-                    list.iter().all(takes) && !(is_prefixes && list.iter().any(Value::is_null))
-                }),
-                Type::Texts => value.as_object().is_some_and(|map| map.values().all(is_text)),
-                Type::Object => value.is_object(),
-                Type::Anything => true,
-            }
-    }
+fn is_in(value: &Value, low: i64, high: i64) -> bool {
+    value.as_i64().is_some_and(|number| (low..=high).contains(&number))
+}
 
-    fn name(self) -> &'static str {
-        match self {
-            Type::Text => "a string",
-            Type::Bool | Type::Switch => "true or false, without quotes",
-            Type::Integer(..) => "a whole number in the range of its type, without quotes",
-            Type::Duration => "a number of nanoseconds, without quotes",
-            Type::Prefix => "an address prefix, as in \"10.0.0.0/16\"",
-            Type::ListOf(Type::Integer(..)) => "a list of port numbers",
-            Type::ListOf(Type::Prefix) => "a list of address prefixes",
-            Type::ListOf(_) => "a list of strings",
-            Type::Texts => "an object of strings",
-            Type::Object => "an object",
-            Type::Anything => "",
-        }
-    }
+fn is_port(value: &Value) -> bool {
+    is_in(value, 0, 65_535)
+}
+
+fn is_prefix(value: &Value) -> bool {
+    value.as_str().is_some_and(proxy::is_network)
+}
+
+fn is_text(value: &Value) -> bool {
+    value.is_string() || value.is_null()
+}
+
+fn is_list_of(value: &Value, takes: impl Fn(&Value) -> bool) -> bool {
+    value.as_array().is_some_and(|list| list.iter().all(takes))
 }

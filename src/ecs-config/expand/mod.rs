@@ -107,25 +107,22 @@ impl Placeholder {
 
     fn parse(line: usize, name: &[u8]) -> Result<Self, Error> {
         let name = String::from_utf8_lossy(name);
-        if let Some(key) = name.strip_prefix("tag:").filter(|key| !key.is_empty()) {
-            return Ok(Placeholder::Tag(key.to_owned()));
+        if let Some((_, known)) = PLAIN.into_iter().find(|(known, _)| *known == name) {
+            return Ok(known);
         }
-        if let Some(path) = name.strip_prefix("ssm:").filter(|it| it.starts_with('/')) {
-            return Ok(Placeholder::Parameter(path.to_owned()));
+        match name.split_once(':').unwrap_or_default() {
+            ("tag", key) if !key.is_empty() => Ok(Placeholder::Tag(key.into())),
+            ("ssm", path) if path.starts_with('/') => Ok(Placeholder::Parameter(path.into())),
+            ("secret", secret) if !secret.is_empty() => {
+                let (name, field) = secret.split_once('#').unzip();
+                Ok(Placeholder::Secret(name.unwrap_or(secret).into(), field.map(str::to_owned)))
+            }
+            _ => Err(Error::Unknown {
+                line,
+                nearest: text::nearest(&name, PLAIN.iter().map(|(known, _)| *known).chain(NAMED)),
+                name: shown(&name),
+            }),
         }
-        if let Some(secret) = name.strip_prefix("secret:").filter(|it| !it.is_empty()) {
-            let (name, field) = match secret.split_once('#') {
-                Some((name, field)) => (name, Some(field.to_owned())),
-                None => (secret, None),
-            };
-            return Ok(Placeholder::Secret(name.to_owned(), field));
-        }
-        let known = PLAIN.into_iter().find(|(known, _)| *known == name);
-        known.map(|(_, placeholder)| placeholder).ok_or_else(|| Error::Unknown {
-            line,
-            nearest: text::nearest(&name, PLAIN.map(|(known, _)| known).into_iter().chain(NAMED)),
-            name: shown(&name),
-        })
     }
 }
 
@@ -176,18 +173,11 @@ pub fn expand(
 
 /// The names of the variables whose values are, or contain, what a parameter or a secret holds.
 pub fn secret_names(bytes: &[u8]) -> BTreeSet<String> {
-    let has_secret = |line: &Line<'_>| {
-        let mut line = line.raw.to_vec();
-        line.push(b'\n');
-        placeholders(&line).iter().any(|placeholder| placeholder.source().is_some())
-    };
-    let secret = lines(bytes).filter(has_secret);
+    let is_secret = |placeholder: &Placeholder| placeholder.source().is_some();
+    let secret = lines(bytes).filter(|line| placeholders(line.raw).iter().any(is_secret));
+    let names = secret.filter_map(|line| Some(text::lossy(line.assignment()?.0)));
     // `export NAME=` is a name, too.
-    let name = |line: Line<'_>| {
-        let name = text::lossy(line.assignment()?.0);
-        name.split_whitespace().last().map(str::to_owned)
-    };
-    secret.filter_map(name).collect()
+    names.filter_map(|name| name.split_whitespace().last().map(str::to_owned)).collect()
 }
 
 /// The placeholders that [`expand`] would look up, so that the caller can fetch them before;

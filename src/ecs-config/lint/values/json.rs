@@ -66,7 +66,7 @@ fn list(value: &mut Value<'_, '_>) -> Option<Vec<Json>> {
 fn object(value: &mut Value<'_, '_>) -> Option<Vec<(String, Json)>> {
     match parsed(value)? {
         Json::Object(map) => {
-            let entries = entries(value.text);
+            let entries = entries(value.text.as_bytes()).unwrap_or_default();
             if entries.len() > map.len() {
                 value.breaks(&rule::DUPLICATE_JSON_KEY);
             }
