@@ -10,7 +10,7 @@ use crate::files;
 use crate::log::{self, LogFormat};
 use crate::net::{self, aws::Aws};
 use crate::paths;
-use crate::settings::{self, Environment, Given, Settings, location};
+use crate::settings::{self, Environment, Given, Settings};
 
 /// What every command is handed.
 pub(crate) struct Call<'a> {
@@ -35,9 +35,9 @@ impl<'a> Call<'a> {
         environment: &'a Environment,
         is_lint: bool,
     ) -> Self {
-        let root = global.root.clone().or_else(|| location(environment.iter(), "root"));
+        let root = global.root.clone().or_else(|| environment.path("ECS_BOOTSTRAP_ROOT"));
         let root = root.unwrap_or_else(|| "/".into());
-        let named = global.settings.clone().or_else(|| location(environment.iter(), "settings"));
+        let named = global.settings.clone().or_else(|| environment.path("ECS_BOOTSTRAP_SETTINGS"));
         let settings_file = named.clone().unwrap_or_else(|| paths::below(&root, paths::SETTINGS));
         let flags = typed.or(global.given());
         let given = environment
@@ -49,7 +49,8 @@ impl<'a> Call<'a> {
             Ok(given) => given.clone(),
             Err(_) => formats(global, environment),
         };
-        let (output, format) = (output(&formats, is_lint), log_format(&formats));
+        let (output, format) =
+            (output(&formats, is_lint), formats.one_of("log_format", LogFormat::Auto));
         let chosen = *format.as_ref().unwrap_or(&LogFormat::Auto);
         let (quiet, verbose) = (global.quiet, global.verbose > 0);
         Call {
@@ -89,27 +90,10 @@ fn formats(global: &Global, environment: &Environment) -> Given {
 }
 
 fn output(given: &Given, is_lint: bool) -> Result<Output, settings::Error> {
-    match one_of(given, "output", Output::Text)? {
+    match given.one_of("output", Output::Text)? {
         Output::Sarif if !is_lint => Err(settings::Error::only_lint()),
         output => Ok(output),
     }
-}
-
-fn log_format(given: &Given) -> Result<LogFormat, settings::Error> {
-    one_of(given, "log_format", LogFormat::Auto)
-}
-
-fn one_of<E: ValueEnum>(
-    given: &Given,
-    name: &'static str,
-    default: E,
-) -> Result<E, settings::Error> {
-    let Some(text) = given.text(name) else { return Ok(default) };
-    E::from_str(text, false).map_err(|why| settings::Error::Value {
-        origin: given.origin(name).to_string(),
-        name: name.into(),
-        why,
-    })
 }
 
 impl Global {

@@ -37,7 +37,7 @@ pub(crate) use status::tests::examples as status_examples;
 use crate::error::{Error, ExitStatus, RuntimeFailed};
 use crate::log::LogFormat;
 use crate::report::refusal;
-use crate::settings::{self, Environment, Given, VERIFY, location};
+use crate::settings::{self, Environment, Given, VERIFY};
 
 /// Gets a container instance ready for Amazon ECS: keeps containers from instance metadata, proves
 /// who the host is, fetches ecs.config from a private bucket, checks it as its readers will read
@@ -226,5 +226,5 @@ fn root(typed: &[String], environment: &Environment) -> PathBuf {
         None => None,
     };
     let root = typed.iter().enumerate().find_map(after).map(PathBuf::from);
-    root.or_else(|| location(environment.iter(), "root")).unwrap_or_else(|| "/".into())
+    root.or_else(|| environment.path("ECS_BOOTSTRAP_ROOT")).unwrap_or_else(|| "/".into())
 }

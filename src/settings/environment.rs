@@ -1,6 +1,7 @@
 //! The variables of the process.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use ecs_config::text::printable;
 
@@ -68,6 +69,10 @@ impl Environment {
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|(variable, _)| *variable == name).map(|(_, value)| value)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
+        self.get(name).map(PathBuf::from)
     }
 }
 

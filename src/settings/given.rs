@@ -2,9 +2,9 @@
 //! file.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use clap::ValueEnum;
 use ecs_config::text::{nearest, printable};
 
 use super::Error;
@@ -16,66 +16,54 @@ const TAG: &str = "ecs-bootstrap:";
 /// Variables that say where to look, and so cannot be in the file that they name.
 const LOCATIONS: [&str; 2] = ["root", "settings"];
 
-/// Where an effective setting came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    Flag,
-    Environment(String),
-    Tag(String),
-    File(PathBuf),
-    Default,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Origin::Flag => f.write_str("flag"),
-            Origin::Environment(name) => write!(f, "environment {name}"),
-            Origin::Tag(name) => write!(f, "instance tag {name}"),
-            Origin::File(path) => f.write_str(&path.display().to_string()),
-            Origin::Default => f.write_str("default"),
-        }
-    }
+/// What was given of one setting.
+#[derive(Clone, Debug, PartialEq)]
+struct Value {
+    items: Vec<String>,
+    /// Where it came from, as people are told.
+    origin: String,
+    /// It is from the settings file, the weakest way.
+    is_of_file: bool,
 }
 
 /// Text by setting, with its origin. Each way makes one; they are joined from strongest to weakest.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Given(BTreeMap<&'static str, (Vec<String>, Origin)>);
+pub(crate) struct Given(BTreeMap<&'static str, Value>);
 
 impl Given {
     /// Flags: their items by setting. A flag without items was not typed.
     pub(crate) fn flags(flags: impl IntoIterator<Item = (&'static str, Vec<String>)>) -> Self {
         let typed = flags.into_iter().filter(|(_, items)| !items.is_empty());
-        Given(typed.map(|(name, items)| (name, (items, Origin::Flag))).collect())
+        let value = |items| Value { items, origin: "flag".into(), is_of_file: false };
+        Given(typed.map(|(name, items)| (name, value(items))).collect())
     }
 
-    /// What `ECS_BOOTSTRAP_*` says; ECS_BOOTSTRAP_SETTINGS and ECS_BOOTSTRAP_ROOT are read by
-    /// [`location`].
+    /// What `ECS_BOOTSTRAP_*` says, but for ECS_BOOTSTRAP_SETTINGS and ECS_BOOTSTRAP_ROOT.
     pub(crate) fn environment<'a>(
         variables: impl Iterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, Error> {
         let spell = |name: &str| format!("{ENVIRONMENT}{}", name.to_uppercase());
         let ours = variables.filter_map(|(variable, text)| {
             let name = variable.strip_prefix(ENVIRONMENT)?.to_lowercase();
-            let origin = Origin::Environment(variable.to_owned());
+            let origin = format!("environment {variable}");
             (!LOCATIONS.contains(&&*name)).then_some((name, origin, text))
         });
-        Given::texts(ours, &Origin::Environment("variables".into()), spell)
+        Given::texts(ours, "environment variables", spell)
     }
 
     /// What instance tags say: `ecs-bootstrap:config` and so on. Tags of other names are not ours
     /// to judge.
     pub(crate) fn tags<'a>(tags: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Self, Error> {
         let ours = tags.filter_map(|(tag, text)| {
-            Some((tag.strip_prefix(TAG)?.to_owned(), Origin::Tag(tag.to_owned()), text))
+            Some((tag.strip_prefix(TAG)?.to_owned(), format!("instance tag {tag}"), text))
         });
-        Given::texts(ours, &Origin::Tag("names".into()), |name| format!("{TAG}{name}"))
+        Given::texts(ours, "instance tag names", |name| format!("{TAG}{name}"))
     }
 
     /// Texts that were written in one piece each; `all` is where a name that is unknown came from.
     fn texts<'a>(
-        texts: impl Iterator<Item = (String, Origin, &'a str)>,
-        all: &Origin,
+        texts: impl Iterator<Item = (String, String, &'a str)>,
+        all: &str,
         spell: impl Fn(&str) -> String,
     ) -> Result<Self, Error> {
         let mut given = Given::default();
@@ -85,7 +73,7 @@ impl Given {
             if key.name == "config" {
                 whole_sources(&origin, &items)?;
             }
-            given.0.insert(key.name, (items, origin));
+            given.0.insert(key.name, Value { items, origin, is_of_file: false });
         }
         Ok(given)
     }
@@ -95,12 +83,12 @@ impl Given {
         let bad = |why: String| Error::File { path: path.to_owned(), why };
         let parsed = text.parse::<toml::Table>();
         let table = parsed.map_err(|error| bad(line_and_message(text, &error)))?;
-        let origin = Origin::File(path.to_owned());
+        let origin = path.display().to_string();
         let mut given = Given::default();
         for (name, value) in &table {
             let key = keys::find(name).ok_or_else(|| unknown(&origin, name, str::to_owned))?;
             let items = toml_items(key, value).map_err(|why| bad(format!("{name}: {why}")))?;
-            given.0.insert(key.name, (items, origin.clone()));
+            given.0.insert(key.name, Value { items, origin: origin.clone(), is_of_file: true });
         }
         Ok(given)
     }
@@ -115,19 +103,17 @@ impl Given {
 
     /// Adds what tags gave: above the file, below all else.
     pub(crate) fn with_tags(mut self, tags: Given) -> Self {
-        self.0.retain(|name, (_, origin)| {
-            !(matches!(origin, Origin::File(_)) && tags.0.contains_key(name))
-        });
+        self.0.retain(|name, value| !(value.is_of_file && tags.0.contains_key(name)));
         self.or(tags)
     }
 
     /// Every setting that was given, with its items.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &[String])> {
-        self.0.iter().map(|(name, (items, _))| (*name, items.as_slice()))
+        self.0.iter().map(|(name, value)| (*name, value.items.as_slice()))
     }
 
-    pub(crate) fn items(&self, name: &str) -> &[String] {
-        self.0.get(name).map_or(&[], |(items, _)| items)
+    pub(super) fn items(&self, name: &str) -> &[String] {
+        self.0.get(name).map_or(&[], |value| &value.items)
     }
 
     /// The one text of a setting that takes one, if it was given.
@@ -135,28 +121,34 @@ impl Given {
         self.items(name).first().map(String::as_str)
     }
 
-    pub(crate) fn origin(&self, name: &str) -> Origin {
-        self.0.get(name).map_or(Origin::Default, |(_, origin)| origin.clone())
-    }
-
     /// Where each setting that is not at its default came from.
-    pub(crate) fn origins(&self) -> BTreeMap<&'static str, String> {
-        self.0.iter().map(|(name, (_, origin))| (*name, origin.to_string())).collect()
+    pub(super) fn origins(&self) -> BTreeMap<&'static str, String> {
+        self.0.iter().map(|(name, value)| (*name, value.origin.clone())).collect()
+    }
+
+    /// What is wrong with the value of a setting.
+    pub(super) fn bad(&self, name: &'static str, why: impl Into<String>) -> Error {
+        Error::Value { origin: self.origin(name), name, why: why.into() }
+    }
+
+    pub(super) fn origin(&self, name: &str) -> String {
+        self.0.get(name).map_or("default", |value| &value.origin).to_owned()
+    }
+
+    /// The value that is called by this word.
+    pub(crate) fn one_of<E: ValueEnum>(&self, name: &'static str, default: E) -> Result<E, Error> {
+        let Some(text) = self.text(name) else { return Ok(default) };
+        E::from_str(text, false).map_err(|_| {
+            let words = E::value_variants().iter().filter_map(E::to_possible_value);
+            let words: Vec<String> = words.map(|word| word.get_name().to_owned()).collect();
+            self.bad(name, format!("expected one of {}", words.join(", ")))
+        })
     }
 }
 
-/// The root or the settings file's path, from the environment: flags are the caller's.
-pub(crate) fn location<'a>(
-    mut variables: impl Iterator<Item = (&'a str, &'a str)>,
-    name: &str,
-) -> Option<PathBuf> {
-    let wanted = format!("{ENVIRONMENT}{}", name.to_uppercase());
-    variables.find(|(variable, _)| *variable == wanted).map(|(_, value)| PathBuf::from(value))
-}
-
-fn unknown(origin: &Origin, name: &str, spell: impl Fn(&str) -> String) -> Error {
+fn unknown(origin: &str, name: &str, spell: impl Fn(&str) -> String) -> Error {
     let nearest = nearest(name, keys::names()).map(&spell);
-    Error::Unknown { origin: origin.to_string(), name: printable(&spell(name)), nearest }
+    Error::Unknown { origin: origin.to_owned(), name: printable(&spell(name)), nearest }
 }
 
 /// Cuts one piece of text into the items of a setting.
@@ -172,15 +164,15 @@ fn items(shape: Shape, text: &str) -> Vec<String> {
 
 /// A source with a space in it would be cut in two here, and its second half read as the path of a
 /// file. That half may be of a signed URL, and is not shown then.
-fn whole_sources(origin: &Origin, items: &[String]) -> Result<(), Error> {
+fn whole_sources(origin: &str, items: &[String]) -> Result<(), Error> {
     let starts = ["s3://", "arn:", "https://", "http://", "file://", "/"];
     let is_source = |item: &&String| starts.iter().any(|start| item.starts_with(start));
     let Some(item) = items.iter().find(|item| !is_source(item)) else { return Ok(()) };
     let has_url = items.iter().any(|item| item.to_ascii_lowercase().starts_with("http"));
     let shown = if has_url { "a part of it".into() } else { format!("`{}`", printable(item)) };
     Err(Error::Value {
-        origin: origin.to_string(),
-        name: "config".into(),
+        origin: origin.to_owned(),
+        name: "config",
         why: format!(
             "{shown} is not a source; sources are separated by spaces here, so write a space in a key as %20"
         ),

@@ -8,13 +8,14 @@ mod given;
 mod keys;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::ValueEnum;
+use ecs_config::readers::is_name;
 use ecs_config::text::printable;
 pub(crate) use environment::Environment;
-pub(crate) use given::{Given, location};
+pub(crate) use given::Given;
 pub(crate) use keys::{ABANDON, Commands, DOCTOR, GUARD, KEYS, Key, RUN, Shape, VERIFY, names};
 use thiserror::Error;
 
@@ -37,7 +38,7 @@ pub(crate) enum Error {
     #[error("{origin}: unknown setting `{name}`")]
     Unknown { origin: String, name: String, nearest: Option<String> },
     #[error("{origin}: {name}: {why}")]
-    Value { origin: String, name: String, why: String },
+    Value { origin: String, name: &'static str, why: String },
     #[error("{origin}: {name}: {source}")]
     Source { origin: String, name: &'static str, source: source::Invalid },
     #[error("{path}: {why}", path = path.display())]
@@ -68,7 +69,7 @@ impl Error {
     pub(crate) fn only_lint() -> Self {
         Error::Value {
             origin: "flag".into(),
-            name: "output".into(),
+            name: "output",
             why: "sarif is for `lint`; expected text or json".into(),
         }
     }
@@ -103,14 +104,14 @@ impl Diagnostic for Error {
 }
 
 /// What a run does while the source cannot be reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Stale {
     Fail,
     Keep,
 }
 
 /// How the host gets its credentials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Host {
     Auto,
     Ec2,
@@ -118,7 +119,7 @@ pub(crate) enum Host {
 }
 
 /// Whether STS is asked who the host is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Sts {
     /// It has the last word where it can be reached.
     Auto,
@@ -163,63 +164,19 @@ pub(crate) struct Settings {
     given: Given,
 }
 
-/// Reads one setting after another out of what was given.
-struct Reader<'a> {
-    given: &'a Given,
-}
-
-impl Reader<'_> {
-    fn bad(&self, name: &str, why: impl fmt::Display) -> Error {
-        let origin = self.given.origin(name).to_string();
-        Error::Value { origin, name: name.into(), why: why.to_string() }
-    }
-
-    fn bad_source(&self, source: source::Invalid) -> Error {
-        let origin = self.given.origin("config").to_string();
-        Error::Source { origin, name: "config", source }
-    }
-
-    fn flag(&self, name: &str) -> Result<bool, Error> {
-        match self.given.text(name) {
+/// One setting after another out of what was given.
+impl Given {
+    fn flag(&self, name: &'static str) -> Result<bool, Error> {
+        match self.text(name) {
             None | Some("false" | "0") => Ok(false),
             Some("true" | "1") => Ok(true),
             Some(_) => Err(self.bad(name, "expected true or false")),
         }
     }
 
-    fn one_of<T: Copy>(&self, name: &str, words: &[(&str, T)], default: T) -> Result<T, Error> {
-        let Some(text) = self.given.text(name) else { return Ok(default) };
-        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
-        let all = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
-        found.ok_or_else(|| self.bad(name, format!("expected one of {all}")))
-    }
-
-    fn duration(&self, name: &str) -> Result<Option<Duration>, Error> {
-        let parse = |text| {
-            humantime::parse_duration(text).map_err(|_| {
-                self.bad(name, "expected a duration with a unit, such as 90s, 5m or 36h")
-            })
-        };
-        self.given.text(name).map(parse).transpose()
-    }
-
-    fn account(&self, name: &str) -> Result<Option<String>, Error> {
-        match self.given.text(name) {
-            Some(id) if !is_account(id) => Err(self.bad(
-                name,
-                "expected an account id of 12 digits (in the settings file between quotes)",
-            )),
-            other => Ok(other.map(str::to_owned)),
-        }
-    }
-
-    fn sources(&self) -> Result<Vec<Source>, Error> {
-        let items = self.given.items("config");
-        if items.len() > MAX_LAYERS {
-            let why = format!("{} sources; at most {MAX_LAYERS} are taken", items.len());
-            return Err(self.bad("config", why));
-        }
-        items.iter().map(|item| item.parse().map_err(|source| self.bad_source(source))).collect()
+    fn duration(&self, name: &'static str) -> Result<Option<Duration>, Error> {
+        let bad = |_| self.bad(name, "expected a duration with a unit, such as 90s, 5m or 36h");
+        self.text(name).map(|text| humantime::parse_duration(text).map_err(bad)).transpose()
     }
 
     fn timeout(&self) -> Result<Duration, Error> {
@@ -229,98 +186,103 @@ impl Reader<'_> {
         }
     }
 
+    fn account(&self) -> Result<Option<String>, Error> {
+        match self.text("expect_account") {
+            Some(id) if !is_account(id) => Err(self.bad(
+                "expect_account",
+                "expected an account id of 12 digits (in the settings file between quotes)",
+            )),
+            other => Ok(other.map(str::to_owned)),
+        }
+    }
+
+    fn sources(&self) -> Result<Vec<Source>, Error> {
+        let items = self.items("config");
+        if items.len() > MAX_LAYERS {
+            let why = format!("{} sources; at most {MAX_LAYERS} are taken", items.len());
+            return Err(self.bad("config", why));
+        }
+        let bad = |source| Error::Source { origin: self.origin("config"), name: "config", source };
+        items.iter().map(|item| item.parse().map_err(bad)).collect()
+    }
+
     /// The last layer, by hand. An error names the key only: its value may be a secret.
     fn assignments(&self) -> Result<Vec<(String, String)>, Error> {
-        self.given.items("set").iter().map(|item| self.assignment(item)).collect()
-    }
-
-    fn assignment(&self, item: &str) -> Result<(String, String), Error> {
-        let (key, value) = item
-            .split_once('=')
-            .ok_or_else(|| self.bad("set", "expected KEY=VALUE, and `=` is missing"))?;
-        if !is_name(key) {
-            return Err(self.bad("set", "expected KEY=VALUE with a KEY of letters, digits and `_`, not beginning with a digit"));
-        }
-        match value.contains(['\n', '\r', '\0']) {
-            true => Err(self.bad("set", format!("the value of {key} holds a line break or a NUL, which no reader of ecs.config can take"))),
-            false => Ok((key.to_owned(), value.to_owned())),
-        }
-    }
-
-    fn keys(&self, name: &str) -> Result<Vec<String>, Error> {
-        let keys = self.given.items(name);
-        match keys.iter().find(|key| !is_name(key)) {
-            Some(key) => {
-                // What follows a `=` is a value, and may be a secret.
-                let shown = key.split_once('=').map(|(key, _)| format!("{key}=…"));
-                let shown = printable(shown.as_ref().unwrap_or(key));
-                Err(self.bad(name, format!("`{shown}` is not a valid name of a variable")))
+        let parse = |item: &String| {
+            let (key, value) =
+                item.split_once('=').ok_or("expected KEY=VALUE, and `=` is missing")?;
+            if !is_name(key.as_bytes()) {
+                return Err("expected KEY=VALUE with a KEY of letters, digits and `_`, not beginning with a digit".to_owned());
             }
-            None => Ok(keys.to_vec()),
-        }
+            match value.contains(['\n', '\r', '\0']) {
+                true => Err(format!(
+                    "the value of {key} holds a line break or a NUL, which no reader of ecs.config can take"
+                )),
+                false => Ok((key.to_owned(), value.to_owned())),
+            }
+        };
+        self.items("set")
+            .iter()
+            .map(|item| parse(item).map_err(|why| self.bad("set", why)))
+            .collect()
+    }
+
+    fn kept(&self) -> Result<Vec<String>, Error> {
+        let keys = self.items("keep");
+        let Some(key) = keys.iter().find(|key| !is_name(key.as_bytes())) else {
+            return Ok(keys.to_vec());
+        };
+        // What follows a `=` is a value, and may be a secret.
+        let shown = key.split_once('=').map(|(key, _)| format!("{key}=…"));
+        let shown = printable(shown.as_ref().unwrap_or(key));
+        Err(self.bad("keep", format!("`{shown}` is not a valid name of a variable")))
     }
 
     /// By its name or its ARN. Empty, as an unset variable of a script leaves it, it is no
     /// expectation and no role either.
     fn role(&self) -> Result<Option<String>, Error> {
-        let name =
-            self.given.text("expect_role").map(|role| role.rsplit('/').next().unwrap_or(role));
-        match name {
+        match self.text("expect_role").and_then(|role| role.rsplit('/').next()) {
             Some("") => Err(self.bad("expect_role", "expected the name of a role, found nothing")),
             name => Ok(name.map(str::to_owned)),
         }
     }
 }
 
-fn is_name(key: &str) -> bool {
-    let starts = key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
-    starts && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
 impl Settings {
     /// Checks everything that was given.
     pub(crate) fn new(root: PathBuf, given: Given, aws: Aws) -> Result<Settings, Error> {
-        let read = Reader { given: &given };
-        let stale = [("fail", Stale::Fail), ("keep", Stale::Keep)];
-        let sts = [("auto", Sts::Auto), ("require", Sts::Require), ("skip", Sts::Skip)];
-        let host = [("auto", Host::Auto), ("ec2", Host::Ec2), ("external", Host::External)];
         let settings = Settings {
-            config: read.sources()?,
-            set: read.assignments()?,
-            keep: read.keys("keep")?,
-            replace: read.flag("replace")?,
-            expand: read.flag("expand")?,
-            allow_default_cluster: read.flag("allow_default_cluster")?,
-            tolerate_foreign: read.flag("tolerate_foreign")?,
-            expect_role: read.role()?,
-            expect_account: read.account("expect_account")?,
-            host: read.one_of("host", &host, Host::Auto)?,
-            sts: read.one_of("sts", &sts, Sts::Auto)?,
-            block_imds: read.flag("block_imds")?,
-            block_imds_host_tasks: read.flag("block_imds_host_tasks")?,
-            allow_local_proxy: read.flag("allow_local_proxy")?,
-            restart_agent: read.flag("restart_agent")?,
-            health_gate: read.duration("health_gate")?,
-            stale: read.one_of("stale", &stale, Stale::Keep)?,
-            max_age: read.duration("max_age")?,
-            timeout: read.timeout()?,
-            from_tags: read.flag("from_tags")?,
-            attributes: read.flag("attributes")?,
-            inventory: read.flag("inventory")?,
+            config: given.sources()?,
+            set: given.assignments()?,
+            keep: given.kept()?,
+            replace: given.flag("replace")?,
+            expand: given.flag("expand")?,
+            allow_default_cluster: given.flag("allow_default_cluster")?,
+            tolerate_foreign: given.flag("tolerate_foreign")?,
+            expect_role: given.role()?,
+            expect_account: given.account()?,
+            host: given.one_of("host", Host::Auto)?,
+            sts: given.one_of("sts", Sts::Auto)?,
+            block_imds: given.flag("block_imds")?,
+            block_imds_host_tasks: given.flag("block_imds_host_tasks")?,
+            allow_local_proxy: given.flag("allow_local_proxy")?,
+            restart_agent: given.flag("restart_agent")?,
+            health_gate: given.duration("health_gate")?,
+            stale: given.one_of("stale", Stale::Keep)?,
+            max_age: given.duration("max_age")?,
+            timeout: given.timeout()?,
+            from_tags: given.flag("from_tags")?,
+            attributes: given.flag("attributes")?,
+            inventory: given.flag("inventory")?,
             given,
             root,
             aws,
         };
-        settings.check_sts()?;
-        Ok(settings)
-    }
-
-    fn check_sts(&self) -> Result<(), Error> {
-        if self.sts == Sts::Skip && self.has_expectations() {
+        if settings.sts == Sts::Skip && settings.has_expectations() {
             let why = "without STS, expect_role and expect_account cannot be proven";
-            return Err(Reader { given: &self.given }.bad("sts", why));
+            return Err(settings.given.bad("sts", why));
         }
-        Ok(())
+        Ok(settings)
     }
 
     /// Whether an account or a role is expected.

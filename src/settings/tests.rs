@@ -110,6 +110,17 @@ fn an_unknown_name_is_an_error_with_the_nearest_known_one() {
 }
 
 #[test]
+fn the_words_that_a_setting_takes_are_named() {
+    check_error(&[], "stale = 'never'", "stale: expected one of fail, keep", "correct");
+    let given = Given::environment([("ECS_BOOTSTRAP_OUTPUT", "xml")].into_iter()).unwrap();
+    let error = given.one_of("output", ecs_config::command::Output::Text).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "environment ECS_BOOTSTRAP_OUTPUT: output: expected one of text, json, sarif"
+    );
+}
+
+#[test]
 fn a_bad_value_names_its_origin_and_never_a_secret() {
     check_error(
         &[("ECS_BOOTSTRAP_REPLACE", "yes")],

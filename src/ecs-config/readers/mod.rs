@@ -149,7 +149,7 @@ fn trim(text: &[u8]) -> &[u8] {
 
 /// Whether this is a name to systemd, and to POSIX: ASCII letters, digits and `_`, no digit first
 /// (systemd src/basic/env-util.c, `env_name_is_valid`).
-pub(crate) fn is_name(name: &[u8]) -> bool {
+pub fn is_name(name: &[u8]) -> bool {
     name.first().is_some_and(|c| !c.is_ascii_digit())
         && name.iter().all(|&c| c.is_ascii_alphanumeric() || c == b'_')
 }
