@@ -11,12 +11,10 @@ const MAX_LINE: usize = 64 * 1024;
 /// does not accept rejects the whole file. A name without `=` is kept without a value; duplicates
 /// are all kept, since docker sends them all.
 pub fn docker(bytes: &[u8]) -> Reading<'_> {
-    let lines: Result<Vec<_>, Note> =
-        lines(bytes).filter_map(|line| assignment(line.number, line.body()).transpose()).collect();
-    match lines {
-        Ok(variables) => Reading { variables, ..Reading::default() },
-        Err(note) => Reading::rejected(note),
-    }
+    lines(bytes)
+        .filter_map(|line| assignment(line.number, line.body()).transpose())
+        .collect::<Result<_, _>>()
+        .map_or_else(Reading::rejected, |variables| Reading { variables, ..Reading::default() })
 }
 
 fn assignment(line: usize, text: &[u8]) -> Result<Option<Assignment<'_>>, Note> {
@@ -28,13 +26,10 @@ fn assignment(line: usize, text: &[u8]) -> Result<Option<Assignment<'_>>, Note> 
         return Err(Note::new(line, "holds bytes that are not UTF-8"));
     }
     let text = if line == 1 { text.strip_prefix(BOM).unwrap_or(text) } else { text };
-    match trim_start(text) {
-        [] | [b'#', ..] => Ok(None),
-        text => named(line, text).map(Some),
+    let text = trim_start(text);
+    if matches!(text, [] | [b'#', ..]) {
+        return Ok(None);
     }
-}
-
-fn named(line: usize, text: &[u8]) -> Result<Assignment<'_>, Note> {
     let (name, value) = match cut(text) {
         Some((name, value)) => (name, Some(value.into())),
         None => (text, None),
@@ -45,5 +40,5 @@ fn named(line: usize, text: &[u8]) -> Result<Assignment<'_>, Note> {
     if name.iter().any(|c| b" \t".contains(c)) {
         return Err(Note::new(line, "has white space in its name"));
     }
-    Ok(Assignment { name, value, line })
+    Ok(Some(Assignment { name, value, line }))
 }

@@ -57,18 +57,15 @@ struct Machine<'a> {
 /// is not UTF-8 rejects the whole file, which the `-` in `EnvironmentFile=-` then hides. No limit
 /// on sizes is applied: `ARG_MAX` is above what a layer may hold.
 pub fn systemd(bytes: &[u8], generation: Generation) -> Reading<'_> {
-    match bytes.iter().position(|&c| c == 0) {
-        Some(at) if generation == Generation::V219 => parse(&bytes[..at], generation),
+    let text = match bytes.iter().position(|&c| c == 0) {
+        Some(at) if generation == Generation::V219 => &bytes[..at],
         Some(at) => {
             let line = 1 + bytes[..at].iter().filter(|&&c| c == b'\n').count();
-            Reading::rejected(Note::new(line, "holds a NUL: systemd rejects the file"))
+            return Reading::rejected(Note::new(line, "holds a NUL: systemd rejects the file"));
         }
-        None => parse(bytes, generation),
-    }
-}
-
-fn parse(text: &[u8], generation: Generation) -> Reading<'_> {
-    let mut machine = Machine {
+        None => bytes,
+    };
+    let machine = Machine {
         text,
         generation,
         state: State::PreKey,
@@ -80,26 +77,21 @@ fn parse(text: &[u8], generation: Generation) -> Reading<'_> {
         solid: 0,
         reading: Reading::default(),
     };
-    match machine.run() {
-        Ok(()) => clean(machine.reading, generation),
-        Err(note) => Reading::rejected(note),
-    }
+    machine.run().map_or_else(Reading::rejected, |reading| clean(reading, generation))
 }
 
 impl<'a> Machine<'a> {
-    fn run(&mut self) -> Result<(), Note> {
-        let mut at = 0;
-        while let Some(&c) = self.text.get(at) {
+    fn run(mut self) -> Result<Reading<'a>, Note> {
+        for (at, &c) in self.text.iter().enumerate() {
             self.state = self.step(at, c)?;
             self.line += usize::from(c == b'\n');
-            at += 1;
         }
         match self.state {
             State::PreKey | State::Comment | State::CommentEscape => {}
             State::Key => _ = self.no_equals(),
             state => self.push(state)?,
         }
-        Ok(())
+        Ok(self.reading)
     }
 
     /// The transitions, one a row: the state we are in, the byte we see, the state it leads to.
@@ -109,10 +101,17 @@ impl<'a> Machine<'a> {
         Ok(match (self.state, c) {
             (PreKey, b'#' | b';') => Comment,
             (PreKey, b' ' | b'\t' | b'\n' | b'\r') => PreKey,
-            (PreKey, _) => self.begin(at),
+            (PreKey, _) => {
+                (self.key_start, self.key_line) = (at, self.line);
+                Key
+            }
 
             (Key, b'\n' | b'\r') => self.no_equals(),
-            (Key, b'=') => self.named(at),
+            (Key, b'=') => {
+                self.key = trim_end(&self.text[self.key_start..at], 0);
+                self.solid = 0;
+                PreValue
+            }
             (Key, _) => Key,
 
             (state @ (PreValue | Value), b'\n' | b'\r') => {
@@ -153,20 +152,9 @@ impl<'a> Machine<'a> {
         })
     }
 
-    fn begin(&mut self, at: usize) -> State {
-        (self.key_start, self.key_line) = (at, self.line);
-        State::Key
-    }
-
     fn no_equals(&mut self) -> State {
         self.reading.dropped.push(Note::new(self.key_line, "has no =; skipped silently"));
         State::PreKey
-    }
-
-    fn named(&mut self, at: usize) -> State {
-        self.key = trim_end(&self.text[self.key_start..at], 0);
-        (self.value, self.solid) = (Vec::new(), 0);
-        State::PreValue
     }
 
     fn take(&mut self, at: usize, next: State) -> State {
@@ -187,10 +175,8 @@ impl<'a> Machine<'a> {
         }
         let line = self.key_line;
         if !is_utf8(self.key) || !is_utf8(&value) {
-            return Err(Note::new(
-                line,
-                "holds bytes that are not UTF-8: systemd rejects the file",
-            ));
+            let what = "holds bytes that are not UTF-8: systemd rejects the file";
+            return Err(Note::new(line, what));
         }
         let (name, value) = (self.key, Some(Cow::Owned(value)));
         if is_name(name) {
