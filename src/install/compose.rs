@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ecs_config::Effective;
 use ecs_config::expand::{self, Placeholder};
 use ecs_config::lint::{self, Context, File, Finding, Registered, Severity};
-use ecs_config::merge::{self, Layer, Merged, Present, Rules};
+use ecs_config::merge::{self, Layer, Merged, Present};
 use ecs_config::text::plural;
 use thiserror::Error;
 
@@ -269,10 +269,14 @@ fn merged(layers: &[(String, Vec<u8>)], around: &Surroundings<'_>) -> Result<Mer
     let attributes = attributes::layer(layers, around, &mut owned);
     let layers = layers.iter().chain(attributes.iter().map(|ours| &ours.layer));
     let layers: Vec<Layer<'_>> = layers.map(|(name, bytes)| Layer { name, bytes }).collect();
-    let present = around.present.map(|bytes| Present { bytes, owned: &owned });
-    let Settings { keep, replace, .. } = around.settings;
-    let rules = Rules { keep, replace: *replace, path: paths::ECS_CONFIG };
-    let mut merged = merge::merge(&layers, present, rules)?;
+    let present = Present {
+        path: paths::ECS_CONFIG,
+        bytes: around.present.unwrap_or_default(),
+        owned: &owned,
+        keep: &around.settings.keep,
+        replace: around.settings.replace,
+    };
+    let mut merged = merge::merge(&layers, present)?;
     if attributes.is_some_and(|ours| ours.is_alone) {
         merged.owned.remove(attributes::KEY);
     }

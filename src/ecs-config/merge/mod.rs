@@ -9,8 +9,8 @@
 //! - A later layer's key wins, within a layer the later line. The line that loses is removed,
 //!   comments stay.
 //! - A key of the present file that our last run did not write is foreign. It stays, with the
-//!   comments above it, unless a layer sets it. [`Rules::keep`] makes it win over the layers,
-//!   [`Rules::replace`] drops it. One that we wrote and another program then wrote again with
+//!   comments above it, unless a layer sets it. [`Present::keep`] makes it win over the layers,
+//!   [`Present::replace`] drops it. One that we wrote and another program then wrote again with
 //!   another value, as scripts do that append, is foreign.
 //! - A line of the present file that sets nothing (no `=`) is left out, with a note: ECS's own
 //!   readers skip it, docker would reject the whole file. Such a line in a layer is an error.
@@ -47,24 +47,19 @@ pub struct Layer<'a> {
     pub bytes: &'a [u8],
 }
 
-/// The file as it is now.
+/// The file as it is now, and what the user decided about the keys in it that are not ours.
 #[derive(Clone, Copy)]
 pub struct Present<'a> {
-    /// Its content.
+    /// How it is shown.
+    pub path: &'a str,
+    /// Its content; empty if there is no file.
     pub bytes: &'a [u8],
     /// The keys that our last run wrote: its [`Merged::owned`].
     pub owned: &'a BTreeSet<String>,
-}
-
-/// What the user decided about foreign keys.
-#[derive(Clone, Copy, Debug)]
-pub struct Rules<'a> {
-    /// If the present file has one of these and we did not write it, its value stays.
+    /// If the file has one of these and we did not write it, its value stays.
     pub keep: &'a [String],
     /// Foreign keys are dropped, except those in `keep`.
     pub replace: bool,
-    /// How the present file is shown.
-    pub path: &'a str,
 }
 
 /// The file to install.
@@ -83,7 +78,7 @@ pub struct Merged {
 /// Where a key comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Origin {
-    /// The layer's name, or [`Rules::path`].
+    /// The layer's name, or [`Present::path`].
     pub from: String,
     /// From 1.
     pub line: usize,
@@ -92,7 +87,7 @@ pub struct Origin {
 /// Something that was corrected, or left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The layer's name, or [`Rules::path`].
+    /// The layer's name, or [`Present::path`].
     pub from: String,
     /// From 1.
     pub line: usize,
@@ -137,20 +132,14 @@ impl Error {
 ///
 /// # Errors
 /// No file that all readers read alike is possible, or the host would leave AWS Batch.
-pub fn merge(
-    layers: &[Layer<'_>],
-    present: Option<Present<'_>>,
-    rules: Rules<'_>,
-) -> Result<Merged, Error> {
+pub fn merge(layers: &[Layer<'_>], present: Present<'_>) -> Result<Merged, Error> {
     let normalised: Vec<_> = layers.iter().map(|layer| normalise(layer.bytes)).collect();
     let layers = layers.iter().zip(&normalised);
     let texts: Vec<Text<'_>> =
         layers.clone().map(|(layer, (bytes, _))| Text::new(layer.name, bytes)).collect();
-    let (bytes, _) = normalise(present.map_or(&[], |present| present.bytes));
-    let foreign = Text::new(rules.path, &bytes);
-    let none = BTreeSet::new();
-    let owned = present.map_or(&none, |present| present.owned);
-    let retained = Retained { present: &foreign, owned, layers: &texts, rules };
+    let (bytes, _) = normalise(present.bytes);
+    let foreign = Text::new(present.path, &bytes);
+    let retained = Retained { text: &foreign, present, layers: &texts };
     retained.refuse_to_leave_batch()?;
 
     let mut page = Page::default();
@@ -209,41 +198,44 @@ fn comments<'a>(texts: &[Text<'a>]) -> HashSet<&'a [u8]> {
 
 /// Decides which keys of the present file stay.
 struct Retained<'a> {
-    present: &'a Text<'a>,
-    owned: &'a BTreeSet<String>,
+    text: &'a Text<'a>,
+    present: Present<'a>,
     layers: &'a [Text<'a>],
-    rules: Rules<'a>,
 }
 
 impl<'a> Retained<'a> {
     fn keys(&self) -> HashSet<&'a [u8]> {
         let rewritten = self.rewritten();
-        let is_foreign = |name: &[u8]| !contains(self.owned, name) || rewritten.contains(name);
+        let is_foreign = |name: &[u8]| !self.is_owned(name) || rewritten.contains(name);
         let is_set = |name: &[u8]| self.layers.iter().any(|layer| layer.last.contains_key(name));
         let stays = |name: &&[u8]| {
-            is_foreign(name) && (self.is_kept(name) || !(self.rules.replace || is_set(name)))
+            is_foreign(name) && (self.is_kept(name) || !(self.present.replace || is_set(name)))
         };
-        self.present.last.keys().copied().filter(stays).collect()
+        self.text.last.keys().copied().filter(stays).collect()
     }
 
     /// Names that the file sets to different values. Our own files hold no such names, since the
     /// linter refuses them: another program has appended to ours.
     fn rewritten(&self) -> HashSet<&'a [u8]> {
-        let set = self.present.lines().filter_map(|line| line.assignment());
-        let differs = |(name, value): &(&[u8], &[u8])| self.present.last[name].0 != *value;
+        let set = self.text.lines().filter_map(|line| line.assignment());
+        let differs = |(name, value): &(&[u8], &[u8])| self.text.last[name].0 != *value;
         set.filter(differs).map(|(name, _)| name).collect()
     }
 
+    fn is_owned(&self, name: &[u8]) -> bool {
+        str::from_utf8(name).is_ok_and(|name| self.present.owned.contains(name))
+    }
+
     fn is_kept(&self, name: &[u8]) -> bool {
-        self.rules.keep.iter().any(|key| key.as_bytes() == name)
+        self.present.keep.iter().any(|key| key.as_bytes() == name)
     }
 
     /// A host that leaves the cluster of its compute environment is lost to Batch, which starts the
     /// next one: the result must have that cluster, whoever writes it.
     fn refuse_to_leave_batch(&self) -> Result<(), Error> {
         let name = batch::ECS_CLUSTER.as_bytes();
-        let Some(&(value, line)) = self.present.last.get(name) else { return Ok(()) };
-        let is_ours = contains(self.owned, name) && !self.rewritten().contains(name);
+        let Some(&(value, line)) = self.text.last.get(name) else { return Ok(()) };
+        let is_ours = self.is_owned(name) && !self.rewritten().contains(name);
         if !batch::is_generated(value) || is_ours || self.is_kept(name) {
             return Ok(());
         }
@@ -252,15 +244,11 @@ impl<'a> Retained<'a> {
         let by = match last {
             Some((_, (new, _))) if *new == value => return Ok(()),
             Some((layer, _)) => layer,
-            None if self.rules.replace => "--replace",
+            None if self.present.replace => "--replace",
             None => return Ok(()),
         };
-        Err(Error::Conflict { path: self.rules.path.into(), line, by: by.into() })
+        Err(Error::Conflict { path: self.present.path.into(), line, by: by.into() })
     }
-}
-
-fn contains(keys: &BTreeSet<String>, name: &[u8]) -> bool {
-    str::from_utf8(name).is_ok_and(|name| keys.contains(name))
 }
 
 #[cfg(test)]

@@ -43,11 +43,9 @@ impl Case {
     fn merge(&self) -> Result<Merged, Error> {
         let layers: Vec<_> =
             self.layers.iter().map(|(name, text)| Layer { name, bytes: text.as_bytes() }).collect();
-        let present = self
-            .present
-            .as_ref()
-            .map(|text| Present { bytes: text.as_bytes(), owned: &self.owned });
-        merge(&layers, present, Rules { keep: &self.keep, replace: self.replace, path: PATH })
+        let bytes = self.present.as_deref().unwrap_or_default().as_bytes();
+        let Case { owned, keep, replace, .. } = self;
+        merge(&layers, Present { path: PATH, bytes, owned, keep, replace: *replace })
     }
 
     #[track_caller]

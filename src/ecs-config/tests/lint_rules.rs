@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ecs_config::effective::ConfigFile;
 use ecs_config::lint::rules::{self, ExampleContext, Rule};
 use ecs_config::lint::{self, Context, File, Finding, Registered, Severity};
-use ecs_config::merge::{Layer, Rules, merge};
+use ecs_config::merge::{Layer, Present, merge};
 
 /// What an example needs around it, the broken one or the corrected one.
 fn context(rule: &Rule, is_broken: bool) -> Context<'static> {
@@ -36,8 +36,9 @@ fn context(rule: &Rule, is_broken: bool) -> Context<'static> {
 fn findings(rule: &Rule, is_broken: bool) -> Vec<Finding> {
     let bytes = rule.example(if is_broken { rule.bad } else { rule.good });
     if rule.context == ExampleContext::Installed {
-        let rules = Rules { keep: &[], replace: false, path: "/etc/ecs/ecs.config" };
-        let merged = merge(&[Layer { name: "layer", bytes: &bytes }], None, rules).unwrap();
+        let (path, owned) = ("/etc/ecs/ecs.config", &Default::default());
+        let present = Present { path, bytes: b"", owned, keep: &[], replace: false };
+        let merged = merge(&[Layer { name: "layer", bytes: &bytes }], present).unwrap();
         return merged.changes.iter().map(Finding::from).collect();
     }
     lint::check(&File { source: "example", bytes: &bytes }, &context(rule, is_broken))

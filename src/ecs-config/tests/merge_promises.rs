@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use ecs_config::expand::{expand, placeholders};
-use ecs_config::merge::{Layer, Merged, Present, Rules, merge};
+use ecs_config::merge::{Layer, Merged, Present, merge};
 use ecs_config::readers::Reader;
 use proptest::prelude::*;
 
@@ -62,8 +62,9 @@ fn merged(
     replace: bool,
 ) -> Option<Merged> {
     let layers: Vec<_> = layers.iter().map(|bytes| Layer { name: "layer", bytes }).collect();
-    let present = present.map(|(bytes, owned)| Present { bytes, owned });
-    merge(&layers, present, Rules { keep, replace, path: PATH }).ok()
+    let none = BTreeSet::new();
+    let (bytes, owned) = present.unwrap_or((b"", &none));
+    merge(&layers, Present { path: PATH, bytes, owned, keep, replace }).ok()
 }
 
 /// An empty layer besides makes the merger render, instead of passing one layer through.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use ecs_config::expand::{expand as expanded, placeholders};
 use ecs_config::lint::{self, Context, File, Finding, fix};
-use ecs_config::merge::{Layer, Merged, Present, Rules, merge as merged};
+use ecs_config::merge::{Layer, Merged, Present, merge as merged};
 use ecs_config::proxy::{self, METADATA};
 use ecs_config::readers::{Generation, Reader, Reading};
 
@@ -159,17 +159,15 @@ pub fn merge(bytes: &[u8]) {
         BTreeSet::from(["A".into(), "ECS_CLUSTER".into()])
     };
     let keep = if flags & 2 == 0 { vec![] } else { vec!["B".into(), "ECS_CLUSTER".into()] };
-    let rules = Rules { keep: &keep, replace: flags & 4 != 0, path: "/etc/ecs/ecs.config" };
-    let Ok(first) = merged(&layers, Some(Present { bytes: present, owned: &owned }), rules) else {
-        return;
-    };
+    let (path, replace) = ("/etc/ecs/ecs.config", flags & 4 != 0);
+    let present = Present { path, bytes: present, owned: &owned, keep: &keep, replace };
+    let Ok(first) = merged(&layers, present) else { return };
 
     check(&first, layers.len());
     // What a single layer holds is for the linter to refuse, a cluster twice for instance.
     if layers.len() > 1 {
-        let again =
-            merged(&layers, Some(Present { bytes: &first.bytes, owned: &first.owned }), rules)
-                .expect("our own file merges");
+        let present = Present { bytes: &first.bytes, owned: &first.owned, ..present };
+        let again = merged(&layers, present).expect("our own file merges");
         assert!(
             again.bytes == first.bytes
                 && again.owned == first.owned
@@ -179,7 +177,7 @@ pub fn merge(bytes: &[u8]) {
     }
     if keep.is_empty() {
         assert!(
-            merged(&layers, None, rules).is_ok(),
+            merged(&layers, Present { bytes: b"", ..present }).is_ok(),
             "what merges with a present file merges without"
         );
     }

@@ -1,12 +1,12 @@
 //! What another program wrote into the present file, and no reader takes as it is written.
 
-use ecs_config::merge::{Layer, Rules, merge};
+use ecs_config::merge::{Layer, Present, merge};
 
 fn refusal(present: &[u8]) -> String {
-    let rules = Rules { keep: &[], replace: false, path: "/etc/ecs/ecs.config" };
     let layer = Layer { name: "layer", bytes: b"ECS_CLUSTER=prod\n" };
-    let present = ecs_config::merge::Present { bytes: present, owned: &Default::default() };
-    merge(&[layer], Some(present), rules).unwrap_err().to_string()
+    let (path, owned) = ("/etc/ecs/ecs.config", &Default::default());
+    let present = Present { path, bytes: present, owned, keep: &[], replace: false };
+    merge(&[layer], present).unwrap_err().to_string()
 }
 
 #[test]
