@@ -6,16 +6,16 @@
 
 use aws_smithy_types::base64;
 
-use super::known::Known;
-use super::shell;
+/// The files that it writes: path and content.
+pub(super) fn files(text: &str) -> Vec<(String, String)> {
+    let items = items(text).into_iter().filter(|item| item.key == "write_files");
+    items.filter_map(|item| file(&item.lines)).collect()
+}
 
-/// The first line, counted from 1, whose command waits for the agent.
-pub(super) fn waits_for_agent(text: &str, known: &mut Known) -> Option<usize> {
-    let items = items(text);
-    let is = |wanted: &'static str| move |item: &&Item| item.key == wanted;
-    items.iter().filter(is("write_files")).for_each(|item| write_file(&item.lines, known));
-    let mut commands = items.iter().filter(|item| ["runcmd", "bootcmd"].contains(&item.key));
-    commands.find(|item| item_waits(item, known)).map(|item| item.line)
+/// The commands that it runs, each as a line of shell, with its line counted from 1.
+pub(super) fn commands(text: &str) -> Vec<(usize, String)> {
+    let items = items(text).into_iter().filter(|item| ["runcmd", "bootcmd"].contains(&item.key));
+    items.flat_map(|item| scripts(&item).into_iter().map(move |text| (item.line, text))).collect()
 }
 
 /// The documents of a `#cloud-config-archive`, each with the number of lines before it.
@@ -63,41 +63,45 @@ fn items(text: &str) -> Vec<Item<'_>> {
     items
 }
 
-fn item_waits(item: &Item, known: &mut Known) -> bool {
+fn scripts(item: &Item) -> Vec<String> {
     let joined = || item.lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
-    if item.is_whole {
-        return flow(&joined()).iter().any(|command| command_waits(&[command], known));
-    }
     match &item.lines[..] {
-        [first, ..] if first.starts_with('[') => command_waits(&[&joined()], known),
-        ["", rest @ ..] => command_waits(rest, known),
-        lines => command_waits(lines, known),
+        _ if item.is_whole => flow(&joined()).iter().map(|command| script(&[command])).collect(),
+        [first, ..] if first.starts_with('[') => vec![script(&[&joined()])],
+        ["", rest @ ..] => vec![script(rest)],
+        lines => vec![script(lines)],
     }
 }
 
-/// A list of words, or a line of shell.
-fn command_waits(lines: &[&str], known: &mut Known) -> bool {
-    let Some(first) = lines.first().map(|line| line.trim()) else { return false };
+/// A command is a list of words, or a line of shell.
+fn script(lines: &[&str]) -> String {
+    let first = lines.first().map_or("", |line| line.trim());
     if first.starts_with('[') {
-        return shell::command_waits(&flow(first), known);
+        return quoted(flow(first));
     }
     if first.starts_with("- ") {
         let words = lines.iter().filter_map(|line| line.trim().strip_prefix('-'));
-        return shell::command_waits(&words.map(scalar).collect::<Vec<_>>(), known);
+        return quoted(words.map(scalar));
     }
-    shell::waits_for_agent(&value(lines), known).is_some()
+    value(lines)
 }
 
-/// Keeps what an item of `write_files` writes.
-fn write_file(lines: &[&str], known: &mut Known) {
+/// As cloud-init quotes words for the shell.
+fn quoted(words: impl IntoIterator<Item = String>) -> String {
+    let quote = |word: String| format!("'{}' ", word.replace('\'', r#"'"'"'"#));
+    words.into_iter().map(quote).collect()
+}
+
+/// What an item of `write_files` writes.
+fn file(lines: &[&str]) -> Option<(String, String)> {
     let of = |key: &str| {
         let at = lines.iter().position(|line| line.trim().starts_with(key))?;
         Some(value(&lines[at..]))
     };
-    let Some((path, content)) = of("path:").zip(of("content:")) else { return };
+    let (path, content) = of("path:").zip(of("content:"))?;
     let encoded = of("encoding:").is_some_and(|name| ["b64", "base64"].contains(&name.as_str()));
     let decoded = encoded.then(|| decoded(&content)).flatten();
-    known.write(&path, decoded.as_ref().unwrap_or(&content));
+    Some((path, decoded.unwrap_or(content)))
 }
 
 pub(super) fn decoded(text: &str) -> Option<String> {

@@ -90,13 +90,14 @@ pub(super) fn succeeds_with_agent(words: &[&str]) -> Option<bool> {
 
 /// A comparison that ends a loop some time, or input that does.
 pub(super) fn counts(words: &[&str]) -> bool {
-    const COUNTS: [&str; 8] = ["-lt", "-le", "-gt", "-ge", "-eq", "-ne", "read", "(("];
+    const COUNTS: [&str; 7] = ["-lt", "-le", "-gt", "-ge", "-eq", "-ne", "read"];
     let is_number =
         |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
     let equals = |three: &[&str]| {
         ["=", "=="].contains(&three[1]) && [three[0], three[2]].iter().any(is_number)
     };
-    words.iter().any(|word| COUNTS.contains(word)) || words.windows(3).any(equals)
+    let compares = |word: &&str| COUNTS.contains(word) || word.starts_with("((");
+    words.iter().any(compares) || words.windows(3).any(equals)
 }
 
 /// The script that a command runs in the foreground.

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::shell;
-
 #[derive(Default)]
 pub(super) struct Known {
     /// The units that wait for user data.
@@ -11,15 +9,32 @@ pub(super) struct Known {
     variables: BTreeMap<String, String>,
     /// Functions by name, files by path.
     scripts: BTreeMap<String, Effect>,
-    depth: usize,
-    scanned: usize,
+    /// Scripts within scripts that are being read, and how many bytes have been.
+    pub(super) depth: usize,
+    pub(super) scanned: usize,
 }
 
-/// The first line that waits, and the first that asks whether the agent is there.
-#[derive(Clone, Copy, Default)]
+/// What commands do.
+#[derive(Clone, Default)]
 pub(super) struct Effect {
+    /// The first line that waits.
     pub(super) waits: Option<usize>,
+    /// The first line that asks whether the agent is there.
     pub(super) asks: Option<usize>,
+    /// What is compared, or read, so that a loop ends by itself.
+    pub(super) counted: Vec<String>,
+}
+
+impl Effect {
+    pub(super) fn add(&mut self, other: Effect) {
+        self.waits = earliest(self.waits, other.waits);
+        self.asks = self.asks.or(other.asks);
+        self.counted.extend(other.counted);
+    }
+}
+
+pub(super) fn earliest(one: Option<usize>, other: Option<usize>) -> Option<usize> {
+    one.into_iter().chain(other).min()
 }
 
 impl Known {
@@ -27,39 +42,13 @@ impl Known {
         Known { units, ..Known::default() }
     }
 
-    /// With the next document.
-    pub(super) fn begin(&mut self) {
-        (self.depth, self.scanned) = (0, 0);
-    }
-
-    /// A file with this content.
-    pub(super) fn write(&mut self, path: &str, content: &str) {
-        if super::is_shell(content) {
-            let effect = self.scan(content, 1);
-            self.define(path.trim_start_matches("./").to_owned(), effect);
-        }
-    }
-
     /// A function, or a file, that does this.
-    pub(super) fn define(&mut self, name: String, effect: Effect) {
-        self.scripts.insert(name, effect);
+    pub(super) fn define(&mut self, name: &str, effect: Effect) {
+        self.scripts.insert(name.trim_start_matches("./").to_owned(), effect);
     }
 
-    pub(super) fn script(&self, name: &str) -> Option<Effect> {
-        self.scripts.get(name.trim_start_matches("./")).copied()
-    }
-
-    /// Scripts within scripts are scanned as deep, and as many, as people write them.
-    pub(super) fn scan(&mut self, script: &str, first_line: usize) -> Effect {
-        const MAX_DEPTH: usize = 12;
-        const MAX_SCANNED: usize = 1 << 20;
-        if self.depth == MAX_DEPTH || self.scanned + script.len() > MAX_SCANNED {
-            return Effect::default();
-        }
-        (self.depth, self.scanned) = (self.depth + 1, self.scanned + script.len());
-        let effect = shell::scan(script, first_line, self);
-        self.depth -= 1;
-        effect
+    pub(super) fn script(&self, name: &str) -> Option<&Effect> {
+        self.scripts.get(name.trim_start_matches("./"))
     }
 
     /// A word with the values of its variables, as long as it does not get too long; unless it is

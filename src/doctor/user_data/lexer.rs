@@ -1,31 +1,46 @@
 //! The tokens of a shell script (POSIX.1-2017, "Token Recognition").
 
 /// What of a script matters here.
-#[derive(Debug, PartialEq)]
-pub(super) enum Token {
-    /// Without its quotes; whether it had some.
-    Word(String, bool),
-    /// Where input comes from or output goes to.
-    Redirection(String),
-    /// `$(…)`, and what is between backquotes.
-    Substitution(String),
-    HereDocument(String),
-    /// `;`, `&`, `|`, `(` and so on; a line break is `;`.
-    Operator(&'static str),
+#[derive(Clone)]
+pub(super) struct Token {
+    pub(super) kind: Kind,
+    pub(super) line: usize,
+    /// Without its quotes, and without what is substituted in it.
+    pub(super) text: String,
+    /// `$(…)`, and what is between backquotes, each with its line.
+    pub(super) substitutions: Vec<(usize, String)>,
 }
 
-/// Splits a script into tokens, each with its line.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Kind {
+    Word,
+    /// A word that had quotes.
+    Quoted,
+    /// Where input comes from or output goes to.
+    Redirection,
+    HereDocument,
+    /// `;`, a line break, `&`, `|`, `(` and so on.
+    Operator,
+}
+
+/// Splits a script into tokens.
 pub(super) struct Lexer<'a> {
     rest: &'a str,
     line: usize,
-    /// Delimiters of here-documents that begin on the next line, and whether tabs are stripped.
-    heres: Vec<(String, bool)>,
-    queue: Vec<(usize, Token)>,
+    /// Here-documents that begin on the next line: the delimiter, and whether tabs are stripped.
+    heres: Vec<(Token, bool)>,
 }
+
+/// In place of the quote around a word: it is a here-document, which no character ends.
+const HERE_DOCUMENT: Option<char> = Some('\0');
 
 impl<'a> Lexer<'a> {
     pub(super) fn new(script: &'a str, line: usize) -> Self {
-        Lexer { rest: script, line, heres: Vec::new(), queue: Vec::new() }
+        Lexer { rest: script, line, heres: Vec::new() }
+    }
+
+    fn token(&self, kind: Kind, text: &str) -> Token {
+        Token { kind, line: self.line, text: text.to_owned(), substitutions: Vec::new() }
     }
 
     fn bump(&mut self) -> Option<char> {
@@ -53,44 +68,34 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// A word without its quotes, and whether it had some; what is substituted in it goes to the
-    /// queue.
-    fn word(&mut self) -> (String, bool) {
-        let (mut word, mut quote, mut quoted) = (String::new(), None, false);
+    fn word(&mut self, mut quote: Option<char>) -> Token {
+        const SUBSTITUTIONS: [(&str, &str); 3] = [("$((", "))"), ("$(", ")"), ("`", "`")];
+        let mut word = self.token(Kind::Word, "");
         while let Some(c) = self.rest.chars().next() {
-            match (quote, c) {
-                (None, c) if " \t\r\n;&|()<>".contains(c) => break,
-                (None, '\'' | '"') => (quote, quoted) = (Some(c), true),
-                (Some(open), c) if c == open => quote = None,
-                (None | Some('"'), '$') if self.rest.starts_with("$((") => {
-                    self.between("$((", "))");
-                    continue;
-                }
-                (None | Some('"'), '$') if self.rest.starts_with("$(") => {
-                    let (line, text) = (self.line, self.between("$(", ")"));
-                    self.queue.push((line, Token::Substitution(text)));
-                    continue;
-                }
-                (None | Some('"'), '`') => {
-                    self.bump();
-                    let (line, text) = (self.line, self.between("", "`"));
-                    self.queue.push((line, Token::Substitution(text)));
-                    continue;
-                }
-                (None | Some('"'), '\\') => {
-                    self.bump();
-                    if quote.is_some() && !self.rest.starts_with(['$', '`', '"', '\\', '\n']) {
-                        word.push(c);
-                    }
-                    if !self.rest.starts_with('\n') {
-                        word.extend(self.rest.chars().next());
-                    }
-                }
-                _ => word.push(c),
+            let expands = quote != Some('\'');
+            let mut substitutions = SUBSTITUTIONS.iter().filter(|_| expands);
+            if quote.is_none() && " \t\r\n;&|()<>".contains(c) {
+                break;
+            }
+            if let Some((open, close)) = substitutions.find(|(open, _)| self.rest.starts_with(open))
+            {
+                word.substitutions.push((self.line, self.between(open, close)));
+                continue;
             }
             self.bump();
+            match c {
+                '\'' | '"' if quote.is_none() => (quote, word.kind) = (Some(c), Kind::Quoted),
+                c if quote == Some(c) => quote = None,
+                '\\' if expands => {
+                    if quote.is_some() && !self.rest.starts_with(['$', '`', '"', '\\', '\n']) {
+                        word.text.push(c);
+                    }
+                    word.text.extend(self.bump().filter(|c| *c != '\n'));
+                }
+                _ => word.text.push(c),
+            }
         }
-        (word, quoted)
+        word
     }
 
     /// What is between an opening and its closing, which is taken too.
@@ -113,83 +118,69 @@ impl<'a> Lexer<'a> {
         text
     }
 
-    /// The lines up to the delimiter.
-    fn here_document(&mut self, delimiter: &str, strip_tabs: bool) -> Token {
-        let mut body = String::new();
-        while !self.rest.is_empty() {
-            let end = self.rest.find('\n').map_or(self.rest.len(), |at| at + 1);
-            let (line, rest) = self.rest.split_at(end);
-            (self.rest, self.line) = (rest, self.line + 1);
-            let text = line.trim_end_matches(['\r', '\n']);
-            if delimiter == if strip_tabs { text.trim_start_matches('\t') } else { text } {
+    /// The lines up to the delimiter, whose line break is left. Where that has no quotes, the
+    /// shell substitutes in them what it substitutes in a word (POSIX.1-2017, "Here-Document").
+    fn here_document(&mut self, delimiter: &Token, strip_tabs: bool) -> Token {
+        let mut document = self.token(Kind::HereDocument, "");
+        document.line += 1;
+        while self.bump().is_some() {
+            let (line, rest) = self.rest.split_at(self.rest.find('\n').unwrap_or(self.rest.len()));
+            self.rest = rest;
+            let end = line.trim_end_matches('\r');
+            if delimiter.text == if strip_tabs { end.trim_start_matches('\t') } else { end } {
                 break;
             }
-            body += line;
+            document.text.extend([line, "\n"]);
         }
-        Token::HereDocument(body)
+        if delimiter.kind == Kind::Word {
+            let mut inside = Lexer::new(&document.text, document.line);
+            document.substitutions = inside.word(HERE_DOCUMENT).substitutions;
+        }
+        document
     }
 
     fn redirection(&mut self) -> Token {
         let here = self.rest.starts_with("<<") && !self.rest.starts_with("<<<");
-        while self.rest.starts_with(['<', '>', '&']) {
-            self.bump();
-        }
+        self.rest = self.rest.trim_start_matches(['<', '>', '&']);
         let strip_tabs = here && self.rest.starts_with('-');
         if strip_tabs || self.rest.starts_with('|') {
             self.bump();
         }
         self.skip_blanks();
-        let (target, _) = self.word();
+        let target = self.word(None);
         if here {
             self.heres.push((target.clone(), strip_tabs));
         }
-        Token::Redirection(target)
+        Token { kind: Kind::Redirection, ..target }
     }
 }
 
 impl Iterator for Lexer<'_> {
-    type Item = (usize, Token);
+    type Item = Token;
 
-    fn next(&mut self) -> Option<Self::Item> {
-        const OPERATORS: [(&str, &str); 8] = [
-            ("&&", "&&"),
-            ("||", "||"),
-            (";", ";"),
-            ("|", "|"),
-            ("(", "("),
-            (")", ")"),
-            ("&", "&"),
-            ("\n", ";"),
-        ];
-        if let Some(token) = self.queue.pop() {
-            return Some(token);
-        }
+    fn next(&mut self) -> Option<Token> {
+        const OPERATORS: [&str; 8] = ["&&", "||", ";", "|", "(", ")", "&", "\n"];
         self.skip_blanks();
-        let line = self.line;
-        if self.rest.starts_with(['<', '>']) || self.rest.starts_with("&>") {
-            return Some((line, self.redirection()));
-        }
-        if self.rest.starts_with('\n') && !self.heres.is_empty() {
-            let (delimiter, strip_tabs) = self.heres.remove(0);
-            self.bump();
-            let (line, document) = (self.line, self.here_document(&delimiter, strip_tabs));
-            self.queue.push((line, Token::Operator(";")));
-            return Some((line, document));
-        }
-        if self.rest.starts_with("((") {
-            self.between("((", "))");
-            return Some((line, Token::Word("((".into(), false)));
-        }
-        if let Some((text, operator)) =
-            OPERATORS.iter().find(|(text, _)| self.rest.starts_with(text))
-        {
-            self.skip(text);
-            return Some((line, Token::Operator(operator)));
-        }
         if self.rest.is_empty() {
             return None;
         }
-        let (word, quoted) = self.word();
-        Some((line, Token::Word(word, quoted)))
+        if self.rest.starts_with(['<', '>']) || self.rest.starts_with("&>") {
+            return Some(self.redirection());
+        }
+        if self.rest.starts_with('\n') && !self.heres.is_empty() {
+            let (delimiter, strip_tabs) = self.heres.remove(0);
+            return Some(self.here_document(&delimiter, strip_tabs));
+        }
+        if self.rest.starts_with("((") {
+            let mut arithmetic = self.token(Kind::Word, "((");
+            arithmetic.text += &self.between("((", "))");
+            return Some(arithmetic);
+        }
+        let Some(operator) = OPERATORS.into_iter().find(|text| self.rest.starts_with(text)) else {
+            return Some(self.word(None));
+        };
+        let token = self.token(Kind::Operator, operator);
+        self.skip(operator);
+        Some(token)
     }
 }

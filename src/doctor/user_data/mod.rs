@@ -13,6 +13,7 @@ mod tests;
 use std::fs;
 
 use known::Known;
+use shell::{is_shell, scan};
 
 use super::Target;
 use super::check::Verdict;
@@ -119,11 +120,9 @@ pub(crate) fn waiting_line(document: &str) -> Option<usize> {
 
 /// The first line of a document, counted from 1, that waits for the agent.
 fn waits_for_agent(document: &str, known: &mut Known) -> Option<usize> {
-    known.begin();
-    if !is_mime(document) {
-        return part_waits(document, known);
-    }
-    parts(document).iter().find_map(|(before, part)| Some(before + part_waits(part, known)?))
+    known.scanned = 0;
+    let parts = if is_mime(document) { parts(document) } else { vec![(0, document.to_owned())] };
+    parts.iter().find_map(|(before, part)| Some(before + part_waits(part, known)?))
 }
 
 fn part_waits(part: &str, known: &mut Known) -> Option<usize> {
@@ -131,18 +130,24 @@ fn part_waits(part: &str, known: &mut Known) -> Option<usize> {
         Kind::Template => (1, part.split_once('\n')?.1),
         _ => (0, part),
     };
-    if kind(part)? != Kind::Archive {
-        return Some(before + plain_part_waits(part, known)?);
-    }
-    let archived = cloud_config::archived(part);
-    let mut each = archived.iter();
-    each.find_map(|(line, part)| Some(before + line + plain_part_waits(part, known)?))
+    let archived = match kind(part)? {
+        Kind::Archive => cloud_config::archived(part),
+        _ => vec![(0, part.to_owned())],
+    };
+    archived.iter().find_map(|(line, part)| Some(before + line + plain_part_waits(part, known)?))
 }
 
 fn plain_part_waits(part: &str, known: &mut Known) -> Option<usize> {
     match kind(part)? {
-        Kind::Script if is_shell(part) => shell::waits_for_agent(part, known),
-        Kind::CloudConfig => cloud_config::waits_for_agent(part, known),
+        Kind::Script if is_shell(part) => scan(part, 1, known).waits,
+        Kind::CloudConfig => {
+            for (path, content) in cloud_config::files(part) {
+                shell::write(&path, &content, known);
+            }
+            let commands = cloud_config::commands(part);
+            let waits = |(_, command): &&(usize, String)| scan(command, 1, known).waits.is_some();
+            commands.iter().find(waits).map(|(line, _)| *line)
+        }
         _ => None,
     }
 }
@@ -150,13 +155,6 @@ fn plain_part_waits(part: &str, known: &mut Known) -> Option<usize> {
 fn kind(part: &str) -> Option<Kind> {
     let beginning = part.trim_start().lines().next()?.to_lowercase();
     BEGINNINGS.iter().find(|(text, _)| beginning.starts_with(text)).map(|(_, kind)| *kind)
-}
-
-/// The interpreter is a shell, by its name.
-fn is_shell(script: &str) -> bool {
-    let first = script.trim_start().lines().next().unwrap_or_default();
-    let Some(interpreter) = first.strip_prefix("#!") else { return true };
-    interpreter.split_whitespace().any(|word| word.ends_with("sh"))
 }
 
 /// As cloud-init tells it.
@@ -169,31 +167,23 @@ fn is_mime(text: &str) -> bool {
 /// The parts of a MIME document, each with the number of lines before its body.
 fn parts(document: &str) -> Vec<(usize, String)> {
     let Some(boundary) = document.lines().find_map(boundary) else { return Vec::new() };
-    let (mut parts, mut in_body) = (Vec::<(usize, String)>::new(), None);
-    let mut encoded = Vec::new();
-    let mut is_encoded = false;
-    for (number, line) in document.lines().enumerate() {
-        if line.starts_with(&boundary) {
-            (in_body, is_encoded) = (Some(false), false);
-        } else if in_body == Some(true) {
-            let (_, body) = parts.last_mut().expect("a body begins with a part");
-            *body += line;
-            body.push('\n');
-        } else if in_body == Some(false) && line.trim().is_empty() {
-            in_body = Some(true);
-            parts.push((number + 1, String::new()));
-            encoded.push(is_encoded);
-        } else if in_body == Some(false) {
-            let header = line.to_lowercase();
-            is_encoded |=
-                header.starts_with("content-transfer-encoding:") && header.contains("base64");
-        }
-    }
-    let decode = |((before, body), is_encoded): ((usize, String), bool)| {
+    let lines: Vec<&str> = document.lines().collect();
+    let mut before = 0;
+    let part = |section: &[&str]| {
+        let start = before;
+        before += section.len() + 1;
+        let blank = section.iter().position(|line| line.trim().is_empty())?;
+        let body = section[blank + 1..].join("\n");
+        let is_encoded = section[..blank]
+            .iter()
+            .map(|line| line.to_lowercase())
+            .any(|line| line.starts_with("content-transfer-encoding:") && line.contains("base64"));
         let decoded = is_encoded.then(|| cloud_config::decoded(&body)).flatten();
-        (before, decoded.unwrap_or(body))
+        Some((start + blank + 1, decoded.unwrap_or(body)))
     };
-    parts.into_iter().zip(encoded).map(decode).collect()
+    // The first section is the document's own header.
+    let sections = lines.split(|line| line.starts_with(&boundary)).map(part);
+    sections.skip(1).flatten().collect()
 }
 
 /// The line before each part, as a header has it.

@@ -3,280 +3,262 @@
 //!
 //! Read as a shell reads it (POSIX.1-2017, "Shell Command Language"): what is quoted, in a
 //! here-document, in a comment or in the background does not wait, nor does a function or a file
-//! that is written and not run.
+//! that is written and not run. One function for each thing of the grammar returns what it does.
 
+use std::iter::Peekable;
 use std::mem::take;
 
 use super::command::{self, PORT, Script};
-use super::known::{Effect, Known};
-use super::lexer::{Lexer, Token};
+use super::known::{Effect, Known, earliest};
+use super::lexer::{Kind, Lexer, Token};
 
-/// The first line, counted from 1, on which the script waits for the agent.
-pub(super) fn waits_for_agent(script: &str, known: &mut Known) -> Option<usize> {
-    known.scan(script, 1).waits
-}
-
-/// The effect of a script that begins on this line.
+/// The effect of a script that begins on this line. Scripts within scripts are read as deep, and
+/// as many, as people write them.
 pub(super) fn scan(script: &str, first_line: usize, known: &mut Known) -> Effect {
-    let mut scan = Scan::new(known);
-    for (line, token) in Lexer::new(script, first_line) {
-        scan.take_token(line, token);
+    const MAX_DEPTH: usize = 12;
+    const MAX_SCANNED: usize = 1 << 20;
+    let mut effect = Effect::default();
+    if known.depth == MAX_DEPTH || known.scanned + script.len() > MAX_SCANNED {
+        return effect;
     }
-    scan.finish()
+    (known.depth, known.scanned) = (known.depth + 1, known.scanned + script.len());
+    let tokens = Lexer::new(script, first_line).peekable();
+    let mut shell = Shell { known, tokens, nested: 0, written: None, background: None };
+    // A keyword that ends nothing is passed over.
+    while shell.tokens.peek().is_some() {
+        effect.add(shell.list(false, None));
+    }
+    shell.known.depth -= 1;
+    effect
 }
 
-/// Whether this one command waits for it: its words, without quotes.
-pub(super) fn command_waits(words: &[String], known: &mut Known) -> bool {
-    let mut scan = Scan::new(known);
-    scan.words = words.iter().map(|word| (word.clone(), true)).collect();
-    scan.finish().waits.is_some()
+/// A file with this content.
+pub(super) fn write(path: &str, content: &str, known: &mut Known) {
+    if is_shell(content) {
+        let effect = scan(content, 1, known);
+        known.define(path, effect);
+    }
 }
 
-/// A compound command that has begun.
-#[derive(Default)]
-struct Compound {
-    /// `while` or `until`: it ends when something has happened.
-    is_loop: bool,
-    /// Its commands before `do`: whether they are of `until`.
-    condition: Option<bool>,
-    is_subshell: bool,
-    /// Of a function that is defined.
-    function: Option<String>,
-    /// What is compared in it, or read, so that it ends by itself.
-    counted: Vec<String>,
-    /// A command in it asks whether the agent is there.
-    asks: Option<usize>,
-    /// Lines that wait, in lists that have ended in the foreground.
-    waits: Vec<usize>,
-    /// Lines that wait, in the list whose end is yet to come.
-    pending: Vec<usize>,
+/// The interpreter is a shell, by its name.
+pub(super) fn is_shell(script: &str) -> bool {
+    let first = script.trim_start().lines().next().unwrap_or_default();
+    let Some(interpreter) = first.strip_prefix("#!") else { return true };
+    interpreter.split_whitespace().any(|word| word.ends_with("sh"))
 }
 
-struct Scan<'k> {
+struct Shell<'a, 'k> {
     known: &'k mut Known,
-    open: Vec<Compound>,
-    /// The words of a command, and whether each is quoted.
-    words: Vec<(String, bool)>,
-    targets: Vec<String>,
-    here: Option<(usize, String)>,
-    /// What a command before a `|` writes.
-    piped: Option<String>,
-    /// Lines that wait in the background.
-    background: Vec<usize>,
-    /// The function whose body comes next.
-    defines: Option<String>,
-    /// The command asks by something that is substituted in it.
-    asks_within: bool,
-    is_negated: bool,
-    is_for: bool,
-    line: usize,
+    tokens: Peekable<Lexer<'a>>,
+    /// How many compound commands are open.
+    nested: usize,
+    /// What the last command writes, if that is known: the next one's input, after a `|`.
+    written: Option<String>,
+    /// The first line that waits in the background.
+    background: Option<usize>,
 }
 
-impl<'k> Scan<'k> {
-    fn new(known: &'k mut Known) -> Self {
-        Scan {
-            known,
-            open: vec![Compound { is_loop: true, ..Compound::default() }],
-            words: Vec::new(),
-            targets: Vec::new(),
-            here: None,
-            piped: None,
-            background: Vec::new(),
-            defines: None,
-            asks_within: false,
-            is_negated: false,
-            is_for: false,
-            line: 1,
-        }
-    }
+/// A simple command.
+struct Simple {
+    line: usize,
+    words: Vec<Token>,
+    /// Of its redirections.
+    targets: Vec<String>,
+    /// A here-document, or what is piped to it; with its line.
+    input: Option<(usize, String)>,
+    /// What is substituted in it.
+    within: Effect,
+}
 
-    /// The script as one compound command, which also keeps whether anything in it asks.
-    fn finish(mut self) -> Effect {
-        self.end_command();
-        while self.open.len() > 1 {
-            self.close();
-        }
-        let outermost = self.top();
-        let waits = outermost.waits.iter().chain(&outermost.pending).min().copied();
-        Effect { waits, asks: outermost.asks }
-    }
-
-    fn top(&mut self) -> &mut Compound {
-        self.open.last_mut().expect("the outermost one is never closed")
-    }
-
-    fn take_token(&mut self, line: usize, token: Token) {
-        match token {
-            Token::Word(word, quoted) => {
-                if self.words.is_empty() {
-                    self.line = line;
+impl Shell<'_, '_> {
+    /// The commands up to the end of the compound command that they are in; `until`: whether they
+    /// begin with the condition of `until` or, if false, of `while`.
+    fn list(&mut self, in_subshell: bool, mut until: Option<bool>) -> Effect {
+        let (mut ended, mut pending) = (Effect::default(), Effect::default());
+        let (mut is_negated, mut is_chained) = (false, false);
+        while let Some(mark) = self.mark() {
+            match mark.as_str() {
+                // A pattern of `case` ends.
+                ")" if !in_subshell => {}
+                ")" | "done" | "fi" | "esac" | "}" => break,
+                "do" => until = None,
+                "!" => is_negated = true,
+                "then" | "else" | "elif" | "time" => {}
+                "exit" if self.nested == 0 && !is_chained => self.tokens.by_ref().for_each(drop),
+                "exit" => {}
+                "&&" | "||" | "|" => {
+                    (is_negated, is_chained) = (is_negated && mark == "|", true);
+                    self.written = self.written.take().filter(|_| mark == "|");
+                    while self.take("\n") {}
                 }
-                self.words.push((word, quoted));
-                self.open_compound();
-            }
-            Token::Redirection(target) => {
-                let target = self.known.expand(&target, true).concat();
-                self.targets.push(target);
-            }
-            Token::Substitution(text) => self.substitute(&text, line),
-            Token::HereDocument(text) => self.here = Some((line, text)),
-            Token::Operator("(") => self.open_parenthesis(),
-            Token::Operator(")") => {
-                self.end_command();
-                if self.top().is_subshell {
-                    self.end_list();
-                    self.close();
+                "&" | ";" | "\n" => {
+                    (is_negated, is_chained, self.written) = (false, false, None);
+                    if mark == "&" {
+                        self.background = earliest(self.background, pending.waits.take());
+                    }
+                    ended.add(take(&mut pending));
                 }
+                "" => {
+                    let command = self.simple();
+                    pending.add(self.run(command, until.map(|until| until != is_negated)));
+                }
+                opening => pending.add(self.compound(opening)),
             }
-            Token::Operator(operator) => self.end_pipeline(operator),
         }
+        ended.add(pending);
+        ended
     }
 
-    /// A subshell, or the parentheses after a function's name.
-    fn open_parenthesis(&mut self) {
-        let name = match &self.words[..] {
-            [(name, false)] if !name.contains('=') => Some(name.clone()),
-            [(function, _), (name, false)] if function == "function" => Some(name.clone()),
-            _ => None,
-        };
-        let mut opened = Compound { is_subshell: true, ..Compound::default() };
-        if name.is_some() {
-            self.defines = name;
-            self.words.clear();
-        } else {
-            self.end_command();
-            opened.function = self.defines.take();
+    /// Takes the operator or the keyword that comes next; "" where a simple command begins.
+    fn mark(&mut self) -> Option<String> {
+        const KEYWORDS: &str = "! { } case do done elif else esac exit fi for function if select then time until while";
+        let Token { kind, text, .. } = self.tokens.peek()?;
+        let is_keyword = || KEYWORDS.split(' ').any(|keyword| keyword == text);
+        match kind {
+            Kind::Operator => {}
+            Kind::Word if is_keyword() => {}
+            _ => return Some(String::new()),
         }
-        self.open.push(opened);
+        self.tokens.next().map(|token| token.text)
     }
 
-    /// `$(…)`: what it writes is the program that it looks for, or else what is known of an answer
-    /// of the agent.
-    fn substitute(&mut self, text: &str, line: usize) {
-        if self.words.is_empty() {
-            self.line = line;
-        }
-        let inner = self.known.scan(text, line);
-        self.top().pending.extend(inner.waits);
-        self.asks_within |= inner.asks.is_some();
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let written = match words[..] {
-            ["which", program] | ["command", "-v", program] | ["type", "-P", program] => program,
-            _ if inner.asks.is_some() => PORT,
-            _ => "",
-        };
-        if let Some((word, _)) = self.words.last_mut() {
-            *word += written;
-        }
+    fn take(&mut self, operator: &str) -> bool {
+        let is_next = |it: &Token| it.kind == Kind::Operator && it.text == operator;
+        self.tokens.next_if(is_next).is_some()
     }
 
-    /// Keywords are where a command begins.
-    fn open_compound(&mut self) {
-        let words: Vec<&str> = self.words.iter().map(|(word, _)| word.as_str()).collect();
-        let keyword = match words[..] {
-            [keyword] if !self.words[0].1 => keyword.to_owned(),
-            ["function", name, "{"] => {
-                self.defines = Some(name.to_owned());
-                "{".to_owned()
-            }
-            _ => return,
-        };
-        let opened = Compound::default();
-        match keyword.as_str() {
+    /// A compound command that begins so.
+    fn compound(&mut self, opening: &str) -> Effect {
+        const MAX_NESTED: usize = 20;
+        if self.nested == MAX_NESTED {
+            return Effect::default();
+        }
+        self.nested += 1;
+        let effect = match opening {
             "while" | "until" => {
-                let condition = Some(keyword == "until");
-                self.open.push(Compound { is_loop: true, condition, ..opened });
+                let within = self.list(false, Some(opening == "until"));
+                self.end_loop(within)
             }
-            "if" | "for" | "select" | "case" => {
-                self.open.push(opened);
-                self.is_for = keyword == "for";
+            "for" => self.for_loop(),
+            "function" => {
+                let name = self.tokens.next().map(|name| name.text);
+                self.define(&name.unwrap_or_default())
             }
-            "{" => {
-                let function = self.defines.take();
-                self.open.push(Compound { function, ..opened });
-            }
-            "do" => self.top().condition = None,
-            "!" => self.is_negated = true,
-            "then" | "else" | "elif" | "time" => {}
-            "done" | "fi" | "esac" | "}" if self.open.len() > 1 => {
-                self.end_list();
-                self.close();
-            }
-            _ => return,
-        }
-        self.words.clear();
+            "(" | "{" | "if" | "case" | "select" => self.list(opening == "(", None),
+            _ => Effect::default(),
+        };
+        self.nested -= 1;
+        effect
     }
 
-    /// What a compound command waits for, the list waits for that it is part of; what a function
-    /// waits for, those who call it.
-    fn close(&mut self) {
-        let Some(closed) = self.open.pop() else { return };
-        let waits = closed.waits.into_iter().chain(closed.pending);
-        if let Some(name) = closed.function {
-            let effect = Effect { waits: waits.min(), asks: closed.asks };
-            return self.known.define(name, effect);
-        }
+    /// It waits for the agent if it asks for it, and ends by nothing else.
+    fn end_loop(&self, Effect { waits, asks, counted }: Effect) -> Effect {
         let is_count = |text: &String| !self.known.expand(text, true).concat().contains(PORT);
-        let is_bounded = closed.counted.iter().any(is_count);
-        let endless = closed.asks.filter(|_| closed.is_loop && !is_bounded);
-        let waits: Vec<usize> = waits.chain(endless).collect();
-        self.top().pending.extend(waits);
+        let endless = asks.filter(|_| !counted.iter().any(is_count));
+        Effect { waits: earliest(waits, endless), ..Effect::default() }
     }
 
-    fn end_list(&mut self) {
-        let top = self.top();
-        let pending = take(&mut top.pending);
-        top.waits.extend(pending);
-    }
-
-    fn end_pipeline(&mut self, operator: &str) {
-        let written = self.end_command();
-        self.is_negated &= operator == "|";
-        match operator {
-            "|" => self.piped = written,
-            ";" => self.end_list(),
-            "&" => {
-                let pending = take(&mut self.top().pending);
-                self.background.extend(pending);
-            }
+    fn for_loop(&mut self) -> Effect {
+        let Simple { words, within, .. } = self.simple();
+        match &self.expanded(&words)[..] {
+            [name, word, items @ ..] if word == "in" => self.known.assign(name, items.join(" ")),
             _ => {}
         }
+        // `for ((;;))`, and anything else around its empty condition.
+        let arithmetic = words.first().and_then(|word| word.text.strip_prefix("(("));
+        let condition = arithmetic.and_then(|parts| parts.split(';').nth(1));
+        let mut effect = self.list(false, None);
+        effect.waits = earliest(effect.waits, within.waits);
+        match condition.map(str::trim) {
+            Some("") => self.end_loop(effect),
+            _ => effect,
+        }
     }
 
-    /// What the command writes, if that is known.
-    fn end_command(&mut self) -> Option<String> {
-        let (raw, targets) = (take(&mut self.words), take(&mut self.targets));
-        let (here, piped) = (self.here.take(), self.piped.take());
-        let asks_within = take(&mut self.asks_within);
-        if raw.is_empty() && targets.is_empty() {
-            return None;
+    /// What a function waits for, those wait for who call it.
+    fn define(&mut self, name: &str) -> Effect {
+        self.take("(");
+        self.take(")");
+        while self.take("\n") {}
+        let body = self.mark().map(|opening| self.compound(&opening));
+        self.known.define(name, body.unwrap_or_default());
+        Effect::default()
+    }
+
+    /// A simple command, up to the next operator.
+    fn simple(&mut self) -> Simple {
+        let line = self.tokens.peek().map_or(0, |token| token.line);
+        let (mut words, mut targets, mut within) = (Vec::new(), Vec::new(), Effect::default());
+        let mut input = self.written.take().map(|text| (line, text));
+        while let Some(mut token) = self.tokens.next_if(|token| token.kind != Kind::Operator) {
+            let answer = self.substitute(take(&mut token.substitutions), &mut within);
+            match token.kind {
+                Kind::HereDocument => input = Some((token.line, token.text)),
+                Kind::Redirection => {
+                    targets.push(self.known.expand(&(token.text + &answer), true).concat());
+                }
+                _ => words.push(Token { text: token.text + &answer, ..token }),
+            }
         }
-        self.defines = None;
-        let expand = |(word, quoted): &(String, bool)| {
-            self.known.expand(word, *quoted || command::assignment(word).is_some())
-        };
-        let mut words: Vec<String> = raw.iter().flat_map(expand).collect();
-        if take(&mut self.is_for) && words.get(1).is_some_and(|word| word == "in") {
-            self.known.assign(&words[0], words[2..].join(" "));
-            return None;
+        Simple { line, words, targets, input, within }
+    }
+
+    /// What `$(…)` write: the program that they look for, or else what is known of an answer of
+    /// the agent.
+    fn substitute(&mut self, scripts: Vec<(usize, String)>, within: &mut Effect) -> String {
+        let mut written = String::new();
+        for (line, script) in scripts {
+            let inner = scan(&script, line, self.known);
+            written += match script.split_whitespace().collect::<Vec<_>>()[..] {
+                ["which", it] | ["command", "-v", it] | ["type", "-P", it] => it,
+                _ if inner.asks.is_some() => PORT,
+                _ => "",
+            };
+            within.add(inner);
         }
+        written
+    }
+
+    fn expanded(&self, words: &[Token]) -> Vec<String> {
+        let is_one =
+            |word: &Token| word.kind == Kind::Quoted || command::assignment(&word.text).is_some();
+        words.iter().flat_map(|word| self.known.expand(&word.text, is_one(word))).collect()
+    }
+
+    /// What a simple command does; `ends`: as the condition of a loop it ends that by success, or
+    /// by failure.
+    fn run(&mut self, simple: Simple, ends: Option<bool>) -> Effect {
+        if let [Token { kind: Kind::Word, text, .. }] = &simple.words[..]
+            && !text.contains('=')
+            && self.take("(")
+        {
+            return self.define(text);
+        }
+        let mut words = self.expanded(&simple.words);
         if words.first().is_some_and(|word| command::base(word) == "xargs") {
-            let input = piped.iter().chain(&targets).flat_map(|text| text.split_whitespace());
-            words.extend(input.map(str::to_owned).collect::<Vec<_>>());
+            let input = simple.input.iter().map(|(_, text)| text).chain(&simple.targets);
+            words.extend(input.flat_map(|text| text.split_whitespace()).map(str::to_owned));
         }
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         self.assign(&words);
         let words = command::without_prefixes(&words);
-        let input = here.or_else(|| Some((self.line, piped?)));
-        let string = targets.first().map(|text| (self.line, text.clone()));
-        let effect = self.effect(words, input.as_ref().or(string.as_ref()));
-        if effect.asks.is_some() || asks_within || command::asks(words, &targets) {
-            self.ask(words);
+        let Simple { line, targets, within, .. } = &simple;
+        let script = self.script(words, &simple);
+        let own = command::waits(words, &self.known.units).then_some(*line);
+        let background = self.background.take_if(|_| words.first() == Some(&"wait"));
+        let waits = [own, within.waits, script.waits, background].into_iter().flatten().min();
+        let mut effect = Effect { waits, ..Effect::default() };
+        if script.asks.or(within.asks).is_some() || command::asks(words, targets) {
+            // Unless a loop goes on only while the agent is there.
+            let ends = ends.zip(command::succeeds_with_agent(words));
+            let is_awaited = ends.is_none_or(|(ends, succeeds)| succeeds == ends);
+            effect.asks = Some(*line).filter(|_| is_awaited);
         } else if command::counts(words) {
-            let text = raw.iter().map(|(word, _)| word.as_str()).collect::<Vec<_>>().join(" ");
-            self.innermost_loop().counted.push(text);
+            let raw: Vec<&str> = simple.words.iter().map(|word| word.text.as_str()).collect();
+            effect.counted.push(raw.join(" "));
         }
-        self.write(words, &targets, input)
+        self.written = self.write(words, simple.input, &simple.targets);
+        effect
     }
 
     fn assign(&mut self, words: &[&str]) {
@@ -288,68 +270,46 @@ impl<'k> Scan<'k> {
         }
     }
 
-    /// What a command does, and the script that it runs.
-    fn effect(&mut self, words: &[&str], input: Option<&(usize, String)>) -> Effect {
-        let line = self.line;
-        let mut run = Effect::default();
+    /// The effect of the script that a command runs.
+    fn script(&mut self, words: &[&str], Simple { line, targets, input, .. }: &Simple) -> Effect {
         match command::script(words) {
-            Some(Script::Text(text)) => run = self.known.scan(&text, line),
+            Some(Script::Text(text)) => scan(&text, *line, self.known),
             Some(Script::Stored(name)) => {
+                let Some(called) = self.known.script(name) else { return Effect::default() };
                 // A function may call the one whose name it is given.
-                let called = self.known.script(name).map(|effect| {
-                    let given = words[1..].iter().filter_map(|word| self.known.script(word));
-                    given.fold(effect, |all, one| Effect { waits: all.waits.or(one.waits), ..all })
-                });
-                run = called.unwrap_or_default();
+                let given = || words[1..].iter().find_map(|word| self.known.script(word)?.waits);
+                Effect { waits: called.waits.or_else(given), ..called.clone() }
             }
             Some(Script::Input(arguments)) => {
                 let file = arguments.iter().find_map(|path| self.known.script(path));
-                let scan = |(line, text): &(usize, String)| self.known.scan(text, *line);
-                run = file.or_else(|| input.map(scan)).unwrap_or_default();
+                let string = || Some((*line, targets.first()?.clone()));
+                match (file, input.clone().or_else(string)) {
+                    (Some(file), _) => file.clone(),
+                    (None, Some((line, text))) => scan(&text, line, self.known),
+                    (None, None) => Effect::default(),
+                }
             }
-            None => {}
-        }
-        let background =
-            if words.first() == Some(&"wait") { take(&mut self.background) } else { Vec::new() };
-        let own = command::waits(words, &self.known.units).then_some(line);
-        self.top().pending.extend(own.into_iter().chain(run.waits).chain(background));
-        run
-    }
-
-    /// Unless it is the condition of a loop that goes on only while the agent is there.
-    fn ask(&mut self, words: &[&str]) {
-        let (line, negated) = (self.line, self.is_negated);
-        let until = self.top().condition;
-        let ends = until.zip(command::succeeds_with_agent(words));
-        if ends.is_none_or(|(until, succeeds)| (succeeds != negated) == until) {
-            let innermost = self.innermost_loop();
-            innermost.asks = innermost.asks.or(Some(line));
+            None => Effect::default(),
         }
     }
 
-    /// Keeps the files that a command writes.
+    /// Keeps the files that a command writes, and returns what it writes.
     fn write(
         &mut self,
         words: &[&str],
-        targets: &[String],
         input: Option<(usize, String)>,
+        targets: &[String],
     ) -> Option<String> {
         let (program, arguments) = words.split_first()?;
         let text = match command::base(program) {
-            "echo" | "printf" => Some(arguments.join(" ").replace("\\n", "\n")),
-            "cat" | "tee" => Some(input?.1),
-            _ => None,
-        }?;
+            "echo" | "printf" => arguments.join(" ").replace("\\n", "\n"),
+            "cat" | "tee" => input?.1,
+            _ => return None,
+        };
         let files = arguments.iter().copied().filter(|_| command::base(program) == "tee");
         for path in files.chain(targets.iter().map(String::as_str)) {
-            self.known.write(path, &text);
+            write(path, &text, self.known);
         }
         Some(text)
-    }
-
-    fn innermost_loop(&mut self) -> &mut Compound {
-        let is_innermost = |open: &&mut Compound| open.is_loop || open.function.is_some();
-        let innermost = self.open.iter_mut().rev().find(is_innermost);
-        innermost.expect("the outermost compound counts as a loop and is never closed")
     }
 }

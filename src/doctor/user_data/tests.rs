@@ -5,7 +5,7 @@ fn known() -> Known {
 }
 
 fn waits(command: &str) -> Option<usize> {
-    shell::waits_for_agent(command, &mut known())
+    scan(command, 1, &mut known()).waits
 }
 
 #[track_caller]
@@ -60,6 +60,12 @@ fn commands_that_wait_for_the_agent_are_found() {
         "cloud-init status --wait",
         "cloud-init-per once x systemctl start ecs",
         "systemctl start multi-user.target",
+        "cat <<EOF > /x\n\"$(systemctl start ecs)\"\nEOF",
+        "cat <<EOF\n`systemctl start ecs`\nEOF",
+        "test -f /x && exit 0; systemctl start ecs",
+        "test -d /x ||\n  exit 1\nsystemctl start ecs",
+        "if test -f /x; then exit 0; fi\nsystemctl start ecs",
+        "stop() { exit 1; }\nsystemctl start ecs",
     ] {
         assert!(waits(command).is_some(), "{command}");
     }
@@ -91,6 +97,8 @@ fn loops_that_end_with_the_agent_are_found() {
         "until timeout 5 curl -s localhost:51678; do sleep 1; done",
         "while [ ! -f /var/lib/ecs/data/agent.db ]; do sleep 1; done",
         "while [ -z \"$(curl -s localhost:51678)\" ]; do sleep 1; done",
+        "for ((;;)); do curl -s localhost:51678 && break; sleep 1; done",
+        "for (( n = 0; ; n++ )); do\ncurl -s localhost:51678 && break\ndone",
     ] {
         assert!(waits(command).is_some(), "{command}");
     }
@@ -120,6 +128,7 @@ fn text_background_and_bounded_loops_do_not_wait() {
         "timeout 60 bash -c 'until curl localhost:51678; do sleep 1; done'",
         "for i in 1 2 3; do curl localhost:51678 && break; sleep 1; done",
         "while [ $i -lt 30 ]; do curl localhost:51678 && break; i=$((i+1)); done",
+        "for ((i = 0; i < 30; i++)); do curl -s localhost:51678 && break; sleep 1; done",
         "while ((i++ < 30)); do curl -s localhost:51678 && break; sleep 1; done",
         "while read line; do grep ecs-agent /x; done < /y",
         "until curl https://example.com; do sleep 1; done; curl localhost:51678",
@@ -137,6 +146,9 @@ fn text_background_and_bounded_loops_do_not_wait() {
         "X=\"systemctl start ecs\"",
         "until docker pull amazon/amazon-ecs-agent:latest; do sleep 5; done",
         "trap \"systemctl start ecs\" USR1",
+        "cat <<'EOF' > /x\n$(systemctl start ecs)\nEOF",
+        "echo done\nexit 0\nsystemctl start ecs",
+        "if true; then echo; fi; exit; systemctl start ecs",
     ] {
         assert_eq!(waits(command), None, "{command}");
     }
