@@ -1,5 +1,7 @@
 //! One row of the doctor's table, its verdict, and which verdicts are consequences of others.
 
+use std::sync::OnceLock;
+
 use ecs_config::lint::Severity;
 
 use super::Target;
@@ -13,14 +15,14 @@ pub(crate) struct Check {
     /// Checks whose failure makes this one fail as well: then it is skipped, and the cause is
     /// reported once.
     needs: &'static [&'static str],
-    pub(super) run: fn(&Target) -> Verdict,
+    pub(super) run: fn(&Target) -> Found,
 }
 
 /// A check that depends on no other.
 pub(super) const fn check(
     id: &'static str,
     looked_at: &'static str,
-    run: fn(&Target) -> Verdict,
+    run: fn(&Target) -> Found,
 ) -> Check {
     Check { id, looked_at, needs: &[], run }
 }
@@ -62,44 +64,58 @@ pub(super) struct Verdict {
     pub(super) is_consequence: bool,
 }
 
-impl Verdict {
-    fn new(outcome: Outcome, finding: impl Into<String>, remedy: Option<String>) -> Self {
-        Verdict { outcome, finding: finding.into(), remedy, is_consequence: false }
-    }
+/// What a check has found in order; as an error, so that `?` ends the check, all else.
+pub(super) type Found<T = Verdict> = Result<T, Verdict>;
 
-    pub(super) fn ok(finding: impl Into<String>) -> Self {
-        Verdict::new(Outcome::Ok, finding, None)
-    }
+fn verdict(outcome: Outcome, finding: impl Into<String>, remedy: Option<String>) -> Verdict {
+    Verdict { outcome, finding: finding.into(), remedy, is_consequence: false }
+}
 
-    pub(super) fn skipped(reason: impl Into<String>) -> Self {
-        Verdict::new(Outcome::Skipped, reason, None)
-    }
+pub(super) fn ok(finding: impl Into<String>) -> Found {
+    Ok(verdict(Outcome::Ok, finding, None))
+}
 
-    pub(super) fn warning(finding: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Verdict::new(Outcome::Warning, finding, Some(remedy.into()))
-    }
+pub(super) fn skipped<T>(reason: impl Into<String>) -> Found<T> {
+    Err(verdict(Outcome::Skipped, reason, None))
+}
 
-    pub(super) fn failure(finding: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Verdict::new(Outcome::Failure, finding, Some(remedy.into()))
-    }
+pub(super) fn warning<T>(finding: impl Into<String>, remedy: impl Into<String>) -> Found<T> {
+    Err(verdict(Outcome::Warning, finding, Some(remedy.into())))
+}
 
-    /// The failure that a step of `run` would end with.
-    pub(super) fn failed(error: &impl Diagnostic) -> Self {
-        Verdict::failure(super::with_causes(error), error.remedy())
-    }
+pub(super) fn failure<T>(finding: impl Into<String>, remedy: impl Into<String>) -> Found<T> {
+    Err(verdict(Outcome::Failure, finding, Some(remedy.into())))
+}
 
-    /// Nothing to report beyond what the check of that name reports.
-    pub(super) fn consequence_of(id: &str) -> Self {
-        Verdict { is_consequence: true, ..Verdict::skipped(format!("follows from `{id}`")) }
-    }
+/// The failure that a step of `run` would end with.
+pub(super) fn failed<T>(error: &impl Diagnostic) -> Found<T> {
+    failure(super::with_causes(error), error.remedy())
+}
 
-    /// The network did not answer in time.
-    pub(super) fn unanswered() -> Self {
-        Verdict::failure(
+/// Nothing to report beyond what the check of that name reports.
+pub(super) fn consequence_of<T>(id: &str) -> Found<T> {
+    Err(follows_from(id))
+}
+
+fn follows_from(id: &str) -> Verdict {
+    let finding = format!("follows from `{id}`");
+    Verdict { is_consequence: true, ..verdict(Outcome::Skipped, finding, None) }
+}
+
+/// What was observed on the network, if the answer came in time.
+pub(super) fn answered<T>(cell: &OnceLock<T>) -> Found<&T> {
+    match cell.get() {
+        Some(answer) => Ok(answer),
+        None => failure(
             "no answer in time",
             "check the network between this host and the address; then run `ecs-bootstrap doctor` again",
-        )
+        ),
     }
+}
+
+/// The verdict, whichever it is.
+pub(super) fn settle(found: Found) -> Verdict {
+    found.unwrap_or_else(|verdict| verdict)
 }
 
 /// Skips what merely follows from an earlier failure. The rows are in the order of the boot, so
@@ -116,7 +132,7 @@ pub(super) fn skip_consequences(
         let cause = check.needs.iter().find_map(broken);
         // A consequence of a consequence follows from the first cause.
         let consequence = |(other, found): &(&Check, Verdict)| {
-            if found.is_consequence { found.clone() } else { Verdict::consequence_of(other.id) }
+            if found.is_consequence { found.clone() } else { follows_from(other.id) }
         };
         let is_finding = verdict.outcome.severity().is_some();
         settled.push((check, cause.filter(|_| is_finding).map_or(verdict, consequence)));
@@ -128,16 +144,13 @@ pub(super) fn skip_consequences(
 mod tests {
     use super::*;
 
-    const CAUSE: Check = check("cause", "", |_| Verdict::ok(""));
-    static ROWS: [Check; 3] = [
-        CAUSE,
-        check("effect", "", |_| Verdict::ok("")).needs(&["cause"]),
-        CAUSE.needs(&["effect"]),
-    ];
+    const CAUSE: Check = check("cause", "", |_| ok(""));
+    static ROWS: [Check; 3] =
+        [CAUSE, check("effect", "", |_| ok("")).needs(&["cause"]), CAUSE.needs(&["effect"])];
 
     #[track_caller]
-    fn check_settled(given: [Verdict; 3], outcomes: [Outcome; 3]) {
-        let settled = skip_consequences(ROWS.iter().zip(given).collect());
+    fn check_settled(given: [Found; 3], outcomes: [Outcome; 3]) {
+        let settled = skip_consequences(ROWS.iter().zip(given.map(settle)).collect());
         assert_eq!(
             settled.iter().map(|(_, verdict)| verdict.outcome).collect::<Vec<_>>(),
             outcomes
@@ -146,21 +159,19 @@ mod tests {
 
     #[test]
     fn a_consequence_names_the_first_cause() {
-        let bad = || Verdict::failure("", "");
-        let settled = skip_consequences(ROWS.iter().zip([bad(), bad(), bad()]).collect());
+        let bad = || failure("", "");
+        let settled =
+            skip_consequences(ROWS.iter().zip([bad(), bad(), bad()].map(settle)).collect());
         assert_eq!(settled[2].1.finding, "follows from `cause`");
     }
 
     #[test]
     fn consequences_of_failures_are_skipped_and_nothing_else() {
         use Outcome::{Failure, Ok, Skipped, Warning};
-        let bad = || Verdict::failure("", "");
+        let bad = || failure("", "");
         check_settled([bad(), bad(), bad()], [Failure, Skipped, Skipped]);
-        check_settled([bad(), Verdict::ok(""), bad()], [Failure, Ok, Failure]);
-        check_settled([Verdict::warning("", ""), bad(), Verdict::ok("")], [Warning, Failure, Ok]);
-        check_settled(
-            [Verdict::skipped("not here"), bad(), Verdict::ok("")],
-            [Skipped, Failure, Ok],
-        );
+        check_settled([bad(), ok(""), bad()], [Failure, Ok, Failure]);
+        check_settled([warning("", ""), bad(), ok("")], [Warning, Failure, Ok]);
+        check_settled([skipped("not here"), bad(), ok("")], [Skipped, Failure, Ok]);
     }
 }

@@ -10,7 +10,7 @@ use ecs_config::lint::{self, Context, File, Finding, Registered, Severity};
 use nix::unistd::geteuid;
 
 use super::Target;
-use super::check::{Check, Verdict, check};
+use super::check::{Check, Found, check, failure, ok, skipped, warning};
 use crate::files::{self, HostFiles, ReadError};
 use crate::install::state::{State, boot_id};
 use crate::paths::{
@@ -35,104 +35,89 @@ fn is_trusted(uid: u32, target: &Target) -> bool {
     uid == 0 || target.root() != Path::new("/") && uid == geteuid().as_raw()
 }
 
-fn check_file(target: &Target) -> Verdict {
+fn check_file(target: &Target) -> Found {
     let found = match fs::symlink_metadata(target.path(ECS_CONFIG)) {
         Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => return missing(),
-        Err(error) => return Verdict::skipped(format!("{ECS_CONFIG}: {error}")),
+        Err(error) => return skipped(format!("{ECS_CONFIG}: {error}")),
     };
     let (uid, mode) = (found.uid(), found.mode() & 0o7777);
     if !found.is_file() {
-        return Verdict::failure(
+        return failure(
             format!("{ECS_CONFIG} is a link or a folder, not a file"),
             format!("remove it, and {RUN}"),
         );
     }
     if !is_trusted(uid, target) {
-        return Verdict::failure(
+        return failure(
             format!("{ECS_CONFIG} belongs to user id {uid}"),
             format!("chown root:root {ECS_CONFIG}"),
         );
     }
     let chmod = format!("chmod 0600 {ECS_CONFIG}");
     match (mode & 0o022, mode & 0o044) {
-        (0, 0) => Verdict::ok(format!("mode {mode:04o}, {} bytes", found.len())),
-        (0, _) => Verdict::warning(
+        (0, 0) => ok(format!("mode {mode:04o}, {} bytes", found.len())),
+        (0, _) => warning(
             format!(
                 "{ECS_CONFIG} can be read by others (mode {mode:04o}), and may hold registry credentials"
             ),
             chmod,
         ),
-        _ => Verdict::failure(
-            format!("{ECS_CONFIG} can be written by others (mode {mode:04o})"),
-            chmod,
-        ),
+        _ => failure(format!("{ECS_CONFIG} can be written by others (mode {mode:04o})"), chmod),
     }
 }
 
-fn missing() -> Verdict {
-    Verdict::failure(
-        format!("{ECS_CONFIG} is missing: the agent would join the cluster `default`"),
-        RUN,
-    )
+fn missing<T>() -> Found<T> {
+    failure(format!("{ECS_CONFIG} is missing: the agent would join the cluster `default`"), RUN)
 }
 
 /// The bytes of a file, `None` if it is missing.
-fn read(target: &Target, path: &str, limit: usize) -> Result<Option<Vec<u8>>, Verdict> {
+fn read(target: &Target, path: &str, limit: usize) -> Found<Option<Vec<u8>>> {
     match files::read(&target.path(path), limit) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.is_missing() => Ok(None),
-        Err(error) => Err(unreadable(path, &error)),
+        Err(error) => unreadable(path, &error),
     }
 }
 
 /// What only root may read is skipped.
-fn unreadable(path: &str, error: &ReadError) -> Verdict {
+fn unreadable<T>(path: &str, error: &ReadError) -> Found<T> {
     if error.is_denied() {
-        return Verdict::skipped(format!("only root may read {path}"));
+        return skipped(format!("only root may read {path}"));
     }
-    Verdict::failure(
+    failure(
         format!("{path} cannot be read: {error}"),
         "see what kind of file it is, and `dmesg` for the disk's errors",
     )
 }
 
 /// The agent's files, if all that are there can be read.
-fn host_files(target: &Target) -> Result<HostFiles, Verdict> {
-    let files = HostFiles::read(target.root());
-    match files.unreadable() {
-        Some((path, error)) => Err(unreadable(path, error)),
-        None => Ok(files),
+fn host_files(target: &Target) -> Found<&HostFiles> {
+    match target.files.unreadable() {
+        Some((path, error)) => unreadable(path, error),
+        None => Ok(&target.files),
     }
 }
 
-fn check_digest(target: &Target) -> Verdict {
-    digest(target).unwrap_or_else(|unreadable| unreadable)
-}
-
-fn digest(target: &Target) -> Result<Verdict, Verdict> {
-    let bytes = read(target, ECS_CONFIG, MAX_CONFIG)?.ok_or_else(missing)?;
+fn check_digest(target: &Target) -> Found {
+    let Some(bytes) = read(target, ECS_CONFIG, MAX_CONFIG)? else { return missing() };
     read(target, STATE, MAX_STATE)?;
     let state = State::read(target.root());
-    Ok(match state.generation(&files::sha256(&bytes)) {
+    match state.generation(&files::sha256(&bytes)) {
         None if state.is_empty() => {
-            Verdict::warning(format!("no run of this program has installed {ECS_CONFIG}"), RUN)
+            warning(format!("no run of this program has installed {ECS_CONFIG}"), RUN)
         }
-        None => Verdict::failure(format!("{ECS_CONFIG} was changed after the last run"), RUN),
+        None => failure(format!("{ECS_CONFIG} was changed after the last run"), RUN),
         Some(known) if known.boot_id != boot_id() => {
-            Verdict::warning(format!("no run of this boot has verified {ECS_CONFIG}"), RUN)
+            warning(format!("no run of this boot has verified {ECS_CONFIG}"), RUN)
         }
-        Some(_) => Verdict::ok("as the last run of this boot verified it"),
-    })
+        Some(_) => ok("as the last run of this boot verified it"),
+    }
 }
 
-fn check_lint(target: &Target) -> Verdict {
-    lint(target).map_or_else(|unreadable| unreadable, |findings| worst(&findings))
-}
-
-fn lint(target: &Target) -> Result<Vec<Finding>, Verdict> {
+fn check_lint(target: &Target) -> Found {
     let files = host_files(target)?;
-    let bytes = files.ecs_config().ok_or_else(missing)?;
+    let Some(bytes) = files.ecs_config() else { return missing() };
     let context = Context {
         whole: true,
         instance_file: files.instance_config(),
@@ -154,14 +139,14 @@ fn lint(target: &Target) -> Result<Vec<Finding>, Verdict> {
     if let Some(bytes) = files.instance_config() {
         findings.extend(lint::check_layer(&File { source: INSTANCE_CONFIG, bytes }, &context));
     }
-    Ok(findings)
+    worst(&findings)
 }
 
 /// The first finding of the worst kind, and how many there are of that kind.
-fn worst(findings: &[Finding]) -> Verdict {
+fn worst(findings: &[Finding]) -> Found {
     let grave = findings.iter().filter(|finding| finding.severity != Severity::Note);
     let Some(first) = grave.min_by_key(|finding| finding.severity) else {
-        return Verdict::ok("every reader sets what the lines mean");
+        return ok("every reader sets what the lines mean");
     };
     let Finding { source, severity, .. } = first;
     let count = findings.iter().filter(|finding| finding.severity == *severity).count();
@@ -171,33 +156,27 @@ fn worst(findings: &[Finding]) -> Verdict {
     let kind = severity.word();
     let remedy = format!("{fix}`ecs-bootstrap lint {source}` shows all {count} {kind}s");
     match severity {
-        Severity::Error => Verdict::failure(found, remedy),
-        _ => Verdict::warning(found, remedy),
+        Severity::Error => failure(found, remedy),
+        _ => warning(found, remedy),
     }
 }
 
 /// Each must be writable for root only: a service that runs as root reads them.
-fn check_other_files(target: &Target) -> Verdict {
-    let wrong = |path: &str| {
-        let found = fs::symlink_metadata(target.path(path)).ok()?;
+fn check_other_files(target: &Target) -> Found {
+    for path in [INSTANCE_CONFIG, JSON_CONFIG, "/etc/ecs", "/var/lib/ecs"] {
+        let Ok(found) = fs::symlink_metadata(target.path(path)) else { continue };
         let (uid, mode) = (found.uid(), found.mode() & 0o7777);
         let what = match mode & 0o022 {
             _ if !is_trusted(uid, target) => format!("belongs to user id {uid}"),
-            0 => return None,
+            0 => continue,
             _ => format!("can be written by others (mode {mode:04o})"),
         };
-        Some(Verdict::failure(
+        return failure(
             format!("{path} {what}, and root's services read it"),
             format!("chown root:root {path}; chmod go-w {path}"),
-        ))
-    };
-    let paths = [INSTANCE_CONFIG, JSON_CONFIG, "/etc/ecs", "/var/lib/ecs"];
-    let first = paths.into_iter().find_map(wrong);
-    first.unwrap_or_else(|| Verdict::ok("only root can write them"))
-}
-
-fn check_cluster(target: &Target) -> Verdict {
-    agent_cluster(target).unwrap_or_else(|unreadable| unreadable)
+        );
+    }
+    ok("only root can write them")
 }
 
 /// The agent's database grows with the tasks it has seen.
@@ -205,33 +184,33 @@ const MAX_AGENT_DB: usize = 8 << 20;
 
 /// The agent remembers its cluster, and exits with status 5 if it is to join another one
 /// (aws/amazon-ecs-agent: agent/app/agent.go).
-fn agent_cluster(target: &Target) -> Result<Verdict, Verdict> {
+fn check_cluster(target: &Target) -> Found {
     let files = host_files(target)?;
     let Some(db) = read(target, AGENT_DB, MAX_AGENT_DB)? else {
-        return Ok(Verdict::ok("no agent has started here yet"));
+        return ok("no agent has started here yet");
     };
     let clusters = stored(&db, "cluster-name");
     if clusters.is_empty() {
-        return Ok(Verdict::ok("an agent has started here, and joined no cluster yet"));
+        return ok("an agent has started here, and joined no cluster yet");
     }
     let hosts = stored(&db, "ec2-instance-id");
     let claim = target.observed.facts.get().and_then(|claim| claim.as_ref().ok());
     if claim.is_some_and(|here| !hosts.is_empty() && !hosts.contains(&here.reported.instance_id)) {
-        return Ok(Verdict::ok(
+        return ok(
             "its state is another instance's, of which this one is an image: the agent will drop it",
-        ));
+        );
     }
     let configured = files.effective().text("ECS_CLUSTER");
     let conflicts = |cluster: String| Registered::In(cluster).conflicts_with(configured.as_deref());
     if !clusters.into_iter().all(conflicts) {
-        return Ok(Verdict::ok("the configured one"));
+        return ok("the configured one");
     }
-    Ok(Verdict::failure(
+    failure(
         "the agent has joined another cluster than the configured one: it exits with status 5",
         format!(
             "launch a new instance for the other cluster; or stop the agent, deregister the instance and remove {AGENT_DB}"
         ),
-    ))
+    )
 }
 
 /// The strings that a bbolt file has, or had, under a key. bbolt keeps a key's JSON value right

@@ -11,7 +11,7 @@ use ecs_config::text::nearest;
 use serde_json::{Map, Value};
 
 use super::Target;
-use super::check::{Check, Verdict, check};
+use super::check::{Check, Found, check, failure, ok, skipped, warning};
 use super::unit_files::{self, Unit, items};
 use crate::files;
 use crate::paths::{AGENT_UNITS, DOCKER_CONFIG, DOCKER_UNIT, MAX_CONFIG};
@@ -29,32 +29,29 @@ struct Options {
     path: String,
 }
 
-fn check_unit(target: &Target) -> Verdict {
+fn check_unit(target: &Target) -> Found {
     let mut agents = AGENT_UNITS.into_iter();
     let Some(unit) = unit_files::read(target.root(), DOCKER_UNIT) else {
         if !agents.any(|name| unit_files::read(target.root(), name).is_some()) {
-            return Verdict::skipped("neither Docker nor an agent is installed");
+            return skipped("neither Docker nor an agent is installed");
         }
-        return Verdict::failure(
+        return failure(
             format!("{DOCKER_UNIT} is missing: the agent's unit cannot start without it"),
             "install Docker (`dnf install docker`, `apt-get install docker.io`)",
         );
     };
     if unit.masked {
-        return Verdict::failure(
+        return failure(
             format!("{DOCKER_UNIT} is masked: the agent will never start"),
             format!("systemctl unmask {DOCKER_UNIT}"),
         );
     }
-    Verdict::ok("it is there and not masked")
+    ok("it is there and not masked")
 }
 
-fn check_firewall(target: &Target) -> Verdict {
+fn check_firewall(target: &Target) -> Found {
     let unit = unit_files::read(target.root(), DOCKER_UNIT).unwrap_or_default();
-    let Options { flags, file, path } = match options(target, &unit) {
-        Ok(options) => options,
-        Err(verdict) => return verdict,
-    };
+    let Options { flags, file, path } = options(target, &unit)?;
     let flag = |name: &str| flags.get(name).map(String::as_str);
     let off = match (flag("iptables"), file.get("iptables")) {
         (Some(value), _) if is_false(value) => Some(("--iptables=false", "its command line")),
@@ -62,7 +59,7 @@ fn check_firewall(target: &Target) -> Verdict {
         _ => None,
     };
     if let Some((what, place)) = off {
-        return Verdict::warning(
+        return warning(
             format!(
                 "{what} in {place} switches Docker's rules off: bridge networks have no way out and ports are not published, unless other rules do it"
             ),
@@ -71,16 +68,16 @@ fn check_firewall(target: &Target) -> Verdict {
     }
     let file_says = |name: &str| file.get(name).and_then(Value::as_str);
     if flag("bridge").or_else(|| file_says("bridge")) == Some("none") {
-        return Verdict::warning(
+        return warning(
             "Docker is started without its bridge (`bridge`: `none`): tasks in bridge network mode fail",
             "remove that option, or use other network modes only",
         );
     }
     match flag("firewall-backend").or_else(|| file_says("firewall-backend")) {
         Some("nftables") => {
-            Verdict::ok("nftables: without a DOCKER-USER chain, which the guard does not need")
+            ok("nftables: without a DOCKER-USER chain, which the guard does not need")
         }
-        _ => Verdict::ok("iptables, Docker's default"),
+        _ => ok("iptables, Docker's default"),
     }
 }
 
@@ -89,7 +86,7 @@ fn is_false(value: &str) -> bool {
     ["0", "f", "F", "false", "FALSE", "False"].contains(&value)
 }
 
-fn options(target: &Target, unit: &Unit) -> Result<Options, Verdict> {
+fn options(target: &Target, unit: &Unit) -> Found<Options> {
     let flags = flags(&command_line(target, unit));
     let path = flags.get("config-file").map_or(DOCKER_CONFIG, String::as_str);
     let options = Options { file: settings(target, path)?, path: path.to_owned(), flags };
@@ -228,11 +225,11 @@ fn kind(key: &str) -> Option<Kind> {
     known.map(|(kind, _)| *kind)
 }
 
-fn settings(target: &Target, path: &str) -> Result<Map<String, Value>, Verdict> {
+fn settings(target: &Target, path: &str) -> Found<Map<String, Value>> {
     let Ok(text) = files::read(&target.path(path), MAX_CONFIG) else { return Ok(Map::new()) };
     let stops = |why: &str| {
         let correct = format!("correct it: `jq . {path}` shows what is in it");
-        Err(Verdict::failure(format!("{path} {why}: Docker does not start"), correct))
+        failure(format!("{path} {why}: Docker does not start"), correct)
     };
     if text.trim_ascii().is_empty() {
         return match major_version(target) {
@@ -278,16 +275,16 @@ fn fits(value: &Value, kind: Option<Kind>) -> bool {
 }
 
 /// An option that is set twice, which Docker refuses; but it merges runtimes.
-fn conflict(options: &Options) -> Result<(), Verdict> {
+fn conflict(options: &Options) -> Found<()> {
     let is_twice = |name: &&String| *name != "runtimes" && options.file.contains_key(*name);
     let Some(name) = options.flags.keys().find(is_twice) else { return Ok(()) };
     let path = &options.path;
-    Err(Verdict::failure(
+    failure(
         format!("`{name}` is set on Docker's command line and in {path}: Docker does not start"),
         format!(
             "remove it from one of them (`systemctl cat {DOCKER_UNIT}` shows the command line)"
         ),
-    ))
+    )
 }
 
 /// Docker's version as dpkg has it; rpm's database is not readable text.

@@ -3,9 +3,8 @@
 use ecs_config::proxy::exposed;
 use ecs_config::text::plural;
 
-use super::check::{Check, Verdict, check};
+use super::check::{Check, Found, check, failure, ok, warning};
 use super::{Target, unit_files};
-use crate::files::HostFiles;
 use crate::identity::host_kind::{self, Evidence};
 use crate::paths::{AGENT_UNITS, DOCKER_UNIT, SSM_REGISTRATION};
 
@@ -16,28 +15,28 @@ pub(super) const CHECKS: &[Check] = &[
     check("host-kind", "EC2, AWS Batch or external, and what shows it", check_host_kind),
 ];
 
-fn check_settings(target: &Target) -> Verdict {
+fn check_settings(target: &Target) -> Found {
     if let Some((message, remedy)) = &target.settings_error {
-        return Verdict::failure(message, remedy);
+        return failure(message, remedy);
     }
     let (sources, keys) = (target.settings.config.len(), target.settings.set.len());
     if sources + keys == 0 {
-        return Verdict::warning(
+        return warning(
             "no configuration is named: `run` would have nothing to install",
             "write where ecs.config is: `config = [\"s3://BUCKET/KEY\"]` in /etc/ecs-bootstrap/ecs-bootstrap.toml",
         );
     }
-    Verdict::ok(format!("{}, {} set by hand", plural(sources, "source"), plural(keys, "key")))
+    ok(format!("{}, {} set by hand", plural(sources, "source"), plural(keys, "key")))
 }
 
-fn check_environment(target: &Target) -> Verdict {
+fn check_environment(target: &Target) -> Found {
     const KEYS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
     if let Some((message, remedy)) = target.observed.unreachable.get() {
-        return Verdict::failure(message, remedy);
+        return failure(message, remedy);
     }
     match KEYS.into_iter().filter(|name| target.variable(name).is_some()).collect::<Vec<_>>() {
-        none if none.is_empty() => Verdict::ok("nothing in it interferes"),
-        set => Verdict::warning(
+        none if none.is_empty() => ok("nothing in it interferes"),
+        set => warning(
             format!(
                 "{}: this program ignores it, other programs would use it instead of the host's role",
                 set.join(", ")
@@ -47,7 +46,7 @@ fn check_environment(target: &Target) -> Verdict {
     }
 }
 
-fn check_proxy(target: &Target) -> Verdict {
+fn check_proxy(target: &Target) -> Found {
     let units = AGENT_UNITS.into_iter().chain([DOCKER_UNIT]);
     let places = [("the environment", target.variables.clone())].into_iter().chain(
         units.filter_map(|name| Some((name, unit_files::read(target.root(), name)?.environment()))),
@@ -56,8 +55,8 @@ fn check_proxy(target: &Target) -> Verdict {
         .map(|(place, variables)| (place, exposed(|name| variable(&variables, name)).join(",")))
         .filter(|(_, addresses)| !addresses.is_empty());
     match proxied.next() {
-        None => Verdict::ok("metadata is asked directly"),
-        Some((place, missing)) => Verdict::warning(
+        None => ok("metadata is asked directly"),
+        Some((place, missing)) => warning(
             format!(
                 "{place} names a proxy, and NO_PROXY lacks {missing}: other programs would ask the proxy for this host's metadata"
             ),
@@ -77,21 +76,21 @@ fn variable(variables: &[(String, String)], name: &str) -> Option<String> {
     last(name).or_else(all).map(|(_, value)| value.clone())
 }
 
-fn check_host_kind(target: &Target) -> Verdict {
+fn check_host_kind(target: &Target) -> Found {
     let registered = host_kind::registration(&target.settings).is_some();
     match (target.is_external(), registered) {
-        (true, false) => Verdict::failure(
+        (true, false) => failure(
             format!(
                 "it is to be an external host, and the SSM agent is not registered: {SSM_REGISTRATION} has no mi- id"
             ),
             "register it: `amazon-ssm-agent -register -code CODE -id ID -region REGION`, or set host to `ec2`",
         ),
-        (true, true) if host_kind::firmware(&target.settings).is_some() => Verdict::warning(
+        (true, true) if host_kind::firmware(&target.settings).is_some() => warning(
             "an EC2 instance that is registered as an external host: the agent may take the instance's role and be refused",
             "detach the instance profile, or deregister from Systems Manager and use `host = \"ec2\"`",
         ),
         (true, true) => external(target),
-        (false, true) => Verdict::warning(
+        (false, true) => warning(
             "taken for an EC2 instance, although the SSM agent is registered as on an external host",
             "use `host = \"external\"`, or remove the registration that another host left",
         ),
@@ -99,10 +98,10 @@ fn check_host_kind(target: &Target) -> Verdict {
     }
 }
 
-fn external(target: &Target) -> Verdict {
-    match host_kind::missing(&HostFiles::read(target.root()).effective()) {
-        none if none.is_empty() => Verdict::ok(target.kind.to_string()),
-        missing => Verdict::warning(
+fn external(target: &Target) -> Found {
+    match host_kind::missing(&target.files.effective()) {
+        none if none.is_empty() => ok(target.kind.to_string()),
+        missing => warning(
             missing.join("; "),
             "add ECS_EXTERNAL=true and AWS_DEFAULT_REGION=REGION to /var/lib/ecs/ecs.config, as AWS's ecs-anywhere-install.sh does where no \
              agent is installed yet",
@@ -110,8 +109,8 @@ fn external(target: &Target) -> Verdict {
     }
 }
 
-fn ec2(target: &Target) -> Verdict {
-    let batch = if host_kind::is_batch(&HostFiles::read(target.root())) {
+fn ec2(target: &Target) -> Found {
+    let batch = if host_kind::is_batch(&target.files) {
         format!("{} (the generated ECS_CLUSTER)", host_kind::OF_BATCH)
     } else if target.observed.is_tagged(host_kind::BATCH_TAG) {
         format!("{} (the instance's tags)", host_kind::OF_BATCH)
@@ -119,13 +118,13 @@ fn ec2(target: &Target) -> Verdict {
         String::new()
     };
     match &target.kind {
-        Evidence::None { vendor: Some(vendor) } => Verdict::warning(
+        Evidence::None { vendor: Some(vendor) } => warning(
             format!(
                 "nothing shows that it is external, but the machine's vendor is {vendor}, not Amazon EC2{batch}"
             ),
             "register it with Systems Manager (ECS Anywhere); if it is an EC2 instance all the same, set host to `ec2`",
         ),
-        kind => Verdict::ok(format!("{kind}{batch}")),
+        kind => ok(format!("{kind}{batch}")),
     }
 }
 

@@ -2,9 +2,8 @@
 //! cannot cover.
 
 use super::Target;
-use super::check::{Check, Verdict, check};
+use super::check::{Check, Found, check, failed, failure, ok, skipped, warning};
 use super::unit_files::{self, is_enabled};
-use crate::files::HostFiles;
 use crate::guard::{self, GuardRequest, SavedRulesProblem};
 use crate::paths::{GUARD_UNIT, GUARD_VERIFY_UNITS};
 
@@ -18,73 +17,72 @@ pub(super) const CHECKS: &[Check] = &[
 const NOT_WANTED: &str = "no setting asks for the guard (block_imds)";
 
 /// Sends no packet: `guard prove` does that.
-fn check_rules(target: &Target) -> Verdict {
+fn check_rules(target: &Target) -> Found {
     let settings = &target.settings;
     if GuardRequest::of(settings).is_none() {
-        return Verdict::skipped(format!(
+        return skipped(format!(
             "{NOT_WANTED}: containers reach this host's role unless the hop limit keeps them from it"
         ));
     }
     let found = match guard::status(target.root()) {
         Err(guard::Error::Capability) => {
-            return Verdict::skipped("only root can read the firewall");
+            return skipped("only root can read the firewall");
         }
-        Err(error) => return Verdict::failed(&error),
+        Err(error) => return failed(&error),
         Ok(found) => found,
     };
     let install = "run `ecs-bootstrap guard install`, then `ecs-bootstrap guard prove`";
     if settings.block_imds && found.state != "effective" {
-        return Verdict::failure(format!("it is asked for, and {}", found.state), install);
+        return failure(format!("it is asked for, and {}", found.state), install);
     }
     if settings.block_imds_host_tasks && !found.host_tasks.covered {
-        return Verdict::failure(
+        return failure(
             format!("tasks in host network mode are not covered: {}", found.host_tasks.reason),
             "run `ecs-bootstrap guard install --block-imds-host-tasks`",
         );
     }
     let mut networks = found.networks.iter().filter(|_| settings.block_imds);
     match networks.find(|network| !network.covered) {
-        Some(network) => Verdict::warning(
-            format!("{} is not covered: {}", network.name, network.reason),
-            install,
-        ),
-        None => Verdict::ok("in effect; `ecs-bootstrap guard prove` tests it with a packet"),
+        Some(network) => {
+            warning(format!("{} is not covered: {}", network.name, network.reason), install)
+        }
+        None => ok("in effect; `ecs-bootstrap guard prove` tests it with a packet"),
     }
 }
 
-fn check_guard_unit(target: &Target) -> Verdict {
+fn check_guard_unit(target: &Target) -> Found {
     if !target.settings.block_imds {
-        return Verdict::skipped(NOT_WANTED);
+        return skipped(NOT_WANTED);
     }
     if is_enabled(target.root(), GUARD_UNIT) {
-        return Verdict::ok("enabled");
+        return ok("enabled");
     }
     match unit_files::read(target.root(), GUARD_UNIT) {
-        Some(_) => Verdict::failure(
+        Some(_) => failure(
             format!("{GUARD_UNIT} is not enabled: after the next boot containers start without it"),
             format!("systemctl enable --now {GUARD_UNIT} {}", GUARD_VERIFY_UNITS.join(" ")),
         ),
-        None => Verdict::skipped(format!(
+        None => skipped(format!(
             "{GUARD_UNIT} is not installed: something else runs this program, user data perhaps"
         )),
     }
 }
 
-fn check_awsvpc(target: &Target) -> Verdict {
+fn check_awsvpc(target: &Target) -> Found {
     if !target.settings.block_imds {
-        return Verdict::skipped(NOT_WANTED);
+        return skipped(NOT_WANTED);
     }
-    let found = guard::awsvpc_tasks(&HostFiles::read(target.root()).effective());
+    let found = guard::awsvpc_tasks(&target.files.effective());
     if found.covered {
-        return Verdict::ok(found.reason);
+        return ok(found.reason);
     }
-    Verdict::warning(
+    warning(
         format!("tasks in awsvpc network mode reach instance metadata: {}", found.reason),
         "write ECS_AWSVPC_BLOCK_IMDS=true into ecs.config, without quotes",
     )
 }
 
-fn check_saved_rules(target: &Target) -> Verdict {
+fn check_saved_rules(target: &Target) -> Found {
     for saved in guard::saved_rules(target.root()) {
         let path = saved.path;
         let remedy = match saved.problem {
@@ -97,7 +95,7 @@ fn check_saved_rules(target: &Target) -> Verdict {
                 format!("delete the line from {path}: {GUARD_UNIT} installs the rules at boot")
             }
         };
-        return Verdict::warning(saved.text(), remedy);
+        return warning(saved.text(), remedy);
     }
-    Verdict::ok("none")
+    ok("none")
 }

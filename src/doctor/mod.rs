@@ -40,7 +40,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub(crate) use check::Check;
-use check::Verdict;
+use check::{Found, failure, settle};
 pub(crate) use report::DoctorReport;
 pub(crate) use user_data::waiting_line;
 
@@ -80,6 +80,8 @@ pub(crate) struct Target {
     variables: Vec<(String, String)>,
     /// EC2 or external, and the evidence for it.
     kind: Evidence,
+    /// The agent's files, read once.
+    files: HostFiles,
     observed: probes::Observations,
 }
 
@@ -101,8 +103,9 @@ impl Target {
         let settings = checked.unwrap_or_else(|_| {
             Settings::new(root, Given::default(), aws).expect("the defaults are valid")
         });
-        let kind = Evidence::of(&settings, &HostFiles::read(&settings.root).effective());
-        Target { settings, settings_error, variables: variables.to_vec(), kind, observed }
+        let files = HostFiles::read(&settings.root);
+        let kind = Evidence::of(&settings, &files.effective());
+        Target { settings, settings_error, variables: variables.to_vec(), kind, files, observed }
     }
 
     /// It gets its credentials from the SSM agent.
@@ -131,15 +134,16 @@ pub(crate) fn examine(mut target: Target) -> DoctorReport {
     let target = Arc::new(target);
     let jobs = checks().map(|check| {
         let target = target.clone();
-        Box::new(move || (check.run)(&target)) as Job<Verdict>
+        Box::new(move || (check.run)(&target)) as Job<Found>
     });
     let verdicts = run_all(jobs.collect(), Instant::now() + CHECK_LIMIT);
-    let rows = checks().zip(verdicts).map(|(check, found)| (check, found.unwrap_or_else(hung)));
+    let rows = checks().zip(verdicts);
+    let rows = rows.map(|(check, found)| (check, settle(found.unwrap_or_else(hung))));
     DoctorReport::new(check::skip_consequences(rows.collect()), began.elapsed())
 }
 
-fn hung() -> Verdict {
-    Verdict::failure(
+fn hung() -> Found {
+    failure(
         format!("it did not end within {} s", CHECK_LIMIT.as_secs()),
         "look for a file system or a lock that hangs (`dmesg`, `df`, `ps` for processes in state D)",
     )

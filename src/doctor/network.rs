@@ -5,14 +5,17 @@ use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
 use super::Target;
-use super::check::{Check, Outcome, Verdict, check};
+use super::check::{
+    Check, Found, Outcome, Verdict, answered, check, consequence_of, failed, failure, ok, skipped,
+    warning,
+};
 use crate::error::{Diagnostic, ExitStatus};
 use crate::identity::{HostFacts, Identity};
 use crate::net::endpoint::{ProbeResult, Resolution, SERVICES, Service};
 use crate::net::signed::{Action, Answer, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
 use crate::paths::SSM_CREDENTIALS;
 use crate::settings::Sts;
-use crate::source::{self, Fetched};
+use crate::source;
 
 pub(super) const CHECKS: &[Check] = &[
     check("role", "the role of this host, and whether there are credentials for it", check_role)
@@ -46,16 +49,13 @@ pub(super) const CHECKS: &[Check] = &[
     .needs(&["permission-ecs"]),
 ];
 
-fn check_role(target: &Target) -> Verdict {
-    match target.observed.facts.get() {
-        None => Verdict::unanswered(),
-        Some(Err(error)) => Verdict::failed(error),
-        Some(Ok(HostFacts { reported: Identity { role, instance_id, .. }, .. })) => {
-            Verdict::ok(match role {
-                Some(role) => format!("{role}, with credentials, on {instance_id}"),
-                None => format!("credentials of the SSM agent for {instance_id}"),
-            })
-        }
+fn check_role(target: &Target) -> Found {
+    match answered(&target.observed.facts)? {
+        Err(error) => failed(error),
+        Ok(HostFacts { reported: Identity { role, instance_id, .. }, .. }) => ok(match role {
+            Some(role) => format!("{role}, with credentials, on {instance_id}"),
+            None => format!("credentials of the SSM agent for {instance_id}"),
+        }),
     }
 }
 
@@ -64,31 +64,31 @@ fn check_role(target: &Target) -> Verdict {
 const SOON: Duration = Duration::from_secs(300);
 const MAX_SSM_AGE: Duration = Duration::from_secs(3600);
 
-fn check_credentials(target: &Target) -> Verdict {
-    let Some(Ok(claim)) = target.observed.facts.get() else { return Verdict::unanswered() };
-    let Some(expiry) = claim.credentials.expiry() else { return ssm_file(target) };
+fn check_credentials(target: &Target) -> Found {
+    let facts = answered(&target.observed.facts)?.as_ref().or_else(|error| failed(error))?;
+    let Some(expiry) = facts.credentials.expiry() else { return ssm_file(target) };
     let remedy = "compare this host's clock with the true time; if it is right, the metadata service does not renew them: stop and start the instance";
     let left = |left: Duration| humantime::format_duration(Duration::from_secs(left.as_secs()));
     match expiry.duration_since(SystemTime::now()) {
-        Err(_) => Verdict::failure("they have expired", remedy),
-        Ok(time) if time < SOON => Verdict::warning(
+        Err(_) => failure("they have expired", remedy),
+        Ok(time) if time < SOON => warning(
             format!("they expire in {}, and metadata has no newer ones", left(time)),
             remedy,
         ),
-        Ok(time) => Verdict::ok(format!("valid for {}", left(time))),
+        Ok(time) => ok(format!("valid for {}", left(time))),
     }
 }
 
-fn ssm_file(target: &Target) -> Verdict {
+fn ssm_file(target: &Target) -> Found {
     let named = target.variable("AWS_SHARED_CREDENTIALS_FILE").map(Into::into);
     let path = named.unwrap_or_else(|| target.path(SSM_CREDENTIALS));
     let Ok(found) = fs::metadata(&path) else {
-        return Verdict::skipped("they carry no time of expiry");
+        return skipped("they carry no time of expiry");
     };
     let age = found.modified().ok().and_then(|at| at.elapsed().ok()).unwrap_or_default();
     let (path, minutes) = (path.display(), age.as_secs() / 60);
     if age > MAX_SSM_AGE {
-        return Verdict::failure(
+        return failure(
             format!(
                 "{path} was last written {minutes} min ago: the SSM agent should write it every 30"
             ),
@@ -96,29 +96,26 @@ fn ssm_file(target: &Target) -> Verdict {
         );
     }
     if found.mode() & 0o077 != 0 {
-        return Verdict::warning(
-            format!("{path} can be read by other users"),
-            format!("chmod 600 {path}"),
-        );
+        return warning(format!("{path} can be read by other users"), format!("chmod 600 {path}"));
     }
-    Verdict::ok(format!("the SSM agent wrote them {minutes} min ago"))
+    ok(format!("the SSM agent wrote them {minutes} min ago"))
 }
 
 /// AWS refuses signatures that are more than 15 minutes off, in seconds.
 const REFUSED: u64 = 900;
 const NOTABLE: u64 = 60;
 
-fn check_clock(target: &Target) -> Verdict {
+fn check_clock(target: &Target) -> Found {
     let answers = SERVICES
         .into_iter()
         .find_map(|service| Some((service.name(), target.observed.endpoint(service)?.ahead?)));
-    let Some((name, ahead)) = answers else { return Verdict::skipped("no server sent its time") };
+    let Some((name, ahead)) = answers else { return skipped("no server sent its time") };
     let (off, side) = (ahead.unsigned_abs(), if ahead > 0 { "ahead of" } else { "behind" });
     let remedy = "let chrony or timesyncd use 169.254.169.123 (Amazon Time Sync); `chronyc makestep` sets the clock at once";
     match off {
-        0..NOTABLE => Verdict::ok(format!("within a minute of {name}'s")),
-        NOTABLE..REFUSED => Verdict::warning(format!("{off} s {side} {name}'s"), remedy),
-        _ => Verdict::failure(
+        0..NOTABLE => ok(format!("within a minute of {name}'s")),
+        NOTABLE..REFUSED => warning(format!("{off} s {side} {name}'s"), remedy),
+        _ => failure(
             format!(
                 "{off} s {side} {name}'s: AWS refuses signatures that are more than {REFUSED} s off"
             ),
@@ -127,7 +124,7 @@ fn check_clock(target: &Target) -> Verdict {
     }
 }
 
-fn check_dns(target: &Target) -> Verdict {
+fn check_dns(target: &Target) -> Found {
     let services = SERVICES.into_iter();
     let endpoints: Vec<ProbeResult> = services
         .chain([Service::EcsAgent, Service::EcsTelemetry])
@@ -142,7 +139,7 @@ fn check_dns(target: &Target) -> Verdict {
     };
     let failed: Vec<String> = endpoints.iter().filter_map(unresolved).collect();
     if !failed.is_empty() {
-        let verdict = Verdict::failure(
+        let verdict = failure(
             format!("not resolved: {}", failed.join(", ")),
             "see /etc/resolv.conf, and enableDnsSupport and enableDnsHostnames of the VPC (AWS's resolver is 169.254.169.253)",
         );
@@ -157,21 +154,17 @@ fn check_dns(target: &Target) -> Verdict {
         .map(|endpoint| endpoint.host.as_str())
         .collect();
     match (endpoints.iter().filter(resolved).count(), private.join(", ")) {
-        (0, _) => {
-            Verdict::ok("no name to look up: the endpoints are addresses, or a proxy looks them up")
-        }
+        (0, _) => ok("no name to look up: the endpoints are addresses, or a proxy looks them up"),
         (count, none) if none.is_empty() => {
-            Verdict::ok(format!("{count} names resolved, to public addresses"))
+            ok(format!("{count} names resolved, to public addresses"))
         }
-        (count, private) => {
-            Verdict::ok(format!("{count} names resolved; VPC endpoints: {private}"))
-        }
+        (count, private) => ok(format!("{count} names resolved; VPC endpoints: {private}")),
     }
 }
 
-fn check_reach_sts(target: &Target) -> Verdict {
+fn check_reach_sts(target: &Target) -> Found {
     match target.settings.sts() {
-        Sts::Skip => Verdict::skipped(NOT_ASKED),
+        Sts::Skip => skipped(NOT_ASKED),
         _ => without_sts(target, check_reach(target, Service::Sts)),
     }
 }
@@ -179,47 +172,46 @@ fn check_reach_sts(target: &Target) -> Verdict {
 const NOT_ASKED: &str = "STS is not asked, as `sts` is set";
 
 /// Where S3 can take STS's place, its absence costs a boot two seconds.
-fn without_sts(target: &Target, verdict: Verdict) -> Verdict {
-    if target.settings.sts() != Sts::Auto || verdict.outcome != Outcome::Failure {
-        return verdict;
+fn without_sts(target: &Target, found: Found) -> Found {
+    found.map_err(|verdict| {
+        if target.settings.sts() != Sts::Auto || verdict.outcome != Outcome::Failure {
+            return verdict;
+        }
+        let finding = format!(
+            "{}; `run` waits 2 s for STS and then takes it for enough that S3 accepts the credentials",
+            verdict.finding
+        );
+        let remedy = verdict.remedy.map(|remedy| format!("{remedy}; or set sts = \"skip\""));
+        Verdict { outcome: Outcome::Warning, finding, remedy, ..verdict }
+    })
+}
+
+fn check_reach(target: &Target, service: Service) -> Found {
+    match target.observed.endpoint(service) {
+        None => without_address(target, service),
+        Some(endpoint) => reached(&endpoint, service),
     }
-    let finding = format!(
-        "{}; `run` waits 2 s for STS and then takes it for enough that S3 accepts the credentials",
-        verdict.finding
-    );
-    let remedy = verdict.remedy.map(|remedy| format!("{remedy}; or set sts = \"skip\""));
-    Verdict { outcome: Outcome::Warning, finding, remedy, ..verdict }
 }
 
-fn check_reach(target: &Target, service: Service) -> Verdict {
-    target
-        .observed
-        .endpoint(service)
-        .map_or_else(|| without_address(target, service), |endpoint| reached(&endpoint, service))
-}
-
-fn without_address(target: &Target, service: Service) -> Verdict {
+fn without_address(target: &Target, service: Service) -> Found {
     let is_located = SERVICES.into_iter().any(|other| target.observed.endpoint(other).is_some());
     if is_located && service == Service::S3 && target.settings.aws.use_fips {
-        return Verdict::failure("S3 has no FIPS endpoint in China", "unset AWS_USE_FIPS_ENDPOINT");
+        return failure("S3 has no FIPS endpoint in China", "unset AWS_USE_FIPS_ENDPOINT");
     }
     unknown_region(target)
 }
 
 /// The region, and so the names of the endpoints, come from metadata if no variable has them.
-fn unknown_region(target: &Target) -> Verdict {
+fn unknown_region(target: &Target) -> Found {
     match target.observed.imds.get() {
-        Some(Err(_)) => Verdict::consequence_of("imds"),
-        _ => Verdict::failure(
-            "the region of this host is unknown, or came too late",
-            "set AWS_REGION",
-        ),
+        Some(Err(_)) => consequence_of("imds"),
+        _ => failure("the region of this host is unknown, or came too late", "set AWS_REGION"),
     }
 }
 
-fn check_named(target: &Target, service: Service) -> Verdict {
+fn check_named(target: &Target, service: Service) -> Found {
     match target.observed.endpoint(service) {
-        None => Verdict::failure(
+        None => failure(
             format!("ECS did not name {}, or it did not answer in time", service.name()),
             "check whether something other than ECS answers in its service (a proxy, AWS_ENDPOINT_URL)",
         ),
@@ -227,101 +219,93 @@ fn check_named(target: &Target, service: Service) -> Verdict {
     }
 }
 
-fn reached(endpoint: &ProbeResult, service: Service) -> Verdict {
+fn reached(endpoint: &ProbeResult, service: Service) -> Found {
     match (&endpoint.answered, &endpoint.name) {
-        (Ok(()), _) => Verdict::ok(format!(
+        (Ok(()), _) => ok(format!(
             "{} answers{}",
             endpoint.host,
             if endpoint.is_private() { ", a VPC endpoint" } else { "" }
         )),
-        (Err(_), Resolution::Unresolved(_)) => Verdict::consequence_of("dns"),
+        (Err(_), Resolution::Unresolved(_)) => consequence_of("dns"),
         (Err(why), _) => {
-            Verdict::failure(format!("{} does not answer: {why}", service.name()), service.remedy())
+            failure(format!("{} does not answer: {why}", service.name()), service.remedy())
         }
     }
 }
 
-fn check_identity(target: &Target) -> Verdict {
+fn check_identity(target: &Target) -> Found {
     if target.settings.sts() == Sts::Skip {
-        return Verdict::skipped(NOT_ASKED);
+        return skipped(NOT_ASKED);
     }
     let is_away = target.observed.endpoint(Service::Sts).is_some_and(|it| it.answered.is_err());
-    match target.observed.identity.get() {
+    match answered(&target.observed.identity) {
         // `reach-sts` is a mere warning then, and has said it.
-        None if is_away => Verdict::consequence_of("reach-sts"),
-        None => Verdict::unanswered(),
-        Some(Err(error)) if error.status() == ExitStatus::SourceUnreachable => {
-            let verdict = without_sts(target, Verdict::failed(error));
-            if is_away { Verdict::consequence_of("reach-sts") } else { verdict }
-        }
-        Some(Err(error)) => Verdict::failed(error),
-        Some(Ok(Identity { role, instance_id, account_id, .. })) => {
+        Err(_) if is_away => consequence_of("reach-sts"),
+        Err(unanswered) => Err(unanswered),
+        Ok(Err(error)) if error.status() == ExitStatus::SourceUnreachable => match is_away {
+            true => consequence_of("reach-sts"),
+            false => without_sts(target, failed(error)),
+        },
+        Ok(Err(error)) => failed(error),
+        Ok(Ok(Identity { role, instance_id, account_id, .. })) => {
             let known = |text: &Option<String>| text.clone().unwrap_or_default();
-            Verdict::ok(format!("{} on {instance_id}, account {}", known(role), known(account_id)))
+            ok(format!("{} on {instance_id}, account {}", known(role), known(account_id)))
         }
     }
 }
 
-fn check_sources(target: &Target) -> Verdict {
+fn check_sources(target: &Target) -> Found {
     if target.settings.config.is_empty() {
-        return Verdict::skipped("no source is configured");
+        return skipped("no source is configured");
     }
-    let Some(sources) = target.observed.sources.get() else { return Verdict::unanswered() };
-    let wrong = sources.iter().find_map(|fetched| source_verdict(fetched.as_ref()));
-    wrong.unwrap_or_else(|| Verdict::ok(format!("{} fetched", sources.len())))
-}
-
-fn source_verdict(fetched: Result<&Fetched, &source::Error>) -> Option<Verdict> {
-    match fetched {
-        Err(error) => Some(Verdict::failed(error)),
-        Ok(fetched) => source::not_a_configuration(&fetched.bytes).map(|what| {
-            Verdict::failure(
+    let sources = answered(&target.observed.sources)?;
+    for fetched in sources {
+        let fetched = fetched.as_ref().or_else(|error| failed(error))?;
+        if let Some(what) = source::not_a_configuration(&fetched.bytes) {
+            return failure(
                 format!("{}: not a configuration: {what}", fetched.layer.source),
                 "store an ecs.config there: lines of KEY=value",
-            )
-        }),
+            );
+        }
     }
+    ok(format!("{} fetched", sources.len()))
 }
 
-fn check_ecs_permission(target: &Target) -> Verdict {
-    match target.observed.ecs.get() {
-        None => Verdict::unanswered(),
-        Some(answer) => permission(&DISCOVER_POLL_ENDPOINT, Service::Ecs, answer),
-    }
+fn check_ecs_permission(target: &Target) -> Found {
+    permission(&DISCOVER_POLL_ENDPOINT, Service::Ecs, answered(&target.observed.ecs)?)
 }
 
 /// Images may come from elsewhere, or with a task execution role: a host without this permission
 /// still works.
-fn check_ecr_permission(target: &Target) -> Verdict {
-    let Some(answer) = target.observed.ecr.get() else { return Verdict::unanswered() };
-    let verdict = permission(&GET_AUTHORIZATION_TOKEN, Service::Ecr, answer);
-    if verdict.remedy.is_none() {
-        return verdict;
-    }
-    let finding = format!(
-        "{}; only tasks with an execution role of their own can pull images from ECR",
-        verdict.finding
-    );
-    Verdict { outcome: Outcome::Warning, finding, ..verdict }
+fn check_ecr_permission(target: &Target) -> Found {
+    let answer = answered(&target.observed.ecr)?;
+    permission(&GET_AUTHORIZATION_TOKEN, Service::Ecr, answer).map_err(|verdict| Verdict {
+        outcome: Outcome::Warning,
+        finding: format!(
+            "{}; only tasks with an execution role of their own can pull images from ECR",
+            verdict.finding
+        ),
+        ..verdict
+    })
 }
 
-fn permission(action: &Action, service: Service, answer: &Result<Answer, String>) -> Verdict {
+fn permission(action: &Action, service: Service, answer: &Result<Answer, String>) -> Found {
     let Action { name, .. } = action;
     match answer {
-        Err(why) => Verdict::failure(format!("{name}: {why}"), service.remedy()),
-        Ok(Answer { status: 200, .. }) => Verdict::ok("allowed"),
-        Ok(answer) if answer.is_denied() => Verdict::failure(
+        Err(why) => failure(format!("{name}: {why}"), service.remedy()),
+        Ok(Answer { status: 200, .. }) => ok("allowed"),
+        Ok(answer) if answer.is_denied() => failure(
             format!("{name} is denied: {}", answer.message),
             format!(
                 "add {{\"Effect\": \"Allow\", \"Action\": \"{name}\", \"Resource\": \"*\"}} to the role's policy \
                  (`ecs-bootstrap role print` has all of it); if it is there, see SCPs and the VPC endpoint's policy"
             ),
         ),
-        Ok(Answer { status: 429 | 500.., code, .. }) => Verdict::warning(
+        Ok(Answer { status: 429 | 500.., code, .. }) => warning(
             format!("{} fails or asks for less traffic ({code})", service.name()),
             "try again later",
         ),
-        Ok(Answer { status, code, message, .. }) => Verdict::failure(
+        Ok(Answer { status, code, message, .. }) => failure(
             format!("{name}: HTTP status {status} {code} {message}"),
             "check whether something other than AWS answers there (a proxy, AWS_ENDPOINT_URL), and whether the credentials are the role's",
         ),

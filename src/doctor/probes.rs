@@ -30,7 +30,7 @@ pub(super) struct Observations {
     /// The endpoint that gave a token.
     pub(super) imds: OnceLock<Result<String, imds::Error>>,
     /// The status of a request without a token.
-    pub(super) imds_v1: OnceLock<Option<u16>>,
+    pub(super) imds_v1: OnceLock<u16>,
     pub(super) imds_ipv6: OnceLock<Option<bool>>,
     /// The names of the instance's tags, one a line, if metadata shows them.
     pub(super) imds_tags: OnceLock<Result<Option<String>, imds::Error>>,
@@ -134,7 +134,11 @@ impl Probes<'_> {
         let (observed, imds) = (self.observed, self.network.clients.source.imds());
         let Some((imds, Ok(_))) = imds.zip(observed.imds.get()) else { return };
         tokio::join!(
-            async { keep(&observed.imds_v1, imds.status_without_token().await) },
+            async {
+                if let Some(status) = imds.status_without_token().await {
+                    keep(&observed.imds_v1, status);
+                }
+            },
             async { keep(&observed.imds_ipv6, imds.answers_ipv6().await) },
             async { keep(&observed.imds_tags, imds.get("meta-data/tags/instance/").await) },
         );

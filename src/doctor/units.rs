@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::Target;
-use super::check::{Check, Verdict, check};
+use super::check::{Check, Found, check, failure, ok, skipped, warning};
 use super::unit_files::{self, Unit, is_enabled, links};
 use super::user_data;
 use crate::paths::{AGENT_UNITS, DOCKER_UNIT, ECS_CONFIG, GUARD_UNIT, RUN_UNIT};
@@ -23,22 +23,22 @@ fn agent(root: &Path) -> Option<(&'static str, Unit)> {
     AGENT_UNITS.into_iter().find_map(|name| Some((name, unit_files::read(root, name)?)))
 }
 
-fn check_agent_unit(target: &Target) -> Verdict {
+fn check_agent_unit(target: &Target) -> Found {
     let Some((name, unit)) = agent(target.root()) else {
-        return Verdict::warning(
+        return warning(
             "ecs.service is missing: the ECS agent is not installed",
             "install ecs-init (`dnf install ecs-init`)",
         );
     };
     if unit.masked {
-        return Verdict::failure(
+        return failure(
             format!("{name} is masked: the agent will never start"),
             format!("systemctl unmask {name}"),
         );
     }
     // By whichever of its names, if one is an alias.
     if !AGENT_UNITS.iter().any(|name| is_enabled(target.root(), name)) {
-        return Verdict::warning(
+        return warning(
             format!("{name} is not enabled: the agent will not start at boot"),
             format!("systemctl enable {name}"),
         );
@@ -46,7 +46,7 @@ fn check_agent_unit(target: &Target) -> Verdict {
     let edit = |line: &str| format!("`systemctl edit {name}`, and write: [Service] {line}");
     let optional = format!("-{ECS_CONFIG}");
     if ![ECS_CONFIG, &optional].iter().any(|file| unit.lists("EnvironmentFile", file)) {
-        return Verdict::warning(
+        return warning(
             format!(
                 "{name} does not load {ECS_CONFIG}: ECS_EXTERNAL, DOCKER_HOST and proxies in it have no effect on ecs-init"
             ),
@@ -55,14 +55,14 @@ fn check_agent_unit(target: &Target) -> Verdict {
     }
     let restarts = unit.last("Restart").is_some_and(|when| when != "no");
     if restarts && !unit.lists("RestartPreventExitStatus", "5") {
-        return Verdict::warning(
+        return warning(
             format!(
                 "{name} restarts the agent after exit status 5, by which it reports that it cannot work as it is configured"
             ),
             edit("RestartPreventExitStatus=5"),
         );
     }
-    Verdict::ok(format!("{name} is enabled and loads ecs.config"))
+    ok(format!("{name} is enabled and loads ecs.config"))
 }
 
 /// The units among which an ordering cycle has been seen (canonical/cloud-init's
@@ -78,15 +78,15 @@ const NODES: [&str; 8] = [
     "network-online.target",
 ];
 
-fn check_order(target: &Target) -> Verdict {
+fn check_order(target: &Target) -> Found {
     let units = NODES.map(|name| unit_files::read(target.root(), name));
     if NODES.iter().zip(&units).all(|(name, unit)| name.ends_with(".target") || unit.is_none()) {
-        return Verdict::skipped("there are no units to order");
+        return skipped("there are no units to order");
     }
     let graph = graph(target.root(), units.map(Option::unwrap_or_default));
     match (0..NODES.len()).find_map(|start| cycle(&graph, &[start])) {
-        None => Verdict::ok("no unit waits for itself"),
-        Some(cycle) => Verdict::failure(
+        None => ok("no unit waits for itself"),
+        Some(cycle) => failure(
             format!(
                 "each waits for the next, and systemd will leave one of them out: {}",
                 cycle.into_iter().map(|node| NODES[node]).collect::<Vec<_>>().join(" → ")
@@ -130,10 +130,10 @@ fn cycle(graph: &Graph, path: &[usize]) -> Option<Vec<usize>> {
 
 /// Scripts of user data run inside cloud-final. Where the agent waits for that, by itself or by a
 /// unit that it waits for, a script that waits for the agent waits for ever.
-fn check_user_data(target: &Target) -> Verdict {
+fn check_user_data(target: &Target) -> Found {
     let root = target.root();
     let Some((agent, _)) = agent(root) else {
-        return Verdict::ok("no agent is installed that could wait for user data");
+        return ok("no agent is installed that could wait for user data");
     };
     let graph = graph(root, NODES.map(|name| unit_files::read(root, name).unwrap_or_default()));
     let mut waiting: Vec<usize> =
@@ -147,23 +147,23 @@ fn check_user_data(target: &Target) -> Verdict {
     if waiting.contains(&agent) {
         return user_data::check_waiting(target, waiting);
     }
-    Verdict::ok("the agent does not wait for user data here")
+    ok("the agent does not wait for user data here")
 }
 
-fn check_start_condition(target: &Target) -> Verdict {
+fn check_start_condition(target: &Target) -> Found {
     const CONDITION: &str = "ecs-bootstrap status --check";
     let root = target.root();
     if unit_files::read(root, RUN_UNIT).is_none() {
-        return Verdict::skipped(format!(
+        return skipped(format!(
             "{RUN_UNIT} is not installed: something else runs this program, user data perhaps"
         ));
     }
     let Some((name, unit)) = agent(root) else {
-        return Verdict::skipped("no agent is installed that could start too early");
+        return skipped("no agent is installed that could start too early");
     };
     let mut links = AGENT_UNITS.iter().flat_map(|name| links(root, name, "requires"));
     if !links.any(|link| link == RUN_UNIT) {
-        return Verdict::warning(
+        return warning(
             format!(
                 "{RUN_UNIT} is not enabled: the agent starts without waiting for it, and may join the cluster `default`"
             ),
@@ -171,12 +171,12 @@ fn check_start_condition(target: &Target) -> Verdict {
         );
     }
     if !unit.runs(CONDITION) {
-        return Verdict::failure(
+        return failure(
             format!(
                 "{name}.d has no drop-in with `{CONDITION}`: the agent starts with whatever file is there"
             ),
             "install the package again: it brings 50-ecs-bootstrap.conf",
         );
     }
-    Verdict::ok("the agent starts only with a file that a run of this boot has verified")
+    ok("the agent starts only with a file that a run of this boot has verified")
 }

@@ -1,7 +1,7 @@
 //! The agent's files of a host, read once: one answer to what is configured, for a whole run.
 
-use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use ecs_config::Effective;
 use local_files::{Error, ReadError, look, read};
@@ -16,7 +16,7 @@ pub(crate) struct HostFiles {
     ecs_config: Result<Vec<u8>, ReadError>,
     instance_config: Result<Vec<u8>, ReadError>,
     json_config: Result<Vec<u8>, ReadError>,
-    digest: OnceCell<String>,
+    digest: OnceLock<String>,
 }
 
 impl HostFiles {
@@ -28,7 +28,7 @@ impl HostFiles {
             ecs_config: bytes(paths::ECS_CONFIG),
             instance_config: bytes(paths::INSTANCE_CONFIG),
             json_config: bytes(paths::JSON_CONFIG),
-            digest: OnceCell::new(),
+            digest: OnceLock::new(),
         }
     }
 

@@ -16,7 +16,7 @@ use known::Known;
 use shell::{is_shell, scan};
 
 use super::Target;
-use super::check::Verdict;
+use super::check::{Found, failure, ok, skipped};
 use crate::files;
 use crate::paths::MAX_CONFIG;
 
@@ -46,7 +46,7 @@ enum Kind {
 
 /// Whether a script waits for one of these units, of which the agent is one: they wait for the
 /// scripts.
-pub(super) fn check_waiting(target: &Target, units: Vec<&'static str>) -> Verdict {
+pub(super) fn check_waiting(target: &Target, units: Vec<&'static str>) -> Found {
     let (documents, hidden) = documents(target);
     let mut known = Known::new(units);
     let mut waiting = || {
@@ -56,27 +56,27 @@ pub(super) fn check_waiting(target: &Target, units: Vec<&'static str>) -> Verdic
     // Again, for the files that only a later document writes.
     let found = waiting().or_else(&mut waiting);
     match found {
-        Some((name, line)) => Verdict::failure(
+        Some((name, line)) => failure(
             format!(
                 "{name}, line {line} waits for the agent or another unit, and that waits for user data (After=cloud-final.service)"
             ),
             "write `systemctl enable --now --no-block ecs` there, or nothing at all: systemd starts the agent when user data is done",
         ),
-        None if hidden => Verdict::skipped("only root may read user data"),
-        None => Verdict::ok("nothing in it waits for the agent"),
+        None if hidden => skipped("only root may read user data"),
+        None => ok("nothing in it waits for the agent"),
     }
 }
 
 /// cloud-init only warns of user data that it does not recognise, and reports no error
 /// (canonical/cloud-init#4239).
-pub(super) fn unrecognised(target: &Target) -> Option<Verdict> {
-    let text = files::read(&target.path(USER_DATA), MAX_CONFIG).ok()?;
-    (!is_recognised(&text)).then(|| {
-        Verdict::failure(
+pub(super) fn check_recognised(target: &Target) -> Found<()> {
+    match files::read(&target.path(USER_DATA), MAX_CONFIG) {
+        Ok(text) if !is_recognised(&text) => failure(
             "user data has no `#!`, `#cloud-config` or MIME header as its beginning: cloud-init did not run it",
             "write `#!/bin/bash` as its first line, and launch the instance again",
-        )
-    })
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn is_recognised(bytes: &[u8]) -> bool {
