@@ -32,17 +32,8 @@ const READ_LIMIT: Duration = Duration::from_secs(2);
 const READ_BY: Duration = Duration::from_millis(14_000);
 const WRITTEN_BY: Duration = Duration::from_millis(14_800);
 
-/// A file of the host, and what of it may leave.
-#[derive(Clone, Copy)]
-struct Row {
-    path: &'static str,
-    what: &'static str,
-    redact: fn(&str) -> Redacted,
-}
-
-const fn row(path: &'static str, what: &'static str, redact: fn(&str) -> Redacted) -> Row {
-    Row { path, what, redact }
-}
+/// A file of the host, what it is, and what of it may leave.
+type Row = (&'static str, &'static str, fn(&str) -> Redacted);
 
 const NAMES_BY_LINE: &str = "the names that ecs-init reads, by line; every value is redacted";
 const DOCKER: &str = "names; values of what decides over networks, cgroups and logs";
@@ -51,20 +42,20 @@ const STAGES: &str = "cloud-init's stages, and how many errors";
 const RESULT: &str = "cloud-init's data source, and how many errors";
 
 const FILES: [Row; 14] = [
-    row(paths::REPORT, "the last run's report; it has no field for a value", redact::report),
-    row(paths::STATE, "what that run installed: digest, names, sources", redact::state),
-    row(paths::GUARD_STATE, "what the guard has set, and its last proof", redact::guard),
-    row(paths::ECS_CONFIG, NAMES_BY_LINE, redact::variables),
-    row(paths::INSTANCE_CONFIG, NAMES_BY_LINE, redact::variables),
-    row(paths::JSON_CONFIG, "names; every value is redacted", redact::agent_json),
-    row(paths::DOCKER_CONFIG, DOCKER, redact::daemon_json),
-    row(paths::CLOUD_INIT_RESULTS[0], RESULT, redact::cloud_init),
-    row(paths::CLOUD_INIT_STATUS[0], STAGES, redact::cloud_init),
-    row(paths::CLOUD_INIT_RESULTS[1], "the same, of this boot", redact::cloud_init),
-    row(paths::CLOUD_INIT_STATUS[1], "the same, of this boot", redact::cloud_init),
-    row("/usr/lib/os-release", "the distribution", redact::os_release),
-    row("/etc/os-release", "the same, where it is a file of its own", redact::os_release),
-    row(paths::SETTINGS, SETTINGS, redact::settings),
+    (paths::REPORT, "the last run's report; it has no field for a value", redact::report),
+    (paths::STATE, "what that run installed: digest, names, sources", redact::state),
+    (paths::GUARD_STATE, "what the guard has set, and its last proof", redact::guard),
+    (paths::ECS_CONFIG, NAMES_BY_LINE, redact::variables),
+    (paths::INSTANCE_CONFIG, NAMES_BY_LINE, redact::variables),
+    (paths::JSON_CONFIG, "names; every value is redacted", redact::agent_json),
+    (paths::DOCKER_CONFIG, DOCKER, redact::daemon_json),
+    (paths::CLOUD_INIT_RESULTS[0], RESULT, redact::cloud_init),
+    (paths::CLOUD_INIT_STATUS[0], STAGES, redact::cloud_init),
+    (paths::CLOUD_INIT_RESULTS[1], "the same, of this boot", redact::cloud_init),
+    (paths::CLOUD_INIT_STATUS[1], "the same, of this boot", redact::cloud_init),
+    ("/usr/lib/os-release", "the distribution", redact::os_release),
+    ("/etc/os-release", "the same, where it is a file of its own", redact::os_release),
+    (paths::SETTINGS, SETTINGS, redact::settings),
 ];
 
 const UNIT: &str = "a unit or a drop-in: order and limits; of commands the program and its flags, of Environment= the names";
@@ -125,16 +116,22 @@ pub(crate) fn write(
 /// In the order of the manifest, whichever ends first.
 fn read_all(host: HostPaths, until: Instant) -> Vec<Entry> {
     let host = Arc::new(host);
-    let mut names: Vec<&str> = FILES.iter().map(|row| &row.path[1..]).collect();
-    let mut jobs: Vec<Job<Vec<Entry>>> = Vec::new();
-    for row in &FILES {
-        let host = host.clone();
-        jobs.push(Box::new(move || vec![file(row, &host)]));
+    let mut jobs: Vec<(&str, Job<Vec<Entry>>)> = Vec::new();
+    for (path, what, redact) in FILES {
+        let (name, host) = (&path[1..], host.clone());
+        let read = move || {
+            let path = match path {
+                paths::SETTINGS => host.settings.clone(),
+                _ => host.root.join(name),
+            };
+            vec![entry(name, &path, what, redact)]
+        };
+        jobs.push((name, Box::new(read)));
     }
     let root = host.root.clone();
-    names.extend(["units", GUARD_STATUS]);
-    jobs.push(Box::new(move || units(&root)));
-    jobs.push(Box::new(move || vec![guard_status(&host.root)]));
+    jobs.push(("units", Box::new(move || units(&root))));
+    jobs.push((GUARD_STATUS, Box::new(move || vec![guard_status(&host.root)])));
+    let (names, jobs): (Vec<&str>, Vec<_>) = jobs.into_iter().unzip();
     let late = |name: &str| Entry {
         name: name.into(),
         what: "",
@@ -142,12 +139,6 @@ fn read_all(host: HostPaths, until: Instant) -> Vec<Entry> {
     };
     let entries = names.iter().zip(run_all(jobs, until));
     entries.flat_map(|(name, entries)| entries.unwrap_or_else(|| vec![late(name)])).collect()
-}
-
-fn file(Row { path, what, redact }: &Row, HostPaths { root, settings }: &HostPaths) -> Entry {
-    let name = &path[1..];
-    let path = if *path == paths::SETTINGS { settings.clone() } else { root.join(name) };
-    entry(name, &path, what, *redact)
 }
 
 fn units(root: &Path) -> Vec<Entry> {

@@ -10,9 +10,9 @@ use ecs_config::readers::{Generation, Reader};
 use ecs_config::text::nearest;
 use serde_json::{Map, Value};
 
-use super::Target;
 use super::check::{Check, Found, check, failure, ok, skipped, warning};
 use super::unit_files::{self, Unit, items};
+use super::{Target, has_word};
 use crate::files;
 use crate::paths::{AGENT_UNITS, DOCKER_CONFIG, DOCKER_UNIT, MAX_CONFIG};
 
@@ -21,13 +21,6 @@ pub(super) const CHECKS: &[Check] = &[
     check("docker-firewall", "Docker's options: valid, and with which firewall", check_firewall)
         .needs(&["docker-unit"]),
 ];
-
-/// Options of dockerd: what is set on its command line, and in `daemon.json`.
-struct Options {
-    flags: BTreeMap<String, String>,
-    file: Map<String, Value>,
-    path: String,
-}
 
 fn check_unit(target: &Target) -> Found {
     let mut agents = AGENT_UNITS.into_iter();
@@ -51,11 +44,14 @@ fn check_unit(target: &Target) -> Found {
 
 fn check_firewall(target: &Target) -> Found {
     let unit = unit_files::read(target.root(), DOCKER_UNIT).unwrap_or_default();
-    let Options { flags, file, path } = options(target, &unit)?;
+    let flags = flags(&command_line(target, &unit));
+    let path = flags.get("config-file").map_or(DOCKER_CONFIG, String::as_str);
+    let file = settings(target, path)?;
+    check_twice(&flags, &file, path)?;
     let flag = |name: &str| flags.get(name).map(String::as_str);
     let off = match (flag("iptables"), file.get("iptables")) {
         (Some(value), _) if is_false(value) => Some(("--iptables=false", "its command line")),
-        (_, Some(Value::Bool(false))) => Some(("\"iptables\": false", path.as_str())),
+        (_, Some(Value::Bool(false))) => Some(("\"iptables\": false", path)),
         _ => None,
     };
     if let Some((what, place)) = off {
@@ -86,13 +82,6 @@ fn is_false(value: &str) -> bool {
     ["0", "f", "F", "false", "FALSE", "False"].contains(&value)
 }
 
-fn options(target: &Target, unit: &Unit) -> Found<Options> {
-    let flags = flags(&command_line(target, unit));
-    let path = flags.get("config-file").map_or(DOCKER_CONFIG, String::as_str);
-    let options = Options { file: settings(target, path)?, path: path.to_owned(), flags };
-    conflict(&options).map(|()| options)
-}
-
 /// The words of `ExecStart=` after the program, with their variables replaced (systemd.service(5),
 /// "COMMAND LINES").
 fn command_line(target: &Target, unit: &Unit) -> Vec<String> {
@@ -119,28 +108,22 @@ fn with_variables(word: String, variables: &BTreeMap<String, String>) -> String 
     variables.iter().fold(word, |word, (name, value)| word.replace(&format!("${{{name}}}"), value))
 }
 
-/// Short options, and those whose name in `daemon.json` is another one.
-const OTHER_NAMES: [(&str, &str); 19] = [
-    ("b", "bridge"),
-    ("D", "debug"),
-    ("G", "group"),
-    ("H", "hosts"),
-    ("l", "log-level"),
-    ("p", "pidfile"),
-    ("s", "storage-driver"),
-    ("host", "hosts"),
-    ("label", "labels"),
-    ("dns-opt", "dns-opts"),
-    ("default-ulimit", "default-ulimits"),
-    ("log-opt", "log-opts"),
-    ("storage-opt", "storage-opts"),
-    ("exec-opt", "exec-opts"),
-    ("insecure-registry", "insecure-registries"),
-    ("registry-mirror", "registry-mirrors"),
-    ("authorization-plugin", "authorization-plugins"),
-    ("default-address-pool", "default-address-pools"),
-    ("add-runtime", "runtimes"),
-];
+/// A row of `docker-options.tsv`: a key of `daemon.json`, what it holds, and the flags that set it
+/// where they have other names.
+struct Known {
+    key: &'static str,
+    kind: &'static str,
+    flags: &'static str,
+}
+
+fn known() -> impl Iterator<Item = Known> {
+    let lines = include_str!("docker-options.tsv").lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| {
+        let mut columns = line.split('\t');
+        let mut column = || columns.next().unwrap_or_default();
+        Known { key: column(), kind: column(), flags: column() }
+    })
+}
 
 /// Each option with its value, by its name in `daemon.json`.
 fn flags(words: &[String]) -> BTreeMap<String, String> {
@@ -150,79 +133,17 @@ fn flags(words: &[String]) -> BTreeMap<String, String> {
         let Some(option) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else {
             continue;
         };
-        let (name, value) = match option.split_once('=') {
-            Some((name, value)) => (name, value.to_owned()),
-            None => {
-                let value = words
-                    .next_if(|next| !next.starts_with('-') && kind(option) != Some(Kind::Bool));
-                (option, value.cloned().unwrap_or_else(|| "true".into()))
-            }
-        };
-        let known = OTHER_NAMES.iter().find(|(other, _)| *other == name);
-        flags.insert(known.map_or(name, |(_, name)| name).to_owned(), value);
+        let (name, value) = option
+            .split_once('=')
+            .map_or((option, None), |(name, value)| (name, Some(value.to_owned())));
+        let known = known().find(|known| known.key == name || has_word(known.flags, name));
+        let is_switch = known.as_ref().is_some_and(|known| known.kind == "bool");
+        let is_value = |next: &&String| !is_switch && !next.starts_with('-');
+        let value = value.or_else(|| words.next_if(is_value).cloned());
+        let key = known.map_or(name, |known| known.key);
+        flags.insert(key.to_owned(), value.unwrap_or_else(|| "true".into()));
     }
     flags
-}
-
-/// What a key of `daemon.json` holds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
-    Bool,
-    Number,
-    Text,
-    Texts,
-    Objects,
-    BoolMap,
-    TextMap,
-    ObjectMap,
-    Other,
-}
-
-/// Docker's documentation, "dockerd", and the names that older versions know; without those of
-/// Swarm, which ECS does not use.
-const KINDS: [(Kind, &str); 9] = [
-    (
-        Kind::Bool,
-        "allow-direct-routing cri-containerd debug disable-legacy-registry experimental icc init \
-        ip-forward ip-forward-no-drop ip-masq ip6tables iptables ipv6 live-restore \
-        no-new-privileges raw-logs selinux-enabled tls tlsverify userland-proxy D",
-    ),
-    (
-        Kind::Number,
-        "cpu-rt-period cpu-rt-runtime max-concurrent-downloads max-concurrent-uploads \
-        max-download-attempts mtu network-control-plane-mtu network-diagnostic-port \
-        oom-score-adjust shutdown-timeout",
-    ),
-    (
-        Kind::Text,
-        "api-cors-header bip bip6 bridge bridge-accept-fwmark cgroup-parent cluster-advertise \
-        cluster-store containerd containerd-namespace containerd-plugin-namespace data-root \
-        default-cgroupns-mode default-gateway default-gateway-v6 default-ipc-mode \
-        default-runtime deprecated-key-path exec-root firewall-backend fixed-cidr \
-        fixed-cidr-v6 graph group http-proxy https-proxy init-path ip log-driver log-format \
-        log-level metrics-addr no-proxy pidfile seccomp-profile storage-driver \
-        tlscacert tlscert tlskey userland-proxy-path userns-remap",
-    ),
-    (
-        Kind::Texts,
-        "allow-nondistributable-artifacts authorization-plugins cdi-spec-dirs dns dns-opts \
-        dns-search exec-opts host-gateway-ips hosts insecure-registries labels \
-        node-generic-resources registry-mirrors storage-opts",
-    ),
-    (Kind::Objects, "default-address-pools"),
-    (Kind::BoolMap, "features"),
-    (Kind::TextMap, "cluster-store-opts log-opts proxies"),
-    (Kind::ObjectMap, "default-network-opts default-ulimits runtimes"),
-    (Kind::Other, "builder default-shm-size host-gateway-ip"),
-];
-
-fn known_keys(keys: &'static str) -> impl Iterator<Item = &'static str> {
-    keys.split_whitespace()
-}
-
-fn kind(key: &str) -> Option<Kind> {
-    let known = KINDS.iter().find(|(_, keys)| known_keys(keys).any(|known| known == key));
-    known.map(|(kind, _)| *kind)
 }
 
 fn settings(target: &Target, path: &str) -> Found<Map<String, Value>> {
@@ -243,42 +164,48 @@ fn settings(target: &Target, path: &str) -> Found<Map<String, Value>> {
         Ok(_) => return stops("is not a JSON object"),
         Err(_) => return stops("is not valid JSON"),
     };
-    if let Some((key, _)) = object.iter().find(|(key, value)| !fits(value, kind(key))) {
-        return stops(&format!("has a value of the wrong type for `{key}`"));
-    }
     // Newer versions know more; what is nearly one of these is misspelt.
-    let keys = || KINDS.into_iter().flat_map(|(_, keys)| known_keys(keys));
-    let mut unknown = object.keys().filter(|key| kind(key).is_none());
-    match unknown.find_map(|key| Some((key, nearest(key, keys())?))) {
-        Some((key, known)) => {
-            stops(&format!("has the unknown key `{key}` (did you mean `{known}`?)"))
+    for (key, value) in &object {
+        match known().find(|known| known.key == key) {
+            Some(Known { kind, .. }) if !fits(value, kind) => {
+                return stops(&format!("has a value of the wrong type for `{key}`"));
+            }
+            Some(_) => {}
+            None => {
+                if let Some(near) = nearest(key, known().map(|known| known.key)) {
+                    return stops(&format!("has the unknown key `{key}` (did you mean `{near}`?)"));
+                }
+            }
         }
-        None => Ok(object),
     }
+    Ok(object)
 }
 
-fn fits(value: &Value, kind: Option<Kind>) -> bool {
+fn fits(value: &Value, kind: &str) -> bool {
     let each = |is: fn(&Value) -> bool| value.as_array().is_some_and(|all| all.iter().all(is));
     let map = |is: fn(&Value) -> bool| value.as_object().is_some_and(|all| all.values().all(is));
     match kind {
         _ if value.is_null() => true,
-        Some(Kind::Bool) => value.is_boolean(),
-        Some(Kind::Number) => value.is_i64(),
-        Some(Kind::Text) => value.is_string(),
-        Some(Kind::Texts) => each(Value::is_string),
-        Some(Kind::Objects) => each(Value::is_object),
-        Some(Kind::BoolMap) => map(Value::is_boolean),
-        Some(Kind::TextMap) => map(Value::is_string),
-        Some(Kind::ObjectMap) => map(Value::is_object),
-        Some(Kind::Other) | None => true,
+        "bool" => value.is_boolean(),
+        "number" => value.is_i64(),
+        "text" => value.is_string(),
+        "texts" => each(Value::is_string),
+        "objects" => each(Value::is_object),
+        "bool-map" => map(Value::is_boolean),
+        "text-map" => map(Value::is_string),
+        "object-map" => map(Value::is_object),
+        _ => true,
     }
 }
 
 /// An option that is set twice, which Docker refuses; but it merges runtimes.
-fn conflict(options: &Options) -> Found<()> {
-    let is_twice = |name: &&String| *name != "runtimes" && options.file.contains_key(*name);
-    let Some(name) = options.flags.keys().find(is_twice) else { return Ok(()) };
-    let path = &options.path;
+fn check_twice(
+    flags: &BTreeMap<String, String>,
+    file: &Map<String, Value>,
+    path: &str,
+) -> Found<()> {
+    let is_twice = |name: &&String| *name != "runtimes" && file.contains_key(*name);
+    let Some(name) = flags.keys().find(is_twice) else { return Ok(()) };
     failure(
         format!("`{name}` is set on Docker's command line and in {path}: Docker does not start"),
         format!(
@@ -292,20 +219,27 @@ fn major_version(target: &Target) -> Option<u32> {
     const MAX_STATUS: usize = 8 << 20;
     let status = files::read(&target.path("/var/lib/dpkg/status"), MAX_STATUS).ok()?;
     let status = String::from_utf8_lossy(&status);
-    let mut packages = status.split("\n\n");
-    let docker = packages.find(|package| {
-        ["docker.io", "docker-ce"]
-            .iter()
-            .any(|name| package.lines().any(|line| line.strip_prefix("Package: ") == Some(name)))
-    })?;
+    let is_docker = |line: &str| ["Package: docker.io", "Package: docker-ce"].contains(&line);
+    let docker = status.split("\n\n").find(|package| package.lines().any(is_docker))?;
     let version = docker.lines().find_map(|line| line.strip_prefix("Version: "))?;
-    let version = version.rsplit(':').next()?;
-    version.split('.').next()?.parse().ok()
+    version.rsplit(':').next()?.split('.').next()?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_have_known_kinds_and_no_name_twice() {
+        let kinds = "bool number text texts objects bool-map text-map object-map other";
+        let mut names = std::collections::BTreeSet::new();
+        for Known { key, kind, flags } in known() {
+            assert!(has_word(kinds, kind), "{key}");
+            for name in std::iter::once(key).chain(flags.split_whitespace()) {
+                assert!(names.insert(name), "{name}");
+            }
+        }
+    }
 
     #[test]
     fn flags_have_the_names_of_daemon_json() {

@@ -169,6 +169,11 @@ fn run_all<T: Send + 'static>(jobs: Vec<Job<T>>, until: Instant) -> Vec<Option<T
     results
 }
 
+/// Whether a list, one word after the other, has this one.
+fn has_word(list: &str, word: &str) -> bool {
+    !word.is_empty() && list.split(' ').any(|one| one == word)
+}
+
 /// An error and its causes, on one line, each once.
 fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();

@@ -14,7 +14,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Target, with_causes};
 use crate::error::{Diagnostic, Error, RuntimeFailed};
-use crate::files::HostFiles;
 use crate::identity::{self, Clients, HostFacts, Identity, imds};
 use crate::install::compose;
 use crate::net::endpoint::{self, ProbeResult, SERVICES, Service};
@@ -69,48 +68,40 @@ pub(super) fn run_probes(target: &mut Target, limit: Duration) {
     if target.observed.unreachable.get().is_some() {
         return;
     }
-    let (runtime, network) = match Network::new(target, limit) {
-        Ok(network) => network,
+    let until = |share| Instant::now() + limit.mul_f32(share);
+    let (deadline, grace) = (until(0.9), until(1.0));
+    let (runtime, clients) = match start(target, until(0.4)) {
+        Ok(started) => started,
         Err(error) => {
             let failure = error.failure();
             return keep(&target.observed.unreachable, (failure.why(), failure.remedy));
         }
     };
     runtime.block_on(async {
-        if let Some(settings) = settings_with_tags(target, &network).await {
+        if let Some(settings) = settings_with_tags(target, &clients).await {
             target.settings = settings;
         }
-        let probes = Probes { target, network: &network, observed: &target.observed };
         // What came in time is kept; what did not is reported as such.
-        let _out_of_time = timeout_at(network.deadline + limit.mul_f32(0.1), probes.all()).await;
+        let probes = Probes { target, clients: &clients, deadline };
+        let _out_of_time = timeout_at(grace, probes.all()).await;
     });
     runtime.shutdown_background();
 }
 
-/// How this host reaches the network, and until when.
-struct Network {
-    clients: Clients,
-    deadline: Instant,
-}
-
-impl Network {
-    fn new(target: &Target, limit: Duration) -> Result<(Runtime, Self), Error> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(RuntimeFailed)?;
-        let (began, files) = (Instant::now(), HostFiles::read(target.root()));
-        let (metadata, all) = (began + limit.mul_f32(0.4), began + limit.mul_f32(0.9));
-        let clients = Clients::new(&target.settings, &files, &target.variables, metadata)?;
-        Ok((runtime, Network { clients, deadline: all }))
-    }
+/// How this host reaches the network; metadata until then.
+fn start(target: &Target, metadata: Instant) -> Result<(Runtime, Clients), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(RuntimeFailed)?;
+    let clients = Clients::new(&target.settings, &target.files, &target.variables, metadata)?;
+    Ok((runtime, clients))
 }
 
 /// The settings with those of instance tags, if they are asked for and can be read.
-async fn settings_with_tags(target: &Target, network: &Network) -> Option<Settings> {
+async fn settings_with_tags(target: &Target, clients: &Clients) -> Option<Settings> {
     if !target.settings.from_tags {
         return None;
     }
-    let asked = network.clients.source.tags();
-    let tags = timeout(Duration::from_secs(2), asked).await.ok()?.ok()??;
+    let tags = timeout(Duration::from_secs(2), clients.source.tags()).await.ok()?.ok()??;
     let tags = tags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     target.settings.clone().with_tags(Given::tags(tags).ok()?).ok()
 }
@@ -118,20 +109,20 @@ async fn settings_with_tags(target: &Target, network: &Network) -> Option<Settin
 #[derive(Clone, Copy)]
 struct Probes<'p> {
     target: &'p Target,
-    network: &'p Network,
-    observed: &'p Observations,
+    clients: &'p Clients,
+    deadline: Instant,
 }
 
 impl Probes<'_> {
     async fn all(self) {
-        if let Some(imds) = self.network.clients.source.imds() {
-            keep(&self.observed.imds, imds.begin_session().await);
+        if let Some(imds) = self.clients.source.imds() {
+            keep(&self.target.observed.imds, imds.begin_session().await);
         }
         tokio::join!(self.metadata(), self.services(), self.role());
     }
 
     async fn metadata(self) {
-        let (observed, imds) = (self.observed, self.network.clients.source.imds());
+        let (observed, imds) = (&self.target.observed, self.clients.source.imds());
         let Some((imds, Ok(_))) = imds.zip(observed.imds.get()) else { return };
         tokio::join!(
             async {
@@ -155,22 +146,23 @@ impl Probes<'_> {
 
     async fn connect(self, service: Service, url: Option<url::Url>) {
         let Some(url) = url else { return };
-        let answer = endpoint::probe(&self.network.clients.http, &url).await;
-        let mut endpoints = self.observed.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = endpoint::probe(&self.clients.http, &url).await;
+        let mut endpoints =
+            self.target.observed.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
         endpoints.insert(service, answer);
     }
 
     async fn region(self) -> Option<String> {
         match &self.target.settings.aws.region {
             Some(region) => Some(region.clone()),
-            None => self.network.clients.source.region().await,
+            None => self.clients.source.region().await,
         }
     }
 
     /// The role's credentials, and what they give access to.
     async fn role(self) {
-        let observed = self.observed;
-        keep(&observed.facts, self.network.clients.source.facts(None, &|_| {}).await);
+        let observed = &self.target.observed;
+        keep(&observed.facts, self.clients.source.facts(None, &|_| {}).await);
         let Some(Ok(facts)) = observed.facts.get() else { return };
         tokio::join!(
             async {
@@ -185,18 +177,17 @@ impl Probes<'_> {
     }
 
     async fn identity(self, facts: &HostFacts) -> Result<Identity, identity::Error> {
-        let Network { clients, deadline, .. } = self.network;
-        let settings = &self.target.settings;
-        identity::confirm(facts, settings, &clients.http, *deadline, pending()).await
+        let Probes { target, clients, deadline } = self;
+        identity::confirm(facts, &target.settings, &clients.http, deadline, pending()).await
     }
 
     async fn sources(self, facts: &HostFacts) -> Vec<Result<Fetched, source::Error>> {
         let access = source::Access {
-            http: &self.network.clients.http,
+            http: &self.clients.http,
             aws: &self.target.settings.aws,
             credentials: Some(&facts.credentials),
             region: facts.reported.region.clone(),
-            deadline: self.network.deadline,
+            deadline: self.deadline,
             cached: None,
         };
         let settings = &self.target.settings;
@@ -214,7 +205,7 @@ impl Probes<'_> {
         let answer = self.attempt(&DISCOVER_POLL_ENDPOINT, facts).await;
         let url = |field| answer.as_ref().ok().and_then(|answer| answer.url(field));
         let (agent, telemetry) = (url("endpoint"), url("telemetryEndpoint"));
-        keep(&self.observed.ecs, answer);
+        keep(&self.target.observed.ecs, answer);
         tokio::join!(
             self.connect(Service::EcsAgent, agent),
             self.connect(Service::EcsTelemetry, telemetry)
@@ -224,7 +215,7 @@ impl Probes<'_> {
     async fn attempt(self, action: &Action, facts: &HostFacts) -> Result<Answer, String> {
         let aws = &self.target.settings.aws;
         let region = aws.region.as_deref().or(facts.reported.region.as_deref());
-        let http = &self.network.clients.http;
+        let http = &self.clients.http;
         signed::attempt(action, aws, region, &facts.credentials, http).await
     }
 }

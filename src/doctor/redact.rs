@@ -9,18 +9,13 @@ use ecs_config::text::lossy;
 use ecs_config::variables;
 use serde_json::{Map, Value};
 
-use super::unit_files;
+use super::{has_word, unit_files};
 use crate::paths;
 use crate::settings::Given;
 use crate::source::Source;
 
 /// In place of what was taken out.
 const REDACTED: &str = "[redacted]";
-
-/// Whether a list, one word after the other, has this one.
-fn has(list: &str, word: &str) -> bool {
-    !word.is_empty() && list.split(' ').any(|one| one == word)
-}
 
 /// The text that may leave; or why none of it may.
 pub(super) type Redacted = Result<String, &'static str>;
@@ -77,9 +72,9 @@ pub(super) fn unit(text: &str) -> Redacted {
 
 fn directive(name: &str, value: &str) -> String {
     let shown = match name {
-        _ if has(PLAIN, name) => value.to_owned(),
+        _ if has_word(PLAIN, name) => value.to_owned(),
         _ if FAMILIES.split(' ').any(|start| name.starts_with(start)) => value.to_owned(),
-        _ if has(COMMANDS, name) => command(value),
+        _ if has_word(COMMANDS, name) => command(value),
         "Environment" => {
             let shown = unit_files::items(value).into_iter().map(|item| {
                 let (name, value) = item.split_once('=').unwrap_or_default();
@@ -97,7 +92,7 @@ fn directive(name: &str, value: &str) -> String {
 fn command(line: &str) -> String {
     let mut shown: Vec<&str> = Vec::new();
     for (at, word) in line.split_whitespace().enumerate() {
-        match flag(word).or((at == 0 || has(WORDS, word)).then_some(word)) {
+        match flag(word).or((at == 0 || has_word(WORDS, word)).then_some(word)) {
             Some(word) => shown.push(word),
             None if shown.last() != Some(&REDACTED) => shown.push(REDACTED),
             None => {}
@@ -190,7 +185,7 @@ fn json(text: &str, whole: &str, named: fn(&str) -> bool) -> Redacted {
     let mut shown = Map::new();
     let mut others = 0;
     for (name, value) in object(text)? {
-        match (has(whole, &name), named(&name)) {
+        match (has_word(whole, &name), named(&name)) {
             (true, _) => _ = shown.insert(name, value),
             (false, true) => _ = shown.insert(name, REDACTED.into()),
             (false, false) => others += 1,
@@ -218,11 +213,11 @@ fn cloud_init_fields(fields: Map<String, Value>) -> Map<String, Value> {
             ("datasource", Value::String(source)) => {
                 source.split(|c: char| !c.is_ascii_alphanumeric()).next()?.into()
             }
-            ("stage", Value::String(stage)) if has(STAGES, &stage) => stage.into(),
+            ("stage", Value::String(stage)) if has_word(STAGES, &stage) => stage.into(),
             ("stage", Value::Null) => Value::Null,
             ("start" | "finished", value @ (Value::Number(_) | Value::Null)) => value,
             ("errors", Value::Array(errors)) => errors.len().into(),
-            (stage, Value::Object(fields)) if has(STAGES, stage) => {
+            (stage, Value::Object(fields)) if has_word(STAGES, stage) => {
                 Value::Object(cloud_init_fields(fields))
             }
             _ => return None,
@@ -235,8 +230,9 @@ fn cloud_init_fields(fields: Map<String, Value>) -> Map<String, Value> {
 /// The distribution.
 pub(super) fn os_release(text: &str) -> Redacted {
     const FIELDS: &str = "ID ID_LIKE NAME PLATFORM_ID PRETTY_NAME VARIANT_ID VERSION VERSION_ID";
-    let known =
-        text.lines().filter(|line| line.split_once('=').is_some_and(|(name, _)| has(FIELDS, name)));
+    let known = text
+        .lines()
+        .filter(|line| line.split_once('=').is_some_and(|(name, _)| has_word(FIELDS, name)));
     Ok(known.map(|line| format!("{line}\n")).collect())
 }
 

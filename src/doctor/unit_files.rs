@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::has_word;
 use crate::files::read_text;
 use crate::paths::MAX_CONFIG;
 
@@ -30,21 +31,12 @@ impl Unit {
     /// What is assigned to a list; an empty assignment resets it, unless it is one of dependencies
     /// (systemd.unit(5): "dependencies … cannot be reset to an empty list").
     pub(super) fn values(&self, key: &str) -> Vec<&str> {
-        const DEPENDENCIES: [&str; 9] = [
-            "After",
-            "Before",
-            "Wants",
-            "Requires",
-            "Requisite",
-            "BindsTo",
-            "PartOf",
-            "Upholds",
-            "Conflicts",
-        ];
+        const DEPENDENCIES: &str =
+            "After Before Wants Requires Requisite BindsTo PartOf Upholds Conflicts";
         let mut values = Vec::new();
         for (_, value) in self.assignments.iter().filter(|(name, _)| name == key) {
             match value.as_str() {
-                "" if DEPENDENCIES.contains(&key) => {}
+                "" if has_word(DEPENDENCIES, key) => {}
                 "" => values.clear(),
                 value => values.push(value),
             }
@@ -79,6 +71,11 @@ impl Unit {
     }
 }
 
+/// The entries of a folder; none where it cannot be read.
+fn entries(folder: PathBuf) -> impl Iterator<Item = fs::DirEntry> {
+    fs::read_dir(folder).into_iter().flatten().flatten()
+}
+
 /// The unit of that name, if there is one.
 pub(super) fn read(root: &Path, name: &str) -> Option<Unit> {
     let main = FOLDERS
@@ -93,26 +90,22 @@ pub(super) fn read(root: &Path, name: &str) -> Option<Unit> {
     let is_empty = fs::metadata(&main).is_ok_and(|file| file.is_file() && file.len() == 0);
     // The file's own name, where this one is an alias.
     let own = main.file_name().and_then(|name| name.to_str()).filter(|own| *own != name);
-    let mut names = vec![];
-    names.extend(name.rsplit_once('.').map(|(_, kind)| kind));
-    names.extend(own);
-    names.push(name);
-    let drop_ins = drop_ins(root, &names).into_values();
-    let texts = std::iter::once(main).chain(drop_ins);
-    let texts = texts.filter_map(|path| read_text(&path, MAX_CONFIG));
+    // `service.d` is for every service.
+    let kind = name.rsplit_once('.').map(|(_, kind)| kind);
+    let names = kind.into_iter().chain(own).chain([name]);
+    let folders = names.flat_map(|name| FOLDERS.iter().rev().map(move |it| (it, name)));
+    // By file name, which is the order in which they are read; the file of the most specific name
+    // in the strongest folder replaces all others of its name.
+    let drop_ins: BTreeMap<OsString, PathBuf> =
+        folders.flat_map(|(folder, name)| drop_ins(&root.join(folder), name)).collect();
+    let paths = std::iter::once(&main).chain(drop_ins.values());
+    let texts = paths.filter_map(|path| read_text(path, MAX_CONFIG));
     let assignments = texts.flat_map(|text| assignments(&text)).collect();
     Some(Unit { masked: is_null || is_empty, assignments })
 }
 
-/// By file name, which is the order in which they are read; the file of the most specific name in
-/// the strongest folder replaces all others of its name. `service.d` is for every service.
-fn drop_ins(root: &Path, names: &[&str]) -> BTreeMap<OsString, PathBuf> {
-    let folders = names.iter().flat_map(|name| FOLDERS.iter().rev().map(move |it| (it, name)));
-    folders.flat_map(|(folder, name)| drop_ins_in(&root.join(folder), name)).collect()
-}
-
-fn drop_ins_in(folder: &Path, name: &str) -> BTreeMap<OsString, PathBuf> {
-    let entries = fs::read_dir(folder.join(format!("{name}.d"))).into_iter().flatten().flatten();
+fn drop_ins(folder: &Path, name: &str) -> BTreeMap<OsString, PathBuf> {
+    let entries = entries(folder.join(format!("{name}.d")));
     let files = entries.map(|entry| (entry.file_name(), entry.path()));
     files.filter(|(_, path)| path.extension().is_some_and(|end| end == "conf")).collect()
 }
@@ -128,7 +121,7 @@ pub(super) fn paths(root: &Path, name: &str) -> Vec<PathBuf> {
     let files = folders.flat_map(|folder| {
         let main =
             Some(root.join(folder).join(name)).filter(|path| path.symlink_metadata().is_ok());
-        let drop_ins = drop_ins_in(&root.join(folder), name).into_values();
+        let drop_ins = drop_ins(&root.join(folder), name).into_values();
         main.into_iter().chain(drop_ins.take(MAX_DROP_INS))
     });
     files.collect()
@@ -137,15 +130,13 @@ pub(super) fn paths(root: &Path, name: &str) -> Vec<PathBuf> {
 /// What this unit pulls in by links: `kind` is `wants` or `requires`.
 pub(super) fn links(root: &Path, name: &str, kind: &str) -> Vec<String> {
     let folders = FOLDERS.iter().map(|folder| root.join(folder).join(format!("{name}.{kind}")));
-    let entries = folders.flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
-    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    folders.flat_map(entries).filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
 /// Whether any other unit pulls this one in at boot.
 pub(super) fn is_enabled(root: &Path, name: &str) -> bool {
-    let entries = FOLDERS.iter().flat_map(|folder| fs::read_dir(root.join(folder)));
-    let mut folders = entries.flatten().flatten().map(|entry| entry.path());
-    folders.any(|folder| {
+    FOLDERS.iter().flat_map(|folder| entries(root.join(folder))).any(|entry| {
+        let folder = entry.path();
         let kind = folder.extension().unwrap_or_default();
         (kind == "wants" || kind == "requires") && folder.join(name).symlink_metadata().is_ok()
     })

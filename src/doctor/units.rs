@@ -1,6 +1,7 @@
 //! The order of the units, read from their files: which waits for which, and whether any waits for
 //! ever.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Target;
@@ -79,17 +80,18 @@ const NODES: [&str; 8] = [
 ];
 
 fn check_order(target: &Target) -> Found {
-    let units = NODES.map(|name| unit_files::read(target.root(), name));
-    if NODES.iter().zip(&units).all(|(name, unit)| name.ends_with(".target") || unit.is_none()) {
+    let root = target.root();
+    let is_unit = |name| unit_files::read(root, name).is_some();
+    if !NODES.into_iter().any(|name| !name.ends_with(".target") && is_unit(name)) {
         return skipped("there are no units to order");
     }
-    let graph = graph(target.root(), units.map(Option::unwrap_or_default));
-    match (0..NODES.len()).find_map(|start| cycle(&graph, &[start])) {
+    let graph = graph(root);
+    match NODES.into_iter().find_map(|start| cycle(&graph, &[start])) {
         None => ok("no unit waits for itself"),
         Some(cycle) => failure(
             format!(
                 "each waits for the next, and systemd will leave one of them out: {}",
-                cycle.into_iter().map(|node| NODES[node]).collect::<Vec<_>>().join(" → ")
+                cycle.join(" → ")
             ),
             "remove the After= or Before= that closes the cycle; on Debian and Ubuntu nothing that the agent waits for may come \
              After=cloud-final.service (`systemctl cat ecs-bootstrap.service` shows which file it is in)",
@@ -97,34 +99,36 @@ fn check_order(target: &Target) -> Found {
     }
 }
 
-type Graph = [Vec<usize>; NODES.len()];
+/// The nodes that must be up before each.
+type Graph = BTreeMap<&'static str, Vec<&'static str>>;
 
-fn graph(root: &Path, units: [Unit; NODES.len()]) -> Graph {
-    std::array::from_fn(|node| waits_for(root, &units, node))
-}
-
-/// The nodes that must be up before this one: its own After=, the others' Before=, and, of a
-/// target, what it pulls in, unless that comes after the target itself.
-fn waits_for(root: &Path, units: &[Unit; NODES.len()], node: usize) -> Vec<usize> {
-    let name = NODES[node];
-    let kinds: &[&str] = if name.ends_with(".target") { &["wants", "requires"] } else { &[] };
-    let pulled: Vec<String> = kinds.iter().flat_map(|kind| links(root, name, kind)).collect();
-    let waits = |other: &usize| {
-        let pulls = pulled.iter().any(|link| link == NODES[*other]);
-        units[node].lists("After", NODES[*other])
-            || units[*other].lists("Before", name)
-            || pulls && !units[*other].lists("After", name)
+/// Its own After=, the others' Before=, and, of a target, what it pulls in, unless that comes after
+/// the target itself.
+fn graph(root: &Path) -> Graph {
+    let units = NODES.map(|name| (name, unit_files::read(root, name).unwrap_or_default()));
+    let before = |(name, unit): &(&'static str, Unit)| {
+        let is_target = name.ends_with(".target");
+        let kinds = ["wants", "requires"].into_iter().filter(|_| is_target);
+        let pulled: Vec<String> = kinds.flat_map(|kind| links(root, name, kind)).collect();
+        let waits = |(other, it): &&(&'static str, Unit)| {
+            let pulls = pulled.iter().any(|link| link == other);
+            unit.lists("After", other)
+                || it.lists("Before", name)
+                || pulls && !it.lists("After", name)
+        };
+        let others = units.iter().filter(|(other, _)| other != name).filter(waits);
+        (*name, others.map(|(other, _)| *other).collect())
     };
-    (0..NODES.len()).filter(|other| *other != node).filter(waits).collect()
+    units.iter().map(before).collect()
 }
 
 /// A path from its first node back to that node.
-fn cycle(graph: &Graph, path: &[usize]) -> Option<Vec<usize>> {
-    let (first, last) = (path.first()?, path.last()?);
-    if graph[*last].contains(first) {
-        return Some([path, &[*first]].concat());
+fn cycle(graph: &Graph, path: &[&'static str]) -> Option<Vec<&'static str>> {
+    let (first, before) = (*path.first()?, &graph[path.last()?]);
+    if before.contains(&first) {
+        return Some([path, &[first]].concat());
     }
-    let mut unvisited = graph[*last].iter().filter(|next| !path.contains(next));
+    let mut unvisited = before.iter().filter(|next| !path.contains(next));
     unvisited.find_map(|next| cycle(graph, &[path, &[*next]].concat()))
 }
 
@@ -135,15 +139,13 @@ fn check_user_data(target: &Target) -> Found {
     let Some((agent, _)) = agent(root) else {
         return ok("no agent is installed that could wait for user data");
     };
-    let graph = graph(root, NODES.map(|name| unit_files::read(root, name).unwrap_or_default()));
-    let mut waiting: Vec<usize> =
-        (0..NODES.len()).filter(|node| NODES[*node] == CLOUD_FINAL).collect();
-    while let Some(next) = (0..NODES.len()).find(|node| {
-        !waiting.contains(node) && graph[*node].iter().any(|other| waiting.contains(other))
+    let graph = graph(root);
+    let mut waiting = vec![CLOUD_FINAL];
+    while let Some((next, _)) = graph.iter().find(|(name, before)| {
+        !waiting.contains(name) && before.iter().any(|other| waiting.contains(other))
     }) {
         waiting.push(next);
     }
-    let waiting: Vec<&'static str> = waiting.into_iter().map(|node| NODES[node]).collect();
     if waiting.contains(&agent) {
         return user_data::check_waiting(target, waiting);
     }

@@ -1,5 +1,6 @@
 //! What one command of a shell script does: its words are as the shell hands them over.
 
+use super::super::has_word;
 use crate::paths::AGENT_UNITS;
 
 /// The port of the agent's introspection endpoint.
@@ -126,22 +127,8 @@ pub(super) fn script<'a>(words: &'a [&'a str]) -> Option<Script<'a>> {
 
 /// Without assignments, and without programs that run another one and wait for it.
 pub(super) fn without_prefixes<'w, 'a>(mut words: &'w [&'a str]) -> &'w [&'a str] {
-    const PREFIXES: [&str; 14] = [
-        "sudo",
-        "doas",
-        "env",
-        "exec",
-        "command",
-        "nice",
-        "ionice",
-        "nohup",
-        "setsid",
-        "builtin",
-        "stdbuf",
-        "busybox",
-        "systemd-inhibit",
-        "chronic",
-    ];
+    const PREFIXES: &str = "sudo doas env exec command nice ionice nohup setsid builtin stdbuf busybox \
+        systemd-inhibit chronic";
     const WAITS: [&str; 6] = ["--wait", "--scope", "-t", "--pty", "-P", "--pipe"];
     while let [first, rest @ ..] = words {
         let has = |wanted: &[&str]| rest.iter().any(|word| wanted.contains(word));
@@ -150,7 +137,7 @@ pub(super) fn without_prefixes<'w, 'a>(mut words: &'w [&'a str]) -> &'w [&'a str
             "systemd-run" => has(&WAITS),
             "runuser" => has(&["--"]),
             "flock" | "cloud-init-per" | "xargs" => true,
-            name => PREFIXES.contains(&name) || assignment(first).is_some(),
+            name => has_word(PREFIXES, name) || assignment(first).is_some(),
         };
         if !is_prefix {
             break;

@@ -8,6 +8,7 @@
 use std::iter::Peekable;
 use std::mem::take;
 
+use super::super::has_word;
 use super::command::{self, PORT, Script};
 use super::known::{Effect, Known, earliest};
 use super::lexer::{Kind, Lexer, Token};
@@ -113,10 +114,9 @@ impl Shell<'_, '_> {
     fn mark(&mut self) -> Option<String> {
         const KEYWORDS: &str = "! { } case do done elif else esac exit fi for function if select then time until while";
         let Token { kind, text, .. } = self.tokens.peek()?;
-        let is_keyword = || KEYWORDS.split(' ').any(|keyword| keyword == text);
         match kind {
             Kind::Operator => {}
-            Kind::Word if is_keyword() => {}
+            Kind::Word if has_word(KEYWORDS, text) => {}
             _ => return Some(String::new()),
         }
         self.tokens.next().map(|token| token.text)
