@@ -7,13 +7,8 @@
 
 use crc_fast::{CrcAlgorithm, checksum};
 
-/// A file in the archive.
-pub(super) struct Member {
-    pub(super) name: String,
-    pub(super) bytes: Vec<u8>,
-    /// In seconds since 1970.
-    pub(super) modified: u64,
-}
+/// A file in the archive: its name, its text, and when it was changed, in seconds since 1970.
+pub(super) type Member = (String, String, u64);
 
 const BLOCK: usize = 512;
 /// The most bytes that a stored block of DEFLATE holds.
@@ -22,11 +17,11 @@ const STORED: usize = 65535;
 /// The files in their order, below one folder. Every name fits: see [`fits`].
 pub(super) fn tar_gz(folder: &str, files: &[Member]) -> Vec<u8> {
     let mut tar = Vec::new();
-    let newest = files.iter().map(|file| file.modified).max().unwrap_or_default();
+    let newest = files.iter().map(|(.., modified)| *modified).max().unwrap_or_default();
     tar.extend(header(&format!("{folder}/"), 0, newest));
-    for file in files {
-        tar.extend(header(&format!("{folder}/{}", file.name), file.bytes.len(), file.modified));
-        tar.extend(&file.bytes);
+    for (name, text, modified) in files {
+        tar.extend(header(&format!("{folder}/{name}"), text.len(), *modified));
+        tar.extend(text.as_bytes());
         tar.resize(tar.len().next_multiple_of(BLOCK), 0);
     }
     tar.resize(tar.len() + 2 * BLOCK, 0);

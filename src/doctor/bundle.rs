@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
 
-use super::archive::{self, Member};
+use super::archive;
 use super::redact::{self, Redacted};
 use super::{DoctorReport, Job, run_all, unit_files, with_causes};
 use crate::install::state;
@@ -191,7 +191,7 @@ fn now() -> u64 {
 }
 
 /// The manifest, what was made here, and what was read.
-fn members(report: &DoctorReport, root: &Path, entries: Vec<Entry>) -> Vec<Member> {
+fn members(report: &DoctorReport, root: &Path, entries: Vec<Entry>) -> Vec<archive::Member> {
     let kernel = files::read_text(Path::new("/proc/sys/kernel/osrelease"), MAX_CONFIG);
     let versions = json!({
         "ecs-bootstrap": env!("CARGO_PKG_VERSION"),
@@ -211,14 +211,12 @@ fn members(report: &DoctorReport, root: &Path, entries: Vec<Entry>) -> Vec<Membe
         made("versions.json", "of this program and of the running kernel", pretty(&versions)),
     ];
     let entries: Vec<Entry> = made.into_iter().chain(entries).map(with_fit_name).collect();
-    let manifest = ("MANIFEST".to_owned(), (manifest(&entries), now()));
-    let files = entries.into_iter().filter_map(|entry| Some((entry.name, entry.content.ok()?)));
-    let member = |(name, (text, modified)): (String, (String, u64))| Member {
-        name,
-        bytes: text.into_bytes(),
-        modified,
-    };
-    std::iter::once(manifest).chain(files).map(member).collect()
+    let manifest = ("MANIFEST".to_owned(), manifest(&entries), now());
+    let files = entries.into_iter().filter_map(|entry| {
+        let (text, modified) = entry.content.ok()?;
+        Some((entry.name, text, modified))
+    });
+    std::iter::once(manifest).chain(files).collect()
 }
 
 /// Names come from folders of the host: an odd one is foreign text, and a long one does not fit.

@@ -64,6 +64,14 @@ pub(super) struct Verdict {
     pub(super) is_consequence: bool,
 }
 
+impl Verdict {
+    /// A warning, which adds this.
+    pub(super) fn softened(self, but: &str) -> Self {
+        let finding = format!("{}; {but}", self.finding);
+        Verdict { outcome: Outcome::Warning, finding, ..self }
+    }
+}
+
 /// What a check has found in order; as an error, so that `?` ends the check, all else.
 pub(super) type Found<T = Verdict> = Result<T, Verdict>;
 

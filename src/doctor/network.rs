@@ -24,7 +24,7 @@ pub(super) const CHECKS: &[Check] = &[
     check("clock", "this host's clock against the Date of AWS's answers", check_clock)
         .needs(&["environment"]),
     check("dns", "the names of AWS's endpoints", check_dns).needs(&["environment"]),
-    check("reach-sts", "any answer from STS", check_reach_sts).needs(&["environment"]),
+    check("reach-sts", "any answer from STS", check_sts).needs(&["environment"]),
     check("reach-s3", "any answer from S3", |target| check_reach(target, Service::S3))
         .needs(&["environment"]),
     check("reach-ecs", "any answer from ECS", |target| check_reach(target, Service::Ecs))
@@ -40,11 +40,11 @@ pub(super) const CHECKS: &[Check] = &[
     check("permission-ecr", "ecr:GetAuthorizationToken, by trying it", check_ecr_permission)
         .needs(&["role", "reach-ecr", "clock"]),
     check("reach-agent", "where the agent connects", |target| {
-        check_named(target, Service::EcsAgent)
+        check_reach(target, Service::EcsAgent)
     })
     .needs(&["permission-ecs"]),
     check("reach-telemetry", "where metrics go", |target| {
-        check_named(target, Service::EcsTelemetry)
+        check_reach(target, Service::EcsTelemetry)
     })
     .needs(&["permission-ecs"]),
 ];
@@ -65,7 +65,7 @@ const SOON: Duration = Duration::from_secs(300);
 const MAX_SSM_AGE: Duration = Duration::from_secs(3600);
 
 fn check_credentials(target: &Target) -> Found {
-    let facts = answered(&target.observed.facts)?.as_ref().or_else(|error| failed(error))?;
+    let facts = answered(&target.observed.facts)?.as_ref().or_else(failed)?;
     let Some(expiry) = facts.credentials.expiry() else { return ssm_file(target) };
     let remedy = "compare this host's clock with the true time; if it is right, the metadata service does not renew them: stop and start the instance";
     let left = |left: Duration| humantime::format_duration(Duration::from_secs(left.as_secs()));
@@ -125,11 +125,9 @@ fn check_clock(target: &Target) -> Found {
 }
 
 fn check_dns(target: &Target) -> Found {
-    let services = SERVICES.into_iter();
-    let endpoints: Vec<ProbeResult> = services
-        .chain([Service::EcsAgent, Service::EcsTelemetry])
-        .filter_map(|service| target.observed.endpoint(service))
-        .collect();
+    let services = SERVICES.into_iter().chain([Service::EcsAgent, Service::EcsTelemetry]);
+    let endpoints: Vec<ProbeResult> =
+        services.filter_map(|service| target.observed.endpoint(service)).collect();
     if endpoints.is_empty() {
         return unknown_region(target);
     }
@@ -147,22 +145,17 @@ fn check_dns(target: &Target) -> Found {
         let is_sts_alone = failed.len() == 1 && sts.as_ref().and_then(unresolved).is_some();
         return if is_sts_alone { without_sts(target, verdict) } else { verdict };
     }
-    let resolved = |endpoint: &&ProbeResult| matches!(endpoint.name, Resolution::Resolved(_));
-    let private: Vec<&str> = endpoints
-        .iter()
-        .filter(|endpoint| endpoint.is_private())
-        .map(|endpoint| endpoint.host.as_str())
-        .collect();
-    match (endpoints.iter().filter(resolved).count(), private.join(", ")) {
+    let is_resolved = |it: &&ProbeResult| matches!(it.name, Resolution::Resolved(_));
+    let private = endpoints.iter().filter(|it| it.is_private());
+    let private: Vec<&str> = private.map(|it| it.host.as_str()).collect();
+    match (endpoints.iter().filter(is_resolved).count(), &private[..]) {
         (0, _) => ok("no name to look up: the endpoints are addresses, or a proxy looks them up"),
-        (count, none) if none.is_empty() => {
-            ok(format!("{count} names resolved, to public addresses"))
-        }
-        (count, private) => ok(format!("{count} names resolved; VPC endpoints: {private}")),
+        (count, []) => ok(format!("{count} names resolved, to public addresses")),
+        (count, _) => ok(format!("{count} names resolved; VPC endpoints: {}", private.join(", "))),
     }
 }
 
-fn check_reach_sts(target: &Target) -> Found {
+fn check_sts(target: &Target) -> Found {
     match target.settings.sts() {
         Sts::Skip => skipped(NOT_ASKED),
         _ => without_sts(target, check_reach(target, Service::Sts)),
@@ -177,23 +170,35 @@ fn without_sts(target: &Target, found: Found) -> Found {
         if target.settings.sts() != Sts::Auto || verdict.outcome != Outcome::Failure {
             return verdict;
         }
-        let finding = format!(
-            "{}; `run` waits 2 s for STS and then takes it for enough that S3 accepts the credentials",
-            verdict.finding
+        let verdict = verdict.softened(
+            "`run` waits 2 s for STS and then takes it for enough that S3 accepts the credentials",
         );
         let remedy = verdict.remedy.map(|remedy| format!("{remedy}; or set sts = \"skip\""));
-        Verdict { outcome: Outcome::Warning, finding, remedy, ..verdict }
+        Verdict { remedy, ..verdict }
     })
 }
 
 fn check_reach(target: &Target, service: Service) -> Found {
-    match target.observed.endpoint(service) {
-        None => without_address(target, service),
-        Some(endpoint) => reached(&endpoint, service),
+    let Some(endpoint) = target.observed.endpoint(service) else {
+        return without_address(target, service);
+    };
+    let of_vpc = if endpoint.is_private() { ", a VPC endpoint" } else { "" };
+    match (endpoint.answered, endpoint.name) {
+        (Ok(()), _) => ok(format!("{} answers{of_vpc}", endpoint.host)),
+        (Err(_), Resolution::Unresolved(_)) => consequence_of("dns"),
+        (Err(why), _) => {
+            failure(format!("{} does not answer: {why}", service.name()), service.remedy())
+        }
     }
 }
 
 fn without_address(target: &Target, service: Service) -> Found {
+    if matches!(service, Service::EcsAgent | Service::EcsTelemetry) {
+        return failure(
+            format!("ECS did not name {}, or it did not answer in time", service.name()),
+            "check whether something other than ECS answers in its service (a proxy, AWS_ENDPOINT_URL)",
+        );
+    }
     let is_located = SERVICES.into_iter().any(|other| target.observed.endpoint(other).is_some());
     if is_located && service == Service::S3 && target.settings.aws.use_fips {
         return failure("S3 has no FIPS endpoint in China", "unset AWS_USE_FIPS_ENDPOINT");
@@ -206,30 +211,6 @@ fn unknown_region(target: &Target) -> Found {
     match target.observed.imds.get() {
         Some(Err(_)) => consequence_of("imds"),
         _ => failure("the region of this host is unknown, or came too late", "set AWS_REGION"),
-    }
-}
-
-fn check_named(target: &Target, service: Service) -> Found {
-    match target.observed.endpoint(service) {
-        None => failure(
-            format!("ECS did not name {}, or it did not answer in time", service.name()),
-            "check whether something other than ECS answers in its service (a proxy, AWS_ENDPOINT_URL)",
-        ),
-        Some(endpoint) => reached(&endpoint, service),
-    }
-}
-
-fn reached(endpoint: &ProbeResult, service: Service) -> Found {
-    match (&endpoint.answered, &endpoint.name) {
-        (Ok(()), _) => ok(format!(
-            "{} answers{}",
-            endpoint.host,
-            if endpoint.is_private() { ", a VPC endpoint" } else { "" }
-        )),
-        (Err(_), Resolution::Unresolved(_)) => consequence_of("dns"),
-        (Err(why), _) => {
-            failure(format!("{} does not answer: {why}", service.name()), service.remedy())
-        }
     }
 }
 
@@ -260,7 +241,7 @@ fn check_sources(target: &Target) -> Found {
     }
     let sources = answered(&target.observed.sources)?;
     for fetched in sources {
-        let fetched = fetched.as_ref().or_else(|error| failed(error))?;
+        let fetched = fetched.as_ref().or_else(failed)?;
         if let Some(what) = source::not_a_configuration(&fetched.bytes) {
             return failure(
                 format!("{}: not a configuration: {what}", fetched.layer.source),
@@ -272,25 +253,19 @@ fn check_sources(target: &Target) -> Found {
 }
 
 fn check_ecs_permission(target: &Target) -> Found {
-    permission(&DISCOVER_POLL_ENDPOINT, Service::Ecs, answered(&target.observed.ecs)?)
+    permission(&DISCOVER_POLL_ENDPOINT, answered(&target.observed.ecs)?)
 }
 
 /// Images may come from elsewhere, or with a task execution role: a host without this permission
 /// still works.
 fn check_ecr_permission(target: &Target) -> Found {
     let answer = answered(&target.observed.ecr)?;
-    permission(&GET_AUTHORIZATION_TOKEN, Service::Ecr, answer).map_err(|verdict| Verdict {
-        outcome: Outcome::Warning,
-        finding: format!(
-            "{}; only tasks with an execution role of their own can pull images from ECR",
-            verdict.finding
-        ),
-        ..verdict
+    permission(&GET_AUTHORIZATION_TOKEN, answer).map_err(|verdict| {
+        verdict.softened("only tasks with an execution role of their own can pull images from ECR")
     })
 }
 
-fn permission(action: &Action, service: Service, answer: &Result<Answer, String>) -> Found {
-    let Action { name, .. } = action;
+fn permission(Action { name, service, .. }: &Action, answer: &Result<Answer, String>) -> Found {
     match answer {
         Err(why) => failure(format!("{name}: {why}"), service.remedy()),
         Ok(Answer { status: 200, .. }) => ok("allowed"),

@@ -63,27 +63,26 @@ fn items(text: &str) -> Vec<Item<'_>> {
     items
 }
 
+/// An item is a command, or a list of them: a list of words, or a line of shell.
 fn scripts(item: &Item) -> Vec<String> {
-    let joined = || item.lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
-    match &item.lines[..] {
-        _ if item.is_whole => flow(&joined()).iter().map(|command| script(&[command])).collect(),
-        [first, ..] if first.starts_with('[') => vec![script(&[&joined()])],
-        ["", rest @ ..] => vec![script(rest)],
-        lines => vec![script(lines)],
+    let lines = match &item.lines[..] {
+        ["", rest @ ..] => rest,
+        lines => lines,
+    };
+    let trimmed: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
+    let list = |text: &str| quoted(flow(text));
+    match trimmed.first().copied().unwrap_or_default() {
+        _ if item.is_whole => {
+            let commands = flow(&trimmed.join(" ")).into_iter();
+            commands.map(|it| if it.starts_with('[') { list(&it) } else { it }).collect()
+        }
+        first if first.starts_with('[') => vec![list(&trimmed.join(" "))],
+        first if first.starts_with("- ") => {
+            let words = trimmed.iter().filter_map(|line| line.strip_prefix('-'));
+            vec![quoted(words.map(scalar))]
+        }
+        _ => vec![value(lines)],
     }
-}
-
-/// A command is a list of words, or a line of shell.
-fn script(lines: &[&str]) -> String {
-    let first = lines.first().map_or("", |line| line.trim());
-    if first.starts_with('[') {
-        return quoted(flow(first));
-    }
-    if first.starts_with("- ") {
-        let words = lines.iter().filter_map(|line| line.trim().strip_prefix('-'));
-        return quoted(words.map(scalar));
-    }
-    value(lines)
 }
 
 /// As cloud-init quotes words for the shell.

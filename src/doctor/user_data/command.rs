@@ -127,28 +127,22 @@ pub(super) fn script<'a>(words: &'a [&'a str]) -> Option<Script<'a>> {
 
 /// Without assignments, and without programs that run another one and wait for it.
 pub(super) fn without_prefixes<'w, 'a>(mut words: &'w [&'a str]) -> &'w [&'a str] {
-    const PREFIXES: &str = "sudo doas env exec command nice ionice nohup setsid builtin stdbuf busybox \
-        systemd-inhibit chronic";
+    const PREFIXES: &str = "sudo doas env exec command nice ionice nohup builtin stdbuf busybox \
+        systemd-inhibit chronic xargs";
     const WAITS: [&str; 6] = ["--wait", "--scope", "-t", "--pty", "-P", "--pipe"];
     while let [first, rest @ ..] = words {
         let has = |wanted: &[&str]| rest.iter().any(|word| wanted.contains(word));
-        let is_prefix = match base(first) {
-            "setsid" => !has(&["-f", "--fork"]),
-            "systemd-run" => has(&WAITS),
-            "runuser" => has(&["--"]),
-            "flock" | "cloud-init-per" | "xargs" => true,
-            name => has_word(PREFIXES, name) || assignment(first).is_some(),
-        };
-        if !is_prefix {
-            break;
-        }
-        words = without_options(rest);
+        // How many words of its own it has after its options.
         let own = match base(first) {
-            "flock" => 1,
-            "cloud-init-per" => 2,
-            _ => 0,
+            "setsid" => (!has(&["-f", "--fork"])).then_some(0),
+            "systemd-run" => has(&WAITS).then_some(0),
+            "runuser" => has(&["--"]).then_some(0),
+            "flock" => Some(1),
+            "cloud-init-per" => Some(2),
+            name => (has_word(PREFIXES, name) || assignment(first).is_some()).then_some(0),
         };
-        words = words.get(own..).unwrap_or_default();
+        let Some(own) = own else { return words };
+        words = without_options(rest).get(own..).unwrap_or_default();
     }
     words
 }
