@@ -41,12 +41,10 @@ fn check_cloud_init(target: &Target) -> Found {
     }
     user_data::check_recognised(target)?;
     let see = "see `cloud-init status --long` and /var/log/cloud-init-output.log";
-    let stages = documents.iter().flat_map(|document| stages(document));
-    let (errors, recovered): (Vec<_>, Vec<_>) =
-        stages.map(|stage| (texts(&stage["errors"]), recovered(stage))).unzip();
-    let count =
-        |texts: Vec<BTreeSet<&str>>| texts.into_iter().flatten().collect::<BTreeSet<_>>().len();
-    match (count(errors), count(recovered)) {
+    let stages: Vec<&Value> = documents.iter().flat_map(|document| stages(document)).collect();
+    let errors: BTreeSet<&str> = stages.iter().flat_map(|stage| texts(&stage["errors"])).collect();
+    let recovered: BTreeSet<&str> = stages.iter().flat_map(|stage| recovered(stage)).collect();
+    match (errors.len(), recovered.len()) {
         (0, 0) => ok("it ran without errors"),
         (0, recovered) => warning(
             format!("it recovered from {}: a part may not have run", plural(recovered, "error")),
@@ -67,14 +65,14 @@ fn stages(document: &Value) -> impl Iterator<Item = &Value> {
     std::iter::once(document).chain(inner)
 }
 
-fn texts(list: &Value) -> BTreeSet<&str> {
-    list.as_array().into_iter().flatten().map(|text| text.as_str().unwrap_or_default()).collect()
+fn texts(list: &Value) -> impl Iterator<Item = &str> {
+    list.as_array().into_iter().flatten().map(|text| text.as_str().unwrap_or_default())
 }
 
 /// But for what is merely deprecated, which runs as before.
-fn recovered(stage: &Value) -> BTreeSet<&str> {
+fn recovered(stage: &Value) -> impl Iterator<Item = &str> {
     let levels = stage["recoverable_errors"].as_object().into_iter().flatten();
-    levels.filter(|(level, _)| *level != "DEPRECATED").flat_map(|(_, list)| texts(list)).collect()
+    levels.filter(|(level, _)| *level != "DEPRECATED").flat_map(|(_, list)| texts(list))
 }
 
 /// What a file system has left for others than root.

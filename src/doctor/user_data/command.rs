@@ -5,17 +5,8 @@ use crate::paths::AGENT_UNITS;
 
 /// The port of the agent's introspection endpoint.
 pub(super) const PORT: &str = "51678";
-const SHELLS: [&str; 6] = ["sh", "bash", "dash", "ash", "ksh", "zsh"];
-
-/// Where the text of a script comes from that a command runs.
-#[derive(Debug, PartialEq)]
-pub(super) enum Script<'a> {
-    Text(String),
-    /// A function's name, or a path.
-    Stored(&'a str),
-    /// What it reads, unless one of these is a path.
-    Input(&'a [&'a str]),
-}
+/// They read a script from a file or from their input.
+pub(super) const SHELLS: &str = "sh bash dash ash ksh zsh";
 
 /// Whether systemd answers this command only when one of these units, or the whole boot, has
 /// started.
@@ -101,27 +92,25 @@ pub(super) fn counts(words: &[&str]) -> bool {
     words.iter().any(compares) || words.windows(3).any(equals)
 }
 
-/// The script that a command runs in the foreground.
-pub(super) fn script<'a>(words: &'a [&'a str]) -> Option<Script<'a>> {
+/// The text of a script that is an argument of the command that runs it.
+pub(super) fn inline(words: &[&str]) -> Option<String> {
     let (program, arguments) = words.split_first()?;
-    let text = |option: fn(&&str) -> bool| {
-        let at = arguments.iter().position(option)?;
-        Some(Script::Text((*arguments.get(at + 1)?).to_owned()))
-    };
-    match base(program) {
-        name if SHELLS.contains(&name) => text(|word| word.starts_with('-') && word.ends_with('c'))
-            .or(Some(Script::Input(arguments))),
-        "su" | "runuser" => {
-            text(|word| *word == "--command" || word.starts_with('-') && word.ends_with('c'))
-        }
-        "eval" => Some(Script::Text(arguments.join(" "))),
+    let name = base(program);
+    let is_su = ["su", "runuser"].contains(&name);
+    let is_option =
+        |word: &&str| is_su && *word == "--command" || word.starts_with('-') && word.ends_with('c');
+    match name {
+        "eval" => Some(arguments.join(" ")),
         "trap" => {
             let (script, signals) = arguments.split_first()?;
             let at_exit = signals.iter().any(|signal| ["EXIT", "0"].contains(signal));
-            at_exit.then(|| Script::Text((*script).to_owned()))
+            at_exit.then(|| (*script).to_owned())
         }
-        "." | "source" => Some(Script::Stored(arguments.first()?)),
-        _ => Some(Script::Stored(program)),
+        _ if is_su || has_word(SHELLS, name) => {
+            let at = arguments.iter().position(is_option)?;
+            arguments.get(at + 1).map(|script| (*script).to_owned())
+        }
+        _ => None,
     }
 }
 

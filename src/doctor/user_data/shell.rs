@@ -9,7 +9,7 @@ use std::iter::Peekable;
 use std::mem::take;
 
 use super::super::has_word;
-use super::command::{self, PORT, Script};
+use super::command::{self, PORT, SHELLS};
 use super::known::{Effect, Known, earliest};
 use super::lexer::{Kind, Lexer, Token};
 
@@ -270,27 +270,30 @@ impl Shell<'_, '_> {
         }
     }
 
-    /// The effect of the script that a command runs.
+    /// The effect of the script that a command runs in the foreground.
     fn script(&mut self, words: &[&str], Simple { line, targets, input, .. }: &Simple) -> Effect {
-        match command::script(words) {
-            Some(Script::Text(text)) => scan(&text, *line, self.known),
-            Some(Script::Stored(name)) => {
-                let Some(called) = self.known.script(name) else { return Effect::default() };
-                // A function may call the one whose name it is given.
-                let given = || words[1..].iter().find_map(|word| self.known.script(word)?.waits);
-                Effect { waits: called.waits.or_else(given), ..called.clone() }
-            }
-            Some(Script::Input(arguments)) => {
-                let file = arguments.iter().find_map(|path| self.known.script(path));
-                let string = || Some((*line, targets.first()?.clone()));
-                match (file, input.clone().or_else(string)) {
-                    (Some(file), _) => file.clone(),
-                    (None, Some((line, text))) => scan(&text, line, self.known),
-                    (None, None) => Effect::default(),
-                }
-            }
-            None => Effect::default(),
+        if let Some(text) = command::inline(words) {
+            return scan(&text, *line, self.known);
         }
+        let (name, arguments) = match words {
+            ["." | "source", name, arguments @ ..] | [name, arguments @ ..] => (name, arguments),
+            [] => return Effect::default(),
+        };
+        let mut given = arguments.iter().filter_map(|word| self.known.script(word));
+        if let Some(called) = self.known.script(name) {
+            // A function may call the one whose name it is given.
+            let within = given.find_map(|script| script.waits);
+            return Effect { waits: called.waits.or(within), ..called.clone() };
+        }
+        if !has_word(SHELLS, command::base(words[0])) {
+            return Effect::default();
+        }
+        if let Some(file) = given.next().cloned() {
+            return file;
+        }
+        let string = || Some((*line, targets.first()?.clone()));
+        let read = input.clone().or_else(string);
+        read.map(|(line, text)| scan(&text, line, self.known)).unwrap_or_default()
     }
 
     /// Keeps the files that a command writes, and returns what it writes.
