@@ -12,9 +12,9 @@ use serde_json::{Map, Value};
 
 use super::check::{Check, Found, check, failure, ok, skipped, warning};
 use super::unit_files::{self, Unit, items};
-use super::{Target, has_word};
+use super::{Target, has_word, units};
 use crate::files;
-use crate::paths::{AGENT_UNITS, DOCKER_CONFIG, DOCKER_UNIT, MAX_CONFIG};
+use crate::paths::{DOCKER_CONFIG, DOCKER_UNIT, MAX_CONFIG};
 
 pub(super) const CHECKS: &[Check] = &[
     check("docker-unit", "whether Docker's unit is there and can start", check_unit),
@@ -23,9 +23,8 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 fn check_unit(target: &Target) -> Found {
-    let mut agents = AGENT_UNITS.into_iter();
     let Some(unit) = unit_files::read(target.root(), DOCKER_UNIT) else {
-        if !agents.any(|name| unit_files::read(target.root(), name).is_some()) {
+        if units::agent(target.root()).is_none() {
             return skipped("neither Docker nor an agent is installed");
         }
         return failure(

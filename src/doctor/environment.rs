@@ -6,6 +6,7 @@ use ecs_config::text::plural;
 use super::check::{Check, Found, check, failure, ok, warning};
 use super::{Target, unit_files};
 use crate::identity::host_kind::{self, Evidence};
+use crate::net::vars;
 use crate::paths::{AGENT_UNITS, DOCKER_UNIT, SSM_REGISTRATION};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -34,7 +35,8 @@ fn check_environment(target: &Target) -> Found {
     if let Some((message, remedy)) = target.observed.unreachable.get() {
         return failure(message, remedy);
     }
-    match KEYS.into_iter().filter(|name| target.variable(name).is_some()).collect::<Vec<_>>() {
+    let set = vars(&target.variables);
+    match KEYS.into_iter().filter(|name| set.contains_key(*name)).collect::<Vec<_>>() {
         none if none.is_empty() => ok("nothing in it interferes"),
         set => warning(
             format!(

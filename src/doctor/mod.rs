@@ -113,11 +113,6 @@ impl Target {
         self.kind.is_external()
     }
 
-    fn variable(&self, name: &str) -> Option<&str> {
-        let set = self.variables.iter().find(|(known, value)| known == name && !value.is_empty());
-        set.map(|(_, value)| value.as_str())
-    }
-
     fn root(&self) -> &Path {
         &self.settings.root
     }

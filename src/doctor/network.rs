@@ -13,6 +13,7 @@ use crate::error::{Diagnostic, ExitStatus};
 use crate::identity::{HostFacts, Identity};
 use crate::net::endpoint::{ProbeResult, Resolution, SERVICES, Service};
 use crate::net::signed::{Action, Answer, DISCOVER_POLL_ENDPOINT, GET_AUTHORIZATION_TOKEN};
+use crate::net::vars;
 use crate::paths::SSM_CREDENTIALS;
 use crate::settings::Sts;
 use crate::source;
@@ -80,7 +81,7 @@ fn check_credentials(target: &Target) -> Found {
 }
 
 fn ssm_file(target: &Target) -> Found {
-    let named = target.variable("AWS_SHARED_CREDENTIALS_FILE").map(Into::into);
+    let named = vars(&target.variables).remove("AWS_SHARED_CREDENTIALS_FILE").map(Into::into);
     let path = named.unwrap_or_else(|| target.path(SSM_CREDENTIALS));
     let Ok(found) = fs::metadata(&path) else {
         return skipped("they carry no time of expiry");

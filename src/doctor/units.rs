@@ -20,7 +20,7 @@ pub(super) const CHECKS: &[Check] = &[
 const CLOUD_FINAL: &str = "cloud-final.service";
 
 /// The agent's unit, by the name that it has here.
-fn agent(root: &Path) -> Option<(&'static str, Unit)> {
+pub(super) fn agent(root: &Path) -> Option<(&'static str, Unit)> {
     AGENT_UNITS.into_iter().find_map(|name| Some((name, unit_files::read(root, name)?)))
 }
 
