@@ -30,7 +30,7 @@ pub(crate) struct Role {
     name: String,
     host: HostType,
     partition: &'static Partition,
-    /// What it must read.
+    /// What it must read: objects, then parameters and secrets.
     sources: Vec<Source>,
     request: RoleRequest,
 }
@@ -123,8 +123,11 @@ impl Role {
         let remedy = "give arn:PARTITION:kms:REGION:ACCOUNT:key/ID; IAM does not grant by alias";
         let is_key = |arn: &str| partition_of_key(arn).is_some();
         validate(&request.kms_key, is_key, "the ARN of a KMS key", remedy)?;
-        let partition = partition(&request, environment_region, sources)?;
-        Ok(Role { name, host, partition, sources: sources.to_vec(), request })
+        let objects = sources.iter().filter(|source| source.object().is_some());
+        let secrets = sources.iter().filter(|source| source.secret().is_some());
+        let sources: Vec<Source> = objects.chain(secrets).cloned().collect();
+        let partition = partition(&request, environment_region, &sources)?;
+        Ok(Role { name, host, partition, sources, request })
     }
 
     /// The ARN of one of AWS's managed policies.
@@ -152,10 +155,13 @@ fn partition(
     sources: &[Source],
 ) -> Result<&'static Partition, Error> {
     let region = request.region.iter().map(|it| (it.clone(), Partition::of_region(it)));
-    let objects = sources.iter().filter_map(|it| Some((it.to_string(), it.object()?.partition()?)));
-    let secrets = sources.iter().filter_map(|it| Some((it.to_string(), it.secret()?.partition()?)));
+    let of_source = |it: &Source| match it.object() {
+        Some(object) => object.partition(),
+        None => it.secret()?.partition(),
+    };
+    let named = sources.iter().filter_map(|it| Some((it.to_string(), of_source(it)?)));
     let keys = request.kms_key.iter().filter_map(|it| Some((it.clone(), partition_of_key(it)?)));
-    let named: Vec<_> = region.chain(objects).chain(secrets).chain(keys).collect();
+    let named: Vec<_> = region.chain(named).chain(keys).collect();
     let ours = match (&request.partition, named.first()) {
         (Some(name), _) => Partition::named(name).ok_or_else(|| Error::Partition(name.clone()))?,
         (None, Some((_, partition))) => partition,

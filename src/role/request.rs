@@ -1,9 +1,11 @@
 //! What is asked of a role, as it was typed.
 
 use clap::{ArgAction, Args, ValueEnum};
+use serde::Serialize;
 
 /// What the host is, and so which service gives it the role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum HostType {
     /// An EC2 container instance
     Ec2,
@@ -27,15 +29,6 @@ impl HostType {
     /// EC2 takes a role by way of an instance profile.
     pub(super) fn has_profile(self) -> bool {
         self != HostType::External
-    }
-
-    /// As it is typed.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            HostType::Ec2 => "ec2",
-            HostType::Batch => "batch",
-            HostType::External => "external",
-        }
     }
 
     /// For headings.

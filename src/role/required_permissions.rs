@@ -35,10 +35,8 @@ pub(super) enum PermissionGroup {
     Agent,
     Ssm,
     Lifecycle,
-    /// What reads the object that the source at this index is.
-    Object(usize),
-    /// What reads the parameter or the secret that the source at this index is.
-    Secret(usize),
+    /// What reads the source at this index.
+    Source(usize),
     /// What decrypts with the key at this index.
     Key(usize),
 }
@@ -120,8 +118,7 @@ pub(super) fn of(role: &Role) -> Vec<Permission> {
         .map(|row| of_row(PermissionGroup::Agent, row, role))
         .chain(ssm.map(|row| of_row(PermissionGroup::Ssm, row, role)))
         .chain(lifecycle(role))
-        .chain(objects(role))
-        .chain(secrets(role))
+        .chain(sources(role))
         .chain(keys(role))
         .collect()
 }
@@ -164,31 +161,27 @@ fn lifecycle(role: &Role) -> impl Iterator<Item = Permission> {
     })
 }
 
-fn objects(role: &Role) -> impl Iterator<Item = Permission> {
-    role.sources.iter().enumerate().filter_map(|(at, source)| {
-        let object = source.object()?;
-        let owner = object.owner.iter();
-        Some(Permission {
-            group: PermissionGroup::Object(at),
-            action: policy::action(object),
-            resource: policy::object_arn(object, role.partition.home),
-            context: owner.map(|owner| ("s3:ResourceAccount", owner.clone())).collect(),
-            consequence: format!("{source} cannot be fetched"),
-            essential: true,
-        })
-    })
-}
-
-fn secrets(role: &Role) -> impl Iterator<Item = Permission> {
-    let region = role.request.region.as_deref();
-    let account = role.request.account.as_deref().unwrap_or("*");
+fn sources(role: &Role) -> impl Iterator<Item = Permission> {
+    let request = &role.request;
+    let account = request.account.as_deref().unwrap_or("*");
     role.sources.iter().enumerate().filter_map(move |(at, source)| {
-        let secret = source.secret()?;
+        let (action, resource, owner) = match (source.object(), source.secret()) {
+            (Some(object), _) => {
+                let resource = policy::object_arn(object, role.partition.home);
+                (policy::action(object), resource, object.owner.as_ref())
+            }
+            (None, Some(secret)) => {
+                let region = request.region.as_deref();
+                let resource = secret.arn(role.partition.name, region, account);
+                (secret.store.action().name, resource, None)
+            }
+            (None, None) => return None,
+        };
         Some(Permission {
-            group: PermissionGroup::Secret(at),
-            action: secret.store.action().name,
-            resource: secret.arn(role.partition.name, region, account),
-            context: Vec::new(),
+            group: PermissionGroup::Source(at),
+            action,
+            resource,
+            context: owner.map(|owner| ("s3:ResourceAccount", owner.clone())).into_iter().collect(),
             consequence: format!("{source} cannot be fetched"),
             essential: true,
         })
@@ -242,9 +235,7 @@ impl PermissionGroup {
             PermissionGroup::Agent => Some(AGENT_POLICY),
             PermissionGroup::Ssm => None,
             PermissionGroup::Lifecycle => Some(LIFECYCLE_POLICY),
-            PermissionGroup::Object(_) | PermissionGroup::Secret(_) | PermissionGroup::Key(_) => {
-                Some(CONFIG_POLICY)
-            }
+            PermissionGroup::Source(_) | PermissionGroup::Key(_) => Some(CONFIG_POLICY),
         }
     }
 }

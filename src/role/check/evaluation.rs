@@ -41,8 +41,7 @@ pub(super) fn findings(role: &Role, snapshot: &RoleSnapshot) -> Vec<RoleFinding>
 struct Evaluation<'a> {
     role: &'a Role,
     snapshot: &'a RoleSnapshot,
-    /// Each required permission, our decision, and the simulator's, where it was asked.
-    decisions: Vec<(&'a Permission, Decision, Option<Simulated>)>,
+    decisions: Vec<(&'a Permission, Decision)>,
 }
 
 impl<'a> Evaluation<'a> {
@@ -50,96 +49,76 @@ impl<'a> Evaluation<'a> {
     /// resource that is one of many it is asked about `*` only, so its "no" does not override ours.
     fn new(role: &'a Role, snapshot: &'a RoleSnapshot, required: &'a [Permission]) -> Self {
         let decided = required.iter().enumerate().map(|(at, permission)| {
-            let simulated = snapshot.simulated.get(at).copied();
-            let decision = match (decide(&snapshot.policies, permission), simulated) {
+            let ours = decide(&snapshot.policies, permission);
+            let decision = match (ours, snapshot.simulated.get(at)) {
                 (Decision::Unsure(..) | Decision::Missing, Some(Simulated::Allowed)) => {
                     Decision::Allowed
                 }
-                (ours, _) => ours,
+                (Decision::Allowed, Some(Simulated::Refused)) => Decision::Overruled,
+                _ => ours,
             };
-            (permission, decision, simulated)
+            (permission, decision)
         });
         Evaluation { role, snapshot, decisions: decided.collect() }
     }
 
-    /// The permissions that are decided so, by what `key` makes of the decision.
-    fn grouped<K: PartialEq>(
-        &self,
-        key: impl Fn(&Permission, Decision) -> Option<K>,
-    ) -> Vec<(K, Vec<&'a Permission>)> {
-        let mut groups: Vec<(K, Vec<&Permission>)> = Vec::new();
-        for (permission, decision, _) in &self.decisions {
-            let Some(key) = key(permission, *decision) else { continue };
-            match groups.iter_mut().find(|(known, _)| *known == key) {
-                Some((_, permissions)) => permissions.push(permission),
-                None => groups.push((key, vec![permission])),
-            }
-        }
-        groups
-    }
-
     /// The permissions for which this holds.
-    fn filtered(
-        &self,
-        holds: impl Fn(&Permission, Decision, Option<Simulated>) -> bool,
-    ) -> Vec<&'a Permission> {
-        let decisions = self.decisions.iter();
-        decisions.filter(|(it, ours, theirs)| holds(it, *ours, *theirs)).map(|it| it.0).collect()
+    fn filtered(&self, holds: impl Fn(&Permission, Decision) -> bool) -> Vec<&'a Permission> {
+        let decisions = self.decisions.iter().filter(|(it, decision)| holds(it, *decision));
+        decisions.map(|(permission, _)| *permission).collect()
     }
 
     fn denied(&self) -> impl Iterator<Item = RoleFinding> {
-        let mut by_policy = self.grouped(|_, decision| match decision {
-            Decision::Denied(policy) => Some(policy),
-            _ => None,
-        });
-        by_policy.sort_by_key(|(policy, _)| *policy);
-        by_policy.into_iter().map(|(policy, denied)| self.denies(policy, &denied))
-    }
-
-    fn denies(&self, policy: usize, denied: &[&Permission]) -> RoleFinding {
-        let policy = &self.snapshot.policies[policy];
         // All its denying statements, not the first for each permission: one command must do.
-        let denies = |statement: &Statement| {
-            let mut required = self.decisions.iter().map(|(permission, ..)| permission);
-            !statement.allow && required.any(|it| statement.applies(it) == Ternary::Yes)
+        let denies = |it: &Statement| {
+            let mut required = self.decisions.iter().map(|(permission, _)| permission);
+            !it.allow && required.any(|permission| it.applies(permission) == Ternary::Yes)
         };
-        let (denying, kept): (Vec<usize>, Vec<usize>) =
-            (0..policy.statements.len()).partition(|at| denies(&policy.statements[*at]));
-        let message = format!("{} denies {}", policy.statement_name(denying[0]), summary(denied));
-        let fix = remediation::keep_statements(self.role, policy, &kept);
-        RoleFinding::new(severity(denied), "explicit-deny", message, fix)
+        self.snapshot.policies.iter().enumerate().filter_map(move |(at, policy)| {
+            let denied = self.filtered(|_, decision| decision == Decision::Denied(at));
+            let (denying, kept): (Vec<usize>, Vec<usize>) =
+                (0..policy.statements.len()).partition(|at| denies(&policy.statements[*at]));
+            let name = policy.statement_name(*denying.first()?);
+            let message = format!("{name} denies {}", summary(&denied));
+            let fix = remediation::keep_statements(self.role, policy, &kept);
+            let finding = RoleFinding::new(severity(&denied), "explicit-deny", message, fix);
+            (!denied.is_empty()).then_some(finding)
+        })
     }
 
-    fn missing(&self) -> Vec<RoleFinding> {
-        let is_missing = |decision| decision == Decision::Missing;
-        let groups = self.grouped(|it, decision| is_missing(decision).then_some(it.group));
-        groups.iter().map(|(group, missing)| self.lacks(*group, missing)).collect()
+    fn missing(&self) -> impl Iterator<Item = RoleFinding> {
+        let groups = self.decisions.chunk_by(|(one, _), (next, _)| one.group == next.group);
+        groups.filter_map(|decisions| {
+            let missing = decisions.iter().filter(|(_, decision)| *decision == Decision::Missing);
+            let missing: Vec<&Permission> = missing.map(|(permission, _)| *permission).collect();
+            (!missing.is_empty()).then(|| self.lacks(&missing))
+        })
     }
 
-    fn lacks(&self, group: PermissionGroup, missing: &[&Permission]) -> RoleFinding {
+    /// These are of one group.
+    fn lacks(&self, missing: &[&Permission]) -> RoleFinding {
+        let Permission { group, action, resource, consequence, .. } = missing[0];
         // What one policy grants is fixed by one command, or the second would undo the first.
-        let same_policy = self.filtered(|it, decision, _| {
+        let same_policy = self.filtered(|it, decision| {
             decision == Decision::Missing && it.group.inline_policy() == group.inline_policy()
         });
         let fix = remediation::grant(self.role, self.snapshot, &same_policy);
         let severity = if self.snapshot.is_partial { Severity::Warning } else { severity(missing) };
-        let Permission { action, resource, consequence, .. } = missing[0];
         let unallowed = |on| format!("no policy allows {action} {on} {resource}: {consequence}");
         let (id, message) = match group {
             PermissionGroup::Agent => ("ecs-policy-missing", self.lacks_of(ECS_POLICY, missing)),
             PermissionGroup::Ssm => ("ssm-policy-missing", self.lacks_of(SSM_POLICY, missing)),
             PermissionGroup::Lifecycle => ("lifecycle-policy-missing", unallowed("on")),
-            PermissionGroup::Object(_) => ("object-not-readable", unallowed("on")),
-            PermissionGroup::Secret(_) => ("secret-not-readable", unallowed("on")),
+            PermissionGroup::Source(at) => {
+                (RoleFinding::unreadable(&self.role.sources[*at]), unallowed("on"))
+            }
             PermissionGroup::Key(_) => ("key-not-usable", unallowed("with")),
         };
-        let finding = RoleFinding::new(severity, id, message, shell::sequence(&fix));
-        match group {
-            PermissionGroup::Object(at) | PermissionGroup::Secret(at) => {
-                finding.about(&self.role.sources[at])
-            }
-            _ => finding,
-        }
+        let source = match group {
+            PermissionGroup::Source(at) => Some(self.role.sources[*at].to_string()),
+            _ => None,
+        };
+        RoleFinding { source, ..RoleFinding::new(severity, id, message, shell::sequence(&fix)) }
     }
 
     fn lacks_of(&self, policy: &str, missing: &[&Permission]) -> String {
@@ -154,7 +133,7 @@ impl<'a> Evaluation<'a> {
     /// What the permissions boundary leaves out counts for nothing.
     fn bounded(&self) -> Option<RoleFinding> {
         let boundary = self.snapshot.boundary.as_ref()?;
-        let out = self.filtered(|permission, _, _| {
+        let out = self.filtered(|permission, _| {
             matches!(
                 decide(slice::from_ref(boundary), permission),
                 Decision::Missing | Decision::Denied(_)
@@ -169,9 +148,7 @@ impl<'a> Evaluation<'a> {
 
     /// Allowed by the role's policies, and still refused.
     fn overruled(&self) -> Option<RoleFinding> {
-        let out = self.filtered(|_, decision, simulated| {
-            decision == Decision::Allowed && simulated == Some(Simulated::Refused)
-        });
+        let out = self.filtered(|_, decision| decision == Decision::Overruled);
         let message = format!(
             "IAM's simulator reports that the organisation's policies (SCP) refuse what the role's own allow, {}",
             summary(&out)
@@ -181,11 +158,12 @@ impl<'a> Evaluation<'a> {
     }
 
     fn unsure(&self) -> impl Iterator<Item = RoleFinding> {
-        let by_statement = self.grouped(|_, decision| match decision {
-            Decision::Unsure(policy, statement) => Some((policy, statement)),
+        let statements = distinct(self.decisions.iter().filter_map(|(_, it)| match it {
+            Decision::Unsure(policy, at) => Some((*policy, *at)),
             _ => None,
-        });
-        by_statement.into_iter().map(|((policy, at), unsure)| {
+        }));
+        statements.into_iter().map(|(policy, at)| {
+            let unsure = self.filtered(|_, decision| decision == Decision::Unsure(policy, at));
             let policy = &self.snapshot.policies[policy];
             let (statement, name) = (&policy.statements[at], policy.statement_name(at));
             let why = match &*statement.condition_keys() {
@@ -202,7 +180,7 @@ impl<'a> Evaluation<'a> {
     /// All that is needed is granted, though not by AWS's policy.
     fn equivalent(&self) -> Option<RoleFinding> {
         let ecs = self.role.managed_policy(ECS_POLICY);
-        let lacking = self.filtered(|it, decision, _| {
+        let lacking = self.filtered(|it, decision| {
             it.group == PermissionGroup::Agent && decision == Decision::Missing
         });
         let replaced = lacking.is_empty() && !self.snapshot.has_managed(&ecs);
@@ -257,11 +235,11 @@ fn summary(permissions: &[&Permission]) -> String {
     format!("{}: {}", actions(permissions), consequences.join("; "))
 }
 
-fn distinct<'t>(texts: impl Iterator<Item = &'t str>) -> Vec<&'t str> {
+fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
     let mut distinct = Vec::new();
-    texts.for_each(|text| {
-        if !distinct.contains(&text) {
-            distinct.push(text);
+    items.for_each(|item| {
+        if !distinct.contains(&item) {
+            distinct.push(item);
         }
     });
     distinct

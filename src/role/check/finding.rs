@@ -36,7 +36,8 @@ impl RoleFinding {
         RoleFinding { id, severity, source: None, line, column, end_column, key, message, fix }
     }
 
-    pub(super) fn about(self, source: &Source) -> RoleFinding {
-        RoleFinding { source: Some(source.to_string()), ..self }
+    /// The id of the finding that the role may not read the source.
+    pub(super) fn unreadable(source: &Source) -> &'static str {
+        if source.secret().is_some() { "secret-not-readable" } else { "object-not-readable" }
     }
 }

@@ -52,20 +52,25 @@ impl Pattern {
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
             let variable = rest.strip_prefix("${").filter(|_| variables);
-            rest = match variable.and_then(|inner| inner.split_once('}')) {
-                Some((name, after)) => {
-                    pattern.push_variable(name);
-                    after
+            let (token, after) = match variable.and_then(|inner| inner.split_once('}')) {
+                Some(("*", after)) => (Token::Char('*'), after),
+                Some(("?", after)) => (Token::Char('?'), after),
+                Some(("$", after)) => (Token::Char('$'), after),
+                Some((_, after)) => {
+                    pattern.variable = true;
+                    (Token::Any, after)
                 }
                 None => {
-                    pattern.tokens.push(match first {
+                    let token = match first {
                         '*' => Token::Any,
                         '?' => Token::One,
                         other => Token::Char(other),
-                    });
-                    &rest[first.len_utf8()..]
+                    };
+                    (token, &rest[first.len_utf8()..])
                 }
             };
+            pattern.tokens.push(token);
+            rest = after;
         }
         pattern
     }
@@ -73,12 +78,6 @@ impl Pattern {
     /// Text in which nothing is a wildcard.
     pub(super) fn literal(text: &str) -> Pattern {
         Pattern { tokens: text.chars().map(Token::Char).collect(), variable: false }
-    }
-
-    fn push_variable(&mut self, name: &str) {
-        let literal = ["*", "?", "$"].contains(&name).then(|| name.chars().next()).flatten();
-        self.variable |= literal.is_none();
-        self.tokens.push(literal.map_or(Token::Any, Token::Char));
     }
 
     /// Whether whatever `other` can be, this is too. Unsure where only a part of it is, or where a

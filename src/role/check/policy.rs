@@ -51,6 +51,8 @@ pub(super) enum Decision {
     /// The statement at the second index, in the policy at the first, may or may not apply.
     Unsure(usize, usize),
     Missing,
+    /// Allowed, and refused by IAM's simulator all the same; [`decide`] does not ask it.
+    Overruled,
 }
 
 /// The statements of a document: a single one may be without a list around it.
@@ -193,6 +195,7 @@ mod tests {
             Decision::Denied(_) => "denied",
             Decision::Unsure(..) => "unsure",
             Decision::Missing => "missing",
+            Decision::Overruled => "overruled",
         };
         assert_eq!(got, want, "{}", policy.document);
     }

@@ -78,7 +78,8 @@ fn unreadable(role: &Role, source: &Source, error: &source::Error) -> RoleFindin
         _ => ("object-not-fetched", error.remedy()),
     };
     let message = format!("the role's own credentials cannot read it: {error}");
-    RoleFinding::new(Severity::Error, id, message, fix).about(source)
+    let source = Some(source.to_string());
+    RoleFinding { source, ..RoleFinding::new(Severity::Error, id, message, fix) }
 }
 
 /// The requests that the agent would make.

@@ -53,7 +53,7 @@ fn json(role: &Role, documents: &Documents) -> String {
     let whole = json!({
         "schema": 1,
         "role": role.name,
-        "for": role.host.name(),
+        "for": role.host,
         "partition": role.partition.name,
         "trust_policy": documents.trust,
         "managed_policies": documents.managed,
