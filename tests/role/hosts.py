@@ -40,6 +40,23 @@ def printed_command_removes_excess_permissions(account):
 
 
 @case
+def printed_commands_for_several_excess_policies_do_not_undo_each_other(account):
+    """Both policies grant the object; each of the others grants an object of its own."""
+    account.sh(account.print("--name", "several"))
+    for name in ["AdministratorAccess", "PowerUserAccess"]:
+        account.iam.attach_role_policy(RoleName="several", PolicyArn=f"arn:aws:iam::aws:policy/{name}")
+    sources = ["--config", SOURCE, "--config", "s3://config/first", "--config", "s3://config/second"]
+    for name in ["first", "second"]:
+        grant = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": f"arn:aws:s3:::config/{name}"}
+        account.iam.put_role_policy(RoleName="several", PolicyName=name, PolicyDocument=policy(grant))
+    findings = account.check("--role", "several", *sources).works().findings
+    equal([finding["id"] for finding in findings], ["beyond-need"] * 4, "what is found")
+    for finding in findings:
+        account.sh(finding["fix"])
+    account.check("--role", "several", *sources).is_clean()
+
+
+@case
 def check_on_the_host_fetches_with_its_own_credentials(account):
     account.moto.bucket("config")
     account.moto.s3.put_object(Bucket="config", Key="ecs.config", Body=b"ECS_CLUSTER=prod\n")

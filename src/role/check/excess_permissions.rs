@@ -25,11 +25,13 @@ pub(super) fn findings(
     required: &[Permission],
 ) -> Vec<RoleFinding> {
     let aws = [ECS_POLICY, SSM_POLICY].map(|name| role.managed_policy(name));
-    let policies = snapshot.policies.iter().enumerate();
-    let own = policies.filter(|(_, it)| it.arn.as_ref().is_none_or(|arn| !aws.contains(arn)));
-    own.filter_map(|(at, policy)| {
+    let is_own = |it: &&Policy| it.arn.as_ref().is_none_or(|arn| !aws.contains(arn));
+    let mut rest = snapshot.clone();
+    let own = snapshot.policies.iter().filter(is_own);
+    own.filter_map(|policy| {
         let (severity, message) = message(policy, required)?;
-        let fix = narrowed(role, snapshot, required, at);
+        rest.policies.retain(|it| (&it.name, &it.arn) != (&policy.name, &policy.arn));
+        let fix = narrowed(role, &rest, required, policy);
         Some(RoleFinding::new(severity, "beyond-need", message, fix))
     })
     .collect()
@@ -76,19 +78,15 @@ fn is_required(action: &str, statement: &Statement, required: &[Permission]) -> 
     !statement.resources.negated && statement.resources.texts.iter().all(is_asked)
 }
 
-/// Removes the policy, and grants what only it gave.
-fn narrowed(role: &Role, snapshot: &RoleSnapshot, required: &[Permission], at: usize) -> String {
-    let mut rest = snapshot.clone();
-    let policy = rest.policies.remove(at);
-    let [before, after] = [snapshot, &rest].map(|it| &it.policies);
-    let lost = required.iter().filter(|it| {
-        decide(after, it) == Decision::Missing && decide(before, it) != Decision::Missing
-    });
-    let mut commands = remediation::grant(role, &rest, &lost.collect::<Vec<_>>());
+/// Removes the policy, and grants what is missing in the rest: that is without the policies of the
+/// findings before, for these commands must not undo what theirs granted.
+fn narrowed(role: &Role, rest: &RoleSnapshot, required: &[Permission], policy: &Policy) -> String {
+    let missing = required.iter().filter(|it| decide(&rest.policies, it) == Decision::Missing);
+    let mut commands = remediation::grant(role, rest, &missing.collect::<Vec<_>>());
     // Where the grant goes into the policy of that very name, writing it replaces it.
     let name = format!("--policy-name {} ", policy.name);
     if policy.arn.is_some() || !commands.iter().any(|command| command.contains(&name)) {
-        commands.push(remediation::without(role, &policy));
+        commands.push(remediation::without(role, policy));
     }
     shell::sequence(&commands)
 }
