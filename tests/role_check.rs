@@ -156,6 +156,25 @@ mod on_the_host {
     }
 
     #[test]
+    fn refused_parameters_are_named_once_as_secrets() {
+        let mut host = host();
+        host.ecs.answers("AmazonSSM.GetParameter", 400, DENIED);
+        let address = host.ecs.address.clone();
+        host.set("AWS_ENDPOINT_URL_SSM", address);
+        host.set("ECS_BOOTSTRAP_EXPAND", "true");
+        host.set("ECS_BOOTSTRAP_SET", "A=${ssm:/set}");
+        let report = check(&host, &["--config", "ssm:///layer"]);
+        let findings = report["findings"].as_array().unwrap();
+        let found: Vec<_> =
+            findings.iter().map(|one| (one["id"].as_str(), one["source"].as_str())).collect();
+        let refused = |source| (Some("secret-not-readable"), Some(source));
+        assert_eq!(found, [refused("ssm:///layer"), refused("ssm:///set")], "{report:#}");
+        for finding in findings {
+            assert_contains(&finding["fix"], &["put-role-policy", "ssm:GetParameter"]);
+        }
+    }
+
+    #[test]
     fn actions_that_could_not_be_tried_are_listed_as_unseen() {
         let mut host = host();
         host.ecs.answers(TOKEN, 500, "{}");

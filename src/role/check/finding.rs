@@ -20,7 +20,8 @@ pub(crate) struct RoleFinding {
     pub(super) end_column: Option<usize>,
     pub(super) key: Option<String>,
     pub(super) message: String,
-    /// Runs in `sh` as it is printed; empty where only a person can decide.
+    /// Runs in `sh` as it is printed, but for a source that could not be fetched: there it is a
+    /// remedy in words. Empty where only a person can decide.
     pub(super) fix: String,
 }
 

@@ -53,33 +53,36 @@ async fn fetch(role: &Role, settings: &Settings, access: &Access<'_>) -> Vec<Rol
     for source in sources.iter().filter(|source| source.needs_credentials()) {
         match source::fetch(source, access).await {
             Ok(layer) => fetched.push(layer),
-            Err(error) => findings.push(unreadable(role, source, &error)),
+            Err(error) => findings.push(refused_source(role, source, &error)),
         }
     }
-    if settings.expand
-        && let named = compose::placeholders(settings, &fetched)
-        && let Err(error) = source::fetch_secrets(named, access).await
-    {
-        let message = format!("the role's own credentials cannot read it: {error}");
-        let (id, fix) = ("secret-not-readable", error.remedy());
-        findings.push(RoleFinding::new(Severity::Error, id, message, fix));
+    if settings.expand {
+        let mut named = compose::placeholders(settings, &fetched);
+        // What is refused above is not refused a second time.
+        named.retain(|it| findings.iter().all(|finding| finding.source != it.source()));
+        if let Err(error) = source::fetch_secrets(named, access).await {
+            findings.push(unreadable("secret-not-readable", &error, error.remedy()));
+        }
     }
     findings
 }
 
-fn unreadable(role: &Role, source: &Source, error: &source::Error) -> RoleFinding {
+fn refused_source(role: &Role, source: &Source, error: &source::Error) -> RoleFinding {
     let documents = Documents::of(role);
     let put = documents.inline.iter().map(|(name, document)| shell::put(role, name, document));
     let (id, fix) = match error.status() {
         ExitStatus::AccessDenied => {
-            ("object-not-readable", shell::sequence(&put.collect::<Vec<_>>()))
+            (RoleFinding::unreadable(source), shell::sequence(&put.collect::<Vec<_>>()))
         }
         ExitStatus::NotFound => ("object-missing", error.remedy()),
         _ => ("object-not-fetched", error.remedy()),
     };
+    RoleFinding { source: Some(source.to_string()), ..unreadable(id, error, fix) }
+}
+
+fn unreadable(id: &'static str, error: &source::Error, fix: String) -> RoleFinding {
     let message = format!("the role's own credentials cannot read it: {error}");
-    let source = Some(source.to_string());
-    RoleFinding { source, ..RoleFinding::new(Severity::Error, id, message, fix) }
+    RoleFinding::new(Severity::Error, id, message, fix)
 }
 
 /// The requests that the agent would make.

@@ -104,11 +104,12 @@ impl<'a> TrustPolicy<'a> {
             None => name == service,
         };
         let (principal, negated) = principal(statement);
-        let named = match principal {
-            Some(Value::String(all)) if all == "*" && statement.allow => Ternary::Maybe,
-            Some(Value::String(all)) if all == "*" => Ternary::Yes,
-            Some(named) => texts(named.get("Service")).iter().any(ours).into(),
-            None => Ternary::No,
+        let of = |kind| texts(principal.and_then(|it| it.get(kind)));
+        let is_everyone =
+            principal.is_some_and(|it| it == "*") || of("AWS").iter().any(|name| name == "*");
+        let named = match of("Service").iter().any(ours) {
+            false if is_everyone && statement.allow => Ternary::Maybe,
+            is_named => (is_named || is_everyone).into(),
         };
         if negated { !named } else { named }
     }
@@ -234,6 +235,13 @@ mod tests {
             json!([right, {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}]),
             &["trust-denied"],
         );
+        let everyone = json!({"AWS": "*"});
+        check(
+            &ec2,
+            json!([right, {"Effect": "Deny", "Principal": everyone, "Action": "sts:AssumeRole"}]),
+            &["trust-denied"],
+        );
+        check(&ec2, allow(everyone, json!("sts:AssumeRole")), &["trust-condition", "trust-open"]);
         check(
             &ec2,
             json!([right, {"Effect": "Deny", "NotPrincipal": service, "Action": "sts:AssumeRole"}]),
