@@ -8,10 +8,8 @@ use nix::libc;
 
 use super::error::Error;
 use super::netlink;
-use super::nft::{self, DescribedRule, LoadedTable, NftRule, NftTable, Optional, TableFamily};
+use super::nft::{self, Condition, LoadedTable, NftRule, NftTable, Optional, TableFamily};
 use super::parts::{GuardPart, PartInstalled, PartStatus, RulesChange, Wish};
-
-const FAMILIES: [TableFamily; 2] = [TableFamily::Inet, TableFamily::Bridge];
 
 /// The optional parts that are wanted.
 fn optional(wish: &Wish) -> Vec<Optional> {
@@ -80,7 +78,7 @@ fn is_loaded(loaded: &[LoadedTable], wanted: &[NftTable]) -> bool {
 /// The guard's tables that are there.
 fn read() -> Result<Vec<LoadedTable>, Error> {
     let mut tables = Vec::new();
-    for family in FAMILIES {
+    for family in TableFamily::ALL {
         match nft::read(family) {
             // A kernel that has nf_tables, but not for bridges.
             Err(error) if family == TableFamily::Bridge && netlink::unsupported(&error) => {}
@@ -124,13 +122,13 @@ pub(super) fn status(wish: &Wish) -> Result<PartStatus, Error> {
     let rules = rules_in_force(wish, &loaded);
     let frames = rules.iter().any(|rule| rule.family == TableFamily::Bridge);
     let packets = Some(loaded.iter().map(|loaded| loaded.packets).sum());
-    let words = rules.into_iter().filter_map(|rule| rule.words).collect();
+    let words = rules.into_iter().map(|rule| rule.words).collect();
     Ok(PartStatus { packets, frames, ..PartStatus::new(state, words) })
 }
 
 /// Those of the wanted conditions that are loaded, with what drops behind them, and whose chains are
 /// in order.
-fn rules_in_force(wish: &Wish, loaded: &[LoadedTable]) -> Vec<DescribedRule> {
+fn rules_in_force(wish: &Wish, loaded: &[LoadedTable]) -> Vec<Condition> {
     let optional = optional(wish);
     let full = tables(wish, &optional);
     let is_loaded = |family: TableFamily, rule: &NftRule| {
@@ -143,13 +141,11 @@ fn rules_in_force(wish: &Wish, loaded: &[LoadedTable]) -> Vec<DescribedRule> {
             table.flags & DORMANT == 0 && chain(table) == wanted && table.rules.contains(rule)
         })
     };
-    let described = nft::described(wish.interface.as_deref(), &optional).into_iter();
-    let conditions = described.filter(|rule| rule.words.is_some());
+    let mut conditions = nft::conditions(wish.interface.as_deref(), &optional);
+    conditions.retain(|Condition { family, rule, .. }| {
+        [rule, &nft::dropping(rule)].iter().all(|rule| is_loaded(*family, rule))
+    });
     conditions
-        .filter(|DescribedRule { family, rule, .. }| {
-            [rule, &nft::dropping(rule)].iter().all(|rule| is_loaded(*family, rule))
-        })
-        .collect()
 }
 
 /// NFT_TABLE_F_DORMANT of linux/netfilter/nf_tables.h.

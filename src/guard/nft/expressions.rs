@@ -4,7 +4,7 @@
 
 use nix::libc;
 
-use super::super::addresses::{IpFamily, octets};
+use super::super::addresses::{IpFamily, number, octets};
 use super::super::netlink::{Attributes, attribute, encoded, text};
 
 /// An expression: what is sent, and what is compared with the kernel's.
@@ -33,31 +33,21 @@ pub(super) fn to_metadata(
     [with(&octets[..4]), protocol(family), with(&octets)].concat()
 }
 
-/// `meta nfproto`.
+/// `meta nfproto`, which are the numbers of the address families.
 pub(super) fn nfproto(family: IpFamily) -> Vec<Expression> {
-    let number = match family {
-        IpFamily::V4 => libc::NFPROTO_IPV4,
-        IpFamily::V6 => libc::NFPROTO_IPV6,
-    };
-    vec![meta(libc::NFT_META_NFPROTO), equals(&[number as u8])]
+    vec![meta(libc::NFT_META_NFPROTO), equals(&[number(family.metadata())])]
 }
 
 /// `meta protocol`.
 pub(super) fn ether_type(family: IpFamily) -> Vec<Expression> {
-    let number = match family {
-        IpFamily::V4 => libc::ETH_P_IP,
-        IpFamily::V6 => libc::ETH_P_IPV6,
-    };
+    let number = if family == IpFamily::V4 { libc::ETH_P_IP } else { libc::ETH_P_IPV6 };
     vec![meta(libc::NFT_META_PROTOCOL), equals(&(number as u16).to_be_bytes())]
 }
 
 /// `iifname NAME`, or `ibrname NAME`; a trailing `+` matches any ending, as in iptables.
 pub(super) fn named(key: i32, name: &str) -> Vec<Expression> {
-    let bytes = match name.strip_suffix('+') {
-        Some(beginning) => beginning.as_bytes().to_vec(),
-        None => whole_name(name),
-    };
-    vec![meta(key), equals(&bytes)]
+    let beginning = name.strip_suffix('+').map(|beginning| beginning.as_bytes().to_vec());
+    vec![meta(key), equals(&beginning.unwrap_or_else(|| whole_name(name)))]
 }
 
 fn whole_name(name: &str) -> Vec<u8> {

@@ -18,7 +18,7 @@ use nix::libc;
 use nix::sys::socket::SockProtocol;
 pub(crate) use record::recorded;
 pub(crate) use table::{
-    DescribedRule, NftRule, NftTable, Optional, TableFamily, described, dropping, wanted,
+    Condition, NftRule, NftTable, Optional, TableFamily, conditions, dropping, wanted,
 };
 use table::{NAME, NftChain};
 
@@ -44,7 +44,7 @@ pub(crate) struct LoadedTable {
 pub(crate) fn read(family: TableFamily) -> io::Result<Option<LoadedTable>> {
     let Some(found) = get_table(family as i32, NAME)? else { return Ok(None) };
     let mut table = dump::read_table(family, &found);
-    for chain in table::chains(family) {
+    for chain in table::base_chains(family).as_flattened() {
         table.chains.extend(get_chain(family as i32, NAME, &chain.name)?);
     }
     let all = request(libc::NFT_MSG_GETRULE, libc::NLM_F_DUMP, family as i32, NAME, &[]);

@@ -70,7 +70,7 @@ pub(crate) fn recorded() -> Vec<u32> {
         let all = request(libc::NFT_MSG_GETSETELEM, dump, family as i32, NAME, &set);
         get(&all).unwrap_or_default()
     };
-    let messages = [TableFamily::Inet, TableFamily::Bridge].into_iter().flat_map(elements_of);
+    let messages = TableFamily::ALL.into_iter().flat_map(elements_of);
     messages.flat_map(|message| elements(&message).collect::<Vec<_>>()).collect()
 }
 

@@ -65,7 +65,7 @@ use super::expressions::{
     Expression, counter, drop_packet, ether_type, go_to, named, nfproto, not_loopback, received,
     to_metadata, to_the_forwarder, was_to_metadata, word,
 };
-use super::record::record;
+use super::record;
 
 /// The name of both tables.
 pub(crate) const NAME: &str = "ecs-bootstrap";
@@ -81,6 +81,10 @@ const COMMENT: &str = "ecs-bootstrap: containers stay away from instance metadat
 pub(crate) enum TableFamily {
     Inet = libc::NFPROTO_INET as isize,
     Bridge = libc::NFPROTO_BRIDGE as isize,
+}
+
+impl TableFamily {
+    pub(crate) const ALL: [TableFamily; 2] = [TableFamily::Inet, TableFamily::Bridge];
 }
 
 /// One table with the chains that it should have.
@@ -200,38 +204,38 @@ impl Optional {
     }
 }
 
-/// A rule, and what it does in words, if it drops something.
-#[derive(Clone)]
-pub(crate) struct DescribedRule {
-    pub(crate) words: Option<String>,
+/// A rule that selects packets to be dropped, and what that means in words.
+pub(crate) struct Condition {
+    pub(crate) words: String,
     pub(crate) family: TableFamily,
     pub(crate) rule: NftRule,
 }
 
 /// The tables that are wanted, with these of the parts that may be lacking.
 pub(crate) fn wanted(interface: Option<&str>, with: &[Optional]) -> Vec<NftTable> {
-    let rules = described(interface, with);
-    let table = |(family, chains): (TableFamily, Vec<NftChain>)| NftTable {
-        family,
-        flags: 0,
-        owner: None,
-        members: chains.len() as u32 + u32::from(with.contains(&Optional::Record)),
-        rules: rules
-            .iter()
-            .filter(|described| described.family == family)
-            .map(|described| described.rule.clone())
-            .collect(),
-        chains,
+    let conditions = conditions(interface, with);
+    let record = with.contains(&Optional::Record);
+    let table = |family| {
+        let (mut chains, mut rules) = (vec![], vec![]);
+        for [base, behind] in base_chains(family) {
+            let of_chain = conditions.iter().filter(|condition| {
+                (condition.family, &condition.rule.chain) == (family, &base.name)
+            });
+            let of_chain: Vec<_> = of_chain.map(|condition| condition.rule.clone()).collect();
+            let Some(first) = of_chain.first() else { continue };
+            let record = record.then(|| rule(behind.name.clone(), record::record()));
+            let drop = dropping(first);
+            rules.extend(of_chain.into_iter().chain(record).chain([drop]));
+            chains.extend([base, behind]);
+        }
+        let members = chains.len() as u32 + u32::from(record);
+        NftTable { family, flags: 0, owner: None, members, chains, rules }
     };
-    let has_rules = |name: &str| rules.iter().any(|described| described.rule.chain == name);
-    let inet = chains(TableFamily::Inet).into_iter().filter(|chain| has_rules(&chain.name));
-    let bridge = (TableFamily::Bridge, chains(TableFamily::Bridge));
-    let bridge = with.contains(&Optional::Bridges).then_some(bridge);
-    [(TableFamily::Inet, inet.collect())].into_iter().chain(bridge).map(table).collect()
+    TableFamily::ALL.map(table).into_iter().filter(|table| !table.rules.is_empty()).collect()
 }
 
-/// All chains that a table may have.
-pub(crate) fn chains(family: TableFamily) -> Vec<NftChain> {
+/// The chains by which packets come to a table, each with the one behind it.
+pub(super) fn base_chains(family: TableFamily) -> Vec<[NftChain; 2]> {
     let (hooks, priority): (&[_], _) = match family {
         TableFamily::Inet => (
             &[
@@ -247,7 +251,7 @@ pub(crate) fn chains(family: TableFamily) -> Vec<NftChain> {
         let behind = NftChain { name: drop_chain(name), ..NftChain::default() };
         [NftChain::base(name, *hook, priority), behind]
     };
-    hooks.iter().flat_map(chains).collect()
+    hooks.iter().map(chains).collect()
 }
 
 /// The chain that drops what the conditions of this one select.
@@ -255,35 +259,17 @@ fn drop_chain(chain: &str) -> String {
     format!("{chain}-drop")
 }
 
-/// All rules in their order, each with what it does in words.
-pub(crate) fn described(interface: Option<&str>, with: &[Optional]) -> Vec<DescribedRule> {
-    let conditions = conditions(interface, with);
-    let of_one_chain = |one: &DescribedRule, other: &DescribedRule| {
-        (one.family, &one.rule.chain) == (other.family, &other.rule.chain)
-    };
-    let mut rules = Vec::new();
-    for of_chain in conditions.chunk_by(of_one_chain) {
-        let family = of_chain[0].family;
-        let chain = drop_chain(&of_chain[0].rule.chain);
-        let record = with.contains(&Optional::Record).then(|| rule(chain.clone(), record()));
-        let drop = dropping(&of_chain[0].rule);
-        let behind = record.into_iter().chain([drop]);
-        rules.extend_from_slice(of_chain);
-        rules.extend(behind.map(|rule| DescribedRule { words: None, family, rule }));
-    }
-    rules
-}
-
 /// The rule that drops what `condition` selects.
 pub(crate) fn dropping(condition: &NftRule) -> NftRule {
     rule(drop_chain(&condition.chain), vec![counter(), drop_packet()])
 }
 
-fn conditions(interface: Option<&str>, with: &[Optional]) -> Vec<DescribedRule> {
+/// The conditions of all chains, in the order of their rules.
+pub(crate) fn conditions(interface: Option<&str>, with: &[Optional]) -> Vec<Condition> {
     let families = |part| IpFamily::ALL.into_iter().filter(move |_| with.contains(&part));
     let from = interface.map_or(String::new(), |name| format!(" from {name}"));
-    let condition = |chain: &str, what: String, conditions: [Vec<Expression>; 2]| DescribedRule {
-        words: Some(format!("drop {what}")),
+    let condition = |chain: &str, what: String, conditions: [Vec<Expression>; 2]| Condition {
+        words: format!("drop {what}"),
         family: TableFamily::Inet,
         rule: rule(chain.into(), [conditions.concat(), vec![go_to(&drop_chain(chain))]].concat()),
     };
@@ -314,7 +300,7 @@ fn conditions(interface: Option<&str>, with: &[Optional]) -> Vec<DescribedRule> 
         let what = format!("frames{from} that a bridge passes on to {}", family.metadata());
         let bridge = interface.map_or(vec![], |name| named(libc::NFT_META_BRI_IIFNAME, name));
         let frame = condition(FORWARD, what, [to_metadata(family, ether_type), bridge]);
-        rules.push(DescribedRule { family: TableFamily::Bridge, ..frame });
+        rules.push(Condition { family: TableFamily::Bridge, ..frame });
     }
     rules
 }
@@ -357,7 +343,7 @@ mod tests {
     #[test]
     fn restricted_conditions_all_name_the_interface() {
         for described in conditions(Some("docker0"), &Optional::ALL) {
-            let words = described.words.unwrap();
+            let words = described.words;
             assert!(words.contains("from docker0"), "{words}");
             let has_name = |key| described.rule.expressions.contains(&meta(key));
             assert!(has_name(libc::NFT_META_IIFNAME) || has_name(libc::NFT_META_BRI_IIFNAME));
