@@ -6,13 +6,12 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
-use std::time::Duration;
 
 use serde::Serialize;
 
 use super::addresses::IpFamily;
 use super::error::Error;
-use super::iptables::{ForwardChain, Insertion, IptablesError, IptablesRule, preceding_rules};
+use super::iptables::{self, ForwardChain, IptablesError, preceding_rules};
 use super::nft;
 use super::state::GuardState;
 use crate::files::read_text;
@@ -45,15 +44,21 @@ pub(crate) fn install(state: &mut GuardState) -> DocumentedRule {
 fn insert_first(state: &mut GuardState) -> Result<bool, IptablesError> {
     // A kernel without nf_tables has no such table, and iptables keeps its rules elsewhere.
     let table_before = nft::has_filter_table().unwrap_or(true);
-    let rule = IptablesRule::documented(state.wish.interface.as_deref());
-    let others = state.documented_is_ours.then_some(state.documented_copies);
-    let insertion = filter_chain(1).insert_first(&rule, others)?;
-    if let Insertion::Inserted(copies) = insertion {
+    let rule = iptables::documented(state.wish.interface.as_deref());
+    let chain = filter_chain(1);
+    let copies = iptables::positions(&rule, &chain.list()?);
+    if copies.first() == Some(&1) {
+        return Ok(false);
+    }
+    if state.documented_is_ours && copies.len() > state.documented_copies {
+        chain.move_first(&rule)?;
+    } else {
+        chain.insert_first(&rule)?;
         state.documented_is_ours = true;
-        state.documented_copies = copies;
+        state.documented_copies = copies.len();
         state.filter_table_is_ours |= !table_before;
     }
-    Ok(insertion != Insertion::AlreadyFirst)
+    Ok(true)
 }
 
 /// Finds the rule. Changes nothing.
@@ -68,7 +73,7 @@ pub(crate) fn find(interface: Option<&str>) -> DocumentedRule {
         Ok(listing) => listing,
         Err(error) => return absent(error.to_string()),
     };
-    match IptablesRule::documented(interface).positions(&listing).first() {
+    match iptables::positions(&iptables::documented(interface), &listing).first() {
         None => absent("the chain does not have the rule"),
         Some(position) => DocumentedRule {
             position: Some(*position),
@@ -85,7 +90,7 @@ pub(crate) fn remove(state: &GuardState, notes: &mut Vec<String>) -> Result<bool
         return Ok(false);
     }
     let (rule, others) =
-        (IptablesRule::documented(state.wish.interface.as_deref()), state.documented_copies);
+        (iptables::documented(state.wish.interface.as_deref()), state.documented_copies);
     let copies = match filter_chain(10).delete(&rule, others) {
         Err(error) if error.kind == ErrorKind::NotFound => others,
         result => result?,
@@ -107,8 +112,7 @@ fn absent(reason: impl Into<String>) -> DocumentedRule {
 }
 
 fn filter_chain(lock_seconds: u64) -> ForwardChain {
-    let lock_timeout = Duration::from_secs(lock_seconds);
-    ForwardChain { family: IpFamily::V4, table: "filter", lock_timeout }
+    ForwardChain { family: IpFamily::V4, table: "filter", lock_seconds }
 }
 
 fn legacy_table_exists() -> bool {

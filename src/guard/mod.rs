@@ -38,7 +38,7 @@ use std::time::Duration;
 use addresses::IpFamily;
 pub(crate) use documented_rule::DocumentedRule;
 pub(crate) use error::Error;
-use iptables::{ForwardChain, IptablesRule};
+use iptables::ForwardChain;
 pub(crate) use parts::{GuardPart, PartInstalled, PartStatus, Parts, RulesChange, Wish};
 pub(crate) use proof::{Proof, prove};
 pub(crate) use saved_rules::{SavedRulesProblem, saved_rules};
@@ -215,9 +215,8 @@ fn remove_mangle(interface: Option<&str>) -> Result<bool, Error> {
     let exists =
         |family: &IpFamily| *family == IpFamily::V4 || Path::new("/proc/net/if_inet6").exists();
     for family in IpFamily::ALL.into_iter().filter(exists) {
-        let lock_timeout = Duration::from_secs(10);
-        let chain = ForwardChain { family, table: "mangle", lock_timeout };
-        any |= chain.delete(&IptablesRule::mangle(family, interface), 0)? > 0;
+        let chain = ForwardChain { family, table: "mangle", lock_seconds: 10 };
+        any |= chain.delete(&iptables::dropping(family, interface), 0)? > 0;
     }
     Ok(any)
 }

@@ -10,7 +10,7 @@ use std::io::ErrorKind;
 use std::process::Output;
 use std::time::Duration;
 
-pub(crate) use rule::{IptablesRule, preceding_rules};
+pub(crate) use rule::{documented, dropping, positions, preceding_rules};
 
 use super::addresses::IpFamily;
 use crate::install::process;
@@ -23,18 +23,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct ForwardChain {
     pub(crate) family: IpFamily,
     pub(crate) table: &'static str,
-    /// How long to wait for the xtables lock, in whole seconds.
-    pub(crate) lock_timeout: Duration,
-}
-
-/// What had to be done to have a rule first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Insertion {
-    AlreadyFirst,
-    /// Behind it there were this many copies.
-    Inserted(usize),
-    /// It was there, but not first.
-    Moved,
+    /// How long to wait for the xtables lock.
+    pub(crate) lock_seconds: u64,
 }
 
 /// Why a command failed.
@@ -50,53 +40,36 @@ pub(crate) struct IptablesError {
 impl ForwardChain {
     /// The rules of the chain, as `iptables -S FORWARD` lists them.
     pub(crate) fn list(&self) -> Result<String, IptablesError> {
-        self.iptables(&["-S", "FORWARD"])
+        self.iptables("-S FORWARD")
     }
 
-    /// Makes `rule` the first of the chain. `others` copies of it, behind the one that is moved, are
-    /// not ours; `None`: none is.
-    pub(crate) fn insert_first(
-        &self,
-        rule: &IptablesRule,
-        others: Option<usize>,
-    ) -> Result<Insertion, IptablesError> {
-        match *rule.positions(&self.list()?) {
-            [1, ..] => Ok(Insertion::AlreadyFirst),
-            ref copies if others.is_some_and(|others| copies.len() > others) => {
-                self.move_first(rule).map(|_| Insertion::Moved)
-            }
-            ref copies => {
-                self.iptables(&[&["-I", "FORWARD", "1"], &*rule.arguments()].concat())?;
-                Ok(Insertion::Inserted(copies.len()))
-            }
-        }
+    /// Makes `rule` the first of the chain.
+    pub(crate) fn insert_first(&self, rule: &str) -> Result<(), IptablesError> {
+        self.iptables(&format!("-I FORWARD 1 {rule}")).map(drop)
+    }
+
+    /// Moves the first copy of `rule` to the beginning of the chain. Deleting by specification
+    /// deletes the first copy, deleting by number the wrong rule if another program writes at this
+    /// moment; so both halves go in one transaction, in which no rule is ever missing.
+    pub(crate) fn move_first(&self, rule: &str) -> Result<(), IptablesError> {
+        let table = self.table;
+        let input = format!("*{table}\n-D FORWARD {rule}\n-I FORWARD 1 {rule}\nCOMMIT\n");
+        self.run("-restore", &["--noflush"], &input).map(drop)
     }
 
     /// Deletes the first copy of `rule` if there are more than `others`. Returns how many there
     /// were.
-    pub(crate) fn delete(
-        &self,
-        rule: &IptablesRule,
-        others: usize,
-    ) -> Result<usize, IptablesError> {
-        let copies = rule.positions(&self.list()?).len();
+    pub(crate) fn delete(&self, rule: &str, others: usize) -> Result<usize, IptablesError> {
+        let copies = positions(rule, &self.list()?).len();
         if copies > others {
-            self.iptables(&[&["-D", "FORWARD"], &*rule.arguments()].concat())?;
+            self.iptables(&format!("-D FORWARD {rule}"))?;
         }
         Ok(copies)
     }
 
-    /// Deleting by specification deletes the first copy, deleting by number the wrong rule if
-    /// another program writes at this moment; so both halves go in one transaction, in which no
-    /// rule is ever missing.
-    fn move_first(&self, rule: &IptablesRule) -> Result<String, IptablesError> {
-        let table = self.table;
-        let input = format!("*{table}\n-D FORWARD {rule}\n-I FORWARD 1 {rule}\nCOMMIT\n");
-        self.run("-restore", &["--noflush"], &input)
-    }
-
-    fn iptables(&self, arguments: &[&str]) -> Result<String, IptablesError> {
-        self.run("", &[&["-t", self.table], arguments].concat(), "")
+    fn iptables(&self, command: &str) -> Result<String, IptablesError> {
+        let words: Vec<&str> = command.split_ascii_whitespace().collect();
+        self.run("", &[&["-t", self.table], &*words].concat(), "")
     }
 
     fn run(&self, suffix: &str, arguments: &[&str], input: &str) -> Result<String, IptablesError> {
@@ -104,10 +77,10 @@ impl ForwardChain {
             IpFamily::V4 => "iptables",
             IpFamily::V6 => "ip6tables",
         };
-        let wait = self.lock_timeout.as_secs().to_string();
+        let wait = self.lock_seconds.to_string();
         let program = format!("{name}{suffix}");
         let arguments = [&["-w", &wait], arguments].concat();
-        let timeout = self.lock_timeout + TIMEOUT;
+        let timeout = Duration::from_secs(self.lock_seconds) + TIMEOUT;
         let (reason, kind) = match process::output(&program, &arguments, input, timeout) {
             Ok(output) if output.status.success() => {
                 return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
@@ -128,13 +101,12 @@ fn failure(output: &Output) -> (String, ErrorKind) {
     let text = String::from_utf8_lossy(&output.stderr);
     let line = text.lines().find(|line| !line.starts_with('#')).map(str::trim).unwrap_or_default();
     let reason = if line.is_empty() { output.status.to_string() } else { line.to_owned() };
-    let contains = |text| reason.contains(text);
-    let kind = match () {
-        () if contains("Permission denied") || contains("not permitted") => {
-            ErrorKind::PermissionDenied
-        }
-        () if contains("lock") => ErrorKind::TimedOut,
-        () => ErrorKind::Other,
-    };
+    let kinds = [
+        ("Permission denied", ErrorKind::PermissionDenied),
+        ("not permitted", ErrorKind::PermissionDenied),
+        ("lock", ErrorKind::TimedOut),
+    ];
+    let kind = kinds.iter().find(|(text, _)| reason.contains(text));
+    let kind = kind.map_or(ErrorKind::Other, |(_, kind)| *kind);
     (reason, kind)
 }

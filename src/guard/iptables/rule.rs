@@ -1,62 +1,36 @@
-//! Rules of iptables' FORWARD chain as values, and where they are in a listing. Pure.
+//! Rules of iptables' FORWARD chain, without their position: arguments of iptables in one text; and
+//! where they are in a listing. Pure.
 
-use super::super::addresses::{IpFamily, METADATA_V4};
+use super::super::addresses::{IpFamily, octets};
 
-/// A rule without its position.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct IptablesRule {
-    arguments: Vec<String>,
+/// `-A FORWARD -d 169.254.169.254/32 -i docker+ -j DROP`: what AWS documents and auditors look for.
+///
+/// The source is the ECS developer guide, "Amazon ECS task IAM role". Docker inserts its own rules
+/// above it at every start, so the guard never relies on it.
+pub(crate) fn documented(interface: Option<&str>) -> String {
+    dropping(IpFamily::V4, Some(interface.unwrap_or("docker+")))
 }
 
-impl IptablesRule {
-    /// `-A FORWARD -d 169.254.169.254/32 -i docker+ -j DROP`: what AWS documents and auditors look
-    /// for.
-    ///
-    /// The source is the ECS developer guide, "Amazon ECS task IAM role". Docker inserts its own
-    /// rules above it at every start, so the guard never relies on it.
-    pub(crate) fn documented(interface: Option<&str>) -> IptablesRule {
-        let destination = format!("{METADATA_V4}/32");
-        IptablesRule::drop(&destination, Some(interface.unwrap_or("docker+")))
-    }
-
-    /// What earlier versions inserted into the table mangle on kernels without nf_tables.
-    pub(crate) fn mangle(family: IpFamily, interface: Option<&str>) -> IptablesRule {
-        let prefix = if family == IpFamily::V4 { 32 } else { 128 };
-        IptablesRule::drop(&format!("{}/{prefix}", family.metadata()), interface)
-    }
-
-    fn drop(destination: &str, interface: Option<&str>) -> IptablesRule {
-        let interface = interface.map_or(vec![], |name| vec!["-i", name]);
-        let arguments = [&["-d", destination], &*interface, &["-j", "DROP"]].concat();
-        IptablesRule { arguments: arguments.into_iter().map(str::to_owned).collect() }
-    }
-
-    /// As arguments of iptables.
-    pub(crate) fn arguments(&self) -> Vec<&str> {
-        self.arguments.iter().map(String::as_str).collect()
-    }
-
-    /// Whether a line of `iptables -S` is this rule: iptables lists the options in an order of its
-    /// own.
-    fn is(&self, listed: &str) -> bool {
-        let mut listed: Vec<&str> = listed.split_ascii_whitespace().collect();
-        let mut arguments = self.arguments();
-        listed.sort_unstable();
-        arguments.sort_unstable();
-        listed == arguments
-    }
-
-    /// Where this rule is in a listing of `iptables -S FORWARD`, counted from 1 as iptables counts.
-    pub(crate) fn positions(&self, listing: &str) -> Vec<usize> {
-        let rules = forward_rules(listing).zip(1..);
-        rules.filter(|(rule, _)| self.is(rule)).map(|(_, position)| position).collect()
-    }
+/// A rule that drops what comes in by `interface` and is for instance metadata. Earlier versions
+/// inserted such rules into the table mangle on kernels without nf_tables.
+pub(crate) fn dropping(family: IpFamily, interface: Option<&str>) -> String {
+    let address = family.metadata();
+    let prefix = 8 * octets(address).len();
+    let interface = interface.map_or(String::new(), |name| format!("-i {name} "));
+    format!("-d {address}/{prefix} {interface}-j DROP")
 }
 
-impl std::fmt::Display for IptablesRule {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.arguments.join(" "))
+/// Where this rule is in a listing of `iptables -S FORWARD`, counted from 1 as iptables counts.
+/// iptables lists the options in an order of its own.
+pub(crate) fn positions(rule: &str, listing: &str) -> Vec<usize> {
+    fn sorted(rule: &str) -> Vec<&str> {
+        let mut words: Vec<&str> = rule.split_ascii_whitespace().collect();
+        words.sort_unstable();
+        words
     }
+    let wanted = sorted(rule);
+    let rules = forward_rules(listing).zip(1..);
+    rules.filter(|(listed, _)| sorted(listed) == wanted).map(|(_, position)| position).collect()
 }
 
 /// The rules of a listing, without the chain's policy.
@@ -82,22 +56,22 @@ mod tests {
 
     #[test]
     fn documented_rule_is_spelled_as_aws_documents_it() {
-        let text = |interface| IptablesRule::documented(interface).to_string();
+        let text = |interface| documented(interface);
         assert_eq!(text(None), "-d 169.254.169.254/32 -i docker+ -j DROP");
         assert_eq!(text(Some("br-web")), "-d 169.254.169.254/32 -i br-web -j DROP");
     }
 
     #[test]
     fn rule_is_found_whatever_the_order_of_its_options() {
-        let rule = IptablesRule::documented(None);
-        assert_eq!(rule.positions(AFTER_A_DOCKER_RESTART), [3]);
-        assert_eq!(rule.positions("-P FORWARD ACCEPT\n"), [0; 0]);
+        let rule = documented(None);
+        assert_eq!(positions(&rule, AFTER_A_DOCKER_RESTART), [3]);
+        assert_eq!(positions(&rule, "-P FORWARD ACCEPT\n"), [0; 0]);
     }
 
     #[test]
     fn rule_with_another_condition_is_not_the_same() {
         let narrower = "-A FORWARD -d 169.254.169.254/32 -i docker+ -p tcp -j DROP\n";
-        assert!(IptablesRule::documented(None).positions(narrower).is_empty());
+        assert!(positions(&documented(None), narrower).is_empty());
     }
 
     #[test]
