@@ -3,6 +3,7 @@
 //! Only the few attributes needed are read, by number (linux/if_link.h, if_addr.h, neighbour.h): an
 //! attribute that a newer kernel adds or widens must not make a message unreadable.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -54,15 +55,12 @@ impl Link {
     /// is counted from the end, where Docker assigns addresses last. No container needs to have
     /// it, but the kernel would drop a packet from outside the subnet. Empty: the link has no
     /// address of this family, or no subnet has room.
-    pub(crate) fn probe_addresses(&self, family: IpFamily, nth: u32) -> Vec<IpAddr> {
+    pub(crate) fn probe_addresses(&self, family: IpFamily, nth: u32) -> BTreeSet<IpAddr> {
         let probe = |(own, prefix)| match own {
             IpAddr::V4(own) => probe_v4(own, prefix, nth),
             IpAddr::V6(own) => probe_v6(own, prefix, nth),
         };
-        let mut addresses: Vec<IpAddr> = self.of_family(family).filter_map(probe).collect();
-        addresses.sort();
-        addresses.dedup();
-        addresses
+        self.of_family(family).filter_map(probe).collect()
     }
 }
 
@@ -142,7 +140,7 @@ mod tests {
         let own: IpAddr = own.parse().unwrap();
         let family = if own.is_ipv4() { IpFamily::V4 } else { IpFamily::V6 };
         let link = Link { addresses: vec![(own, prefix)], ..Link::default() };
-        link.probe_addresses(family, nth).pop().map(|address| address.to_string())
+        link.probe_addresses(family, nth).pop_last().map(|address| address.to_string())
     }
 
     #[test]
@@ -181,7 +179,7 @@ mod tests {
         let own = ["172.17.0.1", "172.17.0.2", "10.9.0.1"].map(|own| (own.parse().unwrap(), 16));
         let link = Link { addresses: own.to_vec(), ..Link::default() };
         assert_eq!(link.probe_addresses(IpFamily::V4, 0).len(), 2);
-        assert_eq!(link.probe_addresses(IpFamily::V6, 0), [] as [IpAddr; 0]);
+        assert!(link.probe_addresses(IpFamily::V6, 0).is_empty());
     }
 
     #[test]

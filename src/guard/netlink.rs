@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::iter;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 
 use nix::libc;
 use nix::sys::socket::{
@@ -128,7 +128,10 @@ pub(crate) fn ask(
 }
 
 fn ask_once(protocol: SockProtocol, request: &[u8], endings: usize) -> io::Result<Vec<Message>> {
-    let socket = open(protocol)?;
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let socket = socket::socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
+    // The kernel answers at once; a limit all the same, since a boot waits for this.
+    socket::setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(5, 0))?;
     socket::sendto(socket.as_raw_fd(), request, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
     let (mut messages, mut seen) = (Vec::new(), 0);
     let mut buffer = vec![0; BUFFER];
@@ -137,14 +140,6 @@ fn ask_once(protocol: SockProtocol, request: &[u8], endings: usize) -> io::Resul
         seen += read(&buffer[..length], &mut messages)?;
     }
     Ok(messages)
-}
-
-fn open(protocol: SockProtocol) -> io::Result<OwnedFd> {
-    let socket =
-        socket::socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
-    // The kernel answers at once; a limit all the same, since a boot waits for this.
-    socket::setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(5, 0))?;
-    Ok(socket)
 }
 
 /// Adds the messages of one datagram, and returns how many endings were among them.

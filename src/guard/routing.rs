@@ -185,33 +185,30 @@ fn number(family: IpFamily) -> u8 {
 }
 
 impl Rule {
-    fn new(family: IpFamily, action: Action) -> Rule {
+    fn new(family: IpFamily, action: Action, interface: Option<&str>) -> Rule {
         let table = if let Action::LookUp = action { libc::RT_TABLE_MAIN } else { 0 };
         let mut header = [0; HEADER];
-        header[0] = number(family);
-        header[4] = table;
-        header[7] = action as u8;
-        let attributes = [(TABLE, u32::from(table).to_ne_bytes().to_vec())];
-        Rule { header, attributes: attributes.into() }
+        (header[0], header[4], header[7]) = (number(family), table, action as u8);
+        let mut attributes = Attributes::from([(TABLE, u32::from(table).to_ne_bytes().into())]);
+        attributes.extend(interface.map(|name| (INTERFACE, text(name))));
+        Rule { header, attributes }
     }
 
     fn to_metadata(family: IpFamily, action: Action, interface: Option<&str>) -> Rule {
-        let mut rule = Rule::new(family, action);
+        let mut rule = Rule::new(family, action, interface);
         let destination = octets(family.metadata());
-        rule.header[1] = u8::try_from(8 * destination.len()).expect("32 or 128");
+        rule.header[1] = 8 * destination.len() as u8;
         rule.attributes.insert(DESTINATION, destination);
         if let Action::Goto = action {
-            rule.attributes.insert(GOTO, GO_ON_AT.to_ne_bytes().to_vec());
+            rule.attributes.insert(GOTO, GO_ON_AT.to_ne_bytes().into());
         }
-        rule.attributes.extend(interface.map(|name| (INTERFACE, text(name))));
         rule
     }
 
     /// What `goto` needs: a rule at its target, which does nothing.
     fn target(family: IpFamily) -> Rule {
-        let mut rule = Rule::new(family, Action::Nop);
-        let interface = (INTERFACE, b"lo\0".to_vec());
-        rule.attributes.extend([(PRIORITY, GO_ON_AT.to_ne_bytes().to_vec()), interface]);
+        let mut rule = Rule::new(family, Action::Nop, Some("lo"));
+        rule.attributes.insert(PRIORITY, GO_ON_AT.to_ne_bytes().into());
         rule
     }
 

@@ -2,9 +2,11 @@
 //! so that a busy host does not overflow it.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
 
 use nix::libc::{self, sock_filter, sock_fprog};
+use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{self, AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, sockopt};
 
 use super::packet::{self, Packet};
@@ -16,9 +18,7 @@ pub(crate) struct Observation {
 }
 
 /// The socket; without promiscuous mode, address or route, so that closing it leaves nothing.
-pub(crate) struct PacketCapture {
-    socket: OwnedFd,
-}
+pub(crate) struct PacketCapture(OwnedFd);
 
 impl PacketCapture {
     /// # Errors
@@ -30,14 +30,13 @@ impl PacketCapture {
         attach(&socket)?;
         // Best effort: the filter already keeps the rest of the traffic out.
         _ = socket::setsockopt(&socket, sockopt::RcvBufForce, &(4 << 20));
-        Ok(PacketCapture { socket })
+        Ok(PacketCapture(socket))
     }
 
     /// Everything captured since the last call.
     pub(crate) fn observations(&self) -> Vec<Observation> {
         let (mut buffer, mut observations) = ([0; 128], Vec::new());
-        while let Ok((length, from)) =
-            socket::recvfrom::<LinkAddr>(self.socket.as_raw_fd(), &mut buffer)
+        while let Ok((length, from)) = socket::recvfrom::<LinkAddr>(self.0.as_raw_fd(), &mut buffer)
         {
             let interface = from.map_or(0, |link| link.ifindex() as u32);
             let packet = packet::parse(&buffer[..length.min(128)]);
@@ -45,11 +44,12 @@ impl PacketCapture {
         }
         observations
     }
-}
 
-impl AsFd for PacketCapture {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+    /// Until something arrives, at most so long.
+    pub(crate) fn wait(&self, at_most: Duration) {
+        let timeout = PollTimeout::try_from(at_most).unwrap_or(PollTimeout::from(1u8));
+        // An interrupted wait is a short one.
+        _ = nix::poll::poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], timeout);
     }
 }
 

@@ -28,21 +28,14 @@ mod route;
 mod target;
 
 use std::io;
-use std::net::IpAddr;
-use std::path::Path;
 
 use capture::PacketCapture;
-use neighbours::Neighbour;
 use round::Round;
 use target::Target;
 
 use super::addresses::IpFamily;
 use super::links::{self, Link};
-use super::proof::{NetworkProof, ProbePath, Proof};
-use crate::files::read_text;
-use crate::paths::MAX_DOCUMENT;
-
-const DNS: u16 = 53;
+use super::proof::{NetworkProof, Proof};
 
 /// Probes every bridge among `links`.
 ///
@@ -60,9 +53,7 @@ pub(crate) fn probe(links: &[Link]) -> io::Result<Proof> {
     frames.iter().for_each(|path| round.add_frames(path));
     round.send_and_observe();
     let networks = verdicts(&round.targets, links)?;
-    let credentials = round.credentials();
-    let (notes, failure) = round.end();
-    Ok(Proof { networks, credentials, notes, failure, ..Proof::default() })
+    Ok(Proof { networks, ..round.end() })
 }
 
 /// The indices of bridges that hold an uplink.
@@ -88,7 +79,7 @@ fn verdicts(targets: &[Target<'_>], links: &[Link]) -> io::Result<Vec<NetworkPro
     let exists = |bridge: &Link| now.iter().any(|link| link.index == bridge.index);
     let mut rows: Vec<NetworkProof> = Vec::new();
     for target in targets.iter().filter(|target| exists(target.bridge)) {
-        let found = row(target, links, &known);
+        let found = target.proof(links, &known);
         match rows.iter_mut().find(|row| row.is_about_same(&found)) {
             Some(row) if row.verdict < found.verdict => *row = found,
             Some(_) => {}
@@ -96,57 +87,4 @@ fn verdicts(targets: &[Target<'_>], links: &[Link]) -> io::Result<Vec<NetworkPro
         }
     }
     Ok(rows)
-}
-
-fn row(target: &Target<'_>, links: &[Link], known: &[Neighbour]) -> NetworkProof {
-    let name = |index| {
-        let link = links.iter().find(|link| link.index == index);
-        link.map_or_else(|| format!("interface {index}"), |link| link.name.clone())
-    };
-    let is_silent = |address| known.iter().any(|known| known.address == address && !known.answers);
-    let (verdict, evidence, reason) = target.finding(name, is_silent, why_nothing_left);
-    NetworkProof {
-        network: target.bridge.name.clone(),
-        family: target.family,
-        path: target.path,
-        verdict,
-        evidence,
-        reason,
-        leaked_before: false,
-    }
-}
-
-/// The most likely reason first.
-fn why_nothing_left(target: &Target<'_>) -> String {
-    let (bridge, family) = (target.bridge, target.family);
-    if target.path == ProbePath::Bridged {
-        return format!("{} passed on no frame to its uplink, the control neither", bridge.name);
-    }
-    if !forwards(bridge, family) {
-        return format!("{family} forwarding is off on this host (Docker switches it on)");
-    }
-    let control = family.control();
-    match no_route(control) {
-        Some(error) => {
-            format!("no route from this host to the control address {control}: {error}")
-        }
-        None => format!(
-            "the control packet to {control} did not leave either: another firewall drops it, the network is internal, or the next hop does not answer"
-        ),
-    }
-}
-
-fn forwards(bridge: &Link, family: IpFamily) -> bool {
-    let family = match family {
-        IpFamily::V4 => "ipv4",
-        IpFamily::V6 => "ipv6",
-    };
-    let path = format!("/proc/sys/net/{family}/conf/{}/forwarding", bridge.name);
-    read_text(Path::new(&path), MAX_DOCUMENT).is_some_and(|value| value.trim() != "0")
-}
-
-/// Looks for a route without sending anything: a UDP socket only looks it up when it is connected.
-fn no_route(to: IpAddr) -> Option<io::Error> {
-    let any: IpAddr = if to.is_ipv4() { [0; 4].into() } else { [0u8; 16].into() };
-    std::net::UdpSocket::bind((any, 0)).and_then(|socket| socket.connect((to, DNS))).err()
 }

@@ -11,7 +11,7 @@ pub(crate) const HOPS: u8 = 64;
 
 /// An IP packet with a SYN from `from` to `to`. It is recognised by its destination and its
 /// sequence number, which NAT does not change.
-pub(crate) fn syn(from: SocketAddr, to: SocketAddr, sequence: u32) -> Vec<u8> {
+fn syn(from: SocketAddr, to: SocketAddr, sequence: u32) -> Vec<u8> {
     const DO_NOT_FRAGMENT: u8 = 0x40;
     const SYN: u8 = 0x02;
     let addresses = [octets(from.ip()), octets(to.ip())].concat();
@@ -61,6 +61,39 @@ pub(crate) enum Packet {
     Tcp(TcpPacket),
     /// "Administratively prohibited", by ICMP or ICMPv6, and the packet that it quotes.
     Refusal(TcpPacket),
+}
+
+/// One SYN.
+pub(crate) struct ProbePacket {
+    pub(crate) bytes: Vec<u8>,
+    source: SocketAddr,
+    pub(crate) destination: SocketAddr,
+    pub(crate) sequence: u32,
+}
+
+impl ProbePacket {
+    pub(crate) fn new(from: IpAddr, to: SocketAddr) -> ProbePacket {
+        let source = SocketAddr::new(from, fastrand::u16(32768..61000));
+        let sequence = fastrand::u32(..);
+        let bytes = syn(source, to, sequence);
+        ProbePacket { bytes, source, destination: to, sequence }
+    }
+
+    /// NAT changes the source, a mirror the hops.
+    pub(crate) fn is(&self, seen: &TcpPacket) -> bool {
+        (self.destination.ip(), self.sequence) == (seen.destination.ip(), seen.sequence)
+    }
+
+    pub(crate) fn is_quoted_in(&self, seen: &TcpPacket) -> bool {
+        self.source == seen.source && self.is(seen)
+    }
+
+    /// Whether `seen` accepts the connection that this packet asks for.
+    pub(crate) fn is_accepted_by(&self, seen: &TcpPacket) -> bool {
+        seen.is_syn_ack
+            && (self.source, self.destination) == (seen.destination, seen.source)
+            && seen.acknowledged == self.sequence.wrapping_add(1)
+    }
 }
 
 /// Decodes a packet without its Ethernet header; `None` for anything else.

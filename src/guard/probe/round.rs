@@ -2,24 +2,20 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsFd;
 use std::thread;
 use std::time::{Duration, Instant};
-
-use nix::poll::{PollFd, PollFlags, PollTimeout};
 
 use super::super::addresses::{CREDENTIALS, IpFamily};
 use super::super::links::{self, Link};
 use super::super::nft;
-use super::super::proof::{CredentialsAccess, ProbePath};
-use super::DNS;
+use super::super::proof::{CredentialsAccess, ProbePath, Proof};
 use super::capture::PacketCapture;
 use super::frames::FramePath;
 use super::injector::Injector;
 use super::neighbours::TemporaryNeighbour;
-use super::packet::Packet;
+use super::packet::ProbePacket;
 use super::route;
-use super::target::{Observed, ProbePacket, Target};
+use super::target::{HTTP, Target};
 
 /// For all networks together; a network that lets nothing through at all takes this long.
 const TIMEOUT: Duration = Duration::from_millis(1200);
@@ -32,23 +28,13 @@ const RESEND: Duration = Duration::from_millis(150);
 const PACE: Duration = Duration::from_millis(1);
 const BURST: usize = 20;
 
-const HTTP: u16 = 80;
-
-/// A SYN to the task credentials' address.
-struct CredentialsProbe<'a> {
-    bridge: &'a Link,
-    number: u16,
-    packet: ProbePacket,
-    answered: bool,
-    left: bool,
-}
-
 /// Everything that is sent, and what it takes to send it.
 pub(crate) struct Round<'a> {
     injector: Option<Injector>,
     capture: PacketCapture,
     pub(crate) targets: Vec<Target<'a>>,
-    credentials: Vec<CredentialsProbe<'a>>,
+    /// The same packets, but to the task credentials' address: they are sent once.
+    credentials: Vec<Target<'a>>,
     /// Removed when the round is.
     neighbours: Vec<TemporaryNeighbour>,
     notes: Vec<String>,
@@ -110,47 +96,30 @@ impl<'a> Round<'a> {
         let nth = 2 * fastrand::u32(..500);
         for family in IpFamily::ALL {
             let Some((own, _)) = bridge.of_family(family).next() else { continue };
+            let target = |source, way_in| Target {
+                route: route::look_up(bridge, source, family.metadata()),
+                ..Target::new(bridge, family, source, way_in)
+            };
             let sources = bridge.probe_addresses(family, nth);
             if sources.is_empty() {
                 let unsent = Err("its subnet has no room for a container".to_owned());
-                self.add_target(bridge, family, own, unsent);
+                self.targets.push(target(own, unsent));
             }
             for source in sources {
                 if way_in.is_ok() {
                     self.neighbours.extend(TemporaryNeighbour::add(bridge, source));
                 }
-                self.add_target(bridge, family, source, way_in.clone());
+                self.targets.push(target(source, way_in.clone()));
             }
         }
         let source = bridge.probe_addresses(IpFamily::V4, nth + 1).first().copied();
-        if let (Some(source), Ok(number)) = (source, way_in) {
+        if let Some(source) = source.filter(|_| way_in.is_ok()) {
             self.neighbours.extend(TemporaryNeighbour::add(bridge, source));
-            let packet = ProbePacket::new(source, SocketAddr::new(CREDENTIALS.into(), HTTP));
-            let probe = CredentialsProbe { bridge, number, packet, answered: false, left: false };
-            self.credentials.push(probe);
+            self.credentials.push(Target {
+                metadata: ProbePacket::new(source, SocketAddr::new(CREDENTIALS.into(), HTTP)),
+                ..Target::new(bridge, IpFamily::V4, source, way_in)
+            });
         }
-    }
-
-    fn add_target(
-        &mut self,
-        bridge: &'a Link,
-        family: IpFamily,
-        source: IpAddr,
-        way_in: Result<u16, String>,
-    ) {
-        self.targets.push(Target {
-            bridge,
-            family,
-            path: ProbePath::Routed,
-            number: way_in.clone().unwrap_or_default(),
-            to: None,
-            uplinks: vec![],
-            metadata: ProbePacket::new(source, SocketAddr::new(family.metadata(), HTTP)),
-            control: ProbePacket::new(source, SocketAddr::new(family.control(), DNS)),
-            route: route::look_up(bridge, source, family.metadata()),
-            unsent: way_in.err(),
-            observed: Observed::default(),
-        });
     }
 
     /// The frames that a container on the bridge would send to the router.
@@ -172,12 +141,13 @@ impl<'a> Round<'a> {
                 IpFamily::V6 => IpAddr::from([0xfe80, 0, 0, 0, 0, 0xec5, 0xb007, 1]),
             };
             let source = bridge.probe_addresses(family, 2).first().copied().unwrap_or(source);
-            self.add_target(bridge, family, source, way_in.clone());
-            let target = self.targets.last_mut().expect("it was added");
-            (target.path, target.route) = (ProbePath::Bridged, None);
-            // A bridge floods what is for a MAC that it does not know.
-            target.to = Some(path.router.unwrap_or(anywhere));
-            target.uplinks = path.uplinks.iter().map(|port| port.index).collect();
+            self.targets.push(Target {
+                path: ProbePath::Bridged,
+                // A bridge floods what is for a MAC that it does not know.
+                to: Some(path.router.unwrap_or(anywhere)),
+                uplinks: path.uplinks.iter().map(|port| port.index).collect(),
+                ..Target::new(bridge, family, source, way_in.clone())
+            });
         }
         if let (Some(injector), Ok(number)) = (&self.injector, way_in) {
             self.neighbours.push(TemporaryNeighbour::learned(guest.index, injector.sender(number)));
@@ -196,7 +166,7 @@ impl<'a> Round<'a> {
             while let Some(left) = until.checked_duration_since(Instant::now())
                 && !self.decided(control)
             {
-                wait(&self.capture, left.min(Duration::from_millis(10)));
+                self.capture.wait(left.min(Duration::from_millis(10)));
                 self.observe();
             }
             self.ask_the_guard();
@@ -211,72 +181,63 @@ impl<'a> Round<'a> {
         }
         let dropped = nft::recorded();
         for target in &mut self.targets {
-            target.observed.dropped |= target.metadata.is_among(&dropped);
+            target.observed.dropped |= dropped.contains(&target.metadata.sequence);
         }
     }
 
     /// Task credentials are not part of the verdict, and have the first round alone.
     fn decided(&self, control: bool) -> bool {
-        let credentials = self.credentials.iter().all(|probe| probe.answered || probe.left);
-        (control || credentials) && self.targets.iter().all(Target::decided)
+        (control || self.credentials.iter().all(Target::decided))
+            && self.targets.iter().all(Target::decided)
     }
 
     fn send(&mut self, control: bool) {
         let Some(injector) = &self.injector else { return };
+        let send = |target: &Target<'_>, packet: &ProbePacket| {
+            if let Ok(number) = target.way_in {
+                injector.send(number, target.to, &packet.bytes);
+            }
+        };
         let mut refusals = 0;
         for target in self.targets.iter_mut().filter(|target| !target.decided()) {
             refusals += usize::from(target.is_refused_by_route());
             if refusals > BURST && target.is_refused_by_route() {
                 thread::sleep(PACE);
             }
-            injector.send(target.number, target.to, &target.metadata.bytes);
+            send(target, &target.metadata);
             if control {
-                injector.send(target.number, target.to, &target.control.bytes);
+                send(target, &target.control);
             }
-            target.sent();
+            target.observed.first_sent.get_or_insert_with(Instant::now);
         }
-        for probe in self.credentials.iter().filter(|_| !control) {
-            injector.send(probe.number, None, &probe.packet.bytes);
+        if !control {
+            self.credentials.iter().for_each(|target| send(target, &target.metadata));
         }
     }
 
     fn observe(&mut self) {
         let own = self.injector.as_ref().map_or(0, |injector| injector.index);
         for seen in self.capture.observations().iter().filter(|seen| seen.interface != own) {
-            self.targets.iter_mut().for_each(|target| target.observe(seen));
-            let Packet::Tcp(tcp) = &seen.packet else { continue };
-            for probe in &mut self.credentials {
-                probe.answered |= probe.packet.is_accepted_by(tcp);
-                probe.left |= probe.packet.is(tcp) && seen.interface != probe.bridge.index;
-            }
+            let targets = self.targets.iter_mut().chain(&mut self.credentials);
+            targets.for_each(|target| target.observe(seen));
         }
     }
 
-    /// Whether this host itself answers for task credentials, as it does where the agent runs.
-    pub(crate) fn credentials(&self) -> Vec<CredentialsAccess> {
-        let access = |probe: &CredentialsProbe<'_>| CredentialsAccess {
-            network: probe.bridge.name.clone(),
-            passes: probe.answered && !probe.left,
-        };
-        self.credentials.iter().map(access).collect()
-    }
-
     /// Removes the device and the socket, side by side: the kernel takes 15 to 30 ms for each.
-    pub(crate) fn end(self) -> (Vec<String>, Option<String>) {
-        let Round { injector, capture, notes, failure, .. } = self;
+    /// Returns what it showed of task credentials, and notes.
+    pub(crate) fn end(self) -> Proof {
+        let Round { injector, capture, credentials, notes, failure, .. } = self;
         thread::scope(|scope| {
             scope.spawn(|| drop(capture));
             drop(injector);
         });
-        (notes, failure)
+        let access = |target: &Target<'_>| CredentialsAccess {
+            network: target.bridge.name.clone(),
+            passes: target.is_answered_by_host(),
+        };
+        let credentials = credentials.iter().map(access).collect();
+        Proof { credentials, notes, failure, ..Proof::default() }
     }
-}
-
-/// Until something arrives, at most so long.
-fn wait(capture: &PacketCapture, at_most: Duration) {
-    let timeout = PollTimeout::try_from(at_most).unwrap_or(PollTimeout::from(1u8));
-    // An interrupted wait is a short one.
-    _ = nix::poll::poll(&mut [PollFd::new(capture.as_fd(), PollFlags::POLLIN)], timeout);
 }
 
 fn exists(interface: u32) -> bool {

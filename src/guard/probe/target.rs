@@ -1,63 +1,33 @@
 //! One way by which a container's packet might reach instance metadata: what was sent there, what
 //! was observed, and the verdict.
 
-use std::net::{IpAddr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::super::addresses::IpFamily;
 use super::super::links::Link;
-use super::super::proof::{Evidence, ProbePath, ProbeVerdict};
+use super::super::proof::{Evidence, NetworkProof, ProbePath, ProbeVerdict};
 use super::capture::Observation;
-use super::packet::{self, Packet, TcpPacket};
+use super::neighbours::Neighbour;
+use super::packet::{self, Packet, ProbePacket, TcpPacket};
 use super::route::RouteAnswer;
+use crate::files::read_text;
+use crate::paths::MAX_DOCUMENT;
+
+pub(crate) const HTTP: u16 = 80;
+const DNS: u16 = 53;
 
 /// How long metadata's SYN may lag behind the control's.
 const GRACE: Duration = Duration::from_millis(300);
 /// How long the kernel's refusal may take where its routing announces one.
 const REFUSAL: Duration = Duration::from_millis(100);
 
-/// One SYN.
-pub(crate) struct ProbePacket {
-    pub(crate) bytes: Vec<u8>,
-    source: SocketAddr,
-    pub(crate) destination: SocketAddr,
-    sequence: u32,
-}
-
-impl ProbePacket {
-    pub(crate) fn new(from: IpAddr, to: SocketAddr) -> ProbePacket {
-        let source = SocketAddr::new(from, fastrand::u16(32768..61000));
-        let sequence = fastrand::u32(..);
-        let bytes = packet::syn(source, to, sequence);
-        ProbePacket { bytes, source, destination: to, sequence }
-    }
-
-    /// NAT changes the source, a mirror the hops.
-    pub(crate) fn is(&self, seen: &TcpPacket) -> bool {
-        (self.destination.ip(), self.sequence) == (seen.destination.ip(), seen.sequence)
-    }
-
-    /// Whether its sequence number is one of these.
-    pub(crate) fn is_among(&self, sequences: &[u32]) -> bool {
-        sequences.contains(&self.sequence)
-    }
-
-    fn is_quoted_in(&self, seen: &TcpPacket) -> bool {
-        self.source == seen.source && self.is(seen)
-    }
-
-    /// Whether `seen` accepts the connection that this packet asks for.
-    pub(crate) fn is_accepted_by(&self, seen: &TcpPacket) -> bool {
-        seen.is_syn_ack
-            && (self.source, self.destination) == (seen.destination, seen.source)
-            && seen.acknowledged == self.sequence.wrapping_add(1)
-    }
-}
-
 /// What was observed of the two SYNs.
 #[derive(Default)]
 pub(crate) struct Observed {
-    first_sent: Option<Instant>,
+    pub(crate) first_sent: Option<Instant>,
     refused: bool,
     answered: bool,
     /// Interface that metadata's SYN left by.
@@ -73,8 +43,8 @@ pub(crate) struct Target<'a> {
     pub(crate) bridge: &'a Link,
     pub(crate) family: IpFamily,
     pub(crate) path: ProbePath,
-    /// The injector's number for the way in.
-    pub(crate) number: u16,
+    /// The injector's number for it, or why no packet can be sent.
+    pub(crate) way_in: Result<u16, String>,
     /// Of frames, the MAC that they are sent to.
     pub(crate) to: Option<[u8; 6]>,
     /// Of frames, the ports that lead out of the host.
@@ -82,39 +52,61 @@ pub(crate) struct Target<'a> {
     pub(crate) metadata: ProbePacket,
     pub(crate) control: ProbePacket,
     pub(crate) route: Option<RouteAnswer>,
-    /// Why no packet can be sent.
-    pub(crate) unsent: Option<String>,
     pub(crate) observed: Observed,
 }
 
-/// What a target showed; the reason where there is no verdict.
-pub(crate) type Finding = (ProbeVerdict, Option<Evidence>, Option<String>);
-
-impl Target<'_> {
-    pub(crate) fn sent(&mut self) {
-        self.observed.first_sent.get_or_insert_with(Instant::now);
+impl<'a> Target<'a> {
+    pub(crate) fn new(
+        bridge: &'a Link,
+        family: IpFamily,
+        source: IpAddr,
+        way_in: Result<u16, String>,
+    ) -> Target<'a> {
+        Target {
+            bridge,
+            family,
+            path: ProbePath::Routed,
+            way_in,
+            to: None,
+            uplinks: vec![],
+            metadata: ProbePacket::new(source, SocketAddr::new(family.metadata(), HTTP)),
+            control: ProbePacket::new(source, SocketAddr::new(family.control(), DNS)),
+            route: None,
+            observed: Observed::default(),
+        }
     }
 
     /// Takes note of a packet that left by an interface which is not the injector's own.
     pub(crate) fn observe(&mut self, Observation { interface, packet }: &Observation) {
+        let tcp = match packet {
+            Packet::Refusal(quoted) => {
+                return self.observed.refused |= self.metadata.is_quoted_in(quoted);
+            }
+            Packet::Tcp(tcp) => tcp,
+        };
+        let has_left = self.has_left(tcp, *interface);
         let seen = &mut self.observed;
-        match packet {
-            Packet::Refusal(quoted) => seen.refused |= self.metadata.is_quoted_in(quoted),
-            Packet::Tcp(tcp) if self.metadata.is_accepted_by(tcp) => seen.answered = true,
-            Packet::Tcp(tcp) if self.metadata.is(tcp) => {
-                if self.path.has_left(tcp, *interface, self.bridge, &self.uplinks) {
-                    seen.left.get_or_insert(*interface);
-                } else if self.path == ProbePath::Routed && *interface != self.bridge.index {
-                    seen.copied.get_or_insert(*interface);
-                }
-            }
-            Packet::Tcp(tcp)
-                if self.control.is(tcp)
-                    && self.path.has_left(tcp, *interface, self.bridge, &self.uplinks) =>
-            {
-                seen.control_left.get_or_insert_with(Instant::now);
-            }
-            Packet::Tcp(_) => {}
+        if self.metadata.is_accepted_by(tcp) {
+            seen.answered = true;
+        } else if self.metadata.is(tcp) && has_left {
+            seen.left.get_or_insert(*interface);
+        } else if self.metadata.is(tcp)
+            && self.path == ProbePath::Routed
+            && *interface != self.bridge.index
+        {
+            seen.copied.get_or_insert(*interface);
+        } else if self.control.is(tcp) && has_left {
+            seen.control_left.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Whether a packet that went out by `interface` has got out of the host: it was forwarded, and
+    /// so has one hop less; or its frame was passed on to a port that leads out. What goes back
+    /// into its own bridge has not left.
+    fn has_left(&self, tcp: &TcpPacket, interface: u32) -> bool {
+        match self.path {
+            ProbePath::Routed => interface != self.bridge.index && tcp.hops < packet::HOPS,
+            ProbePath::Bridged => self.uplinks.contains(&interface),
         }
     }
 
@@ -122,7 +114,7 @@ impl Target<'_> {
     pub(crate) fn decided(&self) -> bool {
         let Observed { refused, answered, left, dropped, .. } = self.observed;
         let since = |moment: Option<Instant>, wait| moment.is_some_and(|at| at.elapsed() >= wait);
-        self.unsent.is_some()
+        self.way_in.is_err()
             || refused
             || answered
             || dropped
@@ -136,25 +128,46 @@ impl Target<'_> {
         self.route == Some(RouteAnswer::Refused)
     }
 
-    /// The verdict. `name` names an interface; `is_silent` tells whether a neighbour does not
-    /// answer, so that a packet to it could not have been observed; `nothing_left` explains why
-    /// neither SYN left.
-    pub(crate) fn finding(
+    /// Whether this host itself answered the packet, as it does for task credentials where the agent
+    /// runs.
+    pub(crate) fn is_answered_by_host(&self) -> bool {
+        let Observed { answered, left, copied, .. } = self.observed;
+        answered && left.is_none() && copied.is_none()
+    }
+
+    /// The verdict.
+    pub(crate) fn proof(&self, links: &[Link], known: &[Neighbour]) -> NetworkProof {
+        let (verdict, evidence, reason) = self.finding(links, known);
+        NetworkProof {
+            network: self.bridge.name.clone(),
+            family: self.family,
+            path: self.path,
+            verdict,
+            evidence,
+            reason,
+            leaked_before: false,
+        }
+    }
+
+    fn finding(
         &self,
-        name: impl Fn(u32) -> String,
-        is_silent: impl Fn(IpAddr) -> bool,
-        nothing_left: impl Fn(&Self) -> String,
-    ) -> Finding {
+        links: &[Link],
+        known: &[Neighbour],
+    ) -> (ProbeVerdict, Option<Evidence>, Option<String>) {
         let metadata = self.metadata.destination.ip();
         let next_hop = match self.route {
             Some(RouteAnswer::Forwarded { next_hop, .. }) => next_hop,
             _ => metadata,
         };
+        let name = |index| {
+            let link = links.iter().find(|link| link.index == index);
+            link.map_or_else(|| format!("interface {index}"), |link| link.name.clone())
+        };
         let blocked = |evidence| (ProbeVerdict::Blocked, Some(evidence), None);
         let leaks = |evidence, how| (ProbeVerdict::Leaks, Some(evidence), Some(how));
         let seen = &self.observed;
-        let reason = match (seen.left, seen.copied) {
-            (Some(interface), _) => {
+        let reason = match (seen.left, seen.copied, &self.way_in) {
+            (Some(interface), ..) => {
                 return leaks(Evidence::LeftHost, format!("it left by {}", name(interface)));
             }
             _ if seen.answered => {
@@ -164,31 +177,54 @@ impl Target<'_> {
             _ if seen.refused => return blocked(Evidence::RefusedByHost),
             _ if seen.dropped => return blocked(Evidence::DroppedByRule),
             _ if self.is_refused_by_route() => return blocked(Evidence::WouldBeRefused),
-            _ if self.unsent.is_some() => self.unsent.clone().unwrap_or_default(),
-            (None, Some(interface)) => format!(
+            (_, _, Err(unsent)) => unsent.clone(),
+            (_, Some(interface), _) => format!(
                 "a copy that was not forwarded left by {}: a mirror, or a firewall that sets the TTL",
                 name(interface)
             ),
-            _ if seen.control_left.is_none() => nothing_left(self),
-            _ if is_silent(next_hop) => format!(
+            _ if seen.control_left.is_none() => self.why_nothing_left(),
+            // A packet to it could not have been observed.
+            _ if known.iter().any(|known| known.address == next_hop && !known.answers) => format!(
                 "{next_hop} does not answer as a neighbour of this host, so that a packet to {metadata} could not have been observed"
             ),
             _ => return blocked(Evidence::OnlyControlLeft),
         };
         (ProbeVerdict::Inconclusive, None, Some(reason))
     }
-}
 
-impl ProbePath {
-    /// Whether a packet that went out by `interface` has got out of the host: it was forwarded, and
-    /// so has one hop less; or its frame was passed on to a port that leads out. What goes back
-    /// into its own bridge has not left.
-    fn has_left(self, tcp: &TcpPacket, interface: u32, bridge: &Link, uplinks: &[u32]) -> bool {
-        match self {
-            ProbePath::Routed => interface != bridge.index && tcp.hops < packet::HOPS,
-            ProbePath::Bridged => uplinks.contains(&interface),
+    /// The most likely reason first.
+    fn why_nothing_left(&self) -> String {
+        let (bridge, family, control) = (self.bridge, self.family, self.family.control());
+        if self.path == ProbePath::Bridged {
+            return format!(
+                "{} passed on no frame to its uplink, the control neither",
+                bridge.name
+            );
+        }
+        if !forwards(bridge, family) {
+            return format!("{family} forwarding is off on this host (Docker switches it on)");
+        }
+        match no_route(control) {
+            Some(error) => {
+                format!("no route from this host to the control address {control}: {error}")
+            }
+            None => format!(
+                "the control packet to {control} did not leave either: another firewall drops it, the network is internal, or the next hop does not answer"
+            ),
         }
     }
+}
+
+fn forwards(bridge: &Link, family: IpFamily) -> bool {
+    let family = family.to_string().to_lowercase();
+    let path = format!("/proc/sys/net/{family}/conf/{}/forwarding", bridge.name);
+    read_text(Path::new(&path), MAX_DOCUMENT).is_some_and(|value| value.trim() != "0")
+}
+
+/// Looks for a route without sending anything: a UDP socket only looks it up when it is connected.
+fn no_route(to: IpAddr) -> Option<io::Error> {
+    let any: IpAddr = if to.is_ipv4() { [0; 4].into() } else { [0u8; 16].into() };
+    UdpSocket::bind((any, 0)).and_then(|socket| socket.connect((to, DNS))).err()
 }
 
 #[cfg(test)]
@@ -203,21 +239,9 @@ mod tests {
     }
 
     fn target(bridge: &Link, path: ProbePath) -> Target<'_> {
-        let from = "172.17.255.254".parse().unwrap();
-        let to = |address: IpAddr, port| ProbePacket::new(from, SocketAddr::new(address, port));
-        Target {
-            bridge,
-            family: IpFamily::V4,
-            path,
-            number: 0,
-            to: None,
-            uplinks: vec![UPLINK],
-            metadata: to(IpFamily::V4.metadata(), 80),
-            control: to(IpFamily::V4.control(), 53),
-            route: None,
-            unsent: None,
-            observed: Observed::default(),
-        }
+        let source = "172.17.255.254".parse().unwrap();
+        let target = Target::new(bridge, IpFamily::V4, source, Ok(0));
+        Target { path, uplinks: vec![UPLINK], ..target }
     }
 
     fn parsed(packet: &ProbePacket) -> TcpPacket {
@@ -236,9 +260,14 @@ mod tests {
     }
 
     fn found(target: &Target<'_>, silent: &str) -> (ProbeVerdict, Option<Evidence>) {
-        let is_silent = |address: IpAddr| address.to_string() == silent;
-        let (verdict, evidence, reason) =
-            target.finding(|index| index.to_string(), is_silent, |_| "nothing left".into());
+        let silent = silent.parse().ok().map(|address| Neighbour {
+            interface: UPLINK,
+            address,
+            mac: [0; 6],
+            answers: false,
+        });
+        let known: Vec<_> = silent.into_iter().collect();
+        let (verdict, evidence, reason) = target.finding(&[], &known);
         assert_eq!(reason.is_none(), verdict == ProbeVerdict::Blocked);
         (verdict, evidence)
     }
@@ -327,7 +356,7 @@ mod tests {
     fn bridge_without_a_way_in_has_the_kernels_word_or_none() {
         let bridge = bridge();
         let mut target = target(&bridge, ProbePath::Routed);
-        target.unsent = Some("no container is attached".into());
+        target.way_in = Err("no container is attached".into());
         assert!(target.decided());
         assert_eq!(found(&target, ""), INCONCLUSIVE);
         target.route = Some(RouteAnswer::Refused);
