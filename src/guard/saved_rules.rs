@@ -7,10 +7,10 @@ use crate::files::read_text;
 use crate::paths::{self, MAX_CONFIG};
 
 /// A file, and what is wrong with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SavedRules {
     pub(crate) path: &'static str,
     pub(crate) problem: SavedRulesProblem,
+    consequence: &'static str,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,28 +29,21 @@ const IPTABLES: &[&str] = &[
     "/etc/iptables/rules.v6",
 ];
 
-/// Which text in which files is a problem.
-const PROBLEMS: [(SavedRulesProblem, &[&str], &[&str]); 3] = [
-    (SavedRulesProblem::FlushesRuleset, NFTABLES, &["flush ruleset"]),
-    (SavedRulesProblem::DockerRules, IPTABLES, &[":DOCKER", "-A DOCKER"]),
-    (SavedRulesProblem::DocumentedRule, IPTABLES, &["169.254.169.254", "fd00:ec2::254"]),
+/// Which text in which files is a problem, and what follows from it.
+#[rustfmt::skip]
+const PROBLEMS: [(SavedRulesProblem, &[&str], &[&str], &str); 3] = [
+    (SavedRulesProblem::FlushesRuleset, NFTABLES, &["flush ruleset"],
+        "loading it deletes every table, the guard's too, until the verify unit restores it"),
+    (SavedRulesProblem::DockerRules, IPTABLES, &[":DOCKER", "-A DOCKER"],
+        "it holds Docker's rules of the day it was saved: each boot opens what Docker has closed since"),
+    (SavedRulesProblem::DocumentedRule, IPTABLES, &["169.254.169.254", "fd00:ec2::254"],
+        "it holds a saved copy of the documented rule, which comes back at boot, below Docker's own rules, even after `guard remove`"),
 ];
 
 impl SavedRules {
     /// The path, and what follows from the problem.
     pub(crate) fn text(&self) -> String {
-        let consequence = match self.problem {
-            SavedRulesProblem::FlushesRuleset => {
-                "loading it deletes every table, the guard's too, until the verify unit restores it"
-            }
-            SavedRulesProblem::DockerRules => {
-                "it holds Docker's rules of the day it was saved: each boot opens what Docker has closed since"
-            }
-            SavedRulesProblem::DocumentedRule => {
-                "it holds a saved copy of the documented rule, which comes back at boot, below Docker's own rules, even after `guard remove`"
-            }
-        };
-        format!("{}: {consequence}", self.path)
+        format!("{}: {}", self.path, self.consequence)
     }
 }
 
@@ -62,11 +55,12 @@ pub(crate) fn saved_rules(root: &Path) -> Vec<SavedRules> {
             .filter(|line| !line.trim_start().starts_with('#'))
             .any(|line| words.iter().any(|word| line.contains(word)))
     };
-    let found = |(problem, files, words): (_, &'static [&'static str], &'static [&str])| {
-        let files = files.iter().filter(move |path| holds(path, words));
-        files.map(move |path| SavedRules { path, problem })
-    };
-    PROBLEMS.into_iter().flat_map(found).collect()
+    let mut found = Vec::new();
+    for (problem, files, words, consequence) in PROBLEMS {
+        let holding = files.iter().filter(|path| holds(path, words));
+        found.extend(holding.map(|path| SavedRules { path, problem, consequence }));
+    }
+    found
 }
 
 #[cfg(test)]
