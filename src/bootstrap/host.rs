@@ -185,14 +185,9 @@ impl Host<'_> {
             cached: cached.as_ref(),
         };
         let layers = source::fetch_all(&self.settings.config, &access).await?;
-        let secrets = match self.settings.expand {
-            true => {
-                let named = compose::placeholders(self.settings, &layers);
-                compose::check_tags(&named)?;
-                source::fetch_secrets(named, &access).await?
-            }
-            false => Vec::new(),
-        };
+        let named = compose::placeholders(self.settings, &layers);
+        compose::check_tags(&named)?;
+        let secrets = source::fetch_secrets(named, &access).await?;
         Ok((layers, secrets))
     }
 
@@ -228,9 +223,6 @@ impl Host<'_> {
     async fn values(&self, verified: &Verified) -> Result<Values, Error> {
         let Verified { facts, identity, layers, secrets } = verified;
         let mut values = Values::default();
-        if !self.settings.expand {
-            return Ok(values);
-        }
         for placeholder in compose::placeholders(self.settings, layers) {
             let value = match &placeholder {
                 Placeholder::Region => identity.region.clone(),

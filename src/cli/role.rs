@@ -88,11 +88,8 @@ fn printed(call: &Call<'_>, args: &PrintArgs) -> Result<(String, u8), Error> {
 /// With what `--set` names of Parameter Store and Secrets Manager among the sources.
 fn settings(call: &Call<'_>) -> Result<Settings, Error> {
     let mut settings = call.settings()?;
-    if settings.expand {
-        let named = compose::placeholders(&settings, &[]).into_iter();
-        let named: Vec<Source> = named.filter_map(|it| it.source()?.parse().ok()).collect();
-        settings.config.extend(named);
-    }
+    let named = compose::placeholders(&settings, &[]).into_iter();
+    settings.config.extend(named.filter_map(|it| it.source()?.parse::<Source>().ok()));
     Ok(settings)
 }
 

@@ -193,11 +193,9 @@ impl Probes<'_> {
         let settings = &self.target.settings;
         let sources = settings.config.iter().map(|source| source::fetch(source, &access));
         let mut fetched = join_all(sources).await;
-        if settings.expand {
-            let layers: Vec<Fetched> = fetched.iter().flatten().cloned().collect();
-            let named = compose::placeholders(settings, &layers);
-            fetched.extend(source::fetch_secrets(named, &access).await.err().map(Err));
-        }
+        let layers: Vec<Fetched> = fetched.iter().flatten().cloned().collect();
+        let named = compose::placeholders(settings, &layers);
+        fetched.extend(source::fetch_secrets(named, &access).await.err().map(Err));
         fetched
     }
 

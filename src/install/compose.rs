@@ -140,8 +140,11 @@ fn cluster(bytes: &[u8]) -> Option<String> {
     Effective::new(Some(bytes), None).get("ECS_CLUSTER").map(|set| set.text())
 }
 
-/// The placeholders that the layers name.
+/// The placeholders that the layers name, if they are to be replaced.
 pub(crate) fn placeholders(settings: &Settings, fetched: &[Fetched]) -> BTreeSet<Placeholder> {
+    if !settings.expand {
+        return BTreeSet::new();
+    }
     let set = set_layer(settings);
     texts(fetched, &set).flat_map(expand::placeholders).collect()
 }

@@ -56,13 +56,11 @@ async fn fetch(role: &Role, settings: &Settings, access: &Access<'_>) -> Vec<Rol
             Err(error) => findings.push(refused_source(role, source, &error)),
         }
     }
-    if settings.expand {
-        let mut named = compose::placeholders(settings, &fetched);
-        // What is refused above is not refused a second time.
-        named.retain(|it| findings.iter().all(|finding| finding.source != it.source()));
-        if let Err(error) = source::fetch_secrets(named, access).await {
-            findings.push(unreadable("secret-not-readable", &error, error.remedy()));
-        }
+    let mut named = compose::placeholders(settings, &fetched);
+    // What is refused above is not refused a second time.
+    named.retain(|it| findings.iter().all(|finding| finding.source != it.source()));
+    if let Err(error) = source::fetch_secrets(named, access).await {
+        findings.push(unreadable("secret-not-readable", &error, error.remedy()));
     }
     findings
 }
