@@ -33,13 +33,14 @@ fn rules(kind: &str) -> String {
         let unset = unset.iter().filter(|(key, _)| fields.iter().all(|(set, _)| set != key));
         let fields: Vec<String> =
             fields.iter().chain(unset).map(|(k, text)| field(k, text)).collect();
-        let (fields, kind) = (fields.join(", "), camel_case(kind));
+        let (fields, about_readers) = (fields.join(", "), kind == "readers");
         code += &format!(
-            "pub(in crate::lint) static {name}: Rule = Rule {{ kind: Kind::{kind}, {fields} }};\n"
+            "pub(in crate::lint) static {name}: Rule = \
+             Rule {{ about_readers: {about_readers}, {fields} }};\n"
         );
     }
     format!(
-        "pub(super) mod {kind} {{\nuse super::{{ExampleContext, Kind, ReaderSet, Rule, Severity}};\n{code}\
+        "pub(super) mod {kind} {{\nuse super::{{ExampleContext, ReaderSet, Rule, Severity}};\n{code}\
          pub(super) static TABLE: &[&Rule] = &[{table}];\n}}\n"
     )
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use super::registered::Registered;
 use crate::effective::ConfigFile;
+use crate::readers::{Generation, Reader};
 
 /// A set of the programs that read the file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,6 +28,18 @@ impl ReaderSet {
     pub(super) const SYSTEMD_FROM_252: Self = Self(6);
     pub(super) const NOT_SYSTEMD: Self = Self(24);
     pub(super) const NOT_DOCKER: Self = Self(15);
+
+    /// Its readers, in the order in which people see them.
+    pub(super) fn members(self) -> impl Iterator<Item = Reader> {
+        const ALL: [(Reader, ReaderSet); 5] = [
+            (Reader::Systemd(Generation::V219), ReaderSet::SYSTEMD_219),
+            (Reader::Systemd(Generation::V252), ReaderSet::SYSTEMD_252),
+            (Reader::Systemd(Generation::V254), ReaderSet::SYSTEMD_254),
+            (Reader::EcsInit, ReaderSet::ECS_INIT),
+            (Reader::Docker, ReaderSet::DOCKER),
+        ];
+        ALL.into_iter().filter(move |(_, set)| self.meets(*set)).map(|(reader, _)| reader)
+    }
 
     /// Whether the two sets share a reader.
     pub(super) const fn meets(self, other: Self) -> bool {

@@ -64,7 +64,7 @@ impl<'a> Findings<'a> {
         if !rule.wrong.meets(self.readers) {
             return;
         }
-        if rule.kind == rules::Kind::Readers {
+        if rule.about_readers {
             self.misread |= rule.severity == Severity::Error && at.at_most.is_none();
             self.explained.extend(at.line);
         }

@@ -1,27 +1,17 @@
 //! What no rule for lines has explained: the readers' real views, compared with what the author of
 //! the file meant.
 //!
-//! A file without an error of kind `Readers` reads the same to every reader that matters; the tests
+//! A file without an error about readers reads the same to every reader that matters; the tests
 //! hold us to that.
 
 use std::collections::HashMap;
 use std::fmt;
 
-use super::context::ReaderSet;
 use super::findings::{At, Findings};
 use super::rules::readers::READERS_DISAGREE;
 use super::scan::Setting;
 use crate::lines::{Kind, Line, keep_only};
-use crate::readers::{Generation, Reader, Reading, is_name};
-
-/// The set of each reader.
-pub(super) const READERS: [(Reader, ReaderSet); 5] = [
-    (Reader::Systemd(Generation::V219), ReaderSet::SYSTEMD_219),
-    (Reader::Systemd(Generation::V252), ReaderSet::SYSTEMD_252),
-    (Reader::Systemd(Generation::V254), ReaderSet::SYSTEMD_254),
-    (Reader::EcsInit, ReaderSet::ECS_INIT),
-    (Reader::Docker, ReaderSet::DOCKER),
-];
+use crate::readers::{Reader, Reading, is_name};
 
 pub(super) fn check(bytes: &[u8], settings: &[Setting<'_>], found: &mut Findings<'_>) {
     if found.misread {
@@ -35,10 +25,8 @@ pub(super) fn check(bytes: &[u8], settings: &[Setting<'_>], found: &mut Findings
     let left = settings.iter().filter(|setting| is_left.get(setting.line - 1) == Some(&true));
     let intended: HashMap<&[u8], &Setting<'_>> =
         left.map(|setting| (setting.name.as_bytes(), setting)).collect();
-    for (reader, set) in READERS {
-        if found.readers.meets(set) {
-            compare(reader, &reader.read(bytes), &intended, found);
-        }
+    for reader in found.readers.members() {
+        compare(reader, &reader.read(bytes), &intended, found);
     }
 }
 

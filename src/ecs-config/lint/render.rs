@@ -9,10 +9,9 @@ use std::fmt::Write as _;
 
 use super::context::ReaderSet;
 use super::excerpt::{Excerpt, Quoted, visible};
-use super::reader_consistency::READERS;
-use super::rules::{self, Kind};
+use super::rules;
 use super::{File, Finding, Severity, is_presentable};
-use crate::readers::{Reader, Reading};
+use crate::readers::Reader;
 use crate::redact::{REDACTED, hides};
 use crate::text::{lossy, plural};
 
@@ -27,10 +26,8 @@ pub struct Style {
 
 /// Everything about one file; empty if there are no findings.
 pub fn text(file: &File<'_>, findings: &[Finding], style: Style) -> String {
-    let readings = match findings.iter().any(compares) {
-        true => readings(file.bytes, style.readers),
-        false => Vec::new(),
-    };
+    let readers = style.readers.members().filter(|_| findings.iter().any(compares));
+    let readings: Vec<_> = readers.map(|reader| (reader, reader.read(file.bytes))).collect();
     let sets = readings.iter().map(|(reader, reading)| {
         let refusal = reading.error.as_ref().map(ToString::to_string);
         Sets { reader: *reader, refusal, values: reading.map() }
@@ -41,7 +38,7 @@ pub fn text(file: &File<'_>, findings: &[Finding], style: Style) -> String {
 
 /// Whether it helps to see what each reader sets. Of a key that is set twice the message says all.
 fn compares(finding: &Finding) -> bool {
-    let is_about_readers = rules::find(finding.id).is_some_and(|rule| rule.kind == Kind::Readers);
+    let is_about_readers = rules::find(finding.id).is_some_and(|rule| rule.about_readers);
     is_about_readers && !["duplicate-key", "conflicting-duplicate"].contains(&finding.id)
 }
 
@@ -165,15 +162,11 @@ fn shortened(text: &str) -> String {
     }
 }
 
-fn readings(bytes: &[u8], readers: ReaderSet) -> Vec<(Reader, Reading<'_>)> {
-    let wanted = READERS.into_iter().filter(|(_, set)| readers.meets(*set));
-    wanted.map(|(reader, _)| (reader, reader.read(bytes))).collect()
-}
-
 /// What every reader would set, for `lint --readers`.
 pub fn readers(bytes: &[u8], readers: ReaderSet, show_secrets: bool) -> String {
     let mut out = String::new();
-    for (reader, reading) in readings(bytes, readers) {
+    for reader in readers.members() {
+        let reading = reader.read(bytes);
         let _ = writeln!(out, "{}", reader.name());
         for one in &reading.variables {
             let name = lossy(one.name);

@@ -33,8 +33,17 @@ fn context(rule: &Rule, is_broken: bool) -> Context<'static> {
     }
 }
 
+/// The example as the bytes of a file.
+fn example(rule: &Rule, is_broken: bool) -> Vec<u8> {
+    let lines = if is_broken { rule.bad } else { rule.good };
+    if rule.context != ExampleContext::Stretched {
+        return lines.to_vec();
+    }
+    String::from_utf8_lossy(lines).replace("...", &"x".repeat(65_536)).into_bytes()
+}
+
 fn findings(rule: &Rule, is_broken: bool) -> Vec<Finding> {
-    let bytes = rule.example(if is_broken { rule.bad } else { rule.good });
+    let bytes = example(rule, is_broken);
     if rule.context == ExampleContext::Installed {
         let (path, owned) = ("/etc/ecs/ecs.config", &Default::default());
         let present = Present { path, bytes: b"", owned, keep: &[], replace: false };

@@ -8,20 +8,6 @@
 
 use super::Severity;
 use super::context::ReaderSet;
-use crate::text;
-
-/// What a rule looks at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Programs that read the file disagree about it.
-    Readers,
-    /// A value that the agent, ecs-init or the AWS SDK does not take as written.
-    Values,
-    /// A name that has no effect, or another one.
-    Names,
-    /// Settings that are wrong only together, or on this host.
-    CrossChecks,
-}
 
 /// What an example needs besides its own lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +46,8 @@ pub struct Rule {
     pub id: &'static str,
     /// How bad a finding is.
     pub severity: Severity,
-    /// What the rule looks at.
-    pub kind: Kind,
+    /// Programs that read the file disagree about it: a rule of readers.txt.
+    pub about_readers: bool,
     /// The readers that go wrong, if not all; the rule is silent where none of them reads the file.
     pub wrong: ReaderSet,
     /// One paragraph.
@@ -89,20 +75,4 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
 /// The rule of exactly this id.
 pub fn find(id: &str) -> Option<&'static Rule> {
     all().find(|rule| rule.id == id)
-}
-
-/// The id that was probably meant by an unknown one.
-pub fn nearest(id: &str) -> Option<&'static str> {
-    text::nearest(id, all().map(|rule| rule.id))
-}
-
-impl Rule {
-    /// The example as the bytes of a file.
-    pub fn example(&self, lines: &[u8]) -> Vec<u8> {
-        if self.context != ExampleContext::Stretched {
-            return lines.to_vec();
-        }
-        let text = String::from_utf8_lossy(lines).replace("...", &"x".repeat(65_536));
-        text.into_bytes()
-    }
 }

@@ -151,7 +151,7 @@ pub(super) fn port_range(value: &mut Value<'_, '_>) {
     let mut parts = value.text.split('-').map(port);
     let from = parts.next().flatten();
     let to = parts.next().unwrap_or(from);
-    if !from.zip(to).is_some_and(|(from, to)| from <= to) {
+    if from.zip(to).is_none_or(|(from, to)| from > to) {
         value.breaks(&rule::BAD_PORT_RANGE);
     } else if from == Some(0) || parts.next().is_some() {
         let message = "the agent takes this, but not as a range of usable ports";
