@@ -11,7 +11,6 @@ use std::convert::Infallible;
 
 use tokio::time::Instant;
 
-use self::agent::restart_agent;
 use self::guard::Guard;
 use self::host::Host;
 use crate::error::{Diagnostic, Error, Step};
@@ -86,8 +85,7 @@ pub(crate) async fn run(
                 Outcome::Kept
             }
         };
-        let restarted = restart_agent(&tagged, outcome, deadline, &timeline).await;
-        host.health_gate(installed.as_ref(), restarted, &timeline).await?;
+        host.restart_agent(outcome, installed.as_ref(), &timeline).await?;
         Ok(outcome)
     };
     let ended = unless(interrupted, timeline.tell_of_waiting(settings.timeout), line).await;

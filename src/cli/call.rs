@@ -108,17 +108,13 @@ fn name<E: ValueEnum>(value: E) -> String {
     value.to_possible_value().expect("no value is hidden").get_name().to_owned()
 }
 
-/// What drives the network of one command. Where limits of the process are too small it is an error
-/// here: the libraries below panic where they cannot open a socket of their own.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+/// Drives one command that needs the network. A name look-up that hangs in a thread of its own is
+/// left behind. Where limits of the process are too small it is an error here: the libraries below
+/// panic where they cannot open a socket of their own.
+pub(crate) fn block_on<F: Future>(work: F) -> Result<F::Output, Error> {
     limits::raise().map_err(RuntimeFailed)?;
     let mut builder = tokio::runtime::Builder::new_current_thread();
-    Ok(builder.enable_all().build().map_err(RuntimeFailed)?)
-}
-
-/// Drives one command. A name look-up that hangs in a thread of its own is left behind.
-pub(crate) fn block_on<F: Future>(work: F) -> Result<F::Output, Error> {
-    let runtime = runtime()?;
+    let runtime = builder.enable_all().build().map_err(RuntimeFailed)?;
     let output = runtime.block_on(work);
     runtime.shutdown_background();
     Ok(output)

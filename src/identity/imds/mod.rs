@@ -12,10 +12,12 @@ mod probe;
 
 use std::cell::Cell;
 use std::fmt::Display;
+use std::pin::pin;
 use std::time::Duration;
 
 use ecs_config::text::printable;
 pub(crate) use error::Error;
+use futures_util::future::{Either, select};
 use http::Method;
 use http::header::{HeaderName, HeaderValue};
 pub(crate) use options::Options;
@@ -140,21 +142,17 @@ impl Imds {
     /// hardly any host has IPv6 metadata.
     async fn token(&self, endpoints: &[String], limit: Duration) -> Result<Session, Attempt> {
         let [first, second] = endpoints else { return self.put(&endpoints[0], limit).await };
-        let ipv4 = self.put(first, limit);
-        let ipv6 = async {
+        let ipv4 = pin!(self.put(first, limit));
+        let ipv6 = pin!(async {
             sleep(IPV6_AFTER).await;
             self.put(second, limit).await
-        };
-        tokio::pin!(ipv4, ipv6);
-        tokio::select! {
-            four = &mut ipv4 => match four {
-                Err(Attempt::Again(fault)) => ipv6.await.map_err(|_| Attempt::Again(fault)),
-                settled => settled,
-            },
-            six = &mut ipv6 => match six {
-                Ok(session) => Ok(session),
-                Err(_) => ipv4.await,
-            },
+        });
+        match select(ipv4, ipv6).await {
+            Either::Left((Err(Attempt::Again(fault)), ipv6)) => {
+                ipv6.await.map_err(|_| Attempt::Again(fault))
+            }
+            Either::Right((Err(_), ipv4)) => ipv4.await,
+            Either::Left((settled, _)) | Either::Right((settled, _)) => settled,
         }
     }
 
