@@ -44,13 +44,7 @@ pub(crate) enum AbandonError {
     #[error("Auto Scaling did not take {action}: {code}: {message}")]
     Refused { action: &'static str, code: String, message: String },
     #[error("telling Auto Scaling: {0}")]
-    Network(NetworkError),
-}
-
-impl From<NetworkError> for AbandonError {
-    fn from(error: NetworkError) -> Self {
-        AbandonError::Network(error)
-    }
+    Network(#[from] NetworkError),
 }
 
 impl Diagnostic for AbandonError {

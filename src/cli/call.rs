@@ -45,10 +45,7 @@ impl<'a> Call<'a> {
             .and_then(|()| Given::environment(environment.iter()))
             .map(|variables| flags.clone().or(variables))
             .and_then(|strong| Ok(strong.or(file(&settings_file, named.is_some())?)));
-        let formats = match &given {
-            Ok(given) => given.clone(),
-            Err(_) => formats(global, environment),
-        };
+        let formats = given.clone().unwrap_or_else(|_| formats(global, environment));
         let (output, format) =
             (output(&formats, is_lint), formats.one_of("log_format", LogFormat::Auto));
         let chosen = *format.as_ref().unwrap_or(&LogFormat::Auto);

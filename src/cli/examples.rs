@@ -46,11 +46,9 @@ pub(super) fn add(command: clap::Command) -> clap::Command {
 }
 
 fn add_below(command: clap::Command, path: &str) -> clap::Command {
-    let names: Vec<String> =
-        command.get_subcommands().map(|one| one.get_name().to_owned()).collect();
-    let command = names.iter().fold(command, |command, name| {
-        let path = format!("{path} {name}");
-        command.mut_subcommand(name, |one| add_below(one, path.trim_start()))
+    let command = command.mut_subcommands(|one| {
+        let path = format!("{path} {}", one.get_name());
+        add_below(one, path.trim_start())
     });
     match EXAMPLES.iter().find(|(name, ..)| *name == path) {
         Some((_, page, examples)) => {

@@ -129,15 +129,15 @@ fn parse() -> Result<(Cli, Given), clap::Error> {
 /// `status --check`, which each start of the agent waits for: parsing it would be a third of its work.
 fn plain_check() -> Option<Cli> {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let (typed, root) = match words.as_slice() {
-        [typed @ .., flag, root] if flag == "--root" => (typed, Some(PathBuf::from(root))),
-        typed => (typed, None),
+    let words: Option<Vec<&str>> = words.iter().map(|word| word.to_str()).collect();
+    let root = match words?.as_slice() {
+        ["status", "--check"] => None,
+        ["status", "--check", "--root", root] if root.starts_with('/') => Some(root.into()),
+        // What is no plain folder is for the parser to judge.
+        _ => return None,
     };
-    // What is no plain folder is for the parser to judge.
-    let is_plain = root.as_ref().is_none_or(|root| root.is_absolute());
     let global = Global { root, ..Global::default() };
-    let command = Command::Status(status::StatusArgs { check: true });
-    (is_plain && typed == ["status", "--check"]).then_some(Cli { global, command })
+    Some(Cli { global, command: Command::Status(status::StatusArgs { check: true }) })
 }
 
 /// The commands of a boot, each without the flags of the others: those would be most of the work of

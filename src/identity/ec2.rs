@@ -222,12 +222,6 @@ fn is_truncated(missing: &Error) -> bool {
     matches!(missing, Error::Metadata(imds::Error::NotImds { .. }))
 }
 
-impl From<imds::Error> for Error {
-    fn from(error: imds::Error) -> Self {
-        Error::Metadata(error)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

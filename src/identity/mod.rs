@@ -90,7 +90,7 @@ impl HostFacts {
 #[derive(Debug, Error)]
 pub(crate) enum Error {
     #[error("asking instance metadata who we are")]
-    Metadata(#[source] imds::Error),
+    Metadata(#[from] imds::Error),
     #[error("no IAM role is attached to this instance")]
     NoRole,
     #[error("the credentials of the role{} did not arrive in time", role.as_deref().map(|role| format!(" {role}")).unwrap_or_default())]

@@ -192,13 +192,13 @@ pub(crate) fn commit(
         }
         state.rejected = None;
         let present = candidate.present.map(sha256);
-        state.stage(root, present.as_deref(), generation.clone()).map_err(before)?;
+        state.stage(present.as_deref(), generation.clone()).map_err(before)?;
     } else {
         if state.pending.is_some() {
             // The run that put it there may have been killed before its name was synced.
             files::sync_parent(&target).map_err(after)?;
         }
-        state.settle(root, generation).map_err(after)?;
+        state.settle(generation).map_err(after)?;
     }
     let replaced = files::replace(&target, &candidate.composed.bytes, 0o600).map_err(|cause| {
         let in_place = cause.is_after_rename();
@@ -225,7 +225,7 @@ fn roll_back(
     let before = before.map(|before| Generation { boot_id: boot_id(), ..before });
     let failed = |in_place| move |cause| CommitError { cause, in_place };
     let rejected = candidate.generation.sha256.clone();
-    state.reject(root, rejected, before.clone()).map_err(failed(true))?;
+    state.reject(rejected, before.clone()).map_err(failed(true))?;
     match candidate.present {
         Some(present) => files::replace(&target, present, 0o600).map(drop),
         None => files::remove(&target),

@@ -52,7 +52,7 @@ pub(crate) fn keep(
     let config = generation.report(present.len());
     generation.boot_id = boot_id();
     generation.tolerate_foreign = settings.tolerate_foreign;
-    state.clone().settle(&settings.root, &generation)?;
+    state.clone().settle(&generation)?;
     generation.verified(&settings.root)?;
     Ok(Some(Kept { config, age_s: age.map(|age| age.as_secs()) }))
 }

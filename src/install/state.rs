@@ -8,7 +8,7 @@
 //! an older time, and the boot is another one anyway.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,9 @@ pub(crate) fn selection(settings: &Settings) -> String {
 /// What earlier runs left.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub(crate) struct State {
+    /// It is kept below this folder.
+    #[serde(skip)]
+    root: PathBuf,
     schema: u32,
     pub(crate) installed: Option<Generation>,
     #[serde(default)]
@@ -107,6 +110,7 @@ impl State {
             .ok()
             .filter(|state: &State| state.schema == SCHEMA)
             .unwrap_or_default();
+        state.root = root.to_owned();
         if let Ok(verified) = serde_json::from_slice(&text(paths::VERIFIED)) {
             state.take_in(verified);
         }
@@ -155,33 +159,27 @@ impl State {
     /// Writes down that the file before is to be in place again, and which one never.
     pub(crate) fn reject(
         &mut self,
-        root: &Path,
         rejected: String,
         before: Option<Generation>,
     ) -> Result<(), files::Error> {
         (self.installed, self.pending, self.rejected) = (before, None, Some(rejected));
-        self.write(root)
+        self.write()
     }
 
     /// Writes down what is about to replace the file with the digest `present`.
     pub(crate) fn stage(
         &mut self,
-        root: &Path,
         present: Option<&str>,
         generation: Generation,
     ) -> Result<(), files::Error> {
         let of_present = present.and_then(|present| self.generation(present)).cloned();
         self.installed = of_present.or(self.installed.take());
         self.pending = Some(generation);
-        self.write(root)
+        self.write()
     }
 
     /// Writes down what is known of the file that is in place, where that is new.
-    pub(crate) fn settle(
-        &mut self,
-        root: &Path,
-        generation: &Generation,
-    ) -> Result<(), files::Error> {
+    pub(crate) fn settle(&mut self, generation: &Generation) -> Result<(), files::Error> {
         let is_known = self.generation(&generation.sha256).is_some_and(|known| {
             let (verified_at, boot_id) = (known.verified_at.clone(), known.boot_id.clone());
             *known == Generation { verified_at, boot_id, ..generation.clone() }
@@ -190,14 +188,14 @@ impl State {
             return Ok(());
         }
         (self.installed, self.pending) = (Some(generation.clone()), None);
-        self.write(root)
+        self.write()
     }
 
-    fn write(&mut self, root: &Path) -> Result<(), files::Error> {
+    fn write(&mut self) -> Result<(), files::Error> {
         self.schema = SCHEMA;
         let mut text = serde_json::to_vec_pretty(self).expect("names and digests are JSON");
         text.push(b'\n');
-        files::replace(&below(root, paths::STATE), &text, 0o600).map(drop)
+        files::replace(&below(&self.root, paths::STATE), &text, 0o600).map(drop)
     }
 }
 
@@ -261,15 +259,15 @@ mod tests {
 
     fn host() -> (tempfile::TempDir, State) {
         let root = tempfile::tempdir().unwrap();
-        let mut state = State::default();
-        state.settle(root.path(), &generation("old", &["A"])).unwrap();
+        let mut state = State::read(root.path());
+        state.settle(&generation("old", &["A"])).unwrap();
         (root, state)
     }
 
     #[test]
     fn a_run_killed_before_or_after_the_rename_still_knows_its_keys() {
         let (root, mut state) = host();
-        state.stage(root.path(), Some("old"), generation("new", &["B"])).unwrap();
+        state.stage(Some("old"), generation("new", &["B"])).unwrap();
         let found = State::read(root.path());
         assert_eq!(found.owned(Some("old")), ["A".to_owned()].into());
         assert_eq!(found.owned(Some("new")), ["B".to_owned()].into());
@@ -280,7 +278,7 @@ mod tests {
     fn a_verified_file_is_the_installed_one() {
         let (root, mut state) = host();
         let new = generation("new", &["B"]);
-        state.stage(root.path(), Some("old"), new.clone()).unwrap();
+        state.stage(Some("old"), new.clone()).unwrap();
         let later = Generation { verified_at: "2027-01-01T00:00:00Z".into(), ..new };
         later.verified(root.path()).unwrap();
         let found = State::read(root.path());
@@ -293,9 +291,9 @@ mod tests {
         let written = || std::fs::metadata(below(root.path(), paths::STATE)).unwrap().modified();
         let before = written().unwrap();
         let again = Generation { boot_id: "c".into(), ..generation("old", &["A"]) };
-        state.settle(root.path(), &again).unwrap();
+        state.settle(&again).unwrap();
         assert_eq!(written().unwrap(), before);
-        state.settle(root.path(), &generation("old", &["C"])).unwrap();
+        state.settle(&generation("old", &["C"])).unwrap();
         assert_eq!(State::read(root.path()).owned(Some("old")), ["C".to_owned()].into());
     }
 
@@ -304,6 +302,7 @@ mod tests {
         let (root, _) = host();
         std::fs::write(below(root.path(), paths::STATE), "{\"schema\": 1, \"inst").unwrap();
         std::fs::write(below(root.path(), paths::VERIFIED), "").unwrap();
-        assert_eq!(State::read(root.path()), State::default());
+        let none = State { root: root.path().to_owned(), ..State::default() };
+        assert_eq!(State::read(root.path()), none);
     }
 }
