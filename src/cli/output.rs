@@ -46,9 +46,7 @@ impl Call<'_> {
 
     pub(crate) fn print_failure(&self, failure: &Failure) {
         match self.format {
-            LogFormat::Text => {
-                print_error_text(&failure.to_text());
-            }
+            LogFormat::Text => print_error_text(&failure.to_text()),
             LogFormat::Json | LogFormat::Emf => tracing::error!(
                 word = failure.word.name(),
                 remedy = failure.remedy,

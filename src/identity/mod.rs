@@ -22,7 +22,7 @@ use serde::Serialize;
 pub(crate) use sts::{check_expectations, confirm};
 use thiserror::Error;
 
-use crate::error::{Diagnostic, ExitStatus, Step};
+use crate::error::{Diagnostic, ExitStatus, Step, chain};
 use crate::net::NetworkError;
 use crate::net::endpoint::Service;
 use crate::paths;
@@ -219,9 +219,7 @@ impl Diagnostic for Error {
     fn causes(&self) -> Vec<String> {
         match self {
             Error::Sts { causes, .. } => causes.clone(),
-            Error::Metadata(error) => {
-                [error.to_string()].into_iter().chain(error.causes()).collect()
-            }
+            Error::Metadata(error) => chain(error).map(ToString::to_string).collect(),
             _ => Vec::new(),
         }
     }

@@ -77,26 +77,26 @@ async fn ask(
 ) -> Result<(String, String), FailedAttempt<Error>> {
     let answer = signed::call(&GET_CALLER_IDENTITY, &Value::Null, caller).await?;
     if answer.status == 200 {
-        let without = || strange("an answer without a valid account and ARN");
-        return account_and_arn(&answer).ok_or_else(without);
+        return account_and_arn(&answer).ok_or_else(|| {
+            let what = "an answer without a valid account and ARN".into();
+            FailedAttempt::last(Error::Strange(what)).then(Next::Wait)
+        });
     }
     if let Some(passing) = NetworkError::of_answer(answer.status, &answer.code) {
         let next = passing.next();
         return Err(FailedAttempt::last(passing.into()).then(next));
     }
-    if number == 1 && PERHAPS_SKEWED.contains(&&*answer.code) {
-        ahead.set(answer.clock_ahead);
-        return Err(FailedAttempt::last(refusal(&answer, facts)).then(Next::AtOnce));
-    }
-    Err(match refusal(&answer, facts) {
-        Error::Strange(what) => strange(what),
-        refusal => FailedAttempt::last(refusal),
-    })
-}
-
-/// What is not an answer of STS: the next one may be.
-fn strange(what: impl Into<String>) -> FailedAttempt<Error> {
-    FailedAttempt::last(Error::Strange(what.into())).then(Next::Wait)
+    let refusal = refusal(&answer, facts);
+    // What is not an answer of STS may be one the next time.
+    let next = match refusal {
+        _ if number == 1 && PERHAPS_SKEWED.contains(&&*answer.code) => {
+            ahead.set(answer.clock_ahead);
+            Next::AtOnce
+        }
+        Error::Strange(_) => Next::Wait,
+        _ => Next::GiveUp,
+    };
+    Err(FailedAttempt::last(refusal).then(next))
 }
 
 /// An account of 12 digits, and an ARN in its grammar.
