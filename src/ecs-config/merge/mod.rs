@@ -151,9 +151,13 @@ pub fn merge(layers: &[Layer<'_>], present: Present<'_>) -> Result<Merged, Error
     if let ([only], true) = (&texts[..], kept.is_empty()) {
         return Ok(page.verbatim(only));
     }
-    page.present(&foreign, &kept, &comments(&texts));
+    let comments = texts.iter().flat_map(Text::lines).filter(|line| line.kind == Kind::Comment);
+    page.present(&foreign, &kept, &comments.map(|line| line.text()).collect());
     for (index, text) in texts.iter().enumerate() {
-        page.layer(text, |name, line| !kept.contains(name) && wins(&texts, index, name, line))?;
+        page.layer(text, |name, line| {
+            let is_set_again = texts[index + 1..].iter().any(|later| later.last.contains_key(name));
+            !kept.contains(name) && text.is_last(name, line) && !is_set_again
+        })?;
     }
     page.finish(&kept)
 }
@@ -183,17 +187,6 @@ impl<'a> Text<'a> {
     fn is_last(&self, name: &[u8], line: usize) -> bool {
         self.last.get(name).is_some_and(|(_, last)| *last == line)
     }
-}
-
-/// Whether no later line and no later layer sets the name again.
-fn wins(texts: &[Text<'_>], index: usize, name: &[u8], line: usize) -> bool {
-    texts[index].is_last(name, line)
-        && !texts[index + 1..].iter().any(|text| text.last.contains_key(name))
-}
-
-fn comments<'a>(texts: &[Text<'a>]) -> HashSet<&'a [u8]> {
-    let lines = texts.iter().flat_map(Text::lines);
-    lines.filter(|line| line.kind == Kind::Comment).map(|line| line.text()).collect()
 }
 
 /// Decides which keys of the present file stay.

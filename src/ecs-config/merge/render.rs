@@ -11,16 +11,9 @@ use crate::text::lossy;
 #[derive(Default)]
 pub(super) struct Page<'a> {
     bytes: Vec<u8>,
-    /// The lines that set something.
-    set: Vec<Set<'a>>,
+    /// The lines that set something, each with where it comes from.
+    set: Vec<(&'a str, Line<'a>)>,
     pub(super) changes: Vec<Change>,
-}
-
-struct Set<'a> {
-    from: &'a str,
-    line: Line<'a>,
-    name: &'a [u8],
-    value: &'a [u8],
 }
 
 const SILENT: &str = "a comment that some reader would not skip: left out";
@@ -30,7 +23,8 @@ impl<'a> Page<'a> {
     /// One layer and nothing to merge with it: its own bytes.
     pub(super) fn verbatim(mut self, text: &Text<'a>) -> Merged {
         self.bytes = text.bytes.to_vec();
-        self.set.extend(text.lines().filter_map(|line| Set::new(text, line)));
+        let set = text.lines().filter(|line| line.assignment().is_some());
+        self.set.extend(set.map(|line| (text.name, line)));
         self.merged(&HashSet::new())
     }
 
@@ -80,7 +74,7 @@ impl<'a> Page<'a> {
 
     fn assign(&mut self, text: &Text<'a>, line: Line<'a>) {
         self.write(line.text());
-        self.set.extend(Set::new(text, line));
+        self.set.push((text.name, line));
     }
 
     /// A comment or a blank line.
@@ -112,8 +106,9 @@ impl<'a> Page<'a> {
 
     /// The last check, always: all readers must read from the page what was meant.
     pub(super) fn finish(self, kept: &HashSet<&[u8]>) -> Result<Merged, Error> {
+        let intended = self.set.iter().filter_map(|(_, line)| line.assignment());
         let intended: BTreeMap<&[u8], Option<&[u8]>> =
-            self.set.iter().map(|set| (set.name, Some(set.value))).collect();
+            intended.map(|(name, value)| (name, Some(value))).collect();
         for reader in Reader::ALL {
             let reading = reader.read(&self.bytes);
             if reading.error.is_some() || reading.map() != intended {
@@ -125,38 +120,34 @@ impl<'a> Page<'a> {
 
     /// The first line that the reader reads in another way, even alone.
     fn blame(&self, reader: Reader) -> Error {
-        let differs = |set: &&Set<'a>| !reader.reads_as(set.line.text(), set.name, set.value);
-        let set = self
-            .set
-            .iter()
-            .find(differs)
-            .or(self.set.last())
-            .expect("an empty page reads the same everywhere");
+        let is_read = |line: &Line<'_>| {
+            let set = line.assignment();
+            set.is_some_and(|(name, value)| reader.reads_as(line.text(), name, value))
+        };
+        let differing = self.set.iter().find(|(_, line)| !is_read(line));
+        let (from, line) =
+            differing.or(self.set.last()).expect("an empty page reads the same everywhere");
         Error::Misread {
-            from: set.from.into(),
-            line: set.line.number,
-            key: shown(set.name),
+            from: (*from).into(),
+            line: line.number,
+            key: shown(line.assignment().unwrap_or_default().0),
             reader: reader.name(),
         }
     }
 
     fn merged(self, kept: &HashSet<&[u8]>) -> Merged {
         let mut merged = Merged { bytes: self.bytes, changes: self.changes, ..Merged::default() };
-        for set in self.set.iter().filter(|set| is_key(set.name)) {
-            let key = lossy(set.name);
-            if !kept.contains(set.name) {
+        for (from, line) in self.set {
+            let Some((name, _)) = line.assignment().filter(|(name, _)| is_key(name)) else {
+                continue;
+            };
+            let key = lossy(name);
+            if !kept.contains(name) {
                 merged.owned.insert(key.clone());
             }
-            merged.keys.insert(key, Origin { from: set.from.into(), line: set.line.number });
+            merged.keys.insert(key, Origin { from: from.into(), line: line.number });
         }
         merged
-    }
-}
-
-impl<'a> Set<'a> {
-    fn new(text: &Text<'a>, line: Line<'a>) -> Option<Self> {
-        let (name, value) = line.assignment()?;
-        Some(Set { from: text.name, line, name, value })
     }
 }
 
