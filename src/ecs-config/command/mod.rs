@@ -9,7 +9,7 @@ mod suggest;
 
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use local_files::ReadError;
@@ -164,8 +164,7 @@ impl LintArgs {
         if let Some(rule) = self.explain.as_deref().and_then(rules::find) {
             return Ok(print(&lint::explain(rule)));
         }
-        let path = |file: ConfigFile| local_files::inside(root, file.path(), true);
-        let installed = path(ConfigFile::Etc).to_string_lossy().into_owned();
+        let installed = below(root, ConfigFile::Etc).to_string_lossy().into_owned();
         let sources = match &self.sources[..] {
             [] => std::slice::from_ref(&installed),
             named => named,
@@ -173,26 +172,8 @@ impl LintArgs {
         if self.readers && sources.len() > 1 {
             return Err(Error::SeveralReaders);
         }
-        let mut checked = Vec::new();
-        for name in sources {
-            // The installed file is checked with its neighbours. What cannot be read counts as
-            // missing, as it does for the agent.
-            let neighbour = |file| local_files::read(&path(file), MAX_BYTES).ok();
-            let neighbours =
-                (*name == installed).then(|| [ConfigFile::Var, ConfigFile::Json].map(neighbour));
-            let fetched = fetched.iter().find(|one| one.name == *name);
-            let shown = fetched.map_or_else(|| without_secrets(name), |one| &one.shown);
-            let shown = printable(shown);
-            let bytes = match fetched {
-                Some(fetched) => fetched.bytes.clone(),
-                None => Input::new(name).read(&shown)?,
-            };
-            let mut one = self.check(name, shown, bytes, neighbours.as_ref())?;
-            if fetched.is_some_and(|one| one.is_secret) && !self.show_secrets {
-                one.bytes.clear();
-            }
-            checked.push(one);
-        }
+        let check = |name: &String| self.check(name, (*name == installed).then_some(root), fetched);
+        let checked = sources.iter().map(check).collect::<Result<Vec<Checked>, Error>>()?;
         let findings: Vec<Finding> = checked.iter().flat_map(|one| one.findings.clone()).collect();
         let has_errors = findings.iter().any(|finding| finding.severity == Severity::Error);
         match print(&print::result(self, output, &checked, &findings)) {
@@ -201,29 +182,38 @@ impl LintArgs {
         }
     }
 
+    /// Checks one source; if it is the installed file of a `host`, then with its neighbours there.
     fn check(
         &self,
         name: &str,
-        shown: String,
-        bytes: Vec<u8>,
-        neighbours: Option<&[Option<Vec<u8>>; 2]>,
+        host: Option<&Path>,
+        fetched: &[Fetched],
     ) -> Result<Checked, Error> {
+        let fetched = fetched.iter().find(|one| one.name == *name);
+        let shown = printable(fetched.map_or_else(|| without_secrets(name), |one| &one.shown));
+        let bytes = match fetched {
+            Some(fetched) => fetched.bytes.clone(),
+            None => Input::new(name).read(&shown)?,
+        };
         let (bytes, fixed) = if self.fix { fix(name, &shown, bytes)? } else { (bytes, Vec::new()) };
+        // What cannot be read counts as missing, as it does for the agent.
+        let neighbour = |file| local_files::read(&below(host?, file), MAX_BYTES).ok();
+        let (instance_file, json_file) = (neighbour(ConfigFile::Var), neighbour(ConfigFile::Json));
         let is_instance_file = name.ends_with(ConfigFile::Var.path());
-        let [instance_file, json_file] =
-            neighbours.map_or([None; 2], |files| files.each_ref().map(Option::as_deref));
         let context = Context {
             host: self.host,
             file: if is_instance_file { ConfigFile::Var } else { ConfigFile::Etc },
-            whole: self.whole || neighbours.is_some(),
-            instance_file,
-            json_file,
+            whole: self.whole || host.is_some(),
+            instance_file: instance_file.as_deref(),
+            json_file: json_file.as_deref(),
             allow_default_cluster: self.allow_default_cluster,
             block_host_tasks: self.block_imds_host_tasks,
             expand: self.expand,
             ..Context::default()
         };
         let findings = lint::check(&File { source: &shown, bytes: &bytes }, &context);
+        let is_hidden = fetched.is_some_and(|one| one.is_secret) && !self.show_secrets;
+        let bytes = if is_hidden { Vec::new() } else { bytes };
         Ok(Checked { findings: self.weighed(findings), name: shown, bytes, fixed })
     }
 
@@ -247,6 +237,11 @@ pub fn print(text: &str) -> u8 {
     let mut stdout = io::stdout();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     u8::from(written.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe))
+}
+
+/// The path of a file of the host, below the root.
+fn below(root: &Path, file: ConfigFile) -> PathBuf {
+    local_files::inside(root, file.path(), true)
 }
 
 /// An address without its query, which may be a signature, and without what is before its host.
