@@ -23,9 +23,7 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
 /// Takes the lock, if no other process holds it. It is held until the file is closed.
 pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
     match file.try_lock() {
-        Ok(()) => Ok(true),
-        Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
-        Err(TryLockError::Error(error)) => Err(error),
+        Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+        locked => Ok(locked.is_ok()),
     }
 }

@@ -40,11 +40,12 @@ impl Environment {
         for (name, value) in variables {
             match (name.into_string(), value.into_string()) {
                 (Ok(name), Ok(value)) => environment.variables.push((name, value)),
-                (Ok(name), Err(_)) if is_read(&name) => environment.not_utf8 = Some(name),
-                (Err(name), _) if is_read(&name.to_string_lossy()) => {
-                    environment.not_utf8 = Some(printable(&name.to_string_lossy()));
+                (name, _) => {
+                    let name = name.unwrap_or_else(|name| name.to_string_lossy().into_owned());
+                    if is_read(&name) {
+                        environment.not_utf8 = Some(printable(&name));
+                    }
                 }
-                _ => {}
             }
         }
         environment
@@ -53,10 +54,7 @@ impl Environment {
     /// A variable that we read must not be dropped because its bytes are not text: without
     /// ECS_BOOTSTRAP_EXPECT_ROLE nothing would be expected.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        match &self.not_utf8 {
-            None => Ok(()),
-            Some(name) => Err(Error::NotUtf8(name.clone())),
-        }
+        self.not_utf8.clone().map_or(Ok(()), |name| Err(Error::NotUtf8(name)))
     }
 
     pub(crate) fn variables(&self) -> &[(String, String)] {
