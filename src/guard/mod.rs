@@ -132,9 +132,8 @@ fn install_rules(
         documented_rule::remove(&before, notes)?;
         state.documented_is_ours = false;
     }
-    if std::mem::take(&mut state.mangle_is_ours) {
-        remove_mangle(before.wish.interface.as_deref())?;
-    }
+    remove_mangle(&before)?;
+    state.mangle_is_ours = false;
     let documented_rule = documented_rule::install(&mut state);
     if state != before {
         state::write(root, &state)?;
@@ -148,16 +147,15 @@ fn install_rules(
 /// # Errors
 /// Neither is possible, or one failed; the other was tried all the same.
 fn install_parts(wish: &Wish) -> Result<Parts<PartInstalled>, Error> {
-    let unless_left_out = |part, install: &dyn Fn() -> Result<PartInstalled, Error>| {
+    let unless_left_out = |part, install: fn(&Wish) -> Result<PartInstalled, Error>| {
         let not_wanted = wish.leaves_out(part).map(PartInstalled::left_out);
-        match not_wanted.map_or_else(install, Ok) {
+        match not_wanted.map_or_else(|| install(wish), Ok) {
             Err(error @ Error::Unsupported(_)) => Ok(PartInstalled::left_out(error.to_string())),
             installed => installed,
         }
     };
-    let install_routing = || routing::install(wish.interface.as_deref());
-    let routing = unless_left_out(GuardPart::Routing, &install_routing);
-    let nftables = unless_left_out(GuardPart::Nftables, &|| firewall::install(wish));
+    let routing = unless_left_out(GuardPart::Routing, routing::install);
+    let nftables = unless_left_out(GuardPart::Nftables, firewall::install);
     let (mut routing, mut nftables) = (routing?, nftables?);
     if let (Some(first), Some(second)) = (&routing.reason, &nftables.reason) {
         return Err(Error::Impossible(format!("{first}, and {second}")));
@@ -196,11 +194,7 @@ pub(crate) fn remove(root: &Path) -> Result<GuardRemoved, Error> {
         routing::remove(),
         firewall::remove(),
         documented_rule::remove(&state, &mut notes),
-        if state.mangle_is_ours {
-            remove_mangle(state.wish.interface.as_deref())
-        } else {
-            Ok(false)
-        },
+        remove_mangle(&state),
         host_tasks::remove(root),
     ];
     let removed = removed.into_iter().collect::<Result<Vec<bool>, Error>>()?;
@@ -209,12 +203,13 @@ pub(crate) fn remove(root: &Path) -> Result<GuardRemoved, Error> {
 }
 
 /// The rules of an earlier version on a kernel without nf_tables. Returns whether there were any.
-fn remove_mangle(interface: Option<&str>) -> Result<bool, Error> {
-    let mut any = false;
+fn remove_mangle(state: &GuardState) -> Result<bool, Error> {
+    let (interface, mut any) = (state.wish.interface.as_deref(), false);
     // ip6tables fails on a kernel booted with ipv6.disable=1.
     let exists =
         |family: &IpFamily| *family == IpFamily::V4 || Path::new("/proc/net/if_inet6").exists();
-    for family in IpFamily::ALL.into_iter().filter(exists) {
+    let is_inserted = |family: &IpFamily| state.mangle_is_ours && exists(family);
+    for family in IpFamily::ALL.into_iter().filter(is_inserted) {
         let chain = ForwardChain { family, table: "mangle", lock_seconds: 10 };
         any |= chain.delete(&iptables::dropping(family, interface), 0)? > 0;
     }

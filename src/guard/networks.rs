@@ -46,10 +46,8 @@ pub(super) fn networks(
     let row = |link: &Link| {
         let named = interface.is_none_or(|pattern| matches(pattern, &link.name));
         let uplink = with_uplink.contains(&link.index);
-        let covered = named
-            && (!link.is_network() || parts.is_in_force())
-            && (!uplink || parts.nftables.frames);
-        let mut reasons = vec![reason(link, uplink, named, parts).to_owned()];
+        let (covered, reason) = judge(link, uplink, named, parts);
+        let mut reasons = vec![reason.to_owned()];
         if covered {
             reasons.extend(routing_answer(link));
         }
@@ -60,20 +58,29 @@ pub(super) fn networks(
     links.iter().filter(is_row).map(row).collect()
 }
 
-fn reason(link: &Link, uplink: bool, named: bool, parts: &Parts<PartStatus>) -> &'static str {
+/// Whether it is covered, and why.
+fn judge(
+    link: &Link,
+    uplink: bool,
+    named: bool,
+    parts: &Parts<PartStatus>,
+) -> (bool, &'static str) {
     match () {
-        () if !named => "the guard is restricted to another interface",
-        () if link.is_network() && !parts.is_in_force() => "neither guard is in force as wanted",
+        () if !named => (false, "the guard is restricted to another interface"),
+        () if link.is_network() && !parts.is_in_force() => {
+            (false, "neither guard is in force as wanted")
+        }
         () if uplink && !parts.nftables.frames => {
-            "it holds an uplink, and no rule drops the frames that it passes on"
+            (false, "it holds an uplink, and no rule drops the frames that it passes on")
         }
         () if !link.is_network() => {
-            "it holds an uplink, and nf_tables drops the frames that it passes on"
+            (true, "it holds an uplink, and nf_tables drops the frames that it passes on")
         }
-        () if uplink => {
-            "the guard stops every packet that the host forwards from it, and nf_tables the frames that it passes on to its uplink"
-        }
-        () => "the guard stops every packet that the host forwards from it",
+        () if uplink => (
+            true,
+            "the guard stops every packet that the host forwards from it, and nf_tables the frames that it passes on to its uplink",
+        ),
+        () => (true, "the guard stops every packet that the host forwards from it"),
     }
 }
 

@@ -101,7 +101,7 @@ fn parts_status(wish: &Wish) -> Result<Parts<PartStatus>, Error> {
         status => status,
     };
     Ok(Parts {
-        routing: or_left_out(GuardPart::Routing, routing::status(wish.interface.as_deref()))?,
+        routing: or_left_out(GuardPart::Routing, routing::status(wish))?,
         nftables: or_left_out(GuardPart::Nftables, firewall::status(wish))?,
     })
 }
