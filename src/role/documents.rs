@@ -38,8 +38,7 @@ impl Documents {
         let permissions = required_permissions::of(role);
         let inline =
             [AGENT_POLICY, CONFIG_POLICY, LIFECYCLE_POLICY].into_iter().filter_map(|name| {
-                let granted =
-                    permissions.iter().filter(|it| it.group.inline_policy() == Some(name));
+                let granted = permissions.iter().filter(|it| it.group.policy() == name);
                 let statements = statements(granted);
                 let wanted = (name != AGENT_POLICY || custom) && !statements.is_empty();
                 wanted.then(|| (name, document(statements)))

@@ -6,7 +6,7 @@
 //! Those of Systems Manager are what registers an external host, keeps its credentials fresh and
 //! lets it be reached; the managed policy allows more (reading any parameter, for one).
 
-use super::documents::{AGENT_POLICY, CONFIG_POLICY, LIFECYCLE_POLICY};
+use super::documents::{AGENT_POLICY, CONFIG_POLICY, LIFECYCLE_POLICY, SSM_POLICY};
 use super::{GROUP, HostType, Role};
 use crate::source::{Source, Store, policy};
 
@@ -229,13 +229,13 @@ impl Permission {
 }
 
 impl PermissionGroup {
-    /// The name of our policy that grants it; AWS's grants what Systems Manager needs.
-    pub(super) fn inline_policy(self) -> Option<&'static str> {
+    /// The policy that grants it: one of ours, but AWS's for what Systems Manager needs.
+    pub(super) fn policy(self) -> &'static str {
         match self {
-            PermissionGroup::Agent => Some(AGENT_POLICY),
-            PermissionGroup::Ssm => None,
-            PermissionGroup::Lifecycle => Some(LIFECYCLE_POLICY),
-            PermissionGroup::Source(_) | PermissionGroup::Key(_) => Some(CONFIG_POLICY),
+            PermissionGroup::Agent => AGENT_POLICY,
+            PermissionGroup::Ssm => SSM_POLICY,
+            PermissionGroup::Lifecycle => LIFECYCLE_POLICY,
+            PermissionGroup::Source(_) | PermissionGroup::Key(_) => CONFIG_POLICY,
         }
     }
 }

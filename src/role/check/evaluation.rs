@@ -100,7 +100,7 @@ impl<'a> Evaluation<'a> {
         let Permission { group, action, resource, consequence, .. } = missing[0];
         // What one policy grants is fixed by one command, or the second would undo the first.
         let same_policy = self.filtered(|it, decision| {
-            decision == Decision::Missing && it.group.inline_policy() == group.inline_policy()
+            decision == Decision::Missing && it.group.policy() == group.policy()
         });
         let fix = remediation::grant(self.role, self.snapshot, &same_policy);
         let severity = if self.snapshot.is_partial { Severity::Warning } else { severity(missing) };

@@ -7,48 +7,35 @@ use super::snapshot::RoleSnapshot;
 use crate::role::documents::{
     self, AGENT_POLICY, CONFIG_POLICY, ECS_POLICY, LIFECYCLE_POLICY, SSM_POLICY,
 };
-use crate::role::required_permissions::{Permission, PermissionGroup};
+use crate::role::required_permissions::Permission;
 use crate::role::{Role, shell};
 
 /// Grants what is missing, as `role print` would have: AWS's policies, unless the one for ECS is
 /// there already or not wanted; then, and for layers and keys, exactly what is missing.
 pub(super) fn grant(role: &Role, snapshot: &RoleSnapshot, missing: &[&Permission]) -> Vec<String> {
-    let of = |name| missing.iter().copied().filter(move |it| it.group.inline_policy() == name);
-    let mut commands = Vec::new();
     let ecs = role.managed_policy(ECS_POLICY);
-    if of(Some(AGENT_POLICY)).next().is_some() {
-        commands.push(match role.request.custom || snapshot.has_managed(&ecs) {
-            true => add(role, snapshot, AGENT_POLICY, of(Some(AGENT_POLICY))),
-            false => shell::attach(role, &ecs),
-        });
-    }
-    if missing.iter().any(|it| it.group == PermissionGroup::Ssm) {
-        commands.push(shell::attach(role, &role.managed_policy(SSM_POLICY)));
-    }
-    for policy in [CONFIG_POLICY, LIFECYCLE_POLICY] {
-        if of(Some(policy)).next().is_some() {
-            commands.push(add(role, snapshot, policy, of(Some(policy))));
-        }
-    }
-    commands
+    let policies = [AGENT_POLICY, SSM_POLICY, CONFIG_POLICY, LIFECYCLE_POLICY].into_iter();
+    let commands = policies.filter_map(|policy| {
+        let missing = missing.iter().copied().filter(|it| it.group.policy() == policy);
+        let missing: Vec<&Permission> = missing.collect();
+        (!missing.is_empty()).then(|| match policy {
+            AGENT_POLICY if !role.request.custom && !snapshot.has_managed(&ecs) => {
+                shell::attach(role, &ecs)
+            }
+            SSM_POLICY => shell::attach(role, &role.managed_policy(SSM_POLICY)),
+            ours => add(role, snapshot, ours, missing),
+        })
+    });
+    commands.collect()
 }
 
 /// Our inline policy with the permissions added: what it held already, perhaps for other hosts,
 /// stays.
-fn add<'p>(
-    role: &Role,
-    snapshot: &RoleSnapshot,
-    name: &str,
-    permissions: impl Iterator<Item = &'p Permission>,
-) -> String {
+fn add(role: &Role, snapshot: &RoleSnapshot, name: &str, added: Vec<&Permission>) -> String {
     let ours = |policy: &&Policy| policy.arn.is_none() && policy.name == name;
     let old = snapshot.policies.iter().find(ours).into_iter().flat_map(|it| &it.statements);
     let old = old.map(|statement| statement.element.clone());
-    shell::put(
-        role,
-        name,
-        &documents::document(old.chain(documents::statements(permissions)).collect()),
-    )
+    shell::put(role, name, &documents::document(old.chain(documents::statements(added)).collect()))
 }
 
 /// Leaves these statements in a policy, or removes the policy from the role if there are none.
