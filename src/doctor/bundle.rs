@@ -19,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::json;
 
 use super::archive;
-use super::redact::{self, Redacted};
+use super::redact::{self, Redacted, pretty};
 use super::{DoctorReport, Job, run_all, unit_files, with_causes};
 use crate::install::state;
 use crate::paths::{self, MAX_CONFIG};
@@ -180,10 +180,6 @@ fn read(path: &Path) -> Result<(String, u64), String> {
         Err(error) if error.is_denied() => Err("only root may read it".into()),
         Err(error) => Err(error.to_string()),
     }
-}
-
-fn pretty(value: &impl serde::Serialize) -> String {
-    format!("{:#}\n", json!(value))
 }
 
 fn now() -> u64 {

@@ -102,12 +102,8 @@ pub(super) fn failed<T>(error: &impl Diagnostic) -> Found<T> {
 
 /// Nothing to report beyond what the check of that name reports.
 pub(super) fn consequence_of<T>(id: &str) -> Found<T> {
-    Err(follows_from(id))
-}
-
-fn follows_from(id: &str) -> Verdict {
-    let finding = format!("follows from `{id}`");
-    Verdict { is_consequence: true, ..verdict(Outcome::Skipped, finding, None) }
+    let skipped = verdict(Outcome::Skipped, format!("follows from `{id}`"), None);
+    Err(Verdict { is_consequence: true, ..skipped })
 }
 
 /// What was observed on the network, if the answer came in time.
@@ -140,7 +136,7 @@ pub(super) fn skip_consequences(
         let cause = check.needs.iter().find_map(broken);
         // A consequence of a consequence follows from the first cause.
         let consequence = |(other, found): &(&Check, Verdict)| {
-            if found.is_consequence { found.clone() } else { follows_from(other.id) }
+            if found.is_consequence { found.clone() } else { settle(consequence_of(other.id)) }
         };
         let is_finding = verdict.outcome.severity().is_some();
         settled.push((check, cause.filter(|_| is_finding).map_or(verdict, consequence)));

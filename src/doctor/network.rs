@@ -127,7 +127,7 @@ fn check_clock(target: &Target) -> Found {
 
 fn check_dns(target: &Target) -> Found {
     let services = SERVICES.into_iter().chain([Service::EcsAgent, Service::EcsTelemetry]);
-    let endpoints: Vec<ProbeResult> =
+    let endpoints: Vec<&ProbeResult> =
         services.filter_map(|service| target.observed.endpoint(service)).collect();
     if endpoints.is_empty() {
         return unknown_region(target);
@@ -136,17 +136,17 @@ fn check_dns(target: &Target) -> Found {
         Resolution::Unresolved(why) => Some(format!("{} ({why})", endpoint.host)),
         _ => None,
     };
-    let failed: Vec<String> = endpoints.iter().filter_map(unresolved).collect();
+    let failed: Vec<String> = endpoints.iter().copied().filter_map(unresolved).collect();
     if !failed.is_empty() {
         let verdict = failure(
             format!("not resolved: {}", failed.join(", ")),
             "see /etc/resolv.conf, and enableDnsSupport and enableDnsHostnames of the VPC (AWS's resolver is 169.254.169.253)",
         );
         let sts = target.observed.endpoint(Service::Sts);
-        let is_sts_alone = failed.len() == 1 && sts.as_ref().and_then(unresolved).is_some();
+        let is_sts_alone = failed.len() == 1 && sts.and_then(unresolved).is_some();
         return if is_sts_alone { without_sts(target, verdict) } else { verdict };
     }
-    let is_resolved = |it: &&ProbeResult| matches!(it.name, Resolution::Resolved(_));
+    let is_resolved = |it: &&&ProbeResult| matches!(it.name, Resolution::Resolved(_));
     let private = endpoints.iter().filter(|it| it.is_private());
     let private: Vec<&str> = private.map(|it| it.host.as_str()).collect();
     match (endpoints.iter().filter(is_resolved).count(), &private[..]) {
@@ -184,7 +184,7 @@ fn check_reach(target: &Target, service: Service) -> Found {
         return without_address(target, service);
     };
     let of_vpc = if endpoint.is_private() { ", a VPC endpoint" } else { "" };
-    match (endpoint.answered, endpoint.name) {
+    match (&endpoint.answered, &endpoint.name) {
         (Ok(()), _) => ok(format!("{} answers{of_vpc}", endpoint.host)),
         (Err(_), Resolution::Unresolved(_)) => consequence_of("dns"),
         (Err(why), _) => {

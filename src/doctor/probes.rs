@@ -3,9 +3,8 @@
 //! The order: session token, then region and role; with the role's credentials STS, the sources,
 //! ECS and ECR; with the answer of ECS the agent's two endpoints.
 
-use std::collections::BTreeMap;
 use std::future::pending;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -38,7 +37,7 @@ pub(super) struct Observations {
     pub(super) sources: OnceLock<Vec<Result<Fetched, source::Error>>>,
     pub(super) ecs: OnceLock<Result<Answer, String>>,
     pub(super) ecr: OnceLock<Result<Answer, String>>,
-    endpoints: Mutex<BTreeMap<Service, ProbeResult>>,
+    endpoints: [OnceLock<ProbeResult>; Service::EcsTelemetry as usize + 1],
 }
 
 impl Observations {
@@ -53,8 +52,8 @@ impl Observations {
     }
 
     /// What came of connecting to an endpoint of AWS.
-    pub(super) fn endpoint(&self, service: Service) -> Option<ProbeResult> {
-        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner).get(&service).cloned()
+    pub(super) fn endpoint(&self, service: Service) -> Option<&ProbeResult> {
+        self.endpoints[service as usize].get()
     }
 }
 
@@ -136,7 +135,11 @@ impl Probes<'_> {
     }
 
     async fn services(self) {
-        let (aws, region) = (&self.target.settings.aws, self.region().await);
+        let aws = &self.target.settings.aws;
+        let region = match &aws.region {
+            Some(region) => Some(region.clone()),
+            None => self.clients.source.region().await,
+        };
         let url = |service: Service| service.url(aws, region.as_deref());
         let is_asked =
             |service: &Service| *service != Service::Sts || self.target.settings.sts() != Sts::Skip;
@@ -147,16 +150,7 @@ impl Probes<'_> {
     async fn connect(self, service: Service, url: Option<url::Url>) {
         let Some(url) = url else { return };
         let answer = endpoint::probe(&self.clients.http, &url).await;
-        let mut endpoints =
-            self.target.observed.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
-        endpoints.insert(service, answer);
-    }
-
-    async fn region(self) -> Option<String> {
-        match &self.target.settings.aws.region {
-            Some(region) => Some(region.clone()),
-            None => self.clients.source.region().await,
-        }
+        keep(&self.target.observed.endpoints[service as usize], answer);
     }
 
     /// The role's credentials, and what they give access to.
@@ -166,19 +160,17 @@ impl Probes<'_> {
         let Some(Ok(facts)) = observed.facts.get() else { return };
         tokio::join!(
             async {
-                if self.target.settings.sts() != Sts::Skip {
-                    keep(&observed.identity, self.identity(facts).await);
+                let Probes { target: Target { settings, .. }, clients, deadline } = self;
+                if settings.sts() != Sts::Skip {
+                    let confirmed =
+                        identity::confirm(facts, settings, &clients.http, deadline, pending());
+                    keep(&observed.identity, confirmed.await);
                 }
             },
             async { keep(&observed.sources, self.sources(facts).await) },
             async { keep(&observed.ecr, self.attempt(&GET_AUTHORIZATION_TOKEN, facts).await) },
             self.ecs(facts),
         );
-    }
-
-    async fn identity(self, facts: &HostFacts) -> Result<Identity, identity::Error> {
-        let Probes { target, clients, deadline } = self;
-        identity::confirm(facts, &target.settings, &clients.http, deadline, pending()).await
     }
 
     async fn sources(self, facts: &HostFacts) -> Vec<Result<Fetched, source::Error>> {

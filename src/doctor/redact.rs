@@ -7,7 +7,7 @@
 use ecs_config::readers::ecs_init;
 use ecs_config::text::lossy;
 use ecs_config::variables;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{has_word, unit_files};
 use crate::paths;
@@ -175,8 +175,8 @@ fn object(text: &str) -> Result<Map<String, Value>, &'static str> {
     serde_json::from_str(text).map_err(|_| "it is not a JSON object")
 }
 
-fn pretty(object: Map<String, Value>) -> String {
-    format!("{:#}\n", Value::Object(object))
+pub(super) fn pretty(value: &impl serde::Serialize) -> String {
+    format!("{:#}\n", json!(value))
 }
 
 /// An object's fields: those of the list whole, of those with a harmless name the name, and of the
@@ -194,14 +194,14 @@ fn json(text: &str, whole: &str, named: fn(&str) -> bool) -> Redacted {
     if others > 0 {
         shown.insert("[other names]".into(), others.into());
     }
-    Ok(pretty(shown))
+    Ok(pretty(&shown))
 }
 
 /// cloud-init's result and status: its source and its stages' times, and of errors, which quote
 /// commands, how many there are.
 pub(super) fn cloud_init(text: &str) -> Redacted {
     match object(text)?.remove("v1") {
-        Some(Value::Object(fields)) => Ok(pretty(cloud_init_fields(fields))),
+        Some(Value::Object(fields)) => Ok(pretty(&cloud_init_fields(fields))),
         _ => Err("it is not of version 1"),
     }
 }

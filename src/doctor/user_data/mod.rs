@@ -21,12 +21,11 @@ use crate::files;
 use crate::paths::MAX_CONFIG;
 
 /// How a document begins that cloud-init knows, in lower case, the longest first.
-const BEGINNINGS: [(&str, Kind); 11] = [
+const BEGINNINGS: [(&str, Kind); 10] = [
     ("#cloud-config-archive", Kind::Archive),
     ("#cloud-config-jsonp", Kind::Other),
     ("## template: jinja", Kind::Template),
     ("#cloud-boothook", Kind::Script),
-    ("#include-once", Kind::Other),
     ("#part-handler", Kind::Other),
     ("#cloud-config", Kind::CloudConfig),
     ("#upstart-job", Kind::Other),

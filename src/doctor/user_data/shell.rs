@@ -62,7 +62,9 @@ struct Shell<'a, 'k> {
 /// A simple command.
 struct Simple {
     line: usize,
-    words: Vec<Token>,
+    /// As they are written, and with the values of variables.
+    raw: Vec<String>,
+    words: Vec<String>,
     /// Of its redirections.
     targets: Vec<String>,
     /// A here-document, or what is piped to it; with its line.
@@ -159,13 +161,13 @@ impl Shell<'_, '_> {
     }
 
     fn for_loop(&mut self) -> Effect {
-        let Simple { words, within, .. } = self.simple();
-        match &self.expanded(&words)[..] {
+        let Simple { raw, words, within, .. } = self.simple();
+        match &words[..] {
             [name, word, items @ ..] if word == "in" => self.known.assign(name, items.join(" ")),
             _ => {}
         }
         // `for ((;;))`, and anything else around its empty condition.
-        let arithmetic = words.first().and_then(|word| word.text.strip_prefix("(("));
+        let arithmetic = raw.first().and_then(|word| word.strip_prefix("(("));
         let condition = arithmetic.and_then(|parts| parts.split(';').nth(1));
         let mut effect = self.list(false, None);
         effect.waits = earliest(effect.waits, within.waits);
@@ -188,19 +190,26 @@ impl Shell<'_, '_> {
     /// A simple command, up to the next operator.
     fn simple(&mut self) -> Simple {
         let line = self.tokens.peek().map_or(0, |token| token.line);
-        let (mut words, mut targets, mut within) = (Vec::new(), Vec::new(), Effect::default());
+        let (mut raw, mut words, mut targets) = (Vec::new(), Vec::new(), Vec::new());
+        let mut within = Effect::default();
         let mut input = self.written.take().map(|text| (line, text));
         while let Some(mut token) = self.tokens.next_if(|token| token.kind != Kind::Operator) {
             let answer = self.substitute(take(&mut token.substitutions), &mut within);
-            match token.kind {
-                Kind::HereDocument => input = Some((token.line, token.text)),
-                Kind::Redirection => {
-                    targets.push(self.known.expand(&(token.text + &answer), true).concat());
-                }
-                _ => words.push(Token { text: token.text + &answer, ..token }),
+            if token.kind == Kind::HereDocument {
+                input = Some((token.line, token.text));
+                continue;
+            }
+            let text = token.text + &answer;
+            let is_one = token.kind != Kind::Word || command::assignment(&text).is_some();
+            let expanded = self.known.expand(&text, is_one);
+            if token.kind == Kind::Redirection {
+                targets.extend(expanded);
+            } else {
+                words.extend(expanded);
+                raw.push(text);
             }
         }
-        Simple { line, words, targets, input, within }
+        Simple { line, raw, words, targets, input, within }
     }
 
     /// What `$(…)` write: the program that they look for, or else what is known of an answer of
@@ -219,27 +228,21 @@ impl Shell<'_, '_> {
         written
     }
 
-    fn expanded(&self, words: &[Token]) -> Vec<String> {
-        let is_one =
-            |word: &Token| word.kind == Kind::Quoted || command::assignment(&word.text).is_some();
-        words.iter().flat_map(|word| self.known.expand(&word.text, is_one(word))).collect()
-    }
-
     /// What a simple command does; `ends`: as the condition of a loop it ends that by success, or
     /// by failure.
-    fn run(&mut self, simple: Simple, ends: Option<bool>) -> Effect {
-        if let [Token { kind: Kind::Word, text, .. }] = &simple.words[..]
-            && !text.contains('=')
+    fn run(&mut self, mut simple: Simple, ends: Option<bool>) -> Effect {
+        if let [name] = &simple.raw[..]
+            && !name.contains('=')
             && self.take("(")
         {
-            return self.define(text);
+            return self.define(name);
         }
-        let mut words = self.expanded(&simple.words);
-        if words.first().is_some_and(|word| command::base(word) == "xargs") {
+        if simple.words.first().is_some_and(|word| command::base(word) == "xargs") {
             let input = simple.input.iter().map(|(_, text)| text).chain(&simple.targets);
-            words.extend(input.flat_map(|text| text.split_whitespace()).map(str::to_owned));
+            let input = input.flat_map(|text| text.split_whitespace()).map(str::to_owned);
+            simple.words.extend(input);
         }
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let words: Vec<&str> = simple.words.iter().map(String::as_str).collect();
         self.assign(&words);
         let words = command::without_prefixes(&words);
         let Simple { line, targets, within, .. } = &simple;
@@ -254,8 +257,7 @@ impl Shell<'_, '_> {
             let is_awaited = ends.is_none_or(|(ends, succeeds)| succeeds == ends);
             effect.asks = Some(*line).filter(|_| is_awaited);
         } else if command::counts(words) {
-            let raw: Vec<&str> = simple.words.iter().map(|word| word.text.as_str()).collect();
-            effect.counted.push(raw.join(" "));
+            effect.counted.push(simple.raw.join(" "));
         }
         self.written = self.write(words, simple.input, &simple.targets);
         effect

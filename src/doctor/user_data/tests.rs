@@ -219,7 +219,16 @@ fn user_data_is_recognised_by_how_it_begins() {
 /// Neither the stack nor the time is without limit.
 #[test]
 fn nested_scripts_and_templates_have_a_limit() {
-    for text in ["$(".repeat(50_000), "X='eval $X; eval $X'; eval $X".to_owned()] {
+    let nested = "{ ".repeat(30) + "$(";
+    for text in [
+        "$(".repeat(50_000),
+        "{ ".repeat(50_000),
+        "a() ".repeat(50_000),
+        "function a ".repeat(50_000),
+        "<<a ".repeat(50_000),
+        nested.repeat(1000),
+        "X='eval $X; eval $X'; eval $X".to_owned(),
+    ] {
         check(&format!("#!/bin/sh\n{text}"), None);
     }
     check(&"## template: jinja\n".repeat(20_000), None);
