@@ -4,14 +4,12 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use aws_smithy_types::base64;
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use http::Uri;
 use http_body_util::Full;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use percent_encoding::percent_decode_str;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -20,6 +18,7 @@ use tokio_rustls::TlsConnector;
 use url::Url;
 
 use super::error::Failure;
+use super::proxy::Proxy;
 use super::{CONNECT_TIMEOUT, USER_AGENT};
 use crate::paths::MAX_DOCUMENT;
 
@@ -48,7 +47,9 @@ impl Target {
     }
 
     pub(super) fn of_url(url: &Url) -> Option<Self> {
-        Self::of(&url.as_str().parse().ok()?)
+        let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
+        let port = url.port_or_known_default().unwrap_or(80);
+        Some(Target { is_tls: url.scheme() == "https", host, port })
     }
 
     /// As `Host` and CONNECT name it.
@@ -63,14 +64,14 @@ impl Target {
 /// Opens a connection and drives it in a task of its own.
 pub(super) async fn open(
     target: &Target,
-    proxy: Option<&Url>,
+    proxy: Option<&Proxy>,
     tls: Option<&TlsConnector>,
 ) -> Result<Sender, Failure> {
     let stream = timeout(CONNECT_TIMEOUT, stream(target, proxy, tls));
     let stream = TokioIo::new(stream.await.map_err(|_| Failure::NotInTime)??);
     // As much of a head as is read, and at once of anything: hyper's own limit is 400 KiB.
     let http = http1::Builder::new().max_buf_size(MAX_DOCUMENT).handshake(stream);
-    let (sender, connection) = http.await.map_err(Failure::Http)?;
+    let (sender, connection) = http.await?;
     // How it ends is for the request that it ends under to tell.
     tokio::spawn(async { drop(connection.await) });
     Ok(sender)
@@ -82,28 +83,23 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 async fn stream(
     target: &Target,
-    proxy: Option<&Url>,
+    proxy: Option<&Proxy>,
     tls: Option<&TlsConnector>,
 ) -> Result<Box<dyn Stream>, Failure> {
-    let mut stream: Box<dyn Stream> = match proxy {
-        None => Box::new(tcp(&target.host, target.port).await?),
-        Some(proxy) => to_proxy(proxy, tls).await?,
-    };
-    if !target.is_tls {
-        return Ok(stream);
-    }
-    if let Some(proxy) = proxy {
+    let Some(proxy) = proxy else { return reach(target, tls).await };
+    let mut stream = reach(&proxy.at, tls).await?;
+    if target.is_tls {
         tunnel(&mut stream, target, proxy).await?;
+        stream = encrypted(stream, &target.host, tls).await?;
     }
-    encrypted(stream, &target.host, tls).await
+    Ok(stream)
 }
 
-async fn to_proxy(proxy: &Url, tls: Option<&TlsConnector>) -> Result<Box<dyn Stream>, Failure> {
-    let host = proxy.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let stream = tcp(host, proxy.port_or_known_default().unwrap_or(80)).await?;
-    match proxy.scheme() {
-        "https" => encrypted(stream, host, tls).await,
-        _ => Ok(Box::new(stream)),
+async fn reach(at: &Target, tls: Option<&TlsConnector>) -> Result<Box<dyn Stream>, Failure> {
+    let stream = tcp(&at.host, at.port).await?;
+    match at.is_tls {
+        true => encrypted(stream, &at.host, tls).await,
+        false => Ok(Box::new(stream)),
     }
 }
 
@@ -134,13 +130,8 @@ fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let is_ipv4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
     let (preferred, others): (Vec<_>, Vec<_>) =
         addresses.into_iter().partition(|address| address.is_ipv4() == is_ipv4);
-    let (mut preferred, mut others) = (preferred.into_iter(), others.into_iter());
-    let mut sorted = Vec::new();
-    while preferred.len() + others.len() > 0 {
-        sorted.extend(preferred.next());
-        sorted.extend(others.next());
-    }
-    sorted
+    let turns = 0..preferred.len().max(others.len());
+    turns.flat_map(|turn| [preferred.get(turn), others.get(turn)]).flatten().copied().collect()
 }
 
 /// Tries the addresses in their order, each next one as soon as those before it have failed or kept
@@ -164,11 +155,15 @@ async fn first_to_answer(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
 }
 
 /// Has the proxy connect the stream to the target (RFC 9110, section 9.3.6).
-async fn tunnel(stream: &mut Box<dyn Stream>, target: &Target, proxy: &Url) -> Result<(), Failure> {
+async fn tunnel(
+    stream: &mut Box<dyn Stream>,
+    target: &Target,
+    proxy: &Proxy,
+) -> Result<(), Failure> {
     let authority = target.authority();
-    let credentials = proxy_authorization(proxy)
-        .map(|value| format!("Proxy-Authorization: {value}\r\n"))
-        .unwrap_or_default();
+    let authorization = proxy.authorization.as_ref();
+    let credentials = authorization.map(|value| format!("Proxy-Authorization: {value}\r\n"));
+    let credentials = credentials.unwrap_or_default();
     let request = format!(
         "CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {USER_AGENT}\r\n{credentials}\r\n"
     );
@@ -187,15 +182,6 @@ async fn tunnel(stream: &mut Box<dyn Stream>, target: &Target, proxy: &Url) -> R
         status if status.starts_with('2') => Ok(()),
         status => Err(Failure::Tunnel(status.trim().to_owned())),
     }
-}
-
-/// The user and password of the proxy's URL, as a header's value.
-pub(super) fn proxy_authorization(proxy: &Url) -> Option<String> {
-    let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let (user, password) = (proxy.username(), proxy.password().unwrap_or_default());
-    (!user.is_empty() || !password.is_empty()).then(|| {
-        format!("Basic {}", base64::encode(format!("{}:{}", plain(user), plain(password))))
-    })
 }
 
 #[cfg(test)]
@@ -220,12 +206,5 @@ mod tests {
         assert!(run(first_to_answer(addresses)).is_ok());
         assert!(run(first_to_answer(vec![closed])).is_err());
         assert!(run(first_to_answer(vec![])).is_err());
-    }
-
-    #[test]
-    fn credentials_of_a_proxy_are_decoded() {
-        let header = |url: &str| proxy_authorization(&Url::parse(url).unwrap());
-        assert_eq!(header("http://u%40:p%3A@proxy.test").unwrap(), "Basic dUA6cDo=");
-        assert_eq!(header("http://proxy.test"), None);
     }
 }

@@ -81,8 +81,6 @@ pub(super) enum Failure {
     Tunnel(String),
     #[error("no TLS")]
     Tls(#[source] io::Error),
-    #[error("no HTTP")]
-    Http(#[source] hyper::Error),
     #[error("not connected within {}", format_duration(CONNECT_TIMEOUT))]
     NotInTime,
     #[error("no answer within {}", format_duration(*.0))]

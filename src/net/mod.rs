@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use connect::{Target, proxy_authorization};
+use connect::Target;
 use ecs_config::text::printable;
 use error::Failure;
 pub(crate) use error::{Error, NetworkError, RequestFailed, first_paragraph, innermost};
@@ -162,7 +162,7 @@ impl Http {
             Ok(Err(error)) => error,
             Err(_) => Failure::NoAnswer(wait),
         };
-        let proxy = self.pool.proxies.name_for(&target);
+        let proxy = self.pool.proxies.for_target(&target).map(|proxy| proxy.at.authority());
         Err(RequestFailed { host: target.host, proxy, source })
     }
 
@@ -194,16 +194,16 @@ impl Http {
         target: &Target,
     ) -> http::Result<http::Request<Full<Bytes>>> {
         let (mut head, body) = request.into_parts();
-        let authority = head.uri.authority().map_or("", |authority| authority.as_str());
-        let host = authority.rsplit('@').next().unwrap_or_default();
+        let authority = target.authority();
         let default_port = if target.is_tls { ":443" } else { ":80" };
-        let host = HeaderValue::from_str(host.strip_suffix(default_port).unwrap_or(host))?;
+        let host = authority.strip_suffix(default_port).unwrap_or(&authority);
+        let host = HeaderValue::from_str(host)?;
         head.headers.entry(header::HOST).or_insert(host);
         let agent = HeaderValue::from_static(USER_AGENT);
         head.headers.entry(header::USER_AGENT).or_insert(agent);
         match self.pool.proxies.for_target(target).filter(|_| !target.is_tls) {
             Some(proxy) => {
-                if let Some(value) = proxy_authorization(proxy) {
+                if let Some(value) = &proxy.authorization {
                     head.headers.insert(header::PROXY_AUTHORIZATION, value.try_into()?);
                 }
             }

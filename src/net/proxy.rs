@@ -5,20 +5,29 @@
 //! the link-local metadata addresses never go through a proxy, whatever the variables say: one that
 //! answers a metadata request answers with its own host's role.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
+use aws_smithy_types::base64;
 use ecs_config::proxy::covers;
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::connect::Target;
 use super::{Error, Vars};
 
-/// The proxies of one process, with user names and passwords, which is why there is no `Debug`.
+/// The proxies of one process, with their credentials, which is why there is no `Debug`.
 #[derive(Default)]
 pub(super) struct Proxies {
-    http: Option<Url>,
-    https: Option<Url>,
+    http: Option<Proxy>,
+    https: Option<Proxy>,
     no_proxy: String,
+}
+
+#[derive(Clone)]
+pub(super) struct Proxy {
+    pub(super) at: Target,
+    /// The user and password of its URL, as `Proxy-Authorization` has them.
+    pub(super) authorization: Option<String>,
 }
 
 impl Proxies {
@@ -33,76 +42,65 @@ impl Proxies {
         })
     }
 
-    /// The proxy on the way to a server, user name and password included: for the connection only.
-    pub(super) fn for_target(&self, target: &Target) -> Option<&Url> {
+    /// The proxy on the way to a server.
+    pub(super) fn for_target(&self, target: &Target) -> Option<&Proxy> {
         let proxy = if target.is_tls { &self.https } else { &self.http };
         let Target { host, port, .. } = target;
         let is_direct = || stays_on_this_host(host) || covers(&self.no_proxy, host, *port);
         proxy.as_ref().filter(|_| !is_direct())
     }
+}
 
-    /// The same, fit to be shown: `host:port`.
-    pub(super) fn name_for(&self, target: &Target) -> Option<String> {
-        let proxy = self.for_target(target)?;
-        Some(format!("{}:{}", proxy.host_str()?, proxy.port_or_known_default().unwrap_or_default()))
-    }
+/// The user and password of a proxy's URL, as a header's value.
+fn authorization(proxy: &Url) -> Option<String> {
+    let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let (user, password) = (proxy.username(), proxy.password().unwrap_or_default());
+    (!user.is_empty() || !password.is_empty()).then(|| {
+        format!("Basic {}", base64::encode(format!("{}:{}", plain(user), plain(password))))
+    })
 }
 
 fn either_case<'v>(vars: &'v Vars, name: &'static str) -> Option<(String, &'v str)> {
-    let filled = |name: String| {
-        vars.get(&name)
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
-            .map(|value| (name, value))
-    };
-    filled(name.to_ascii_lowercase()).or_else(|| filled(name.to_owned()))
+    let names = [name.to_ascii_lowercase(), name.to_owned()];
+    names.into_iter().find_map(|name| vars.get(&name).map(|value| (name, &**value)))
 }
 
-fn find(vars: &Vars, name: &'static str) -> Result<Option<Url>, Error> {
+fn find(vars: &Vars, name: &'static str) -> Result<Option<Proxy>, Error> {
     let Some((variable, value)) = either_case(vars, name) else { return Ok(None) };
     let with_scheme =
         if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
-    let url = Url::parse(&with_scheme).ok().filter(Url::has_host);
-    match url {
-        Some(url) if matches!(url.scheme(), "http" | "https") => Ok(Some(url)),
-        Some(url) => Err(Error::Proxy {
-            variable,
-            why: format!("a {} proxy is not supported", url.scheme()),
-        }),
-        None => Err(Error::Proxy { variable, why: "it is not a URL".into() }),
-    }
+    let url = Url::parse(&with_scheme).ok();
+    let why = match url.as_ref().and_then(|url| Some((url, Target::of_url(url)?))) {
+        Some((url, at)) if matches!(url.scheme(), "http" | "https") => {
+            return Ok(Some(Proxy { at, authorization: authorization(url) }));
+        }
+        Some((url, _)) => format!("a {} proxy is not supported", url.scheme()),
+        None => "it is not a URL".into(),
+    };
+    Err(Error::Proxy { variable, why })
 }
 
 fn stays_on_this_host(host: &str) -> bool {
-    const METADATA: [&str; 1] = ["fd00:ec2::254"];
+    /// `fd00:ec2::254`.
+    const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
     match host.parse::<IpAddr>().map(|address| address.to_canonical()) {
         Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_link_local(),
         Ok(IpAddr::V6(address)) => {
-            address.is_loopback()
-                || address.is_unicast_link_local()
-                || METADATA.contains(&&*address.to_string())
+            address.is_loopback() || address.is_unicast_link_local() || address == METADATA
         }
-        Err(_) => {
-            host.eq_ignore_ascii_case("localhost")
-                || host.to_ascii_lowercase().ends_with(".localhost")
-        }
+        Err(_) => format!(".{host}").to_ascii_lowercase().ends_with(".localhost"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn proxies(vars: &[(&str, &str)]) -> Proxies {
-        Proxies::from_vars(
-            &vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-        )
-        .unwrap()
-    }
+    use crate::net::tests::pairs;
 
     fn way(vars: &[(&str, &str)], url: &str) -> String {
         let target = Target::of_url(&Url::parse(url).unwrap()).unwrap();
-        proxies(vars).name_for(&target).unwrap_or_else(|| "direct".into())
+        let proxies = Proxies::from_vars(&pairs(vars)).unwrap();
+        proxies.for_target(&target).map_or("direct".into(), |proxy| proxy.at.authority())
     }
 
     #[test]
@@ -185,5 +183,12 @@ mod tests {
             [("HTTPS_PROXY".to_owned(), "http://u:MARKER@proxy.test:3128".to_owned())].into();
         let http = crate::net::Http::new(&vars).unwrap();
         assert!(!format!("{http:?}").contains("MARKER"));
+    }
+
+    #[test]
+    fn credentials_of_a_proxy_are_decoded() {
+        let header = |url: &str| authorization(&Url::parse(url).unwrap());
+        assert_eq!(header("http://u%40:p%3A@proxy.test").unwrap(), "Basic dUA6cDo=");
+        assert_eq!(header("http://proxy.test"), None);
     }
 }

@@ -24,7 +24,6 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::HttpError;
-use aws_smithy_types::Document;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::endpoint::Endpoint;
 use bytes::Bytes;
@@ -129,19 +128,9 @@ async fn incoming(answer: Response) -> Result<HttpResponse, ConnectorError> {
 
 /// The endpoint that a client asks, where this program's rules know it: the SDK's own would read
 /// all partitions and regions of AWS for each service.
-pub(crate) fn endpoint(url: &Url, service: &str, region: &str) -> SharedEndpointResolver {
-    let scheme = [
-        ("name", Document::from("sigv4".to_owned())),
-        ("signingName", service.to_owned().into()),
-        ("signingRegion", region.to_owned().into()),
-        ("disableDoubleEncoding", (service == "s3").into()),
-    ];
-    let scheme = scheme.map(|(name, value)| (name.to_owned(), value));
-    let schemes = vec![Document::Object(scheme.into_iter().collect())];
+pub(crate) fn endpoint(url: &Url) -> SharedEndpointResolver {
     let url = url.as_str().trim_end_matches('/').to_owned();
-    SharedEndpointResolver::new(Fixed(
-        Endpoint::builder().url(url).property("authSchemes", schemes).build(),
-    ))
+    SharedEndpointResolver::new(Fixed(Endpoint::builder().url(url).build()))
 }
 
 #[derive(Debug)]

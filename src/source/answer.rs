@@ -105,7 +105,7 @@ impl S3Answer {
         }
         let kind = self.kms().unwrap_or_else(|| match (self.status, &*self.code) {
             (_, "RequestTimeTooSkewed") => self.skewed(),
-            (403, "SignatureDoesNotMatch") if self.is_skewed() => self.skewed(),
+            (403, "SignatureDoesNotMatch") if is_skewed(self.clock_ahead) => self.skewed(),
             (_, code) if CREDENTIALS.contains(&code) => {
                 ErrorKind::Credentials { code: code.into() }
             }
@@ -136,15 +136,11 @@ impl S3Answer {
     pub(super) fn skewed(&self) -> ErrorKind {
         NetworkError::ClockSkew { ahead: self.clock_ahead }.into()
     }
-
-    fn is_skewed(&self) -> bool {
-        self.clock_ahead.is_some_and(is_skewed)
-    }
 }
 
 /// Whether a clock that is so far ahead explains a refused signature.
-pub(super) fn is_skewed(ahead: i64) -> bool {
-    ahead.unsigned_abs() > SKEWED
+pub(super) fn is_skewed(ahead: Option<i64>) -> bool {
+    ahead.is_some_and(|ahead| ahead.unsigned_abs() > SKEWED)
 }
 
 /// What the message of a refusal passes on of KMS's.

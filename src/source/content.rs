@@ -1,7 +1,8 @@
 //! Whether bytes can be an `ecs.config` at all. Pure.
 
 /// The first bytes of what is stored or answered in place of a configuration.
-const OTHERS: [(&[u8], &str); 13] = [
+const OTHERS: [(&[u8], &str); 14] = [
+    (b"<", "it is XML, perhaps an error message of S3"),
     (b"\xff\xfe", "it is UTF-16; save it as UTF-8"),
     (b"\xfe\xff", "it is UTF-16; save it as UTF-8"),
     (b"\x1f\x8b", "it is compressed with gzip; store it as plain text"),
@@ -17,30 +18,22 @@ const OTHERS: [(&[u8], &str); 13] = [
     (b"[", "it is TOML, INI or JSON with sections; write lines KEY=value"),
 ];
 
+const HTML: [&[u8]; 4] = [b"<!doctype html", b"<html", b"<head", b"<body"];
+
 /// Why `bytes` are not a configuration, whatever a linter would make of them: HTML or XML (a
 /// proxy's page, S3's error), UTF-16, NUL bytes, an archive. `None` does not vouch for single
 /// lines.
 pub(crate) fn not_a_configuration(bytes: &[u8]) -> Option<&'static str> {
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
-    if text.starts_with(b"<") {
-        return Some(markup(text));
+    let starts =
+        |with: &&[u8]| text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
+    if HTML.iter().any(starts) {
+        return Some("it is an HTML page, perhaps of a proxy or a login");
     }
     let other = OTHERS.iter().find(|(start, _)| text.starts_with(start)).map(|(_, what)| *what);
     other.or_else(|| {
         bytes.contains(&0).then_some("it has NUL bytes: it is binary, or UTF-16 without a mark")
     })
-}
-
-fn markup(text: &[u8]) -> &'static str {
-    let starts = |with: &str| {
-        text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with.as_bytes()))
-    };
-    let html = ["<!doctype html", "<html", "<head", "<body"].into_iter().any(starts);
-    if html {
-        "it is an HTML page, perhaps of a proxy or a login"
-    } else {
-        "it is XML, perhaps an error message of S3"
-    }
 }
 
 #[cfg(test)]

@@ -29,13 +29,6 @@ pub(super) struct Asked {
     pub(super) region: String,
 }
 
-/// What was refused of a parameter or a secret, for the policy statement.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct AskedSecret {
-    pub(super) action: &'static Action,
-    pub(super) arn: String,
-}
-
 impl Error {
     /// Of something that was found without asking again.
     pub(super) fn of(from: impl ToString, kind: ErrorKind) -> Self {
@@ -49,8 +42,8 @@ impl Error {
 pub(super) enum ErrorKind {
     #[error("S3 refused access (403); this statement would have allowed it: {}", policy::read(&.0.object, &.0.region))]
     AccessDenied(Box<Asked>),
-    #[error("{} refused access; this statement would have allowed it: {}", .0.action.service.name(), policy::statement(.0.action.name, &.0.arn))]
-    SecretDenied(Box<AskedSecret>),
+    #[error("{} refused access; this statement would have allowed it: {}", .action.service.name(), policy::statement(.action.name, .arn))]
+    SecretDenied { action: &'static Action, arn: String },
     #[error("KMS refused to decrypt it for this role{}", .key.as_ref().map(|key| format!("; this statement would have allowed it: {}", policy::statement("kms:Decrypt", key))).unwrap_or_default())]
     KmsDenied { key: Option<String> },
     #[error("the encryption key cannot be used ({code})")]
@@ -163,7 +156,7 @@ impl ErrorKind {
     pub(super) fn status(&self) -> ExitStatus {
         use ErrorKind::*;
         match self {
-            AccessDenied(_) | SecretDenied(_) | KmsDenied { .. } | KmsKey { .. } => {
+            AccessDenied(_) | SecretDenied { .. } | KmsDenied { .. } | KmsKey { .. } => {
                 ExitStatus::AccessDenied
             }
             Credentials { .. } => ExitStatus::AccessDenied,
@@ -184,11 +177,11 @@ impl ErrorKind {
         use ErrorKind::*;
         match self {
             AccessDenied(asked) => return denied(asked),
-            SecretDenied(asked) => {
+            SecretDenied { action, .. } => {
                 return format!(
                     "allow the role {}: add the statement to its policy; if it is there, a permissions boundary, an SCP, the secret's own \
                      policy or the VPC endpoint's denies it",
-                    asked.action.name
+                    action.name
                 );
             }
             Network(error) => return error.remedy(service),

@@ -175,7 +175,7 @@ fn client(object: &Object, access: &Access<'_>, region: &str) -> Client {
     let shared = sdk_config(access.aws, access.http, credentials, region);
     let mut config = Builder::from(&shared).use_arn_region(true);
     if let Some(url) = url(object, access.aws, region) {
-        config.set_endpoint_resolver(Some(endpoint(&url, "s3", region)));
+        config.set_endpoint_resolver(Some(endpoint(&url)));
     }
     Client::from_conf(config.build())
 }

@@ -9,7 +9,7 @@ use ecs_config::text::printable;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::error::{AskedSecret, Error, ErrorKind};
+use super::error::{Error, ErrorKind};
 use super::grammar::{Secret, Store};
 use super::{Access, Content, Failed, Fetched, Source, answer, fetch_all};
 use crate::net::backoff::{FailedAttempt, Next};
@@ -85,7 +85,7 @@ impl Getter<'_> {
             return failed(error.into()).then(Next::Wait);
         }
         let credentials = answer::CREDENTIALS.contains(&code);
-        if credentials && answer.clock_ahead.is_some_and(answer::is_skewed) {
+        if credentials && answer::is_skewed(answer.clock_ahead) {
             let next = if self.ahead.is_none() { Next::AtOnce } else { Next::GiveUp };
             self.ahead = answer.clock_ahead;
             return failed(NetworkError::ClockSkew { ahead: answer.clock_ahead }.into()).then(next);
@@ -117,7 +117,7 @@ impl Getter<'_> {
         let partition = Partition::of_region(region).name;
         let arn = self.secret.arn(partition, Some(region), account.unwrap_or("*"));
         let action = self.secret.store.action();
-        ErrorKind::SecretDenied(Box::new(AskedSecret { action, arn: printable(&arn) }))
+        ErrorKind::SecretDenied { action, arn: printable(&arn) }
     }
 }
 

@@ -140,7 +140,7 @@ fn parse(text: &str) -> Result<Source, Reason> {
             Err(Reason::unknown("a kind of source", scheme, SCHEMES, invalid::FORMS))
         }
         _ => match text.strip_prefix("arn:") {
-            Some(rest) => arn(rest).map(as_written),
+            Some(rest) => arn(rest, "/object/").map(as_written),
             None => plain(text).map(as_written),
         },
     }

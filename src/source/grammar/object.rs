@@ -61,7 +61,7 @@ fn is_legacy(name: &str) -> bool {
 /// After `s3://`. The AWS CLI takes ARNs of access points here, with the key after a slash.
 pub(super) fn s3_url(rest: &str) -> Parsed {
     if let Some(rest) = rest.strip_prefix("arn:") {
-        return arn_with_key(rest, "/");
+        return arn(rest, "/");
     }
     let (front, options, sha256) = tail(rest)?;
     let (bucket, key) = named(None, front)?;
@@ -69,11 +69,7 @@ pub(super) fn s3_url(rest: &str) -> Parsed {
 }
 
 /// After `arn:`.
-pub(super) fn arn(rest: &str) -> Parsed {
-    arn_with_key(rest, "/object/")
-}
-
-fn arn_with_key(rest: &str, before_key: &str) -> Parsed {
+pub(super) fn arn(rest: &str, before_key: &str) -> Parsed {
     let (front, options, sha256) = tail(rest)?;
     let parts: Vec<&str> = front.splitn(5, ':').collect();
     let [partition, service, region, account, resource] = parts[..] else {

@@ -6,7 +6,7 @@ use super::*;
 use crate::error::tests::{PLANTED, examples, network};
 use crate::net::endpoint::Service;
 use crate::net::signed::GET_PARAMETER;
-use crate::source::error::{Asked, AskedSecret, NO_BUCKET, NO_FILE, NO_KEY, NO_VERSION};
+use crate::source::error::{Asked, NO_BUCKET, NO_FILE, NO_KEY, NO_VERSION};
 
 impl Error {
     pub(crate) fn examples() -> Vec<(ExitStatus, Error)> {
@@ -33,15 +33,15 @@ fn kinds() -> Vec<(ExitStatus, ErrorKind)> {
     let code = || "InvalidAccessKeyId".to_owned();
     let denied = ["s3://bucket/key", "s3://bucket/key?owner=123456789012&versionId=1"].map(asked);
     let key = "arn:aws:kms:eu-west-1:123456789012:key/1".to_owned();
-    let secret = SecretDenied(Box::new(AskedSecret {
+    let secret = SecretDenied {
         action: &GET_PARAMETER,
         arn: "arn:aws:ssm:eu-west-1:123456789012:parameter/fleet/ecs.config".into(),
-    }));
+    };
     let why = Some("Request has expired".to_owned());
     let digest = Digest { wanted: "0".repeat(64), found: "1".repeat(64) };
     examples!(ErrorKind {
         AccessDenied(_) => AccessDenied denied,
-        SecretDenied(_) => AccessDenied [secret],
+        SecretDenied { .. } => AccessDenied [secret],
         KmsDenied { .. } => AccessDenied [KmsDenied { key: Some(key) }, KmsDenied { key: None }],
         KmsKey { .. } => AccessDenied [KmsKey { code: code() }],
         Credentials { .. } => AccessDenied [Credentials { code: code() }],
