@@ -6,7 +6,7 @@ use crate::error::{Diagnostic, ExitStatus};
 use crate::guard::testing;
 use crate::identity::{ec2, external, host_kind, is_sendable, sts};
 use crate::net::aws::Aws;
-use crate::net::signed;
+use crate::net::signed::Answer;
 use crate::settings::{Given, Settings};
 use crate::source::Source;
 use crate::source::answer::S3Answer;
@@ -70,8 +70,9 @@ pub fn s3_answer(bytes: &[u8]) -> (String, Option<String>) {
 /// The code and the message of an error of another service, and the caller that STS names: account
 /// and ARN.
 pub fn answer(bytes: &[u8]) -> ([String; 2], Option<(String, String)>) {
-    let answer = signed::read(400, bytes);
-    ([answer.code, answer.message], sts::account_and_arn(&signed::read(200, bytes)))
+    let read = |status| Answer::new(status, None, bytes);
+    let refused = read(400);
+    ([refused.code, refused.message], sts::account_and_arn(&read(200)))
 }
 
 /// How many links and neighbours are in the bytes of a dump.

@@ -31,7 +31,7 @@ use bytes::Bytes;
 use connect::Target;
 use ecs_config::text::printable;
 use error::Failure;
-pub(crate) use error::{Error, NetworkError, RequestFailed, first_paragraph, innermost};
+pub(crate) use error::{Error, NetworkError, RequestFailed, innermost};
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, Method, Uri};
 use http_body_util::{BodyExt, Full};

@@ -8,6 +8,7 @@ use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
 use bytes::Bytes;
+use ecs_config::text::printable;
 use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 use url::Url;
@@ -15,8 +16,9 @@ use url::Url;
 use super::aws::Aws;
 use super::clock::seconds_ahead;
 use super::endpoint::Service;
+use super::error::first_paragraph;
 use super::xml::element;
-use super::{Http, NetworkError, Request, RequestFailed, first_paragraph, header as header_of};
+use super::{Http, NetworkError, Request, RequestFailed, header as header_of};
 use crate::paths::{MAX_CONFIG, MAX_DOCUMENT};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -121,6 +123,30 @@ pub(crate) struct Answer {
 const DENIED: [&str; 3] = ["AccessDeniedException", "AccessDenied", "UnauthorizedOperation"];
 
 impl Answer {
+    /// From JSON, or from what S3, STS and Auto Scaling answer: XML with elements of the same
+    /// meaning, which moto refuses everything with.
+    pub(crate) fn new(status: u16, date: Option<String>, text: &[u8]) -> Self {
+        let body: Value = serde_json::from_slice(text).unwrap_or_default();
+        let xml = if body.is_null() { String::from_utf8_lossy(text) } else { "".into() };
+        let field = |names: [&str; 2], tag| {
+            let text = names.into_iter().find_map(|name| body[name].as_str()).map(str::to_owned);
+            first_paragraph(&text.or_else(|| element(&xml, tag)).unwrap_or_default())
+        };
+        let code = field(["__type", "code"], "Code");
+        let code = code.rsplit('#').next().unwrap_or_default().to_owned();
+        let message = field(["message", "Message"], "Message");
+        let (clock_ahead, xml) = (date.and_then(|date| seconds_ahead(&date)), xml.into_owned());
+        Answer { status, code, message, clock_ahead, body, xml }
+    }
+
+    /// As the service puts it, with the number that its support asks for.
+    pub(crate) fn quoted(&self, service: &str, request_id: Option<&str>) -> String {
+        let id = request_id.map(|id| format!("(request {})", printable(id)));
+        let words = [self.status.to_string(), self.code.clone(), self.message.clone()];
+        let words = words.into_iter().chain(id).filter(|word| !word.is_empty());
+        format!("{service} answered: {}", words.collect::<Vec<_>>().join(" "))
+    }
+
     /// The role lacks the permission.
     pub(crate) fn is_denied(&self) -> bool {
         DENIED.contains(&self.code.as_str())
@@ -168,14 +194,13 @@ pub(crate) async fn call(
     let url = url.ok_or_else(|| unusable(&"its region has no endpoint"))?;
     let request = signed(action, &url, parameters, caller).map_err(|why| unusable(&why))?;
     let answer = caller.http.send(request, TIMEOUT, action.limit()).await?;
-    let status = answer.status();
-    let clock_ahead = header_of(&answer.head.headers, "date").and_then(|date| seconds_ahead(&date));
+    let (status, date) = (answer.status(), header_of(&answer.head.headers, "date"));
     let text = match answer.bytes().await {
         // The status tells that it may pass; an error's text only explains.
         Err(_) if NetworkError::of_answer(status, "").is_some() => Vec::new(),
         text => text?,
     };
-    Ok(Answer { clock_ahead, ..read(status, &text) })
+    Ok(Answer::new(status, date, &text))
 }
 
 fn signed(
@@ -211,39 +236,24 @@ fn signed(
     Ok(request)
 }
 
-/// JSON, or what Auto Scaling answers: XML with elements of the same meaning, which moto refuses
-/// everything with.
-pub(crate) fn read(status: u16, text: &[u8]) -> Answer {
-    let body: Value = serde_json::from_slice(text).unwrap_or_default();
-    let xml = if body.is_null() { String::from_utf8_lossy(text) } else { "".into() };
-    let field = |names: [&str; 2], tag| {
-        let text = names.into_iter().find_map(|name| body[name].as_str()).map(str::to_owned);
-        first_paragraph(&text.or_else(|| element(&xml, tag)).unwrap_or_default())
-    };
-    let code = field(["__type", "code"], "Code");
-    let code = code.rsplit('#').next().unwrap_or_default().to_owned();
-    let message = field(["message", "Message"], "Message");
-    let xml = xml.into_owned();
-    Answer { status, code, message, clock_ahead: None, body, xml }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn error_code_is_read_without_its_namespace() {
-        let answer = read(
+        let answer = Answer::new(
             400,
+            None,
             br#"{"__type": "com.amazonaws.ecs#AccessDeniedException", "Message": "no\nway"}"#,
         );
         assert_eq!(
             (answer.status, &*answer.code, &*answer.message),
             (400, "AccessDeniedException", "no way")
         );
-        assert_eq!(read(502, b"<html>").code, "");
+        assert_eq!(Answer::new(502, None, b"<html>").code, "");
         let xml = b"<ErrorResponse><Errors><Error><Code>AccessDenied</Code><Message>no way</Message></Error></Errors></ErrorResponse>";
-        let answer = read(403, xml);
+        let answer = Answer::new(403, None, xml);
         assert!(answer.is_denied() && answer.message == "no way", "{}", answer.message);
     }
 
@@ -256,8 +266,9 @@ mod tests {
 
     #[test]
     fn refused_signature_is_reported_without_the_quoted_request() {
-        let answer = read(
+        let answer = Answer::new(
             403,
+            None,
             br#"{"__type": "InvalidSignatureException", "message": "No match.\n\nThe Canonical String:\nx-amz-security-token:PLANTED"}"#,
         );
         assert_eq!((&*answer.code, &*answer.message), ("InvalidSignatureException", "No match."));

@@ -7,24 +7,18 @@ use ecs_config::text::printable;
 
 use super::Failed;
 use super::error::{Asked, ErrorKind, NO_BUCKET, NO_KEY, NO_VERSION};
+use crate::net::NetworkError;
 use crate::net::backoff::{FailedAttempt, Next};
-use crate::net::clock::seconds_ahead;
 use crate::net::partition::is_region;
-use crate::net::xml::element;
-use crate::net::{NetworkError, first_paragraph};
+use crate::net::signed::Answer;
 
 /// The parts of an error answer that tell its kind.
-#[derive(Clone, Debug, Default)]
 pub(crate) struct S3Answer {
-    pub(super) status: u16,
-    pub(super) code: String,
-    pub(super) message: String,
-    pub(super) request_id: Option<String>,
+    answer: Answer,
+    request_id: Option<String>,
     /// Where the bucket is, if the answer tells.
     pub(crate) region: Option<String>,
-    pub(super) delete_marker: bool,
-    /// Our clock less the answer's `Date`, in seconds.
-    pub(super) clock_ahead: Option<i64>,
+    delete_marker: bool,
 }
 
 /// Codes with which S3, Parameter Store and Secrets Manager refuse credentials.
@@ -54,18 +48,15 @@ const SKEWED: u64 = 240;
 
 impl S3Answer {
     pub(crate) fn new(status: u16, header: impl Fn(&str) -> Option<String>, body: &[u8]) -> Self {
-        let body = String::from_utf8_lossy(body);
+        let answer = Answer::new(status, header("date"), body);
         let region = header("x-amz-bucket-region")
-            .or_else(|| element(&body, "Region"))
-            .or_else(|| element(&body, "Endpoint").and_then(|host| region_in(&host)));
+            .or_else(|| answer.element("Region"))
+            .or_else(|| answer.element("Endpoint").and_then(|host| region_in(&host)));
         Self {
-            status,
-            code: printable(&element(&body, "Code").unwrap_or_default()),
-            message: element(&body, "Message").unwrap_or_default(),
+            answer,
             request_id: header("x-amz-request-id"),
             region: region.filter(|region| is_region(region)),
             delete_marker: header("x-amz-delete-marker").is_some_and(|value| value == "true"),
-            clock_ahead: header("date").and_then(|date| seconds_ahead(&date)),
         }
     }
 
@@ -75,9 +66,10 @@ impl S3Answer {
     }
 
     fn misdirected(&self) -> bool {
-        matches!(self.status, 301 | 307)
-            || MISDIRECTED.contains(&&*self.code)
-            || (self.status == 400 && self.code.is_empty())
+        let Answer { status, code, .. } = &self.answer;
+        matches!(status, 301 | 307)
+            || MISDIRECTED.contains(&&**code)
+            || (*status == 400 && code.is_empty())
     }
 
     /// What a GetObject of `asked` failed with; `tried` are the regions asked so far, in order.
@@ -86,26 +78,29 @@ impl S3Answer {
         FailedAttempt::last(kind).then(next).because(self.quoted())
     }
 
-    /// As S3 puts it, with the number its support asks for.
     pub(crate) fn quoted(&self) -> String {
-        let words = [self.status.to_string(), self.code.clone(), first_paragraph(&self.message)];
-        let id = self.request_id.as_ref().map(|id| format!("(request {})", printable(id)));
-        let words = words.into_iter().chain(id).filter(|word| !word.is_empty());
-        format!("S3 answered: {}", words.collect::<Vec<_>>().join(" "))
+        self.answer.quoted("S3", self.request_id.as_deref())
     }
 
     fn kind(&self, asked: &Asked, tried: &[String]) -> (ErrorKind, Next) {
-        if let Some(error) = NetworkError::of_answer(self.status, &self.code) {
+        let Answer { status, clock_ahead, .. } = self.answer;
+        let (code, message) = (&*self.answer.code, &*self.answer.message);
+        if let Some(error) = NetworkError::of_answer(status, code) {
             return (error.into(), Next::Wait);
         }
         // What S3 does not answer: a 304 without If-None-Match, another success than 200, a redirect
         // that is not to another region.
-        if self.status < 400 && !self.misdirected() {
-            return (NetworkError::Unexpected(self.status).into(), Next::GiveUp);
+        if status < 400 && !self.misdirected() {
+            return (NetworkError::Unexpected(status).into(), Next::GiveUp);
         }
-        let kind = self.kms().unwrap_or_else(|| match (self.status, &*self.code) {
-            (_, "RequestTimeTooSkewed") => self.skewed(),
-            (403, "SignatureDoesNotMatch") if is_skewed(self.clock_ahead) => self.skewed(),
+        // S3 passes on what KMS answered: for a missing permission in the message, else in the code.
+        let kms = kms_denied(message).filter(|_| status == 403 && !code.starts_with("KMS."));
+        let kind = kms.unwrap_or_else(|| match (status, code) {
+            (_, code) if code.starts_with("KMS.") => ErrorKind::KmsKey { code: code.into() },
+            (_, "RequestTimeTooSkewed") => NetworkError::ClockSkew { ahead: clock_ahead }.into(),
+            (403, "SignatureDoesNotMatch") if is_skewed(clock_ahead) => {
+                NetworkError::ClockSkew { ahead: clock_ahead }.into()
+            }
             (_, code) if CREDENTIALS.contains(&code) => {
                 ErrorKind::Credentials { code: code.into() }
             }
@@ -116,25 +111,12 @@ impl S3Answer {
             (404 | 405, _) if self.delete_marker => ErrorKind::DeleteMarker,
             (404, _) => NO_KEY,
             (403, _) => ErrorKind::AccessDenied(Box::new(asked.clone())),
-            _ if self.misdirected() && (self.status != 400 || !self.code.is_empty()) => {
+            _ if self.misdirected() && (status != 400 || !code.is_empty()) => {
                 ErrorKind::RegionLoop(tried.to_vec())
             }
             (status, code) => ErrorKind::Refused { status, code: code.into() },
         });
         (kind, Next::GiveUp)
-    }
-
-    /// S3 passes on what KMS answered: in the code (`KMS.DisabledException`) or, for a missing
-    /// permission, in the message.
-    fn kms(&self) -> Option<ErrorKind> {
-        if self.code.starts_with("KMS.") {
-            return Some(ErrorKind::KmsKey { code: self.code.clone() });
-        }
-        kms_denied(&self.message).filter(|_| self.status == 403)
-    }
-
-    pub(super) fn skewed(&self) -> ErrorKind {
-        NetworkError::ClockSkew { ahead: self.clock_ahead }.into()
     }
 }
 
@@ -175,9 +157,13 @@ mod tests {
         Asked { object: source.object().unwrap().clone(), region: "us-west-2".into() }
     }
 
+    fn answer(status: u16, code: &str, message: &str) -> S3Answer {
+        let body = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+        S3Answer::new(status, |_| None, body.as_bytes())
+    }
+
     fn kind(status: u16, code: &str, message: &str) -> (ErrorKind, Next) {
-        S3Answer { status, code: code.into(), message: message.into(), ..S3Answer::default() }
-            .kind(&asked(), &["us-west-2".into()])
+        answer(status, code, message).kind(&asked(), &["us-west-2".into()])
     }
 
     #[test]
@@ -221,8 +207,7 @@ mod tests {
     #[test]
     fn delete_marker_is_told_from_a_missing_key() {
         for (status, code) in [(404, "NoSuchKey"), (405, "MethodNotAllowed")] {
-            let answer =
-                S3Answer { status, code: code.into(), delete_marker: true, ..S3Answer::default() };
+            let answer = S3Answer { delete_marker: true, ..answer(status, code, "") };
             assert_eq!(answer.kind(&asked(), &[]).0, ErrorKind::DeleteMarker);
         }
     }
@@ -260,11 +245,10 @@ mod tests {
 
     #[test]
     fn signature_mismatch_is_clock_skew_when_the_clock_is_off() {
-        let answer = |ahead| S3Answer {
-            status: 403,
-            code: "SignatureDoesNotMatch".into(),
-            clock_ahead: Some(ahead),
-            ..S3Answer::default()
+        let answer = |ahead| {
+            let mut refused = answer(403, "SignatureDoesNotMatch", "");
+            refused.answer.clock_ahead = Some(ahead);
+            refused
         };
         let skewed = NetworkError::ClockSkew { ahead: Some(-3600) };
         assert_eq!(answer(-3600).kind(&asked(), &[]).0, ErrorKind::Network(skewed.clone()));

@@ -5,11 +5,11 @@ use http::Method;
 use http::header::LOCATION;
 use url::Url;
 
-use super::answer::S3Answer;
 use super::error::ErrorKind;
 use super::{Content, Failed, grammar};
 use crate::net::backoff::{FailedAttempt, Next};
-use crate::net::{Http, NetworkError, READ_TIMEOUT, Response, first_paragraph, header, request};
+use crate::net::signed::Answer;
+use crate::net::{Http, NetworkError, READ_TIMEOUT, Response, header, request};
 use crate::paths::MAX_CONFIG;
 
 /// One GET. Redirects are not followed: they would carry a secret to a host that the user did not
@@ -26,14 +26,13 @@ pub(super) async fn get(http: &Http, url: &Url) -> Result<Content, Failed> {
 }
 
 async fn refused(answer: Response, url: &Url) -> Failed {
-    let (status, headers) = (answer.status(), answer.head.headers.clone());
+    let (status, date) = (answer.status(), header(&answer.head.headers, "date"));
     if (300..400).contains(&status) {
-        let location = header(&headers, LOCATION.as_str());
+        let location = header(&answer.head.headers, LOCATION.as_str());
         return FailedAttempt::last(redirected(status, location, url));
     }
     // The error's text only explains; that it cannot be read changes nothing.
-    let body = answer.bytes().await.unwrap_or_default();
-    of_status(&S3Answer::new(status, |name| header(&headers, name), &body))
+    of_status(Answer::new(status, date, &answer.bytes().await.unwrap_or_default()))
 }
 
 fn redirected(status: u16, location: Option<String>, url: &Url) -> ErrorKind {
@@ -43,15 +42,17 @@ fn redirected(status: u16, location: Option<String>, url: &Url) -> ErrorKind {
     }
 }
 
-fn of_status(answer: &S3Answer) -> Failed {
+fn of_status(answer: Answer) -> Failed {
     if let Some(error) = NetworkError::of_answer(answer.status, &answer.code) {
         return FailedAttempt::last(error.into()).then(Next::Wait);
     }
     FailedAttempt::last(match answer.status {
         status @ (404 | 410) => ErrorKind::NoUrl(status),
-        403 if answer.code == "RequestTimeTooSkewed" => answer.skewed(),
+        403 if answer.code == "RequestTimeTooSkewed" => {
+            NetworkError::ClockSkew { ahead: answer.clock_ahead }.into()
+        }
         status @ 400.. => {
-            let why = Some(first_paragraph(&answer.message)).filter(|why| !why.is_empty());
+            let why = Some(answer.message).filter(|why| !why.is_empty());
             ErrorKind::UrlRefused { status, why }
         }
         status => ErrorKind::Unexpected(status),

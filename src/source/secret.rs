@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use super::error::{Error, ErrorKind};
 use super::grammar::{Secret, Store};
 use super::{Access, Content, Failed, Fetched, Source, answer, fetch_all};
+use crate::net::NetworkError;
 use crate::net::backoff::{FailedAttempt, Next};
 use crate::net::partition::Partition;
 use crate::net::signed::{self, Answer, Caller, time_there};
-use crate::net::{NetworkError, first_paragraph};
 use crate::paths::MAX_SECRETS;
 
 /// What one fetch learns on its way: the service's time.
@@ -77,9 +77,7 @@ impl Getter<'_> {
     fn failure(&mut self, answer: &Answer, region: &str) -> Failed {
         let (status, code) = (answer.status, &*answer.code);
         let name = self.secret.store.action().service.name();
-        let message = first_paragraph(&answer.message);
-        let quoted = format!("{name} answered: {status} {code} {message}");
-        let failed = |kind| FailedAttempt::last(kind).because(quoted.trim_end());
+        let failed = |kind| FailedAttempt::last(kind).because(answer.quoted(name, None));
         let unexpected = || (status < 400).then_some(NetworkError::Unexpected(status));
         if let Some(error) = NetworkError::of_answer(status, code).or_else(unexpected) {
             return failed(error.into()).then(Next::Wait);
