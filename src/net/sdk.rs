@@ -7,13 +7,8 @@
 
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
-use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::AppName;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::endpoint::{
     EndpointFuture, EndpointResolverParams, ResolveEndpoint, SharedEndpointResolver,
@@ -29,52 +24,24 @@ use aws_smithy_types::endpoint::Endpoint;
 use bytes::Bytes;
 use url::Url;
 
-use super::aws::Aws;
-use super::endpoint::Service;
 use super::{CONNECT_TIMEOUT, Http, READ_TIMEOUT, Request, RequestFailed, Response};
 use crate::paths::MAX_CONFIG;
-
-/// What S3 clients are made of.
-///
-/// Retries are [`retry`](super::backoff::retry)'s. The HTTP client ends an answer that stalls
-/// ([`READ_TIMEOUT`]), so the SDK's own watch over streams is off.
-pub(crate) fn sdk_config(
-    aws: &Aws,
-    http: &Http,
-    credentials: Option<Credentials>,
-    region: &str,
-) -> SdkConfig {
-    let mut config = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .app_name(app_name())
-        .http_client(for_sdk(http))
-        .sleep_impl(TokioSleep::new())
-        .region(Region::new(region.to_owned()))
-        .use_fips(aws.use_fips)
-        .use_dual_stack(aws.use_dualstack)
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts())
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    config.set_endpoint_url(aws.endpoint(Service::S3).map(|url| url.as_str().to_owned()));
-    config.set_credentials_provider(credentials.map(SharedCredentialsProvider::new));
-    config.build()
-}
 
 /// An administrator's configuration, which reads AWS's variables and files as the AWS CLI does.
 #[cfg(feature = "role-check")]
 pub(crate) fn admin_config(http: &Http) -> aws_config::ConfigLoader {
-    aws_config::defaults(BehaviorVersion::v2026_01_12())
+    aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12())
         .app_name(app_name())
         .http_client(for_sdk(http))
-        .sleep_impl(TokioSleep::new())
+        .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
         .timeout_config(timeouts())
 }
 
-fn app_name() -> AppName {
+pub(crate) fn app_name() -> AppName {
     AppName::new(env!("CARGO_PKG_NAME")).expect("the crate's name is a token of HTTP")
 }
 
-fn timeouts() -> TimeoutConfig {
+pub(crate) fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build()
 }
 

@@ -5,8 +5,8 @@
 
 use ecs_config::text::printable;
 
-use super::Failed;
-use super::error::{Asked, ErrorKind, NO_BUCKET, NO_KEY, NO_VERSION};
+use super::error::{ErrorKind, NO_BUCKET, NO_KEY, NO_VERSION};
+use super::{Failed, Object};
 use crate::net::NetworkError;
 use crate::net::backoff::{FailedAttempt, Next};
 use crate::net::partition::is_region;
@@ -72,9 +72,9 @@ impl S3Answer {
             || (*status == 400 && code.is_empty())
     }
 
-    /// What a GetObject of `asked` failed with; `tried` are the regions asked so far, in order.
-    pub(super) fn failure(&self, asked: &Asked, tried: &[String]) -> Failed {
-        let (kind, next) = self.kind(asked, tried);
+    /// What a GetObject of `object` failed with; `tried` are the regions asked so far, in order.
+    pub(super) fn failure(&self, object: &Object, tried: &[String]) -> Failed {
+        let (kind, next) = self.kind(object, tried);
         FailedAttempt::last(kind).then(next).because(self.quoted())
     }
 
@@ -82,7 +82,7 @@ impl S3Answer {
         self.answer.quoted("S3", self.request_id.as_deref())
     }
 
-    fn kind(&self, asked: &Asked, tried: &[String]) -> (ErrorKind, Next) {
+    fn kind(&self, object: &Object, tried: &[String]) -> (ErrorKind, Next) {
         let Answer { status, clock_ahead, .. } = self.answer;
         let (code, message) = (&*self.answer.code, &*self.answer.message);
         if let Some(error) = NetworkError::of_answer(status, code) {
@@ -107,10 +107,13 @@ impl S3Answer {
             (_, "InvalidObjectState") => ErrorKind::Archived,
             (_, "NoSuchBucket" | "InvalidBucketName" | "NoSuchAccessPoint") => NO_BUCKET,
             (_, "NoSuchVersion") => NO_VERSION,
-            (400, "InvalidArgument") if asked.object.version_id.is_some() => NO_VERSION,
+            (400, "InvalidArgument") if object.version_id.is_some() => NO_VERSION,
             (404 | 405, _) if self.delete_marker => ErrorKind::DeleteMarker,
             (404, _) => NO_KEY,
-            (403, _) => ErrorKind::AccessDenied(Box::new(asked.clone())),
+            (403, _) => {
+                let region = tried.last().cloned().unwrap_or_default();
+                ErrorKind::AccessDenied { object: Box::new(object.clone()), region }
+            }
             _ if self.misdirected() && (status != 400 || !code.is_empty()) => {
                 ErrorKind::RegionLoop(tried.to_vec())
             }
@@ -152,9 +155,9 @@ mod tests {
     use crate::net::endpoint::Service;
     use crate::source::Source;
 
-    fn asked() -> Asked {
+    fn object() -> Object {
         let source: Source = "s3://bucket/k?versionId=v".parse().unwrap();
-        Asked { object: source.object().unwrap().clone(), region: "us-west-2".into() }
+        source.object().unwrap().clone()
     }
 
     fn answer(status: u16, code: &str, message: &str) -> S3Answer {
@@ -163,7 +166,7 @@ mod tests {
     }
 
     fn kind(status: u16, code: &str, message: &str) -> (ErrorKind, Next) {
-        answer(status, code, message).kind(&asked(), &["us-west-2".into()])
+        answer(status, code, message).kind(&object(), &["us-west-2".into()])
     }
 
     #[test]
@@ -208,7 +211,7 @@ mod tests {
     fn delete_marker_is_told_from_a_missing_key() {
         for (status, code) in [(404, "NoSuchKey"), (405, "MethodNotAllowed")] {
             let answer = S3Answer { delete_marker: true, ..answer(status, code, "") };
-            assert_eq!(answer.kind(&asked(), &[]).0, ErrorKind::DeleteMarker);
+            assert_eq!(answer.kind(&object(), &[]).0, ErrorKind::DeleteMarker);
         }
     }
 
@@ -251,9 +254,9 @@ mod tests {
             refused
         };
         let skewed = NetworkError::ClockSkew { ahead: Some(-3600) };
-        assert_eq!(answer(-3600).kind(&asked(), &[]).0, ErrorKind::Network(skewed.clone()));
+        assert_eq!(answer(-3600).kind(&object(), &[]).0, ErrorKind::Network(skewed.clone()));
         assert_eq!(
-            answer(5).kind(&asked(), &[]).0,
+            answer(5).kind(&object(), &[]).0,
             ErrorKind::Credentials { code: "SignatureDoesNotMatch".into() }
         );
         assert!(skewed.to_string().contains("3600 s behind"));

@@ -22,13 +22,6 @@ pub(crate) struct Error {
     pub(super) causes: Vec<String>,
 }
 
-/// An object and the region whose S3 was asked, for the policy statements.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Asked {
-    pub(super) object: Object,
-    pub(super) region: String,
-}
-
 impl Error {
     /// Of something that was found without asking again.
     pub(super) fn of(from: impl ToString, kind: ErrorKind) -> Self {
@@ -40,8 +33,8 @@ impl Error {
 /// Each kind of failure; the messages say what and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ErrorKind {
-    #[error("S3 refused access (403); this statement would have allowed it: {}", policy::read(&.0.object, &.0.region))]
-    AccessDenied(Box<Asked>),
+    #[error("S3 refused access (403); this statement would have allowed it: {}", policy::read(.object, .region))]
+    AccessDenied { object: Box<Object>, region: String },
     #[error("{} refused access; this statement would have allowed it: {}", .action.service.name(), policy::statement(.action.name, .arn))]
     SecretDenied { action: &'static Action, arn: String },
     #[error("KMS refused to decrypt it for this role{}", .key.as_ref().map(|key| format!("; this statement would have allowed it: {}", policy::statement("kms:Decrypt", key))).unwrap_or_default())]
@@ -156,7 +149,7 @@ impl ErrorKind {
     pub(super) fn status(&self) -> ExitStatus {
         use ErrorKind::*;
         match self {
-            AccessDenied(_) | SecretDenied { .. } | KmsDenied { .. } | KmsKey { .. } => {
+            AccessDenied { .. } | SecretDenied { .. } | KmsDenied { .. } | KmsKey { .. } => {
                 ExitStatus::AccessDenied
             }
             Credentials { .. } => ExitStatus::AccessDenied,
@@ -176,7 +169,7 @@ impl ErrorKind {
     pub(super) fn remedy(&self, service: Service) -> String {
         use ErrorKind::*;
         match self {
-            AccessDenied(asked) => return denied(asked),
+            AccessDenied { object, region } => return denied(object, region),
             SecretDenied { action, .. } => {
                 return format!(
                     "allow the role {}: add the statement to its policy; if it is there, a permissions boundary, an SCP, the secret's own \
@@ -223,8 +216,7 @@ impl ErrorKind {
 }
 
 /// S3 answers 403 for so many reasons that the honest remedy is a list, the likeliest first.
-fn denied(asked: &Asked) -> String {
-    let Asked { object, region } = asked;
+fn denied(object: &Object, region: &str) -> String {
     let owner = object.owner.as_ref();
     let owner = owner.map(|owner| format!("; or the bucket is not {owner}'s, as owner= demands"));
     format!(

@@ -5,25 +5,28 @@
 
 use std::error::Error;
 
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::Builder;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::types::ChecksumMode;
+use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use ecs_config::text::printable;
 use http::HeaderValue;
 use url::Url;
 
 use super::answer::S3Answer;
-use super::error::{Asked, ErrorKind};
+use super::error::ErrorKind;
 use super::{Access, Bucket, Cached, Content, Failed, Object, policy};
 use crate::error::chain;
 use crate::net::aws::Aws;
 use crate::net::backoff::{FailedAttempt, Next};
 use crate::net::endpoint::Service;
 use crate::net::partition::Partition;
-use crate::net::sdk::{endpoint, sdk_config};
+use crate::net::sdk::{app_name, endpoint, for_sdk, timeouts};
 use crate::net::{NetworkError, RequestFailed, innermost};
 
 /// What one fetch learns on its way: the client for the region it has come to.
@@ -119,8 +122,7 @@ impl<'a> Getter<'a> {
 
     async fn failure(&mut self, error: SdkError<GetObjectError, HttpResponse>) -> Failed {
         let Some(answer) = error.raw_response().map(answered) else { return unanswered(&error) };
-        let asked = Asked { object: self.object.clone(), region: self.region().to_owned() };
-        let mut failure = answer.failure(&asked, &self.tried);
+        let mut failure = answer.failure(self.object, &self.tried);
         if let Some(region) = answer.other_region(self.region()) {
             failure.error = ErrorKind::RegionLoop(self.tried.clone());
             failure.next = self.move_to(region);
@@ -129,7 +131,9 @@ impl<'a> Getter<'a> {
         {
             tracing::warn!("{}; signing with AWS's time", failure.error);
             failure.next = Next::AtOnce;
-        } else if matches!(failure.error, ErrorKind::AccessDenied(_)) && self.is_anothers().await {
+        } else if matches!(failure.error, ErrorKind::AccessDenied { .. })
+            && self.is_anothers().await
+        {
             let owner = self.object.owner.clone().unwrap_or_default();
             failure.error = ErrorKind::Owner { owner };
         }
@@ -170,13 +174,25 @@ fn first_region(object: &Object, aws: &Aws, region: Option<&String>) -> String {
     object.region.clone().or_else(usual).unwrap_or_else(home)
 }
 
+/// Retries are [`retry`](crate::net::backoff::retry)'s. The HTTP client ends an answer that stalls
+/// ([`READ_TIMEOUT`](crate::net::READ_TIMEOUT)), so the SDK's own watch over streams is off.
 fn client(object: &Object, access: &Access<'_>, region: &str) -> Client {
-    let credentials = access.credentials.cloned();
-    let shared = sdk_config(access.aws, access.http, credentials, region);
-    let mut config = Builder::from(&shared).use_arn_region(true);
-    if let Some(url) = url(object, access.aws, region) {
-        config.set_endpoint_resolver(Some(endpoint(&url)));
-    }
+    let Access { aws, http, credentials, .. } = access;
+    let mut config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .app_name(app_name())
+        .http_client(for_sdk(http))
+        .sleep_impl(TokioSleep::new())
+        .region(Region::new(region.to_owned()))
+        .use_fips(aws.use_fips)
+        .use_dual_stack(aws.use_dualstack)
+        .use_arn_region(true)
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    config.set_endpoint_url(aws.endpoint(Service::S3).map(|url| url.as_str().to_owned()));
+    config.set_credentials_provider(credentials.cloned().map(SharedCredentialsProvider::new));
+    config.set_endpoint_resolver(url(object, aws, region).map(|url| endpoint(&url)));
     Client::from_conf(config.build())
 }
 

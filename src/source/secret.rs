@@ -159,9 +159,9 @@ pub(crate) async fn fetch_secrets(
 
 /// The text, or one field of the JSON object that it is.
 fn value(bytes: &[u8], field: Option<&str>) -> Result<String, ErrorKind> {
-    let not_text = ErrorKind::unusable("its value is not text in UTF-8");
     let Some(field) = field else {
-        return str::from_utf8(bytes).map(str::to_owned).map_err(|_| not_text);
+        let not_text = |_| ErrorKind::unusable("its value is not text in UTF-8");
+        return str::from_utf8(bytes).map(str::to_owned).map_err(not_text);
     };
     // As they are written: a number with more digits than a computer keeps would become another.
     let fields: BTreeMap<String, &RawValue> = serde_json::from_slice(bytes).unwrap_or_default();

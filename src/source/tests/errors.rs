@@ -6,7 +6,7 @@ use super::*;
 use crate::error::tests::{PLANTED, examples, network};
 use crate::net::endpoint::Service;
 use crate::net::signed::GET_PARAMETER;
-use crate::source::error::{Asked, NO_BUCKET, NO_FILE, NO_KEY, NO_VERSION};
+use crate::source::error::{NO_BUCKET, NO_FILE, NO_KEY, NO_VERSION};
 
 impl Error {
     pub(crate) fn examples() -> Vec<(ExitStatus, Error)> {
@@ -24,8 +24,8 @@ impl Error {
 
 fn asked(source: &str) -> ErrorKind {
     let source: Source = source.parse().unwrap();
-    let object = source.object().unwrap().clone();
-    ErrorKind::AccessDenied(Box::new(Asked { object, region: "eu-west-1".into() }))
+    let object = Box::new(source.object().unwrap().clone());
+    ErrorKind::AccessDenied { object, region: "eu-west-1".into() }
 }
 
 fn kinds() -> Vec<(ExitStatus, ErrorKind)> {
@@ -40,7 +40,7 @@ fn kinds() -> Vec<(ExitStatus, ErrorKind)> {
     let why = Some("Request has expired".to_owned());
     let digest = Digest { wanted: "0".repeat(64), found: "1".repeat(64) };
     examples!(ErrorKind {
-        AccessDenied(_) => AccessDenied denied,
+        AccessDenied { .. } => AccessDenied denied,
         SecretDenied { .. } => AccessDenied [secret],
         KmsDenied { .. } => AccessDenied [KmsDenied { key: Some(key) }, KmsDenied { key: None }],
         KmsKey { .. } => AccessDenied [KmsKey { code: code() }],
