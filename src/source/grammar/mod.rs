@@ -187,9 +187,9 @@ fn agreed_region(
     }
 }
 
-/// Why the first rule that is broken is.
-fn broken<const N: usize>(rules: [(bool, &'static str); N]) -> Option<&'static str> {
-    rules.into_iter().find(|(broken, _)| *broken).map(|(_, why)| why)
+/// What the first rule says that is broken.
+fn check<const N: usize>(rules: [(bool, &'static str); N]) -> Result<(), &'static str> {
+    rules.into_iter().find(|(broken, _)| *broken).map_or(Ok(()), |(_, why)| Err(why))
 }
 
 fn cut(text: &str, at: char) -> (&str, Option<&str>) {

@@ -1,7 +1,7 @@
 //! Objects in S3: `s3://BUCKET/KEY`, ARNs, their options, and which names S3 allows.
 
 use super::{
-    Location, OF_THE_ARN, Parsed, Reason, agreed_region, bad_option, broken, decode, invalid,
+    Location, OF_THE_ARN, Parsed, Reason, agreed_region, bad_option, check, decode, invalid,
     options, tail,
 };
 use crate::net::partition::{PARTITIONS, Partition, is_account, is_label, is_plain, is_region};
@@ -155,7 +155,7 @@ fn access_point<'t>(
             "its access point's name is not 3 to 50 lower-case letters, digits and hyphens",
         ),
     ];
-    broken(rules).map_or(Ok(()), |why| Err(not_an_object(why)))?;
+    check(rules).map_err(not_an_object)?;
     let (region, account, name) = (region.to_owned(), account.to_owned(), name.to_owned());
     Ok((Bucket::AccessPoint { partition, region, account, name }, key))
 }
@@ -222,7 +222,7 @@ fn check_bucket(partition: Option<&Partition>, name: &str) -> Result<(), Reason>
     ];
     let bad =
         |why| Reason::new(format!("`{name}` is not a valid bucket name: {why}"), invalid::BUCKET);
-    broken(rules).map_or(Ok(()), |why| Err(bad(why)))
+    check(rules).map_err(bad)
 }
 
 /// A slash at the end comes from the address of a folder; a key that really ends in one is written

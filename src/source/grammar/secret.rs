@@ -2,7 +2,7 @@
 //! allows.
 
 use super::{
-    Location, OF_THE_ARN, Parsed, Reason, agreed_region, bad_option, broken, invalid, options, tail,
+    Location, OF_THE_ARN, Parsed, Reason, agreed_region, bad_option, check, invalid, options, tail,
 };
 use crate::net::partition::{Partition, is_account, is_plain, is_region};
 use crate::net::signed::{Action, GET_PARAMETER, GET_SECRET_VALUE};
@@ -80,13 +80,11 @@ impl Secret {
 /// After `ssm://` or `secretsmanager://`.
 pub(super) fn secret(store: Store, rest: &str) -> Parsed {
     let (id, given, sha256) = tail(rest)?;
-    let why = match store {
-        Store::ParameterStore => parameter_fault(id),
-        Store::SecretsManager => secret_fault(id),
+    let checked = match store {
+        Store::ParameterStore => check_parameter(id),
+        Store::SecretsManager => check_secret(id),
     };
-    if let Some(why) = why {
-        return Err(Reason::new(why, store.remedy()));
-    }
+    checked.map_err(|why| Reason::new(why, store.remedy()))?;
     let (mut version, mut region) = (None, None);
     let versions = store.versions();
     for option in options(given) {
@@ -117,8 +115,8 @@ pub(super) fn secret(store: Store, rest: &str) -> Parsed {
 }
 
 /// <https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html>
-fn parameter_fault(path: &str) -> Option<&'static str> {
-    broken([
+fn check_parameter(path: &str) -> Result<(), &'static str> {
+    check([
         (!path.starts_with('/'), "the parameter's path does not begin with a slash"),
         (path.split('/').skip(1).any(str::is_empty), "a part of the parameter's path is empty"),
         (
@@ -130,23 +128,23 @@ fn parameter_fault(path: &str) -> Option<&'static str> {
 }
 
 /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>
-fn secret_fault(id: &str) -> Option<&'static str> {
+fn check_secret(id: &str) -> Result<(), &'static str> {
     let name = match id.strip_prefix("arn:") {
         None => id,
         Some(rest) => {
             let parts: Vec<&str> = rest.splitn(6, ':').collect();
             let [partition, "secretsmanager", region, account, "secret", name] = parts[..] else {
-                return Some("the ARN does not name a secret");
+                return Err("the ARN does not name a secret");
             };
             let known = Partition::named(partition)
                 .is_some_and(|known| Partition::of_region(region).name == known.name);
             if !known || !is_region(region) || !is_account(account) {
-                return Some("the ARN's partition, region or account is not valid");
+                return Err("the ARN's partition, region or account is not valid");
             }
             name
         }
     };
-    broken([
+    check([
         (name.is_empty(), "it names no secret"),
         (
             !is_plain(name, "/_+=.@-"),
