@@ -59,7 +59,7 @@ fn read_expression(expression: &[u8], packets: &mut u64) -> Expression {
     }
     let mut attributes = decoded(data);
     if name == "dynset" {
-        attributes.retain(|kind, _| record::is_of_update(*kind));
+        attributes.retain(|kind, _| record::UPDATE.contains(kind));
     }
     Expression { name, attributes }
 }

@@ -107,16 +107,13 @@ pub(super) fn meta(key: i32) -> Expression {
 }
 
 /// What is loaded into the register that is compared next.
-fn load<const N: usize>(name: &str, attributes: [(u16, Vec<u8>); N]) -> Expression {
+fn load(name: &str, attributes: impl Into<Attributes>) -> Expression {
     let mut load = expression(name, attributes);
     load.attributes.insert(1, word(libc::NFT_REG_1));
     load
 }
 
-pub(super) fn expression<const N: usize>(
-    name: &str,
-    attributes: [(u16, Vec<u8>); N],
-) -> Expression {
+pub(super) fn expression(name: &str, attributes: impl Into<Attributes>) -> Expression {
     Expression { name: name.into(), attributes: attributes.into() }
 }
 

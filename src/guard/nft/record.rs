@@ -40,10 +40,8 @@ pub(super) fn record() -> Vec<Expression> {
     ]
 }
 
-/// The kernel dumps its defaults as well: what the guard sets is what counts.
-pub(super) fn is_of_update(attribute: u16) -> bool {
-    [1, 3, 4].contains(&attribute)
-}
+/// The attributes of an update that the guard sets; the kernel dumps its defaults as well.
+pub(super) const UPDATE: [u16; 3] = [1, 3, 4];
 
 /// The set, for the batch that creates its table.
 pub(super) fn set() -> Vec<u8> {

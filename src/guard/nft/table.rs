@@ -306,13 +306,10 @@ pub(crate) fn conditions(interface: Option<&str>, with: &[Optional]) -> Vec<Cond
 }
 
 fn rule(chain: String, expressions: Vec<Expression>) -> NftRule {
-    NftRule { chain, expressions, userdata: comment() }
-}
-
-/// libnftnl's type, length, value; a comment is type 0 and ends in a NUL.
-fn comment() -> Vec<u8> {
+    // libnftnl's type, length, value; a comment is type 0 and ends in a NUL.
     let length = u8::try_from(COMMENT.len() + 1).expect("the comment is short");
-    [&[0, length], COMMENT.as_bytes(), &[0]].concat()
+    let userdata = [&[0, length], COMMENT.as_bytes(), &[0]].concat();
+    NftRule { chain, expressions, userdata }
 }
 
 #[cfg(test)]

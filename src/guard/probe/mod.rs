@@ -29,7 +29,6 @@ mod target;
 
 use std::io;
 
-use capture::PacketCapture;
 use round::Round;
 use target::Target;
 
@@ -48,7 +47,7 @@ pub(crate) fn probe(links: &[Link]) -> io::Result<Proof> {
     if networks.is_empty() && frames.is_empty() {
         return Ok(Proof::default());
     }
-    let mut round = Round::new(PacketCapture::open()?)?;
+    let mut round = Round::new()?;
     networks.into_iter().for_each(|bridge| round.add_network(bridge));
     frames.iter().for_each(|path| round.add_frames(path));
     round.send_and_observe();

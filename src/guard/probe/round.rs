@@ -44,7 +44,10 @@ pub(crate) struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    pub(crate) fn new(capture: PacketCapture) -> io::Result<Round<'a>> {
+    /// # Errors
+    /// `PermissionDenied` without CAP_NET_ADMIN and CAP_NET_RAW.
+    pub(crate) fn new() -> io::Result<Round<'a>> {
+        let capture = PacketCapture::open()?;
         let (injector, failure) = match Injector::new() {
             Ok(injector) => (Some(injector), None),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
@@ -69,17 +72,14 @@ impl<'a> Round<'a> {
         };
         let number = self.numbers;
         self.numbers = number.checked_add(1).ok_or("too many networks")?;
-        match injector.lead(number, interface) {
-            Ok(()) => Ok(number),
-            Err(error) => {
-                let reason = cannot_send(&error);
-                // An interface that has vanished is no failure of the kernel's.
-                if exists(interface) {
-                    self.failure.get_or_insert_with(|| reason.clone());
-                }
-                Err(reason)
+        injector.lead(number, interface).map(|()| number).map_err(|error| {
+            let reason = cannot_send(&error);
+            // An interface that has vanished is no failure of the kernel's.
+            if exists(interface) {
+                self.failure.get_or_insert_with(|| reason.clone());
             }
-        }
+            reason
+        })
     }
 
     /// Every subnet of a bridge that routes, and its way to task credentials.
