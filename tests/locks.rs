@@ -6,10 +6,12 @@ mod support;
 use std::fs;
 use std::process::{Child, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use rehearsal::Service;
 use support::{Ended, Host, LOCK, REPORT, SOURCE, eventually};
 
-/// A run that holds the lock, for S3 does not answer it.
+/// A run that holds the lock: stopped where it waits for S3.
 struct Holder(Child);
 
 impl Holder {
@@ -22,6 +24,7 @@ impl Holder {
             .stderr(Stdio::null());
         let holder = Holder(command.spawn().unwrap());
         eventually(|| host.cloud.requests().iter().any(|seen| seen.service == Service::S3));
+        kill(Pid::from_raw(holder.0.id() as i32), Signal::SIGSTOP).unwrap();
         host.cloud.clear_faults();
         holder
     }
