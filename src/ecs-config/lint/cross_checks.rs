@@ -58,9 +58,6 @@ impl CrossChecks<'_> {
     fn json_file(&self, found: &mut Findings<'_>) {
         let file = ConfigFile::Json.path();
         let at = At { source: Some(file), ..At::default() };
-        let mut add = |message: String, fix: String| {
-            found.add_with(&rule::WRONG_JSON_FIELD, at, message, fix);
-        };
         // Elsewhere such a timeout is raised (agent/config/config.go, validateAndOverrideBounds).
         let timeouts = ["ECS_CONTAINER_STOP_TIMEOUT", "ECS_CONTAINER_START_TIMEOUT"];
         let too_short = timeouts.into_iter().filter_map(variables::find).find_map(|known| {
@@ -70,11 +67,12 @@ impl CrossChecks<'_> {
             is_below.then_some((known.json_fields().next()?, known.min, least))
         });
         if let Some((field, wanted)) = self.effective.wrong_json_field() {
-            let message = format!("{field} in {file} has a wrong type: the agent stops");
-            add(message, format!("write {wanted}"));
+            let message = format_args!("{field} in {file} has a wrong type: the agent stops");
+            found.add_with(&rule::WRONG_JSON_FIELD, at, message, format_args!("write {wanted}"));
         } else if let Some((field, min, least)) = too_short {
-            let message = format!("{field} in {file} is below {min}: the agent stops");
-            add(message, format!("write it in nanoseconds, {least} or more"));
+            let message = format_args!("{field} in {file} is below {min}: the agent stops");
+            let fix = format_args!("write it in nanoseconds, {least} or more");
+            found.add_with(&rule::WRONG_JSON_FIELD, at, message, fix);
         } else if self.effective.has_unreadable_json() {
             found.add(&rule::UNREADABLE_JSON_FILE, at);
         }
@@ -84,10 +82,8 @@ impl CrossChecks<'_> {
         let name = "ECS_CLUSTER";
         if self.effective.text(name).is_none() && !self.context.allow_default_cluster {
             let is_whole = self.context.whole;
-            found.add(
-                if is_whole { &rule::NO_CLUSTER } else { &rule::NO_CLUSTER_HERE },
-                self.at(name),
-            );
+            let rule = if is_whole { &rule::NO_CLUSTER } else { &rule::NO_CLUSTER_HERE };
+            found.add(rule, self.at(name));
         }
     }
 

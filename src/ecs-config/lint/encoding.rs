@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::findings::{At, Findings};
 use super::foreign;
 use super::rules::readers as rule;
-use crate::lines::{BOM, lines};
+use crate::lines::{BOM, Line, lines};
 
 /// The text of the file, unless it is not text and every further finding would be noise.
 pub(super) fn check<'b>(bytes: &'b [u8], found: &mut Findings<'_>) -> Option<Cow<'b, str>> {
@@ -25,8 +25,12 @@ pub(super) fn check<'b>(bytes: &'b [u8], found: &mut Findings<'_>) -> Option<Cow
         found.add(if is_harmless { &rule::BOM_BEFORE_COMMENT } else { &rule::BOM }, start);
     }
     line_ends(text, found);
-    if let Some(at) = text.iter().position(|byte| *byte == 0) {
-        found.add(&rule::NUL, place_of(text, at));
+    let nul = |line: Line<'_>| {
+        let column = line.raw.iter().position(|byte| *byte == 0)?;
+        Some(At::line(line.number, (column, column + 1)))
+    };
+    if let Some(at) = lines(text).find_map(nul) {
+        found.add(&rule::NUL, at);
     }
     let decoded = String::from_utf8_lossy(text);
     if matches!(decoded, Cow::Owned(_)) {
@@ -62,13 +66,6 @@ fn line_ends(bytes: &[u8], found: &mut Findings<'_>) {
         let end = last.raw.len();
         found.add(&rule::MISSING_FINAL_NEWLINE, At::line(last.number, (end, end)));
     }
-}
-
-fn place_of(bytes: &[u8], at: usize) -> At<'static> {
-    let before = &bytes[..at];
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count();
-    At::line(line, (column, column + 1))
 }
 
 /// One finding for each line with a byte that is not UTF-8.

@@ -50,8 +50,8 @@ fn known_name(
     let needs_loading = known.from_process_environment() && known.ecs_init_reads != "file";
     if needs_loading && !context.is_loaded() {
         let is_external = known.name == "ECS_EXTERNAL";
-        found
-            .add(if is_external { &rule::EXTERNAL_NOT_LOADED } else { &rule::NOT_LOADED_HERE }, at);
+        let rule = if is_external { &rule::EXTERNAL_NOT_LOADED } else { &rule::NOT_LOADED_HERE };
+        found.add(rule, at);
     }
 }
 
