@@ -115,7 +115,8 @@ impl GuardReport {
 
 impl Default for GuardReport {
     fn default() -> Self {
-        GuardReport { wanted: false, ..Self::new("absent", "not asked for") }
+        let (state, proof, detail) = ("absent", "not_probed", "not asked for".into());
+        GuardReport { wanted: false, state, proof, detail }
     }
 }
 
