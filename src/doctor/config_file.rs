@@ -194,8 +194,8 @@ fn check_cluster(target: &Target) -> Found {
         return ok("an agent has started here, and joined no cluster yet");
     }
     let hosts = stored(&db, "ec2-instance-id");
-    let claim = target.observed.facts.get().and_then(|claim| claim.as_ref().ok());
-    if claim.is_some_and(|here| !hosts.is_empty() && !hosts.contains(&here.reported.instance_id)) {
+    let facts = target.observed.facts.get().and_then(|facts| facts.as_ref().ok());
+    if facts.is_some_and(|here| !hosts.is_empty() && !hosts.contains(&here.reported.instance_id)) {
         return ok(
             "its state is another instance's, of which this one is an image: the agent will drop it",
         );
