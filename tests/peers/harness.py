@@ -88,7 +88,7 @@ def process(argv, log, **more):
         child.wait()
 
 
-def wait_for(fact, what, seconds=60):
+def wait_for(fact, what, seconds=180):
     """Returns the first true value of `fact()`; an exception counts as not yet."""
     deadline = time.monotonic() + seconds
     while True:
