@@ -10,7 +10,7 @@ use super::call::Call;
 use super::output::print;
 use super::{Output, flags};
 use crate::error::Error;
-use crate::guard::Wish;
+use crate::guard::GuardOptions;
 use crate::guard::{self, DocumentedRule, GuardInstalled, GuardPart, GuardRemoved, GuardRequest};
 use crate::guard::{GuardStatus, LastProof, PartInstalled, PartStatus, Parts, Proof, RulesChange};
 use crate::settings::GUARD;
@@ -64,7 +64,7 @@ pub(crate) fn run(call: &Call<'_>, command: &GuardCommand) -> u8 {
             let request = GuardRequest {
                 bridges: true,
                 host_tasks: arguments.block_imds_host_tasks,
-                wish: Wish {
+                options: GuardOptions {
                     interface: arguments.interface.clone(),
                     without: arguments.without,
                     allow_local_proxy: allows_local_proxy(call),

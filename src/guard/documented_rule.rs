@@ -44,7 +44,7 @@ pub(crate) fn install(state: &mut GuardState) -> DocumentedRule {
 fn insert_first(state: &mut GuardState) -> Result<bool, IptablesError> {
     // A kernel without nf_tables has no such table, and iptables keeps its rules elsewhere.
     let table_before = nft::has_filter_table().unwrap_or(true);
-    let rule = iptables::documented(state.wish.interface.as_deref());
+    let rule = iptables::documented(state.options.interface.as_deref());
     let chain = filter_chain(1);
     let copies = iptables::positions(&rule, &chain.list()?);
     if copies.first() == Some(&1) {
@@ -90,7 +90,7 @@ pub(crate) fn remove(state: &GuardState, notes: &mut Vec<String>) -> Result<bool
         return Ok(false);
     }
     let (rule, others) =
-        (iptables::documented(state.wish.interface.as_deref()), state.documented_copies);
+        (iptables::documented(state.options.interface.as_deref()), state.documented_copies);
     let copies = match filter_chain(10).delete(&rule, others) {
         Err(error) if error.kind == ErrorKind::NotFound => others,
         result => result?,

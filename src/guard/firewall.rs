@@ -9,16 +9,16 @@ use nix::libc;
 use super::error::Error;
 use super::netlink;
 use super::nft::{self, Condition, LoadedTable, NftRule, NftTable, Optional, TableFamily};
-use super::parts::{GuardPart, PartInstalled, PartStatus, RulesChange, Wish};
+use super::parts::{GuardOptions, GuardPart, PartInstalled, PartStatus, RulesChange};
 
 /// The optional parts that are wanted.
-fn optional(wish: &Wish) -> Vec<Optional> {
-    let is_wanted = |part: &Optional| !wish.allow_local_proxy || *part != Optional::Redirected;
+fn optional(options: &GuardOptions) -> Vec<Optional> {
+    let is_wanted = |part: &Optional| !options.allow_local_proxy || *part != Optional::Redirected;
     Optional::ALL.into_iter().filter(is_wanted).collect()
 }
 
-fn tables(wish: &Wish, with: &[Optional]) -> Vec<NftTable> {
-    nft::wanted(wish.interface.as_deref(), with)
+fn tables(options: &GuardOptions, with: &[Optional]) -> Vec<NftTable> {
+    nft::wanted(options.interface.as_deref(), with)
 }
 
 /// Those of the optional parts that this kernel takes; it validates each without a change. It is
@@ -26,10 +26,10 @@ fn tables(wish: &Wish, with: &[Optional]) -> Vec<NftTable> {
 ///
 /// # Errors
 /// It does not even take the rest.
-fn possible(wish: &Wish, loaded: &[LoadedTable]) -> Result<Vec<Optional>, Error> {
-    let check = |with: &[Optional]| tables(wish, with).iter().try_for_each(nft::check);
-    let wanted = optional(wish);
-    if is_loaded(loaded, &tables(wish, &wanted)) || check(&wanted).is_ok() {
+fn possible(options: &GuardOptions, loaded: &[LoadedTable]) -> Result<Vec<Optional>, Error> {
+    let check = |with: &[Optional]| tables(options, with).iter().try_for_each(nft::check);
+    let wanted = optional(options);
+    if is_loaded(loaded, &tables(options, &wanted)) || check(&wanted).is_ok() {
         return Ok(wanted);
     }
     check(&[]).map_err(refused("checking", loaded))?;
@@ -47,19 +47,19 @@ fn possible(wish: &Wish, loaded: &[LoadedTable]) -> Result<Vec<Optional>, Error>
 ///
 /// # Errors
 /// Nothing has changed then, but for [`Error::Unlike`].
-pub(super) fn install(wish: &Wish) -> Result<PartInstalled, Error> {
+pub(super) fn install(options: &GuardOptions) -> Result<PartInstalled, Error> {
     let before = read()?;
-    let possible = possible(wish, &before)?;
-    let lacking = optional(wish).into_iter().filter(|part| !possible.contains(part));
+    let possible = possible(options, &before)?;
+    let lacking = optional(options).into_iter().filter(|part| !possible.contains(part));
     let limits = lacking.map(|part| part.limit().to_owned()).collect();
-    let wanted = tables(wish, &possible);
+    let wanted = tables(options, &possible);
     if is_loaded(&before, &wanted) {
         return Ok(PartInstalled::in_force(RulesChange::Unchanged, limits));
     }
     for table in wanted.iter().filter(|table| before.iter().all(|old| old.table != **table)) {
         nft::replace(table).map_err(refused("loading", &before))?;
     }
-    // One that an earlier wish needed.
+    // One that earlier options needed.
     let unwanted = |old: &&LoadedTable| wanted.iter().all(|table| table.family != old.table.family);
     for old in before.iter().filter(unwanted) {
         nft::delete(old.table.family).map_err(refused("deleting", &before))?;
@@ -111,15 +111,15 @@ pub(super) fn remove() -> Result<bool, Error> {
 }
 
 /// Reads the guard as it is.
-pub(super) fn status(wish: &Wish) -> Result<PartStatus, Error> {
+pub(super) fn status(options: &GuardOptions) -> Result<PartStatus, Error> {
     let loaded = read()?;
     if loaded.is_empty() {
         return Ok(PartStatus::new("absent", vec![]));
     }
-    let as_wanted = |with: Vec<Optional>| is_loaded(&loaded, &tables(wish, &with));
-    let effective = possible(wish, &loaded).is_ok_and(as_wanted);
+    let as_wanted = |with: Vec<Optional>| is_loaded(&loaded, &tables(options, &with));
+    let effective = possible(options, &loaded).is_ok_and(as_wanted);
     let state = if effective { "effective" } else { "weakened" };
-    let rules = rules_in_force(wish, &loaded);
+    let rules = rules_in_force(options, &loaded);
     let frames = rules.iter().any(|rule| rule.family == TableFamily::Bridge);
     let packets = Some(loaded.iter().map(|loaded| loaded.packets).sum());
     let words = rules.into_iter().map(|rule| rule.words).collect();
@@ -128,9 +128,9 @@ pub(super) fn status(wish: &Wish) -> Result<PartStatus, Error> {
 
 /// Those of the wanted conditions that are loaded, with what drops behind them, and whose chains are
 /// in order.
-fn rules_in_force(wish: &Wish, loaded: &[LoadedTable]) -> Vec<Condition> {
-    let optional = optional(wish);
-    let full = tables(wish, &optional);
+fn rules_in_force(options: &GuardOptions, loaded: &[LoadedTable]) -> Vec<Condition> {
+    let optional = optional(options);
+    let full = tables(options, &optional);
     let is_loaded = |family: TableFamily, rule: &NftRule| {
         let of = |table: &&NftTable| table.family == family;
         let chain =
@@ -141,7 +141,7 @@ fn rules_in_force(wish: &Wish, loaded: &[LoadedTable]) -> Vec<Condition> {
             table.flags & DORMANT == 0 && chain(table) == wanted && table.rules.contains(rule)
         })
     };
-    let mut conditions = nft::conditions(wish.interface.as_deref(), &optional);
+    let mut conditions = nft::conditions(options.interface.as_deref(), &optional);
     conditions.retain(|Condition { family, rule, .. }| {
         [rule, &nft::dropping(rule)].iter().all(|rule| is_loaded(*family, rule))
     });

@@ -39,7 +39,7 @@ use addresses::IpFamily;
 pub(crate) use documented_rule::DocumentedRule;
 pub(crate) use error::Error;
 use iptables::ForwardChain;
-pub(crate) use parts::{GuardPart, PartInstalled, PartStatus, Parts, RulesChange, Wish};
+pub(crate) use parts::{GuardOptions, GuardPart, PartInstalled, PartStatus, Parts, RulesChange};
 pub(crate) use proof::{Proof, prove};
 pub(crate) use saved_rules::{SavedRulesProblem, saved_rules};
 use serde::Serialize;
@@ -63,7 +63,7 @@ pub(crate) struct GuardRequest {
     /// Tasks in host network mode.
     pub(crate) host_tasks: bool,
     /// Of the rules for bridges.
-    pub(crate) wish: Wish,
+    pub(crate) options: GuardOptions,
 }
 
 impl GuardRequest {
@@ -72,7 +72,10 @@ impl GuardRequest {
         let wanted = GuardRequest {
             bridges: settings.block_imds,
             host_tasks: settings.block_imds_host_tasks,
-            wish: Wish { allow_local_proxy: settings.allow_local_proxy, ..Wish::default() },
+            options: GuardOptions {
+                allow_local_proxy: settings.allow_local_proxy,
+                ..GuardOptions::default()
+            },
         };
         (wanted.bridges || wanted.host_tasks).then_some(wanted)
     }
@@ -103,13 +106,13 @@ pub(crate) fn install(request: &GuardRequest, root: &Path) -> Result<GuardInstal
     }
     let mut notes = warnings(root, &HostFiles::read(root).effective(), request.host_tasks);
     let rules =
-        request.bridges.then(|| install_rules(root, &request.wish, &mut notes)).transpose()?;
+        request.bridges.then(|| install_rules(root, &request.options, &mut notes)).transpose()?;
     let (parts, documented_rule) = rules.unzip();
     let host_tasks = request.host_tasks.then(|| host_tasks::install(root)).transpose()?;
     let changed = parts.as_ref().is_some_and(Parts::changed)
         || documented_rule.as_ref().is_some_and(|rule| rule.changed)
         || host_tasks == Some(true);
-    notes.extend(request.wish.interface.as_ref().map(|name| {
+    notes.extend(request.options.interface.as_ref().map(|name| {
         format!(
             "the guard is restricted to packets from {name}: containers on any other network reach instance metadata"
         )
@@ -121,14 +124,14 @@ pub(crate) fn install(request: &GuardRequest, root: &Path) -> Result<GuardInstal
 /// or an earlier version into another table.
 fn install_rules(
     root: &Path,
-    wish: &Wish,
+    options: &GuardOptions,
     notes: &mut Vec<String>,
 ) -> Result<(Parts<PartInstalled>, DocumentedRule), Error> {
     let _lock = state::lock(root, LOCK_TIMEOUT)?;
     let before = state::read(root);
-    let parts = install_parts(wish)?;
-    let mut state = GuardState { wish: wish.clone(), ..before.clone() };
-    if before.wish.interface != wish.interface {
+    let parts = install_parts(options)?;
+    let mut state = GuardState { options: options.clone(), ..before.clone() };
+    if before.options.interface != options.interface {
         documented_rule::remove(&before, notes)?;
         state.documented_is_ours = false;
     }
@@ -146,10 +149,10 @@ fn install_rules(
 ///
 /// # Errors
 /// Neither is possible, or one failed; the other was tried all the same.
-fn install_parts(wish: &Wish) -> Result<Parts<PartInstalled>, Error> {
-    let unless_left_out = |part, install: fn(&Wish) -> Result<PartInstalled, Error>| {
-        let not_wanted = wish.leaves_out(part).map(PartInstalled::left_out);
-        match not_wanted.map_or_else(|| install(wish), Ok) {
+fn install_parts(options: &GuardOptions) -> Result<Parts<PartInstalled>, Error> {
+    let unless_left_out = |part, install: fn(&GuardOptions) -> Result<PartInstalled, Error>| {
+        let not_wanted = options.leaves_out(part).map(PartInstalled::left_out);
+        match not_wanted.map_or_else(|| install(options), Ok) {
             Err(error @ Error::Unsupported(_)) => Ok(PartInstalled::left_out(error.to_string())),
             installed => installed,
         }
@@ -204,7 +207,7 @@ pub(crate) fn remove(root: &Path) -> Result<GuardRemoved, Error> {
 
 /// The rules of an earlier version on a kernel without nf_tables. Returns whether there were any.
 fn remove_mangle(state: &GuardState) -> Result<bool, Error> {
-    let (interface, mut any) = (state.wish.interface.as_deref(), false);
+    let (interface, mut any) = (state.options.interface.as_deref(), false);
     // ip6tables fails on a kernel booted with ipv6.disable=1.
     let exists =
         |family: &IpFamily| *family == IpFamily::V4 || Path::new("/proc/net/if_inet6").exists();

@@ -19,7 +19,7 @@ pub(crate) enum GuardPart {
 /// What is wanted of the two.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct Wish {
+pub(crate) struct GuardOptions {
     /// Only packets that come in by this interface; a trailing `+` matches any ending. `None`,
     /// which is safer: all.
     pub(crate) interface: Option<String>,
@@ -77,7 +77,7 @@ pub(crate) struct PartStatus {
     pub(crate) frames: bool,
 }
 
-impl Wish {
+impl GuardOptions {
     /// Why this guard is not wanted.
     pub(super) fn leaves_out(&self, part: GuardPart) -> Option<String> {
         match (part, &self.interface) {
@@ -159,8 +159,9 @@ mod tests {
     #[test]
     fn beginning_of_a_name_cannot_be_a_routing_rule() {
         let leaves_out = |name: Option<&str>, part| {
-            let wish = Wish { interface: name.map(str::to_owned), ..Wish::default() };
-            wish.leaves_out(part).is_some()
+            let options =
+                GuardOptions { interface: name.map(str::to_owned), ..GuardOptions::default() };
+            options.leaves_out(part).is_some()
         };
         assert!(!leaves_out(None, GuardPart::Routing));
         assert!(!leaves_out(Some("docker0"), GuardPart::Routing));

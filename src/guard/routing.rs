@@ -28,7 +28,7 @@ use nix::libc;
 use super::addresses::{self, IpFamily, octets};
 use super::error::Error;
 use super::netlink::{self, Attributes, decoded, encoded, text};
-use super::parts::{GuardPart, PartInstalled, PartStatus, RulesChange, Wish};
+use super::parts::{GuardOptions, GuardPart, PartInstalled, PartStatus, RulesChange};
 
 /// Attributes of a rule (linux/fib_rules.h).
 const DESTINATION: u16 = 1;
@@ -64,8 +64,8 @@ const HEADER: usize = 12;
 
 /// Reads the guard as it is: for both families, or for IPv4 where the kernel has no IPv6.
 /// `weakened`: not all of the rules are there, not only these, or in another order.
-pub(super) fn status(wish: &Wish) -> Result<PartStatus, Error> {
-    let (own, interface) = (own()?, wish.interface.as_deref());
+pub(super) fn status(options: &GuardOptions) -> Result<PartStatus, Error> {
+    let (own, interface) = (own()?, options.interface.as_deref());
     if !own.iter().flat_map(|(_, found)| found).any(Rule::decides) {
         return Ok(PartStatus::new("absent", vec![]));
     }
@@ -79,11 +79,11 @@ pub(super) fn status(wish: &Wish) -> Result<PartStatus, Error> {
 
 /// Puts the rules into force, and only those. The new ones are there before the old ones go, and
 /// the host is never cut off.
-pub(super) fn install(wish: &Wish) -> Result<PartInstalled, Error> {
+pub(super) fn install(options: &GuardOptions) -> Result<PartInstalled, Error> {
     let own = own()?;
     let mut change = RulesChange::Unchanged;
     for (family, found) in &own {
-        let wanted = wanted(*family, wish.interface.as_deref());
+        let wanted = wanted(*family, options.interface.as_deref());
         if *found == wanted {
             continue;
         }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
-use super::parts::Wish;
+use super::parts::GuardOptions;
 use super::proof::Proof;
 use crate::files;
 use crate::net::backoff::Poll;
@@ -25,7 +25,7 @@ use crate::paths::{GUARD_STATE, MAX_CONFIG, below};
 pub(crate) struct GuardState {
     /// What was installed last.
     #[serde(flatten)]
-    pub(crate) wish: Wish,
+    pub(crate) options: GuardOptions,
     /// The first copy of the documented rule is the guard's.
     pub(crate) documented_is_ours: bool,
     /// How many copies there were before it.
@@ -83,12 +83,12 @@ mod tests {
     #[test]
     fn state_of_an_earlier_version_is_read() {
         let old = r#"{"interface":"docker0","without":"nftables","documented_copies":1}"#;
-        let wish = Wish {
+        let options = GuardOptions {
             interface: Some("docker0".into()),
             without: Some(GuardPart::Nftables),
-            ..Wish::default()
+            ..GuardOptions::default()
         };
-        let wanted = GuardState { wish, documented_copies: 1, ..GuardState::default() };
+        let wanted = GuardState { options, documented_copies: 1, ..GuardState::default() };
         assert_eq!(serde_json::from_str::<GuardState>(old).unwrap(), wanted);
     }
 }

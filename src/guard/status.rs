@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::documented_rule::{self, DocumentedRule};
 use super::error::Error;
 use super::links;
-use super::parts::{GuardPart, PartStatus, Parts, Wish};
+use super::parts::{GuardOptions, GuardPart, PartStatus, Parts};
 use super::proof::Proof;
 use super::saved_rules::saved_rules;
 use super::{firewall, host_tasks, networks, routing, state};
@@ -64,8 +64,8 @@ const PRECEDED: &str = "a routing rule of another program has priority 0 and com
 /// The kernel shows the rules only with CAP_NET_ADMIN.
 pub(crate) fn status(root: &Path) -> Result<GuardStatus, Error> {
     let saved = state::read(root);
-    let interface = saved.wish.interface.as_deref();
-    let parts = parts_status(&saved.wish)?;
+    let interface = saved.options.interface.as_deref();
+    let parts = parts_status(&saved.options)?;
     let links = links::read()
         .map_err(|source| Error::Probe { doing: "listing the host's links", source })?;
     let last_proof = saved.last_proof.map(last_proof);
@@ -81,28 +81,28 @@ pub(crate) fn status(root: &Path) -> Result<GuardStatus, Error> {
         dropped_packets: parts.nftables.packets,
         documented_rule: documented_rule::find(interface),
         networks: networks::networks(&links, &parts, interface, last_proof.as_ref()),
-        not_covered: networks::not_covered(&parts, saved.wish.allow_local_proxy, root),
+        not_covered: networks::not_covered(&parts, saved.options.allow_local_proxy, root),
         parts,
         host_tasks: host_tasks(root, &config),
         awsvpc_tasks: awsvpc_tasks(&config),
         warnings,
         last_proof,
-        interface: saved.wish.interface,
+        interface: saved.options.interface,
     })
 }
 
-fn parts_status(wish: &Wish) -> Result<Parts<PartStatus>, Error> {
+fn parts_status(options: &GuardOptions) -> Result<Parts<PartStatus>, Error> {
     let or_left_out = |part, status: Result<PartStatus, Error>| match status {
         Err(error @ Error::Unsupported(_)) => Ok(PartStatus::left_out(error.to_string())),
-        // What is there against the wish is reported as it is.
+        // What is there against the options is reported as it is.
         Ok(found) if found.state == "absent" => {
-            Ok(wish.leaves_out(part).map_or(found, PartStatus::left_out))
+            Ok(options.leaves_out(part).map_or(found, PartStatus::left_out))
         }
         status => status,
     };
     Ok(Parts {
-        routing: or_left_out(GuardPart::Routing, routing::status(wish))?,
-        nftables: or_left_out(GuardPart::Nftables, firewall::status(wish))?,
+        routing: or_left_out(GuardPart::Routing, routing::status(options))?,
+        nftables: or_left_out(GuardPart::Nftables, firewall::status(options))?,
     })
 }
 
