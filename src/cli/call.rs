@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use tokio::runtime::{Builder, Runtime};
 
 use super::{Global, Output, limits};
 use crate::error::{Error, RuntimeFailed};
@@ -105,13 +106,17 @@ fn name<E: ValueEnum>(value: E) -> String {
     value.to_possible_value().expect("no value is hidden").get_name().to_owned()
 }
 
-/// Drives one command that needs the network. A name look-up that hangs in a thread of its own is
-/// left behind. Where limits of the process are too small it is an error here: the libraries below
-/// panic where they cannot open a socket of their own.
-pub(crate) fn block_on<F: Future>(work: F) -> Result<F::Output, Error> {
+/// What drives a command that needs the network. Where limits of the process are too small it is an
+/// error here: the libraries below panic where they cannot open a socket of their own.
+pub(crate) fn runtime() -> Result<Runtime, Error> {
     limits::raise().map_err(RuntimeFailed)?;
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    let runtime = builder.enable_all().build().map_err(RuntimeFailed)?;
+    let mut builder = Builder::new_current_thread();
+    Ok(builder.enable_all().build().map_err(RuntimeFailed)?)
+}
+
+/// Drives one command. A name look-up that hangs in a thread of its own is left behind.
+pub(crate) fn block_on<F: Future>(work: F) -> Result<F::Output, Error> {
+    let runtime = runtime()?;
     let output = runtime.block_on(work);
     runtime.shutdown_background();
     Ok(output)

@@ -1,9 +1,10 @@
 //! `ecs-bootstrap run`: one boot, its report, its exit status.
 
 use nix::unistd::geteuid;
+use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
-use super::call::{Call, block_on};
+use super::call::{Call, block_on, runtime};
 use super::output::{print, print_error_text};
 use super::signals::interrupted;
 use super::{Output, flags};
@@ -29,11 +30,17 @@ pub(crate) struct RunArgs {
 
 /// Runs it. The report is left in /run/ecs-bootstrap, but for a dry run.
 pub(crate) fn run(call: &Call<'_>, args: &RunArgs) -> u8 {
-    let Boot { report, lock, diff } = boot(call, args).unwrap_or_else(|error| Boot {
-        report: Report::of_failure("run", error),
-        lock: None,
-        diff: None,
-    });
+    let Boot { report, lock, diff } = match ready(call, args) {
+        Ok((settings, runtime)) => {
+            let (environment, dry_run) = (call.environment, args.dry_run);
+            let boot =
+                runtime.block_on(bootstrap::run(settings, environment, dry_run, interrupted()));
+            // A name look-up that hangs in a thread of its own is left behind.
+            runtime.shutdown_background();
+            boot
+        }
+        Err(error) => Boot { report: Report::of_failure("run", error), lock: None, diff: None },
+    };
     if !args.dry_run
         && let Some(_lock) = lock.or_else(|| lock_at_once(call))
     {
@@ -55,10 +62,10 @@ pub(crate) fn run(call: &Call<'_>, args: &RunArgs) -> u8 {
     status
 }
 
-fn boot(call: &Call<'_>, args: &RunArgs) -> Result<Boot, Error> {
+fn ready(call: &Call<'_>, args: &RunArgs) -> Result<(Settings, Runtime), Error> {
     let settings = call.settings()?;
     may_replace(&settings, args)?;
-    block_on(bootstrap::run(settings, call.environment, args.dry_run, interrupted()))
+    Ok((settings, runtime()?))
 }
 
 /// Every user may work below a folder of their own; the host's own files are root's.

@@ -92,7 +92,9 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<Replaced, Error> 
     }
     let folder = parent(path);
     make_folder(folder, 0o755).map_err(|source| Error::io(folder, source))?;
-    write_over(path, bytes, mode, OWNER, true)?;
+    let temporary = write_beside(path, bytes, mode, OWNER, true)?;
+    fs::rename(&temporary, path).map_err(|source| undone(path, &temporary, source))?;
+    sync_parent(path)?;
     Ok(Replaced::Written)
 }
 
@@ -100,7 +102,8 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<Replaced, Error> 
 /// one it may be empty, or what it was before.
 pub fn replace_unsynced(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     look(path)?;
-    write_over(path, bytes, mode, OWNER, false)
+    let temporary = write_beside(path, bytes, mode, OWNER, false)?;
+    fs::rename(&temporary, path).map_err(|source| undone(path, &temporary, source))
 }
 
 /// Removes what a killed run left beside a file that it was replacing, if anything. The caller
@@ -114,7 +117,9 @@ pub fn remove_temporary(path: &Path) {
 /// do so at once.
 pub fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     look(path)?;
-    write_over(path, bytes, mode, &std::process::id().to_string(), true)
+    let temporary = write_beside(path, bytes, mode, &std::process::id().to_string(), true)?;
+    fs::rename(&temporary, path).map_err(|source| undone(path, &temporary, source))?;
+    sync_parent(path)
 }
 
 /// Removes the file at `path` for good.
@@ -195,24 +200,27 @@ fn temporary(path: &Path, whose: &str) -> PathBuf {
     path.with_file_name(format!(".{name}.{whose}"))
 }
 
-/// Writes the bytes beside the file and puts them in its place. After an error the old file is
-/// still there. The error to report is the one that stopped us, not that of tidying up after it.
-fn write_over(
+/// Writes the bytes into a temporary file beside `path`.
+fn write_beside(
     path: &Path,
     bytes: &[u8],
     mode: u32,
     whose: &str,
     is_synced: bool,
-) -> Result<(), Error> {
+) -> Result<PathBuf, Error> {
     let temporary = temporary(path, whose);
-    let written = create(&temporary, bytes, mode)
-        .and_then(|file| if is_synced { file.sync_all() } else { Ok(()) })
-        .and_then(|()| fs::rename(&temporary, path));
-    if let Err(source) = written {
-        let _ = fs::remove_file(&temporary);
-        return Err(Error::io(path, source));
+    let synced = |file: File| if is_synced { file.sync_all() } else { Ok(()) };
+    match create(&temporary, bytes, mode).and_then(synced) {
+        Ok(()) => Ok(temporary),
+        Err(source) => Err(undone(path, &temporary, source)),
     }
-    if is_synced { sync_parent(path) } else { Ok(()) }
+}
+
+/// After an error the old file is still there. The error to report is the one that stopped us, not
+/// that of tidying up after it.
+fn undone(path: &Path, temporary: &Path, source: io::Error) -> Error {
+    let _ = fs::remove_file(temporary);
+    Error::io(path, source)
 }
 
 /// Makes the name of a file survive a power cut.
